@@ -1,0 +1,31 @@
+"""The suites by name. `folder:DIR` and other suites that need an argument take it after a colon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from suites.clip import Suite
+from visaudio_bench.registry import Registry
+
+SuiteFactory = Callable[[str | None], Suite]
+
+SUITES: Registry[SuiteFactory] = Registry(
+    "suite",
+    "visaudio_bench.suites",
+    {
+        "simroom-mini": "suites.simulated:simroom_mini",
+        "simroom": "suites.simulated:simroom",
+        "simroom-full": "suites.simulated:simroom_full",
+        "folder": "suites.folder:open_folder",
+    },
+)
+
+
+def open_suite(request: str) -> Suite:
+    """The suite behind `name` or `name:argument`.
+
+    Raises:
+        UsageError: unknown name, a missing or needless argument, or a folder that is not there.
+    """
+    name, _, argument = request.partition(":")
+    return SUITES.get(name)(argument or None)

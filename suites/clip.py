@@ -1,0 +1,71 @@
+"""`Clip` and `Suite`: the unit of evaluation, and an ordered set of clips with what must be known about them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench.files import digest
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One window of one video, with the reference sound where there is one.
+
+    `id` is unique within a suite and safe as a file name. `video` and `audio` may be the same file. `start` (seconds
+    on the container's clock) and `duration` (seconds) cut the window; a duration of None is the whole file.
+    `meta` holds what only some suites know (for simulated scenes the true trajectories).
+    """
+
+    id: str
+    video: Path | None
+    audio: Path | None
+    start: float = 0.0
+    duration: float | None = 8.0
+    caption: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+class Suite(ABC):
+    """An ordered set of clips that systems are evaluated on.
+
+    A suite whose files are made or translated on first use lists what is still to be made in `pending` and makes it
+    in `prepare`; `clips` may be called before that and names the files that will exist.
+    """
+
+    name: str
+    title: str
+    split: str = "test"
+    sample_rate: int = 44100
+    duration: float | None = 8.0
+    licence: str = "unknown"
+    captioned: bool = False
+    synthetic: bool = False
+    how_to_get: str = ""
+
+    @abstractmethod
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip, in the suite's own order, which never depends on the machine."""
+
+    def pending(self) -> tuple[str, ...]:
+        """Ids of the clips whose files must still be made by `prepare`."""
+        return ()
+
+    def prepare(self, workers: int = 1) -> Iterator[str]:
+        """Make what is pending, yielding the id of each clip as its files are complete; safe to kill and repeat."""
+        del workers
+        yield from ()
+
+    def manifest(self) -> list[dict[str, Any]]:
+        """What identifies the suite: one JSON-able row a clip. Machine-independent (no absolute paths)."""
+        return [
+            {"id": clip.id, "start": clip.start, "duration": clip.duration, "caption": clip.caption}
+            for clip in self.clips()
+        ]
+
+    def manifest_hash(self) -> str:
+        """SHA-256 of the manifest: two runs with the same hash were given the same clips."""
+        return digest(self.manifest())

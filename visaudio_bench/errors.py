@@ -1,0 +1,28 @@
+"""Errors that a user can act on: one sentence with what was got, what was expected and what to do next."""
+
+
+class BenchError(Exception):
+    """A failed run. The command line prints the message without a traceback and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """A request that cannot be carried out as it was written (unknown name, impossible option, wrong folder)."""
+
+    exit_code = 2
+
+
+class ClipError(BenchError):
+    """One clip or one prediction cannot be used; the run goes on with the others and lists this one.
+
+    `reason` is a short stable code (`mono`, `no_audio`, `unreadable`, ...) that scripts may rely on.
+    """
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message

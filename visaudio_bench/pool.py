@@ -1,0 +1,96 @@
+"""A pool of worker processes that never outlives its parent.
+
+One function over many items, results as they finish, one exception an item instead of one for all. With one worker
+everything happens in this process, which is what debuggers, tests and small jobs want.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import NamedTuple, TypeVar
+
+from visaudio_bench.errors import BenchError
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+class Outcome(NamedTuple):
+    """What became of one item: its `value`, or the `error` that it raised."""
+
+    item: object
+    value: object
+    error: Exception | None
+
+
+def available_cores() -> int:
+    """Cores this process may use (a container or a scheduler may allow fewer than the machine has)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_unordered(function: Callable[[Item], Value], items: Sequence[Item], workers: int) -> Iterator[Outcome]:
+    """Apply `function` to every item and yield outcomes as they finish.
+
+    `function` must be importable (a module-level function or a `functools.partial` of one) and `items` picklable.
+    Each worker uses one thread for numerics: the parallelism is over items.
+
+    Raises:
+        BenchError: a worker died (killed by the system, usually for want of memory).
+    """
+    if workers <= 1 or len(items) <= 1:
+        for item in items:
+            yield _attempt(function, item)
+        return
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(workers, len(items)), mp_context=context, initializer=_start_worker)
+    try:
+        yield from _drain(executor, function, items, 4 * workers)
+    except BrokenProcessPool as error:
+        raise BenchError(
+            "a worker process died, most likely because memory ran out. What was finished is kept: "
+            "run the same command again with a smaller --workers."
+        ) from error
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _drain(
+    executor: ProcessPoolExecutor, function: Callable[[Item], Value], items: Sequence[Item], ahead: int
+) -> Iterator[Outcome]:
+    remaining = iter(items)
+    running: set[Future[Outcome]] = set()
+    for item in remaining:
+        running.add(executor.submit(_attempt, function, item))
+        if len(running) < ahead:
+            continue
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+    while running:
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+
+
+def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome:
+    try:
+        return Outcome(item, function(item), None)
+    except Exception as error:  # handed to the caller, who decides
+        return Outcome(item, None, error)
+
+
+def _start_worker() -> None:
+    """Single-threaded numerics, and an end when the parent has ended (also by kill -9)."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = "1"
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this function runs in workers only
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()

@@ -1,0 +1,79 @@
+"""One typed registry for suites, systems and metrics: lazy built-ins, plug-ins by entry point, did-you-mean."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
+
+from visaudio_bench.errors import UsageError
+
+T = TypeVar("T")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`Did you mean "x"?` for the closest known name, or an empty string."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+class Registry(Generic[T]):
+    """Names mapped to objects that are imported only when they are asked for.
+
+    `builtin` maps a name to `"module:object"`. Entry points of `group` add third-party names; one that cannot be
+    imported is a warning when it is asked for in a listing, and a `UsageError` when it is asked for by name.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]):
+        self.kind = kind
+        self.group = group
+        self._builtin = dict(builtin)
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        found: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.group):
+            if point.name in self._builtin or point.name in found:
+                warnings.warn(
+                    f'{self.kind} "{point.name}" of {point.value} is ignored: the name is taken', stacklevel=3
+                )
+            else:
+                found[point.name] = point
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """Every known name: built-ins in their own order, then plug-ins by name."""
+        return (*self._builtin, *sorted(self._plugins()))
+
+    def origin(self, name: str) -> str:
+        """Where a name comes from, as `module:object`."""
+        return self._builtin[name] if name in self._builtin else self._plugins()[name].value
+
+    def get(self, name: str) -> T:
+        """The object behind `name`.
+
+        Raises:
+            UsageError: the name is unknown (with the closest known one), or its plug-in does not import.
+        """
+        if name in self._builtin:
+            module, _, attribute = self._builtin[name].partition(":")
+            return cast(T, getattr(importlib.import_module(module), attribute))
+        plugin = self._plugins().get(name)
+        if plugin is None:
+            raise UsageError(
+                f'unknown {self.kind} "{name}".{did_you_mean(name, self.names())} '
+                f"Known: {', '.join(self.names())}. See: bench list {self.kind}s"
+            )
+        return cast(T, _load(plugin, self.kind))
+
+
+def _load(plugin: EntryPoint, kind: str) -> Any:
+    try:
+        return plugin.load()
+    except Exception as error:  # a plug-in may raise anything on import
+        raise UsageError(
+            f'{kind} "{plugin.name}" comes from the plug-in {plugin.value}, which does not import: {error!r}. '
+            "Repair or uninstall that package."
+        ) from error
