@@ -1,0 +1,318 @@
+"""The only place that decodes or encodes sound and pictures.
+
+Conventions: sound is float32 `(channels, samples)`, left first, full scale 1.0; times are seconds on the container's
+own clock, so sound and pictures that are placed by their time stamps keep the alignment the author gave them. wav,
+flac, ogg and mp3 go through libsndfile, everything else through PyAV (FFmpeg inside, no system package needed).
+Resampling is soxr "HQ", always of all channels together, and no gain is ever applied: levels between the ears are
+what this project measures.
+
+Errors are `ClipError`s with a stable reason code:
+`not_found`, `unreadable`, `corrupt`, `no_audio`, `no_video`, `mono`, `not_two_channel`, `short`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import atomic_path
+
+Samples = NDArray[np.float32]
+Frame = NDArray[np.uint8]
+
+RESAMPLER = "soxr HQ"
+DECODER = f"PyAV {av.__version__}, libsndfile {soundfile.__libsndfile_version__}"
+
+SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
+
+# A window may start or end this far outside the file before it counts as short: container durations are rounded to
+# frames, and codecs pad. What is missing is filled with silence.
+TOLERANCE = 0.25
+# Time stamps in milliseconds (webm, mkv) jitter by up to 48 samples; a real gap is longer than this.
+GAP = 0.02
+BAD_PACKETS = 0.01
+
+
+class Sound(NamedTuple):
+    """Decoded sound: `samples` `(C, N)` at `sample_rate`, and the rate that the file itself has."""
+
+    samples: Samples
+    sample_rate: int
+    source_rate: int
+
+
+def read_sound(
+    path: Path, *, start: float = 0.0, duration: float | None = None, sample_rate: int | None = None
+) -> Sound:
+    """The sound of a file in the window `[start, start + duration)`, every channel it has.
+
+    A duration of None reads to the end. A `sample_rate` in Hz asks for resampling; None keeps the file's rate.
+    With a duration the result has exactly `round(duration * rate)` samples.
+
+    Raises:
+        ClipError: the file is missing, unreadable, corrupt, has no sound, or ends more than 0.25 s too early.
+    """
+    if not path.is_file():
+        raise ClipError("not_found", f"{path} does not exist.")
+    decode = _decode_soundfile if path.suffix.lower() in SOUND_SUFFIXES else _decode_av
+    samples, rate = decode(path, start, duration)
+    if duration is not None:
+        samples = _fit(path, samples, rate, duration)
+    if sample_rate is not None and sample_rate != rate:
+        samples = resample(samples, rate, sample_rate)
+        if duration is not None:
+            samples = _pad_or_cut(samples, round(duration * sample_rate))
+    return Sound(np.ascontiguousarray(samples, dtype=np.float32), sample_rate or rate, rate)
+
+
+def read_binaural(
+    path: Path, *, start: float = 0.0, duration: float | None = None, sample_rate: int | None = None
+) -> Sound:
+    """As `read_sound`, and refuses whatever does not have exactly two channels.
+
+    Raises:
+        ClipError: as `read_sound`; `mono` or `not_two_channel` for another number of channels.
+    """
+    sound = read_sound(path, start=start, duration=duration, sample_rate=sample_rate)
+    channels = sound.samples.shape[0]
+    if channels == 1:
+        raise ClipError(
+            "mono",
+            f"{path} is mono; binaural sound has two channels, and a mono file is never duplicated silently. "
+            "If one channel for both ears is what the system makes, write it to both channels.",
+        )
+    if channels != 2:
+        raise ClipError(
+            "not_two_channel",
+            f"{path} has {channels} channels; binaural sound has two. "
+            "Render ambisonics or surround sound to binaural first, and give the two-channel file.",
+        )
+    return sound
+
+
+def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
+    """Resample `(C, N)` from one rate to another in Hz, all channels alike."""
+    return np.ascontiguousarray(soxr.resample(samples.T, source_rate, target_rate, quality="HQ").T)
+
+
+def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
+    """Write `(C, N)` to wav or flac, atomically.
+
+    A wav gets the smallest of 16-bit, 24-bit and float that holds the samples exactly, so that writing and reading
+    back changes nothing; a flac gets 16 bits (round first what must be exact).
+    """
+    subtype = "PCM_16" if path.suffix.lower() == ".flac" else _exact_subtype(samples)
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
+
+
+def round_to_16_bit(samples: Samples) -> Samples:
+    """The nearest 16-bit values, as float32; what a 16-bit file gives back."""
+    return (np.clip(np.rint(samples * 32768.0), -32768, 32767) / 32768.0).astype(np.float32)
+
+
+def _exact_subtype(samples: Samples) -> str:
+    for subtype, scale in (("PCM_16", 2.0**15), ("PCM_24", 2.0**23)):
+        scaled = samples.astype(np.float64) * scale
+        if (
+            np.array_equal(scaled, np.rint(scaled))
+            and scaled.min(initial=0) >= -scale
+            and scaled.max(initial=0) < scale
+        ):
+            return subtype
+    return "FLOAT"
+
+
+def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23) -> None:
+    """Write `(H, W, 3)` uint8 RGB frames as a silent H.264 mp4, atomically; height and width must be even."""
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        stream: Any = None
+        for picture in frames:
+            if stream is None:
+                stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"})
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.codec_context.thread_count = 1
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())
+
+
+def iter_frames(
+    path: Path, *, fps: float, start: float = 0.0, duration: float | None = None
+) -> Iterator[tuple[float, Frame]]:
+    """Frames at `start + k / fps`: for each such time the first frame shown at or after it.
+
+    Yields the time within the window (seconds from its start) and the `(H, W, 3)` uint8 RGB picture, turned upright
+    if the file carries a rotation. With a duration there are exactly `round(duration * fps)` frames; a video that
+    ends early repeats its last frame.
+
+    Raises:
+        ClipError: the file is missing, unreadable, corrupt, or has no pictures in the window.
+    """
+    wanted = None if duration is None else round(duration * fps)
+    made = 0
+    last: av.VideoFrame | None = None
+    for time, last in _decode_frames(path, start):
+        # Half a millisecond absorbs the rounding of millisecond time stamps.
+        if made / fps > time + 5e-4:
+            continue
+        picture = _upright(last)
+        while made / fps <= time + 5e-4 and made != wanted:
+            yield made / fps, picture
+            made += 1
+        if made == wanted:
+            return
+    if last is None:
+        raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
+    picture = _upright(last)
+    while wanted is not None and made < wanted:
+        yield made / fps, picture
+        made += 1
+
+
+def _upright(frame: av.VideoFrame) -> Frame:
+    return np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90) % 4)
+
+
+def _decode_frames(path: Path, start: float) -> Iterator[tuple[float, av.VideoFrame]]:
+    with _open(path) as container:
+        if not container.streams.video:
+            raise ClipError("no_video", f"{path} has no video stream.")
+        stream = container.streams.video[0]
+        if start > 1:
+            container.seek(round((start - 1) * av.time_base))
+        for frame in _decode_packets(path, container, stream):
+            if frame.pts is not None and float(frame.pts * frame.time_base) >= start - 5e-4:
+                yield float(frame.pts * frame.time_base) - start, frame
+
+
+def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            file.seek(min(round(start * rate), file.frames))
+            frames = -1 if duration is None else round(duration * rate)
+            return file.read(frames, dtype="float32", always_2d=True).T, rate
+    except soundfile.LibsndfileError as error:
+        raise ClipError("unreadable", f"{path} cannot be read as sound: {error.error_string}") from error
+
+
+def _decode_av(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
+    with _open(path) as container:
+        if not container.streams.audio:
+            raise ClipError("no_audio", f"{path} has no audio stream.")
+        stream = container.streams.audio[0]
+        rate = int(stream.rate)
+        if start > 1:
+            container.seek(round((start - 1) * av.time_base))
+        pieces: list[tuple[int, Samples]] = []
+        end = 0
+        for frame in _decode_packets(path, container, stream):
+            block = _planar(frame)
+            at = end if frame.pts is None else round((float(frame.pts * frame.time_base) - start) * rate)
+            if pieces and abs(at - end) <= GAP * rate:
+                at = end
+            pieces.append((at, block))
+            end = at + block.shape[1]
+            if duration is not None and at > duration * rate:
+                break
+    if not pieces:
+        raise ClipError("no_audio", f"{path} has an audio stream without any sound in it.")
+    return _assemble(pieces), rate
+
+
+def _assemble(pieces: list[tuple[int, Samples]]) -> Samples:
+    """Put blocks at their positions from the window's start; what lies before it is cut, gaps stay silent."""
+    out = np.zeros((pieces[0][1].shape[0], max(at + block.shape[1] for at, block in pieces)), dtype=np.float32)
+    for at, block in pieces:
+        out[:, max(at, 0) : at + block.shape[1]] = block[:, max(-at, 0) :]
+    return out
+
+
+def _planar(frame: av.AudioFrame) -> Samples:
+    data = frame.to_ndarray()
+    if not frame.format.is_planar:
+        data = data.reshape(-1, frame.layout.nb_channels).T
+    if data.dtype.kind == "i":
+        data = data / np.float32(2 ** (8 * data.dtype.itemsize - 1))
+    elif data.dtype == np.uint8:
+        data = (data.astype(np.float32) - 128) / 128
+    return data.astype(np.float32, copy=False)
+
+
+def _decode_packets(path: Path, container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded frames, stepping over damaged packets; more than 1 % of those makes the file corrupt."""
+    stream.codec_context.thread_count = 1
+    bad = total = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+            total += 1
+            yield from packet.decode()
+        except StopIteration:
+            break
+        except av.error.FFmpegError:
+            bad += 1
+            if bad > 20 + BAD_PACKETS * total:
+                break
+    if bad > BAD_PACKETS * total:
+        raise ClipError("corrupt", f"{path} is damaged: {bad} of {total} packets cannot be decoded.")
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise ClipError("not_found", f"{path} does not exist.")
+    try:
+        return av.open(str(path))
+    except (av.error.FFmpegError, OSError) as error:
+        raise ClipError("unreadable", f"{path} cannot be opened as a media file: {error}") from error
+
+
+def _fit(path: Path, samples: Samples, rate: int, duration: float) -> Samples:
+    length = round(duration * rate)
+    if samples.shape[1] < length - TOLERANCE * rate:
+        raise ClipError(
+            "short",
+            f"{path} has {samples.shape[1] / rate:.2f} s of sound in the window; {duration:g} s were expected.",
+        )
+    return _pad_or_cut(samples, length)
+
+
+def _pad_or_cut(samples: Samples, length: int) -> Samples:
+    missing = length - samples.shape[1]
+    return np.pad(samples, ((0, 0), (0, missing))) if missing > 0 else samples[:, :length]
+
+
+class MediaInfo(NamedTuple):
+    """What a container says of itself, without decoding: lengths in seconds, None where there is no such stream."""
+
+    sound: float | None
+    picture: float | None
+
+
+def probe(path: Path) -> MediaInfo:
+    """How long the sound and the pictures of a file are, from its headers.
+
+    Raises:
+        ClipError: the file is missing or cannot be opened.
+    """
+    with _open(path) as container:
+        whole = float(container.duration or 0) / av.time_base
+
+        def length(streams: Any) -> float | None:
+            if not streams:
+                return None
+            return float(streams[0].duration * streams[0].time_base) if streams[0].duration else whole
+
+        return MediaInfo(length(container.streams.audio), length(container.streams.video))
