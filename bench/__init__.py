@@ -1,0 +1,1 @@
+"""The conductor: command line, plan, run, features and their cache."""

@@ -1,0 +1,80 @@
+"""The command line. Each command lives in a file of its own and is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from visaudio_bench import __version__
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.registry import did_you_mean
+
+# name of the command -> (where it lives, the line that `bench --help` prints)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
+    "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
+    "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
+    "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
+    "diff": ("bench.cli.diff:diff", "Explain why the results of two runs differ."),
+    "doctor": ("bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when called, so that `bench --help` costs nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of `COMMANDS`."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; an unknown name is answered with the closest known one."""
+        if cmd_name not in COMMANDS:
+            ctx.fail(f'no command "{cmd_name}".{did_you_mean(cmd_name, COMMANDS)}')
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Start here: bench run          Without any option it renders a small simulated suite and scores it.",
+)
+@click.version_option(__version__, prog_name="bench")
+def cli() -> None:
+    """Judge and build video-to-binaural-audio generation."""
+
+
+def main() -> None:
+    """Run the command line; exit codes are 0 (ok), 1 (the run failed) and 2 (it was asked for wrongly)."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except BenchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
+        sys.exit(130)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(
+            f"error: the system refused a file operation: {error.strerror or error}{where}. "
+            "What was finished is kept; make room or choose another folder and run the same command again.",
+            err=True,
+        )
+        sys.exit(BenchError.exit_code)

@@ -1,0 +1,1 @@
+"""How judgements are shown: the result schema, tables in five formats."""

@@ -1,0 +1,216 @@
+r"""One table, five formats: terminal text, Markdown, LaTeX (booktabs), CSV and JSON.
+
+A `Table` is data: what each cell shows, its exact value, and whether it is the best or second best of its column.
+The formats differ only in how they mark that: text and Markdown set the best in bold and underline the second
+(`<u>` in Markdown), LaTeX uses `\textbf` and `\underline`; CSV and JSON carry the exact values and the marks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Mark = Literal["", "best", "second"]
+Format = Literal["text", "md", "tex", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("text", "md", "tex", "csv", "json")
+EMPTY = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown (`text`), the exact `value` behind it (None where there is none, with the `reason`), its mark."""
+
+    text: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    mark: Mark = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric's column: stable `key`, shown `title`, unit, and which direction is better."""
+
+    key: str
+    title: str
+    unit: str = ""
+    better: Literal["higher", "lower", "reference", "none"] = "none"
+
+    @property
+    def heading(self) -> str:
+        """Title with its arrow, as printed over the column: `ΔILD ↓`."""
+        return self.title + {"higher": " ↑", "lower": " ↓", "reference": " →ref", "none": ""}[self.better]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table; a rule is drawn where `group` changes."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table with notes under it; `corner` heads the column of row labels."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    corner: str = "system"
+    notes: tuple[str, ...] = field(default=())
+
+
+def render(tables: Sequence[Table], form: Format, *, colour: bool = False, width: int | None = None) -> str:
+    """The tables in one of the five formats, ending with a newline.
+
+    `colour` lets the text format use terminal attributes; `width` is the terminal's, None for as wide as needed.
+    """
+    if form == "text":
+        return _text(tables, colour, width)
+    renderers: dict[str, Callable[[Sequence[Table]], str]] = {"md": _md, "tex": _tex, "csv": _csv, "json": _json}
+    return renderers[form](tables)
+
+
+def _with_unit(column: Column, sep: str = "\n") -> str:
+    return column.heading + (f"{sep}{column.unit}" if column.unit else "")
+
+
+def _text(tables: Sequence[Table], colour: bool, width: int | None) -> str:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width or 10_000, force_terminal=colour, color_system="standard" if colour else None
+    )
+    styles = {"": "", "best": "bold", "second": "underline"}
+    for table in tables:
+        grid = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        grid.add_column(table.corner, no_wrap=True)
+        for column in table.columns:
+            grid.add_column(_with_unit(column), justify="right", no_wrap=True)
+        for index, row in enumerate(table.rows):
+            last = index + 1 == len(table.rows) or table.rows[index + 1].group != row.group
+            grid.add_row(Text(row.label), *(Text(cell.text, styles[cell.mark]) for cell in row.cells), end_section=last)
+        console.print(grid)
+        for note in table.notes:
+            console.print(Text(note), soft_wrap=True)
+        console.print()
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _md(tables: Sequence[Table]) -> str:
+    marks = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
+    lines: list[str] = []
+    for table in tables:
+        heads = [table.corner, *(_with_unit(column, " ") for column in table.columns)]
+        lines += [f"### {table.title}", "", "| " + " | ".join(_md_escape(head) for head in heads) + " |"]
+        lines.append("|" + "|".join(["---", *("---:" for _ in table.columns)]) + "|")
+        for row in table.rows:
+            shown = [marks[cell.mark].format(_md_escape(cell.text)) for cell in row.cells]
+            lines.append("| " + " | ".join([_md_escape(row.label), *shown]) + " |")
+        lines += ["", *(f"{_md_escape(note)}\n" for note in table.notes)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _md_escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("_", "\\_").replace("\n", " ")
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "µ": r"$\mu$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "°": r"$^\circ$",
+    "×": r"$\times$",
+    "†": r"$^\dagger$",
+    EMPTY: "--",
+}
+
+
+def _tex_escape(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _tex(tables: Sequence[Table]) -> str:
+    """Tables for booktabs; notes become comments, so that the file pastes into a paper as it is."""
+    marks = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
+    lines = [r"% needs \usepackage{booktabs}"]
+    for table in tables:
+        lines += [f"% {table.title}", *(f"% {note}" for note in table.notes)]
+        lines += [r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\toprule"]
+        lines.append(
+            " & ".join(_tex_escape(head) for head in [table.corner, *(c.heading for c in table.columns)]) + r" \\"
+        )
+        if any(column.unit for column in table.columns):
+            lines.append(" & ".join(["", *(_tex_escape(column.unit) for column in table.columns)]) + r" \\")
+        lines.append(r"\midrule")
+        for index, row in enumerate(table.rows):
+            if index and row.group != table.rows[index - 1].group:
+                lines.append(r"\midrule")
+            shown = [marks[cell.mark].format(_tex_escape(cell.text)) for cell in row.cells]
+            lines.append(" & ".join([_tex_escape(row.label), *shown]) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}", ""]
+    return "\n".join(lines)
+
+
+def _csv(tables: Sequence[Table]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", "row", "column", "unit", "text", "value", "low", "high", "mark", "reason"])
+    for table in tables:
+        for row in table.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                numbers = ["" if number is None else repr(number) for number in (cell.value, cell.low, cell.high)]
+                writer.writerow(
+                    [table.title, row.label, column.key, column.unit, cell.text, *numbers, cell.mark, cell.reason]
+                )
+    return out.getvalue()
+
+
+def _json(tables: Sequence[Table]) -> str:
+    def cell_object(cell: Cell) -> dict[str, Any]:
+        return {key: getattr(cell, key) for key in ("text", "value", "low", "high", "mark", "reason")}
+
+    value = [
+        {
+            "title": table.title,
+            "columns": [vars(column) for column in table.columns],
+            "rows": [
+                {
+                    table.corner: row.label,
+                    "group": row.group,
+                    "cells": {c.key: cell_object(cell) for c, cell in zip(table.columns, row.cells, strict=True)},
+                }
+                for row in table.rows
+            ],
+            "notes": list(table.notes),
+        }
+        for table in tables
+    ]
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
