@@ -102,7 +102,8 @@ def read_binaural(
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
     """Resample `(C, N)` from one rate to another in Hz, all channels alike."""
     resampled: Samples = soxr.resample(samples.T, source_rate, target_rate, quality="HQ").T
-    return np.ascontiguousarray(resampled, dtype=np.float32)
+    contiguous: Samples = np.ascontiguousarray(resampled, dtype=np.float32)
+    return contiguous
 
 
 def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:

@@ -1,0 +1,148 @@
+"""`System`, the contract of everything that makes sound for a clip, and the registry of systems."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from suites.clip import Clip
+from suites.media import Samples, write_audio
+from visaudio_bench.errors import ClipError
+from visaudio_bench.registry import Registry
+
+SAMPLE_RATE = 44100
+
+Input = Literal["video", "caption", "reference_mono", "reference"]
+
+
+@dataclass(frozen=True)
+class SystemCard:
+    """What must be known about a system to read its row.
+
+    `inputs` says what the system is given. A system that is given the reference's own mono sound binauralises and is
+    also judged by waveform distances; one that is given the reference itself is an anchor of the table, not a
+    competitor. `mono` systems write the same sound to both ears by design.
+    """
+
+    name: str
+    title: str
+    summary: str
+    inputs: tuple[Input, ...]
+    revision: str
+    paper: str = ""
+    code_licence: str = "Apache-2.0"
+    weights_licence: str = "no weights"
+    anchor: bool = False
+    mono: bool = False
+
+    @property
+    def binauralises(self) -> bool:
+        """Whether waveform distances to the reference mean anything: the sound itself is the reference's."""
+        return bool({"reference_mono", "reference"} & set(self.inputs))
+
+
+class Generation(NamedTuple):
+    """One clip's outcome: the sound file, or the reason code and sentence why there is none."""
+
+    clip: str
+    path: Path | None
+    seconds: float
+    reason: str = ""
+    message: str = ""
+
+
+class System(ABC):
+    """Something that makes binaural sound for clips."""
+
+    card: SystemCard
+
+    @abstractmethod
+    def generate(
+        self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
+    ) -> Iterator[Generation]:
+        """Make the sound of the clips whose ids are in `only`, in the order of `clips`, one record each.
+
+        Args:
+            clips: every clip of the suite (a system may look at a clip's neighbours, so that its output does not
+                depend on which clips are still to be made).
+            out: folder for the sound files, `<clip id>.wav`, two channels, left first.
+            only: ids to make now.
+            device: a torch device name.
+            seed: of the whole run; a clip's own seed is derived from it and the clip's id (`clip_seed`), so that a
+                clip's sound does not depend on the others.
+        """
+
+
+class ClipwiseSystem(System):
+    """A system that makes each clip's samples by itself, in this process."""
+
+    @abstractmethod
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """The sound of one clip, `(2, N)` float32 at 44.1 kHz.
+
+        Raises:
+            ClipError: this clip cannot be made (recorded; the others go on).
+        """
+
+    def generate(
+        self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
+    ) -> Iterator[Generation]:
+        """As `System.generate`."""
+        del device  # signal processing of one clip takes milliseconds on any core
+        for clip in clips:
+            if clip.id not in only:
+                continue
+            began = time.perf_counter()
+            path = out / f"{clip.id}.wav"
+            try:
+                write_audio(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)), SAMPLE_RATE)
+            except ClipError as error:
+                yield Generation(clip.id, None, time.perf_counter() - began, error.reason, error.message)
+            else:
+                yield Generation(clip.id, path, time.perf_counter() - began)
+
+
+def clip_seed(seed: int, system: str, clip: str) -> int:
+    """A clip's own 64-bit seed: a hash of the run's seed, the system and the clip's id."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{system}/{clip}".encode()).digest()[:8], "big")
+
+
+def clip_rng(seed: int, system: str, clip: str) -> np.random.Generator:
+    """A random generator of the clip's own."""
+    return np.random.default_rng(clip_seed(seed, system, clip))
+
+
+SystemFactory = Callable[[str | None], System]
+
+SYSTEMS: Registry[SystemFactory] = Registry(
+    "system",
+    "visaudio_bench.systems",
+    {
+        "reference": "baselines.trivial:Reference",
+        "mono": "baselines.trivial:Mono",
+        "swapped": "baselines.trivial:Swapped",
+        "repaired": "baselines.trivial:Repaired",
+        "noise": "baselines.trivial:Noise",
+        "motion-pan": "baselines.motion_pan:MotionPan",
+        "outputs": "baselines.outputs:open_outputs",
+    },
+)
+
+DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-pan")
+
+
+def open_system(request: str) -> System:
+    """The system behind `name` or `name:argument`.
+
+    Raises:
+        UsageError: unknown name, a missing or needless argument, or a folder that is not there.
+    """
+    name, _, argument = request.partition(":")
+    return SYSTEMS.get(name)(argument or None)

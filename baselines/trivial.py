@@ -1,0 +1,136 @@
+"""The anchor rows of every table: what the numbers look like when the answer is known.
+
+`reference` is the ground truth itself (perfect), `mono` has no direction at all, `swapped` has every direction
+mirrored, `repaired` is another clip's reference (right statistics, wrong clip), `noise` is independent in each ear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from baselines.system import SAMPLE_RATE, ClipwiseSystem, SystemCard
+from suites.clip import Clip
+from suites.media import Samples, probe, read_binaural, round_to_16_bit
+from visaudio_bench import __version__
+from visaudio_bench.errors import ClipError, UsageError
+
+NOISE_RMS = 0.1
+
+
+def refuse_argument(name: str, argument: str | None) -> None:
+    """Complain about `name:argument` for a system that takes none."""
+    if argument is not None:
+        raise UsageError(f'system "{name}" takes no argument, got "{argument}". Write: --system {name}')
+
+
+def reference_sound(clip: Clip) -> Samples:
+    """The clip's reference, `(2, N)` at 44.1 kHz.
+
+    Raises:
+        ClipError: `no_reference` where the clip has none, or what reading the file raised.
+    """
+    if clip.audio is None:
+        raise ClipError(
+            "no_reference",
+            f"clip {clip.id} has no reference sound, which this system needs. Use a suite with references.",
+        )
+    return read_binaural(clip.audio, start=clip.start, duration=clip.duration, sample_rate=SAMPLE_RATE).samples
+
+
+class _Anchor(ClipwiseSystem):
+    def __init__(self, argument: str | None = None):
+        refuse_argument(self.card.name, argument)
+
+
+def _card(name: str, title: str, summary: str, *, mono: bool = False, hears: bool = True) -> SystemCard:
+    return SystemCard(
+        name=name,
+        title=title,
+        summary=summary,
+        inputs=("reference",) if hears else (),
+        revision=__version__,
+        anchor=True,
+        mono=mono,
+    )
+
+
+class Reference(_Anchor):
+    """The ground truth itself."""
+
+    card = _card("reference", "Reference", "the ground truth itself: the best value of every column")
+
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """The reference, unchanged."""
+        del clips, rng
+        return reference_sound(clip)
+
+
+class Mono(_Anchor):
+    """The mean of the reference's channels in both ears."""
+
+    card = _card("mono", "Mono", "the reference's mean in both ears: no direction at all", mono=True)
+
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """`(l + r) / 2`, twice."""
+        del clips, rng
+        mean = reference_sound(clip).mean(axis=0, dtype=np.float32)
+        return np.stack([mean, mean])
+
+
+class Swapped(_Anchor):
+    """The reference with its channels exchanged."""
+
+    card = _card("swapped", "Swapped", "the reference with its ears exchanged: every direction mirrored")
+
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """`(r, l)`."""
+        del clips, rng
+        return reference_sound(clip)[::-1]
+
+
+class Repaired(_Anchor):
+    """Another clip's reference: pairs made anew."""
+
+    card = _card("repaired", "Re-paired", "another clip's reference: right statistics, wrong clip")
+
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """The reference of the next clip with one, half the suite further on, looped or cut to this clip's length."""
+        del rng
+        donors = [other for other in clips if other.audio is not None and other.id != clip.id]
+        if not donors:
+            raise ClipError(
+                "no_reference", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."
+            )
+        length = reference_sound(clip).shape[1]
+        # Half the suite away: neighbours are often windows of one video.
+        position = sum(other.id < clip.id for other in donors)
+        donor = reference_sound(sorted(donors, key=lambda other: other.id)[(position + len(donors) // 2) % len(donors)])
+        return _loop(donor, length)
+
+
+def _loop(samples: Samples, length: int) -> Samples:
+    repeats = -(-length // samples.shape[1])
+    return np.tile(samples, (1, repeats))[:, :length]
+
+
+class Noise(_Anchor):
+    """Independent white noise in each ear."""
+
+    card = _card("noise", "Noise", "independent white noise in each ear: nothing right", hears=False)
+
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """Gaussian noise at -20 dBFS, as long as the clip."""
+        del clips
+        noise = rng.standard_normal((2, round(_seconds(clip) * SAMPLE_RATE)), dtype=np.float32)
+        return round_to_16_bit(noise * np.float32(NOISE_RMS))
+
+
+def _seconds(clip: Clip) -> float:
+    if clip.duration is not None:
+        return clip.duration
+    source = clip.audio or clip.video
+    assert source is not None  # a clip has a video, a sound, or both
+    info = probe(source)
+    return (info.sound or info.picture or 0.0) - clip.start
