@@ -102,8 +102,7 @@ def read_binaural(
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
     """Resample `(C, N)` from one rate to another in Hz, all channels alike."""
     resampled: Samples = soxr.resample(samples.T, source_rate, target_rate, quality="HQ").T
-    contiguous: Samples = np.ascontiguousarray(resampled, dtype=np.float32)
-    return contiguous
+    return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
@@ -119,7 +118,8 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
 
 def round_to_16_bit(samples: Samples) -> Samples:
     """The nearest 16-bit values, as float32; what a 16-bit file gives back."""
-    return (np.clip(np.rint(samples * 32768.0), -32768, 32767) / 32768.0).astype(np.float32)
+    rounded: Samples = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.float32)
+    return rounded / np.float32(32768)
 
 
 def _exact_subtype(samples: Samples) -> str:

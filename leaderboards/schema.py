@@ -1,0 +1,207 @@
+"""What a run leaves behind, as code: the rows, their fields, and how they are read, written and checked.
+
+Two tables matter. `ClipRow` is the primary output: one value of one quantity for one clip of one system; every
+aggregate can be recomputed from these rows. `Result` is a metric's value for a suite and a system. A value that does
+not exist is null with a reason, never 0 or -1 or NaN. Readers refuse a file that does not keep the schema, and name
+the field.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from visaudio_bench.errors import UsageError
+from visaudio_bench.files import atomic_path, write_json
+
+SCHEMA_VERSION = 1
+
+Status = Literal["measured", "published", "synthetic", "missing", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+class ClipRow(NamedTuple):
+    """One quantity of one clip: a score, or a sum that a pooled metric is computed from."""
+
+    suite: str
+    system: str
+    clip: str
+    metric: str
+    view: str
+    value: float | None
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One metric's value for one suite and one system; `results.csv` holds the fields up to `reason`.
+
+    Attributes:
+        suite: name of the suite.
+        system: name of the system.
+        metric: key of the metric, as `bench list metrics` prints it.
+        view: which sound was judged: mix, left, right, avg, or binaural where both channels count jointly.
+        value: the metric's value in its unit; null where there is none.
+        low: lower end of the 95 % interval; null where none is computed.
+        high: upper end of the 95 % interval; null where none is computed.
+        n: number of clips that the value rests on.
+        status: measured, published, synthetic (measured on simulated scenes: not comparable with published
+            numbers), missing or failed.
+        reason: why the value is null, or a remark on it; empty otherwise.
+        unit: unit of value, low and high.
+        better: which values are better: higher, lower, reference (close to the reference's) or none.
+        version: version of the metric's definition; numbers of different versions do not compare.
+        interval: how the interval was made: bootstrap, jackknife or none.
+        rank: place among the table's competing systems; systems that are not separable share one. Null for anchors.
+    """
+
+    suite: str
+    system: str
+    metric: str
+    view: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    status: Status
+    reason: str = ""
+    unit: str = ""
+    better: str = ""
+    version: int = 1
+    interval: str = "none"
+    rank: int | None = None
+
+
+CSV_FIELDS = tuple(f.name for f in dataclasses.fields(Result))[:10]
+
+
+class Failure(NamedTuple):
+    """One thing that went wrong with one clip."""
+
+    suite: str
+    system: str
+    clip: str
+    stage: str
+    reason: str
+    message: str
+
+
+def write_clip_rows(folder: Path, rows: Sequence[ClipRow]) -> None:
+    """Write `clips.csv` and `clips.parquet` with the same rows; floats keep every digit in both."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _write_csv(folder / "clips.csv", ClipRow._fields, rows)
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in ClipRow._fields}
+    types = {name: pa.float64() if name == "value" else pa.string() for name in ClipRow._fields}
+    table = pa.table({name: pa.array(column, types[name]) for name, column in columns.items()})
+    with atomic_path(folder / "clips.parquet") as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_clip_rows(path: Path) -> list[ClipRow]:
+    """The rows of a `clips.csv`.
+
+    Raises:
+        UsageError: the file is not there or does not keep the schema.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} is not there; expected the folder of a finished run (bench run --out DIR makes one).")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        if next(reader, None) != list(ClipRow._fields):
+            raise UsageError(f"{path} does not start with the columns {','.join(ClipRow._fields)}.")
+        return [_clip_row(path, number, fields) for number, fields in enumerate(reader, start=2)]
+
+
+def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
+    try:
+        suite, system, clip, metric, view, value, status, reason = fields
+        if status not in STATUSES:
+            raise ValueError(f'status "{status}"')
+        return ClipRow(suite, system, clip, metric, view, float(value) if value else None, status, reason)
+    except ValueError as error:
+        raise UsageError(f"{path}, line {number}, is not a row of this schema: {error}.") from error
+
+
+def write_results(
+    folder: Path, results: Sequence[Result], provenance: Mapping[str, Any], extra: Mapping[str, Any]
+) -> None:
+    """Write `results.csv` (long) and `results.json` (with provenance and every field)."""
+    _write_csv(folder / "results.csv", CSV_FIELDS, [[getattr(r, name) for name in CSV_FIELDS] for r in results])
+    for result in results:
+        _check(result)
+    body = {
+        "schema_version": SCHEMA_VERSION,
+        "provenance": dict(provenance),
+        **extra,
+        "results": [dataclasses.asdict(result) for result in results],
+    }
+    write_json(folder / "results.json", body)
+
+
+class Run(NamedTuple):
+    """What `results.json` says."""
+
+    provenance: dict[str, Any]
+    results: list[Result]
+    body: dict[str, Any]
+
+
+def read_results(folder: Path) -> Run:
+    """Read and check the `results.json` of a run folder.
+
+    Raises:
+        UsageError: no such file, another schema version, or a field that is not as the schema says.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        raise UsageError(f"{path} is not there; expected the folder of a finished run (bench run --out DIR makes one).")
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        if body["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema version {body['schema_version']}, this program reads {SCHEMA_VERSION}")
+        results = [Result(**row) for row in body["results"]]
+        for result in results:
+            _check(result)
+        return Run(body["provenance"], results, body)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not keep the result schema: {error}.") from error
+
+
+def _check(result: Result) -> None:
+    """A result keeps the schema: known status, finite numbers, and null only with a reason."""
+    where = f"{result.suite}/{result.system}/{result.metric}"
+    if result.status not in STATUSES:
+        raise ValueError(f'{where}: status "{result.status}" is none of {", ".join(STATUSES)}')
+    for name in ("value", "low", "high"):
+        number = getattr(result, name)
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f"{where}: {name} is {number}; a value that does not exist is null")
+    if result.value is None and not result.reason:
+        raise ValueError(f"{where}: the value is null without a reason")
+
+
+def write_failures(path: Path, failures: Iterable[Failure]) -> None:
+    """Write `failures.jsonl`, one object a line; an empty file says that nothing failed."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for failure in failures:
+            file.write(json.dumps(failure._asdict(), ensure_ascii=False) + "\n")
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_plain(value) for value in row] for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    return "" if value is None else repr(value) if isinstance(value, float) else value
