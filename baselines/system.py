@@ -79,9 +79,14 @@ class System(ABC):
                 clip's sound does not depend on the others.
         """
 
+    def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
+        """The files that a clip's sound depends on; when one of them changes, the sound is made again."""
+        del clips
+        return tuple(path for path in (clip.video, clip.audio) if path is not None)
+
 
 class ClipwiseSystem(System):
-    """A system that makes each clip's samples by itself, in this process."""
+    """A system that makes each clip by itself on one core, so that many processes can share the clips."""
 
     @abstractmethod
     def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:

@@ -7,6 +7,7 @@ mirrored, `repaired` is another clip's reference (right statistics, wrong clip),
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -96,18 +97,27 @@ class Repaired(_Anchor):
     card = _card("repaired", "Re-paired", "another clip's reference: right statistics, wrong clip")
 
     def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
-        """The reference of the next clip with one, half the suite further on, looped or cut to this clip's length."""
+        """The partner's reference, looped or cut to this clip's length."""
         del rng
-        donors = [other for other in clips if other.audio is not None and other.id != clip.id]
+        return _loop(reference_sound(self.partner(clip, clips)), reference_sound(clip).shape[1])
+
+    def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
+        """The clip's own files and the partner's."""
+        return (*super().sources(clip, clips), *super().sources(self.partner(clip, clips), clips))
+
+    def partner(self, clip: Clip, clips: Sequence[Clip]) -> Clip:
+        """The clip half the suite further on (neighbours are often windows of one video).
+
+        Raises:
+            ClipError: no other clip has a reference.
+        """
+        donors = sorted((other for other in clips if other.audio and other.id != clip.id), key=lambda other: other.id)
         if not donors:
             raise ClipError(
                 "no_reference", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."
             )
-        length = reference_sound(clip).shape[1]
-        # Half the suite away: neighbours are often windows of one video.
         position = sum(other.id < clip.id for other in donors)
-        donor = reference_sound(sorted(donors, key=lambda other: other.id)[(position + len(donors) // 2) % len(donors)])
-        return _loop(donor, length)
+        return donors[(position + len(donors) // 2) % len(donors)]
 
 
 def _loop(samples: Samples, length: int) -> Samples:

@@ -34,6 +34,17 @@ class Suite(ABC):
 
     A suite whose files are made or translated on first use lists what is still to be made in `pending` and makes it
     in `prepare`; `clips` may be called before that and names the files that will exist.
+
+    Attributes:
+        name: short name, safe as a folder name.
+        title: what a table's heading says.
+        split: which part of the data set this is.
+        sample_rate: Hz, of the references as they are scored.
+        duration: seconds a clip, None where each clip has its own.
+        licence: of the data.
+        captioned: whether clips carry captions.
+        synthetic: scenes are simulated: numbers never compare with published ones.
+        prepare_seconds: CPU seconds that `prepare` takes for one clip, as measured; for the plan's estimate.
     """
 
     name: str
@@ -44,7 +55,7 @@ class Suite(ABC):
     licence: str = "unknown"
     captioned: bool = False
     synthetic: bool = False
-    how_to_get: str = ""
+    prepare_seconds: float = 0.0
 
     @abstractmethod
     def clips(self) -> tuple[Clip, ...]:

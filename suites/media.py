@@ -12,6 +12,7 @@ Errors are `ClipError`s with a stable reason code:
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,8 +113,10 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     back changes nothing; a flac gets 16 bits (round first what must be exact).
     """
     subtype = "PCM_16" if path.suffix.lower() == ".flac" else _exact_subtype(samples)
+    encoded = io.BytesIO()  # encoded in memory, so that a full disk is the system's own error and not libsndfile's
+    soundfile.write(encoded, samples.T, sample_rate, subtype=subtype, format=path.suffix[1:].upper())
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def round_to_16_bit(samples: Samples) -> Samples:

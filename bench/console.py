@@ -1,0 +1,78 @@
+"""What the user sees while work goes on: notes and progress, all on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import click
+
+T = TypeVar("T")
+
+LINE_EVERY = 10.0
+
+
+def note(message: str) -> None:
+    """One line to the user."""
+    click.echo(message, err=True)
+
+
+def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    """Pass `items` through and show how far they are: a live bar on a terminal, a line every 10 s in a log."""
+    if total == 0:
+        yield from items
+    elif sys.stderr.isatty():
+        yield from _bar(items, total, label)
+    else:
+        yield from _lines(items, total, label)
+
+
+def _bar(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def _lines(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    began = shown = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if done < total and now - shown >= LINE_EVERY:
+            note(f"{label}: {done}/{total}, about {clock((now - began) / done * (total - done))} left")
+            shown = now
+    note(f"{label}: {done}/{total} in {clock(time.monotonic() - began)}")
+
+
+def clock(seconds: float) -> str:
+    """A length of time for people: `8 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,62 @@
+"""Where a number comes from: everything that could change it, recorded with every run."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench import __version__
+
+# Packages whose version can change a number.
+PACKAGES = ("numpy", "scipy", "torch", "av", "soundfile", "soxr", "pyarrow")
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that take part in decoding and computing."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def code_version() -> dict[str, Any]:
+    """Version of this project, and its commit where it runs from a git checkout."""
+    root = Path(__file__).resolve().parent.parent
+    commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
+    dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no")) if commit else None
+    return {"version": __version__, "commit": commit, "dirty": dirty}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def provenance(*, seed: int, device: str) -> dict[str, Any]:
+    """The block that every result carries; suites, systems and metrics are added by the run."""
+    from suites.media import DECODER, RESAMPLER
+
+    return {
+        "command": " ".join(["bench", *sys.argv[1:]]),
+        "code": code_version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": package_versions(),
+        "seed": seed,
+        "device": device,
+        "dtype": "float32",
+        "resampler": RESAMPLER,
+        "decoder": DECODER,
+    }
