@@ -84,7 +84,17 @@ def read_binaural(
         ClipError: as `read_sound`; `mono` or `not_two_channel` for another number of channels.
     """
     sound = read_sound(path, start=start, duration=duration, sample_rate=sample_rate)
-    channels = sound.samples.shape[0]
+    require_two_channels(path, sound.samples)
+    return sound
+
+
+def require_two_channels(path: Path, samples: Samples) -> None:
+    """Refuse sound `(C, N)` of a file that is not two-channel.
+
+    Raises:
+        ClipError: `mono` or `not_two_channel`.
+    """
+    channels = samples.shape[0]
     if channels == 1:
         raise ClipError(
             "mono",
@@ -97,7 +107,6 @@ def read_binaural(
             f"{path} has {channels} channels; binaural sound has two. "
             "Render ambisonics or surround sound to binaural first, and give the two-channel file.",
         )
-    return sound
 
 
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:

@@ -1,0 +1,84 @@
+"""`motion-pan`: the reference's mono sound, heard from where the picture moves.
+
+An honest baseline of two lines: find the column of the picture where most changes from frame to frame, and pan the
+mono sound there with measured head responses. It sees no object and hears no source; a learned system that binds
+sound to pictures must beat it. Camera motion, which changes every column alike, is taken off by the median.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from suites.simulator.hrtf import SAMPLE_RATE, pan
+
+from baselines.system import ClipwiseSystem, SystemCard
+from baselines.trivial import reference_sound, refuse_argument
+from suites.clip import Clip
+from suites.media import Frame, Samples, iter_frames, round_to_16_bit
+from visaudio_bench import __version__
+from visaudio_bench.errors import ClipError
+
+FRAMES_PER_SECOND = 12.5
+COLUMNS = 32
+# The field of view of the paper's videos and of the simulated ones; most cameras see less, which costs angle, not side.
+FIELD_OF_VIEW = np.pi / 2
+# Where it moved up to this long ago still counts, and where it will move counts as much: sounds outlast motion.
+MEMORY_SECONDS = 0.5
+
+Array = NDArray[np.float64]
+
+
+class MotionPan(ClipwiseSystem):
+    """The weight-free visual baseline."""
+
+    card = SystemCard(
+        name="motion-pan",
+        title="Motion pan",
+        summary="the reference's mono sound, panned by measured head responses to where the picture moves",
+        inputs=("video", "reference_mono"),
+        revision=__version__,
+    )
+
+    def __init__(self, argument: str | None = None):
+        refuse_argument(self.card.name, argument)
+
+    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
+        """The clip's mono sound at the azimuth of its motion."""
+        del clips, rng
+        if clip.video is None:
+            raise ClipError("no_video", f"clip {clip.id} has no video, which motion-pan needs.")
+        mono = reference_sound(clip).mean(axis=0, dtype=np.float32)
+        seconds = mono.shape[0] / SAMPLE_RATE
+        frames = iter_frames(clip.video, fps=FRAMES_PER_SECOND, start=clip.start, duration=seconds)
+        panned = pan(mono, motion_azimuth(picture for _, picture in frames))
+        # The head responses amplify the near ear; one gain for both ears keeps the sound within full scale.
+        return round_to_16_bit(panned / max(1.0, float(np.abs(panned).max())))
+
+
+def motion_azimuth(frames: Iterator[Frame]) -> Array:
+    """Azimuth in radians, positive to the left, of the motion in each frame `(H, W, 3)`; 0 while nothing moved."""
+    energy = np.array([*_motion_energy(frames)])
+    if len(energy) == 0:
+        return np.zeros(1)
+    count = len(energy)
+    kernel = np.exp(-np.abs(np.arange(1 - count, count)) / (FRAMES_PER_SECOND * MEMORY_SECONDS))
+    smooth = np.stack([np.convolve(column, kernel)[count - 1 : 2 * count - 1] for column in energy.T], axis=1)
+    total = smooth.sum(axis=1)
+    to_the_left = 1 - (2 * np.arange(COLUMNS) + 1) / COLUMNS
+    position = np.divide(smooth @ to_the_left, total, out=np.zeros_like(total), where=total > 0)
+    azimuth: Array = np.arctan(position * np.tan(FIELD_OF_VIEW / 2))
+    return azimuth
+
+
+def _motion_energy(frames: Iterator[Frame]) -> Iterator[Array]:
+    """Squared change of brightness in each column since the frame before, above the median column's."""
+    before: Array | None = None
+    for frame in frames:
+        grey = frame.mean(axis=2)
+        change = np.zeros_like(grey) if before is None else (grey - before) ** 2
+        edges = np.linspace(0, grey.shape[1], COLUMNS + 1).astype(int)[:-1]
+        columns = np.add.reduceat(change.sum(axis=0), edges)
+        yield np.maximum(columns - np.median(columns), 0)
+        before = grey

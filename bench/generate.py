@@ -1,0 +1,114 @@
+"""Let systems make sound, keep what is made, and notice when it is out of date.
+
+Every sound file has a record beside it, `<clip>.json`, with everything the sound depends on: the system's revision,
+the seed, the window, the caption, and size and modification time of the source files. A sound is made again when its
+record or its file is not what it should be; a killed run therefore goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from baselines import Generation, System
+from baselines.system import ClipwiseSystem, clip_seed
+from bench.plan import Job, Plan
+from suites import Clip
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import digest, write_json
+from visaudio_bench.pool import map_unordered
+
+
+class Made(NamedTuple):
+    """Where a clip's prediction lies, or why there is none."""
+
+    clip: str
+    path: Path | None
+    reason: str = ""
+    message: str = ""
+
+
+def folder_of(out: Path, suite: str, system: str) -> Path:
+    """Folder of one system's sounds for one suite."""
+    return out / "audio" / suite / system
+
+
+def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
+    """Predictions by clip id that are there already and up to date."""
+    folder = folder_of(plan.out, job.suite.name, system.card.name)
+    found = {}
+    for clip in job.clips:
+        try:
+            record = json.loads((folder / f"{clip.id}.json").read_text(encoding="utf-8"))
+            path = folder / record["file"]
+            if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
+                found[clip.id] = path
+        except (OSError, ValueError, KeyError, TypeError, ClipError):
+            continue  # no record, or not one of ours: make it again
+    return found
+
+
+def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Made]:
+    """Make the sounds of `missing`, yielding each with its record already written."""
+    workers = plan.workers if isinstance(system, ClipwiseSystem) else 1
+    size = max(1, min(16, -(-len(missing) // (4 * workers))))
+    chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
+    work = partial(_generate_chunk, plan, job, system)
+    for outcome in map_unordered(work, chunks if workers > 1 else [tuple(missing)], workers):
+        if outcome.error is not None:
+            raise outcome.error
+        yield from outcome.value
+
+
+def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Made]:
+    out = folder_of(plan.out, job.suite.name, system.card.name)
+    out.mkdir(parents=True, exist_ok=True)
+    clips = job.suite.clips()
+    by_id = {clip.id: clip for clip in clips}
+    made = []
+    for generation in system.generate(clips, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
+        if generation.path is not None:
+            _write_record(plan, job, system, by_id[generation.clip], generation, out)
+        made.append(Made(generation.clip, generation.path, generation.reason, generation.message))
+    return made
+
+
+def _write_record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation, out: Path) -> None:
+    """The provenance of one sound; written after the sound, so that a record always means a whole file."""
+    assert generation.path is not None  # failed generations leave no record
+    inside = generation.path.parent == out
+    record = {
+        "key": _key(plan, job, system, clip),
+        "suite": job.suite.name,
+        "system": system.card.name,
+        "revision": system.card.revision,
+        "clip": clip.id,
+        "file": generation.path.name if inside else str(generation.path.resolve()),
+        "fingerprint": fingerprint(generation.path),
+        "seed": clip_seed(plan.seed, system.card.name, clip.id),
+        "device": plan.device,
+        "seconds": round(generation.seconds, 3),
+    }
+    write_json(out / f"{clip.id}.json", record)
+
+
+def fingerprint(path: Path) -> dict[str, int]:
+    """Size and modification time of a file: what tells a changed file without reading it."""
+    status = path.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
+    """Everything a sound depends on, as one hash."""
+    parts: dict[str, Any] = {
+        "system": system.card.name,
+        "revision": system.card.revision,
+        "seed": plan.seed,
+        "device": plan.device,
+        "clip": [clip.id, clip.start, clip.duration, clip.caption],
+        "sources": [fingerprint(path) for path in system.sources(clip, job.suite.clips()) if path.exists()],
+    }
+    return digest(parts)

@@ -1,0 +1,169 @@
+"""What a run will do, before it does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from metrics.catalogue import Metric, defaults, descriptors
+
+from baselines import DEFAULT_SYSTEMS, System, open_system
+from baselines.outputs import Outputs
+from bench.console import clock
+from suites import Clip, Suite, open_suite
+from visaudio_bench.errors import UsageError
+from visaudio_bench.pool import available_cores
+
+# The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
+ANCHORS = ("reference", "mono", "swapped", "repaired")
+# CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
+MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One suite, the clips of it that are asked for, and the systems that will make sound for them."""
+
+    suite: Suite
+    systems: tuple[System, ...]
+    limit: int | None = None
+
+    @cached_property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips to evaluate, in the suite's order."""
+        return self.suite.clips()[: self.limit]
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Clips of the whole suite whose files must still be made (neighbours count: `repaired` listens to them)."""
+        return self.suite.pending()
+
+    @property
+    def has_references(self) -> bool:
+        """Whether any clip has a reference sound."""
+        return any(clip.audio is not None for clip in self.clips)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run was asked for; `metrics` None stands for the defaults of each suite."""
+
+    jobs: tuple[Job, ...]
+    metrics: tuple[Metric, ...] | None
+    out: Path
+    seed: int = 0
+    device: str = "cpu"
+    workers: int = field(default_factory=available_cores)
+    allow_missing: int = 0
+
+    def metrics_for(self, job: Job) -> tuple[Metric, ...]:
+        """The metrics asked for, else the default ones that the suite can have."""
+        if self.metrics is not None:
+            return self.metrics
+        return defaults() if job.has_references else descriptors()
+
+    @property
+    def all_metrics(self) -> tuple[Metric, ...]:
+        """The metrics of every suite, once each."""
+        return tuple(dict.fromkeys(metric for job in self.jobs for metric in self.metrics_for(job)))
+
+    def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
+        """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system."""
+        return {
+            "suites": [
+                {
+                    "name": job.suite.name,
+                    "title": job.suite.title,
+                    "clips": len(job.clips),
+                    "of": len(job.suite.clips()),
+                    "to_prepare": len(job.pending),
+                    "licence": job.suite.licence,
+                    "manifest": job.suite.manifest_hash(),
+                    "systems": [
+                        {
+                            "name": system.card.name,
+                            "to_make": to_make[job.suite.name, system.card.name],
+                            "cached": len(job.clips) - to_make[job.suite.name, system.card.name],
+                            **_unmatched(system, job),
+                        }
+                        for system in job.systems
+                    ],
+                }
+                for job in self.jobs
+            ],
+            "metrics": [metric.key for metric in self.all_metrics],
+            "out": str(self.out),
+            "seed": self.seed,
+            "device": self.device,
+            "workers": self.workers,
+            "allow_missing": self.allow_missing,
+            "estimate_seconds": round(self._estimate(to_make)),
+        }
+
+    def _estimate(self, to_make: dict[tuple[str, str], int]) -> float:
+        preparing = sum(len(job.pending) * job.suite.prepare_seconds for job in self.jobs)
+        making = MAKE_SECONDS * sum(to_make.values())
+        scoring = SCORE_SECONDS * sum(len(job.clips) * len(job.systems) for job in self.jobs)
+        return (preparing + making + scoring) / self.workers
+
+
+def _unmatched(system: System, job: Job) -> dict[str, Any]:
+    return {"unmatched_files": system.unmatched(job.suite.clips())} if isinstance(system, Outputs) else {}
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """The plan in the words that the user sees before the work."""
+    lines = ["plan"]
+    for suite in summary["suites"]:
+        some = (
+            f"{suite['clips']} clips" if suite["clips"] == suite["of"] else f"{suite['clips']} of {suite['of']} clips"
+        )
+        state = f"{suite['to_prepare']} to render" if suite["to_prepare"] else "ready"
+        lines.append(f"  suite    {suite['name']}: {some}, {state}")
+        for system in suite["systems"]:
+            make = f"{system['to_make']} to make" if system["to_make"] else "all made"
+            lines.append(f"  system   {system['name']}: {make}")
+            unmatched = system.get("unmatched_files", [])
+            if unmatched:
+                shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
+                lines.append(f"           {len(unmatched)} of its files belong to no clip of the suite: {shown}")
+    lines.append(f"  metrics  {', '.join(summary['metrics'])}")
+    workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
+    lines.append(f"  output   {summary['out']} ({workers}, about {clock(summary['estimate_seconds'])})")
+    return "\n".join(lines)
+
+
+def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:
+    """The jobs of `bench run`: each suite with the systems asked for, and the anchors where it has references.
+
+    Raises:
+        UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
+    """
+    wanted = tuple(dict.fromkeys((*ANCHORS, *(systems or DEFAULT_SYSTEMS))))
+    opened = tuple(open_system(request) for request in wanted)
+    _refuse_twins([system.card.name for system in opened], "systems")
+    jobs = [Job(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
+    _refuse_twins([job.suite.name for job in jobs], "suites")
+    return tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+
+
+def _without_needless(job: Job, asked: set[str]) -> Job:
+    """A suite without references leaves out the systems that hear the reference, unless they were asked for."""
+    if not job.clips:
+        raise UsageError(f'suite "{job.suite.name}" has no clips.')
+    if job.has_references:
+        return job
+    kept = tuple(s for s in job.systems if s.card.name in asked or not s.card.binauralises)
+    return Job(job.suite, kept, job.limit)
+
+
+def _refuse_twins(names: Sequence[str], kind: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f'two {kind} are called "{name}"; rows of a table need different names. '
+                "For folders of outputs write: --system outputs:NAME=DIR"
+            )

@@ -1,0 +1,246 @@
+"""Do what was planned: prepare the suites, let the systems make sound, judge it, write the run folder.
+
+Each stage continues where an earlier run of the same command was stopped. A clip that cannot be used is listed in
+`failures.jsonl` and in the tables' counts, and fails the run at its end unless as many were allowed; what was
+computed is written in any case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from metrics.catalogue import REFERENCE_PREFIX, Metric
+from metrics.quantity import Quantity
+
+from baselines import System
+from bench.console import note, track
+from bench.features import Prediction, Problem, Scored, Task, admit, score_clip
+from bench.generate import generate, recorded
+from bench.plan import Job, Plan, describe
+from bench.provenance import provenance
+from leaderboards.board import leaderboard
+from leaderboards.judge import SuiteInfo, SystemInfo, judge
+from leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_failures, write_results
+from leaderboards.tables import Table, render
+from visaudio_bench.errors import UsageError
+from visaudio_bench.files import write_json, write_text
+from visaudio_bench.pool import map_unordered
+
+# Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it.
+REMARKS = frozenset({"clipped", "wrong_rate", "anti_phase"})
+
+
+class Finished(NamedTuple):
+    """What a run ends with."""
+
+    tables: list[Table]
+    failures: list[Failure]
+
+
+def execute(plan: Plan, *, dry_run: bool = False) -> Finished | None:
+    """Carry out the plan; with `dry_run` only say what would be done.
+
+    Raises:
+        UsageError: the output folder cannot be written.
+        BenchError: a stage failed as a whole.
+    """
+    made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.systems}
+    summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
+    note(describe(summary))
+    if dry_run:
+        return None
+    _claim(plan)
+    write_json(plan.out / "plan.json", summary)
+    rows: list[ClipRow] = []
+    failures: list[Failure] = []
+    for job in plan.jobs:
+        _prepare(plan, job)
+        bad = _admit(plan, job)
+        failures += [Failure(job.suite.name, "", clip, p.stage, p.reason, p.message) for clip, p in bad.items()]
+        paths, unmade = _generate_all(plan, job, bad)
+        failures += unmade
+        scored = _score_all(plan, job, paths)
+        failures += _problems(job, scored)
+        rows += _rows(plan, job, scored, failures)
+    return _write(plan, rows, failures)
+
+
+def _job(plan: Plan, suite: str) -> Job:
+    return next(job for job in plan.jobs if job.suite.name == suite)
+
+
+def _claim(plan: Plan) -> None:
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        probe = plan.out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"the output folder {plan.out} cannot be written: {error.strerror}. Choose another one with --out DIR."
+        ) from error
+
+
+def _prepare(plan: Plan, job: Job) -> None:
+    pending = job.pending
+    for _ in track(job.suite.prepare(plan.workers), len(pending), f"preparing {job.suite.name}"):
+        pass
+
+
+def _admit(plan: Plan, job: Job) -> dict[str, Problem]:
+    """Clips whose reference cannot be used, with what is wrong; they are out for every system."""
+    heard = [clip for clip in job.clips if clip.audio is not None]
+    outcomes = map_unordered(admit, heard, plan.workers)
+    bad = {}
+    for outcome in track(outcomes, len(heard), f"reading {job.suite.name}"):
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.value is not None:
+            bad[outcome.item.id] = outcome.value
+    return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
+
+
+def _generate_all(plan: Plan, job: Job, bad: dict[str, Problem]) -> tuple[dict[str, list[Prediction]], list[Failure]]:
+    """Predictions by clip, and what could not be made."""
+    paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in bad}
+    failures = []
+    for system in job.systems:
+        name = system.card.name
+        there = recorded(plan, job, system)
+        missing = [clip for clip in paths if clip not in there]
+        for made in track(generate(plan, job, system, missing), len(missing), f"{name} on {job.suite.name}"):
+            if made.path is None:
+                failures.append(Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message))
+            else:
+                there[made.clip] = made.path
+        for clip in paths:
+            if clip in there:
+                paths[clip].append(Prediction(name, there[clip], system.card.mono))
+    order = {clip.id: position for position, clip in enumerate(job.clips)}
+    return paths, sorted(failures, key=lambda f: (_position(job, f.system), order[f.clip]))
+
+
+def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
+    """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
+    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job)))
+    tasks = [Task(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
+    scored: dict[str, list[Scored]] = {}
+    for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
+        if outcome.error is not None:
+            raise outcome.error
+        scored[outcome.item.clip.id] = outcome.value
+    return [one for clip in job.clips for one in scored.get(clip.id, [])]
+
+
+def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
+    return [
+        Failure(job.suite.name, one.system, one.clip, problem.stage, problem.reason, problem.message)
+        for one in scored
+        for problem in one.problems
+    ]
+
+
+def _rows(plan: Plan, job: Job, scored: Sequence[Scored], failures: Sequence[Failure]) -> list[ClipRow]:
+    """The per-clip table of one suite: every wanted quantity of every clip and system, also where there is none."""
+    by_key = {(one.system, one.clip): one for one in scored}
+    reasons = {(f.system, f.clip): f.reason for f in failures if f.suite == job.suite.name}
+    rows = []
+    for system in job.systems:
+        for clip in job.clips:
+            one = by_key.get((system.card.name, clip.id))
+            reason = reasons.get((system.card.name, clip.id)) or reasons.get(("", clip.id), "")
+            rows += _clip_rows(plan, job, system, clip.id, one, reason)
+    return rows
+
+
+def _clip_rows(plan: Plan, job: Job, system: System, clip: str, one: Scored | None, reason: str) -> list[ClipRow]:
+    measured: Status = "synthetic" if job.suite.synthetic else "measured"
+    rows = []
+    for metric in _wanted(plan.metrics_for(job), system):
+        for name in metric.quantities:
+            for key, quantity in _found(name.removeprefix(REFERENCE_PREFIX), one):
+                value, status, why = _told(quantity, measured, reason)
+                rows.append(ClipRow(job.suite.name, system.card.name, clip, key, metric.views[0], value, status, why))
+    return list(dict.fromkeys(rows))
+
+
+def _told(quantity: Quantity | None, measured: Status, reason: str) -> tuple[float | None, Status, str]:
+    """Value, status and reason of a row."""
+    if quantity is None:
+        return None, "failed", reason
+    if math.isnan(quantity.value):
+        return None, "missing", quantity.reason or "undefined"
+    return quantity.value, measured, quantity.reason or ""
+
+
+def _wanted(metrics: Sequence[Metric], system: System) -> list[Metric]:
+    return [metric for metric in metrics if metric.track == "generation" or system.card.binauralises]
+
+
+def _found(name: str, one: Scored | None) -> list[tuple[str, Quantity | None]]:
+    """The quantities called `name`, a vector's elements one by one; None where the prediction has no scores."""
+    if one is None or not one.quantities:
+        return [(name, None)]
+    if name.endswith("[]"):
+        return [(key, q) for key, q in one.quantities.items() if key.startswith(name[:-1])]
+    quantity = one.quantities.get(name)
+    return [] if quantity is None else [(name, quantity)]
+
+
+def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure]) -> Finished:
+    suites = [_suite_info(job) for job in plan.jobs]
+    systems = {job.suite.name: [_system_info(system) for system in job.systems] for job in plan.jobs}
+    results: list[Result] = []
+    for job, suite in zip(plan.jobs, suites, strict=True):
+        results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), plan.seed)
+    tables = leaderboard(results, suites, systems, plan.all_metrics)
+    write_failures(plan.out / "failures.jsonl", failures)
+    write_clip_rows(plan.out, rows)
+    extra = {
+        "suites": [
+            {
+                "info": dataclasses.asdict(info),
+                "manifest": job.suite.manifest_hash(),
+                "systems": [dataclasses.asdict(system) for system in systems[info.name]],
+                "cards": [dataclasses.asdict(system.card) for system in job.systems],
+            }
+            for job, info in zip(plan.jobs, suites, strict=True)
+        ],
+        "metrics": {metric.key: metric.version for metric in plan.all_metrics},
+        "failures": len(failures),
+    }
+    write_results(plan.out, results, provenance(seed=plan.seed, device=plan.device), extra)
+    save_tables(plan.out, tables)
+    return Finished(tables, failures)
+
+
+def save_tables(out: Path, tables: Sequence[Table]) -> None:
+    """Write the leaderboard in the formats that other programs read."""
+    for form in ("md", "tex", "csv"):
+        write_text(out / f"leaderboard.{form}", render(tables, form))
+
+
+def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
+    """Failures that count against a run, by clip."""
+    found: dict[str, list[Failure]] = {}
+    for failure in failures:
+        if failure.reason not in REMARKS:
+            found.setdefault(f"{failure.suite}/{failure.clip}", []).append(failure)
+    return found
+
+
+def _system_info(system: System) -> SystemInfo:
+    card = system.card
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises)
+
+
+def _suite_info(job: Job) -> SuiteInfo:
+    return SuiteInfo(job.suite.name, job.suite.title, len(job.clips), job.suite.synthetic)
+
+
+def _position(job: Job, system: str) -> int:
+    return [s.card.name for s in job.systems].index(system)
