@@ -7,21 +7,22 @@ The front end (version BCF-1) turns a binaural clip into segments of 1.0 s every
 - **IACC**, interaural cross-correlation in [0, 1] between 0.1 and 8 kHz: 1 is a point source, 0 is diffuse;
 - **lateralisation** Λ in [-1, 1], positive LEFT, close to the sine of the azimuth up to about 60 degrees.
 
-The split at 1.5 kHz is the duplex theory of hearing (Rayleigh 1907): time below, level above. Room modes turn the level
-around below it, and the phase is ambiguous above it. Everything ends at 8 kHz, so that systems that work at 16 kHz can
-be compared with the others. Λ is a common ruler for two files, not a localiser: front, back and height are not measured.
+The split at 1.5 kHz is the duplex theory of hearing (Rayleigh 1907): time below, level above. Room modes turn the
+level around below it, and the phase is ambiguous above it. Everything ends at 8 kHz, so that systems that work at
+16 kHz can be compared with the others. Λ is a common ruler for two files, not a localiser: front, back and height are
+not measured.
 
 Conventions: audio is (2, T) floating point, left first, at 44.1 kHz; mono is an error and is never duplicated here. No
 gain normalisation is needed: all cues are ratios, and the gate is relative to the loudest segment.
 
-Numerics: one short-time spectrum (2048-point periodic Hann, hop 10 ms, not centred). The CROSS-spectrum is averaged over
-the 100 frames of a segment before the phase transform, which is what makes ITD robust in reverberation. float32 agrees
-with float64 within 4e-6 dB, 0.01 µs and 1e-5 in Λ. An identical-channel clip gives exactly (0, 0, 1); anti-phase channels
-have IACC 1 and an arbitrary ITD (`Cues.side_mid` then tells); one silent channel gives an ILD of ±30 dB and no ITD; a
-pure delay of 12 samples lowers IACC to 0.9995 because the window tapers.
+Numerics: one short-time spectrum (2048-point periodic Hann, hop 10 ms, not centred). The CROSS-spectrum is averaged
+over the 100 frames of a segment before the phase transform, which is what makes ITD robust in reverberation. float32
+agrees with float64 within 4e-6 dB, 0.01 µs and 1e-5 in Λ. An identical-channel clip gives exactly (0, 0, 1);
+anti-phase channels have IACC 1 and an arbitrary ITD (`Cues.side_mid` then tells); one silent channel gives an ILD of
+±30 dB and no ITD; a pure delay of 12 samples lowers IACC to 0.9995 because the window tapers.
 
-Functions: `interaural_cues`. What is computed from cues: `metrics.interaural_scores` (a clip), `metrics.interaural_sets`
-(sets of clips).
+Functions: `interaural_cues`. What is computed from cues: `metrics.interaural_scores` (one clip) and
+`metrics.interaural_sets` (sets of clips).
 """
 
 from __future__ import annotations
@@ -134,11 +135,19 @@ def interaural_cues(audio: npt.NDArray[np.floating] | Tensor, sample_rate: int =
     lateralisation = _lateralisation(ild, itd, ild_ok, itd_ok)
     side_mid = _side_mid(signal)
     columns = torch.column_stack((ild, itd, iacc, lateralisation, energy, active, ild_ok, itd_ok, ild_bands))
-    host = columns.cpu().numpy().astype(np.float64)  # one transfer, whatever the device
-    if not (np.isfinite(side_mid) and np.isfinite(host).all()):
+    return _on_host(columns, side_mid)
+
+
+def _on_host(columns: Tensor, side_mid: float) -> Cues:
+    """All columns in one transfer, whatever the device; the only place that looks for NaN, which spreads to here."""
+    host = columns.cpu().numpy().astype(np.float64)
+    if not (math.isfinite(side_mid) and np.isfinite(host).all()):
         raise ClipError("not_finite", "the audio holds NaN or infinite samples; expected finite samples around [-1, 1]")
-    flags = host[:, 5:8].astype(bool)
-    return Cues(*host[:, :5].T, *flags.T, host[:, 8:], np.asarray(side_mid))
+    ild, itd, iacc, lateralisation, energy = host[:, :5].T
+    active, ild_ok, itd_ok = host[:, 5:8].astype(bool).T
+    return Cues(
+        ild, itd, iacc, lateralisation, energy, active, ild_ok, itd_ok, host[:, 8:], np.asarray(side_mid, np.float64)
+    )
 
 
 def _validated(audio: npt.NDArray[np.floating] | Tensor, sample_rate: int) -> Tensor:
@@ -271,5 +280,5 @@ def _lateralisation(ild: Tensor, itd: Tensor, ild_ok: Tensor, itd_ok: Tensor) ->
 
 def _side_mid(signal: Tensor) -> float:
     side, mid = (signal[0] - signal[1]) / 2, (signal[0] + signal[1]) / 2
-    powers = torch.stack((side.square().mean(), mid.square().mean())).double().cpu() + POWER_FLOOR
-    return float(10 * torch.log10(powers[0] / powers[1]))
+    in_side, in_mid = torch.stack((side.square().mean(), mid.square().mean())).tolist()
+    return 10 * math.log10((in_side + POWER_FLOOR) / (in_mid + POWER_FLOOR))
