@@ -1,0 +1,242 @@
+"""Every metric of the tables as data: what it is called, which way is better, and how it comes from per-clip values.
+
+A run leaves a table with one row for each clip and quantity; `Metric.quantities` names the rows that a metric reads
+and `Metric.aggregate` turns them into the result, so that every result can be recomputed from that table. A metric
+that is a mean over clips has its own key as its single quantity. Vectors are written `name[]`; a set metric reads
+those of the reference set too, as `reference:name[]`.
+
+The order is the order of the columns. Two tracks are never mixed in one table: `generation` (video to binaural audio,
+where the content may differ from the reference) and `binauralisation` (the mono mix of the reference was given).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics import aggregate
+from metrics.interaural_scores import CENTRED_MOMENTS, MOMENTS
+from metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wasserstein
+from metrics.quantity import Quantities
+
+Better = Literal["higher", "lower", "reference", "none"]
+Track = Literal["generation", "binauralisation"]
+IntervalKind = Literal["bootstrap", "jackknife", "none"]
+Aggregate = Callable[[Quantities], npt.NDArray[np.float64]]
+
+BINAURAL = ("binaural",)
+OURS = "this benchmark, cues BCF-1"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of the tables.
+
+    key: name in files and on the command line. title: heading of its column, with a direction arrow added by tables.
+    unit: "" for pure numbers. better: which way is better; `reference` means closest to the reference's own value.
+    low, high: range, None where unbounded. perfect: value of a perfect prediction, None where it depends on the clip.
+    track: the table it belongs to. family: module whose docstring is its manual page.
+    quantities: per-clip rows that `aggregate` reads. aggregate: reduces the last axis (clips); with a `bootstrap`
+    interval it accepts leading axes. views: `binaural` for metrics that use both channels together.
+    needs_reference: whether the reference's sound is read. default: shown unless asked otherwise.
+    digits: decimals shown. version: raised whenever the same input gives another number. interval: how it is found.
+    minimum_clips: below this many clips no interval is given. source: where the definition comes from.
+    """
+
+    key: str
+    title: str
+    unit: str
+    better: Better
+    low: float | None
+    high: float | None
+    perfect: float | None
+    track: Track
+    family: str
+    quantities: tuple[str, ...]
+    aggregate: Aggregate
+    needs_reference: bool
+    default: bool
+    digits: int
+    source: str
+    description: str
+    views: tuple[str, ...] = BINAURAL
+    version: int = 1
+    interval: IntervalKind = "bootstrap"
+    minimum_clips: int = 2
+
+
+def defaults(track: Track | None = None) -> tuple[Metric, ...]:
+    """The metrics that a table shows unless asked otherwise, of one track or of all, in the order of columns."""
+    return tuple(metric for metric in METRICS.values() if metric.default and track in (None, metric.track))
+
+
+def _generation(key: str, title: str, unit: str, better: Better, description: str, **other: Any) -> Metric:
+    """A metric of the generation track; by default a mean over clips of the quantity of the same name, unbounded."""
+    fields: dict[str, Any] = {
+        "low": 0.0, "high": None, "perfect": 0.0, "family": "metrics.interaural_scores", "quantities": (key,),
+        "aggregate": partial(aggregate.mean, key=key), "needs_reference": True, "default": False, "digits": 1,
+        "source": OURS,
+    }  # fmt: skip
+    return Metric(
+        key=key, title=title, unit=unit, better=better, description=description, track="generation", **fields | other
+    )
+
+
+def _set_distance(key: str, title: str, unit: str, vector: str, description: str, **other: Any) -> Metric:
+    """A distance between sets: by default W1 of one vector quantity, without an interval (print its floor instead)."""
+    fields: dict[str, Any] = {
+        "quantities": (vector, REFERENCE + vector), "aggregate": partial(wasserstein, key=vector), "interval": "none",
+        "family": "metrics.interaural_sets", "digits": 2,
+    }  # fmt: skip
+    return _generation(key, title, unit, "lower", description, **fields | other)
+
+
+def _error(key: str, title: str, unit: str, better: Better, description: str, **other: Any) -> Metric:
+    """A metric of the binauralisation track: a mean over clips."""
+    fields: dict[str, Any] = {"low": 0.0, "high": None, "perfect": 0.0, "default": False, "digits": 3}
+    return Metric(
+        key=key, title=title, unit=unit, better=better, description=description, track="binauralisation",
+        family="metrics.binaural_error", quantities=(key,), aggregate=partial(aggregate.mean, key=key),
+        needs_reference=True, **fields | other,
+    )  # fmt: skip
+
+
+def _sums(key: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{key}.{name}" for name in names)
+
+
+_PERCENT: dict[str, Any] = {"high": 100.0, "perfect": 100.0}
+_CORRELATION: dict[str, Any] = {"low": -1.0, "high": 1.0, "perfect": 1.0, "digits": 2}
+_DESCRIPTIVE: dict[str, Any] = {"perfect": None, "needs_reference": False}
+
+_ALL = (
+    _generation(
+        "lr_acc", "LR-Acc", "%", "higher",
+        "Share of segments whose sound is on the same side as in the reference; centred or silent counts half.",
+        default=True, **_PERCENT,
+    ),
+    _generation(
+        "lat_err", "LatErr", "deg", "lower",
+        "Mean difference of the lateral angle from the reference's.",
+        high=180.0, default=True,
+    ),
+    _generation(
+        "lat_ccc", "LatCCC", "", "higher",
+        "Concordance of lateralisation with the reference's, pooled over all segments of all clips.",
+        quantities=_sums("lat_ccc", MOMENTS), aggregate=partial(aggregate.concordance, key="lat_ccc"), default=True,
+        source="Lin 1989, on cues BCF-1", **_CORRELATION,
+    ),
+    _generation(
+        "delta_ild", "ΔILD", "dB", "lower",
+        "Mean difference of the interaural level difference from the reference's.",
+        high=60.0, default=True, digits=2,
+    ),
+    _generation(
+        "delta_itd", "ΔITD", "µs", "lower",
+        "Mean difference of the interaural time difference from the reference's.",
+        high=2000.0, default=True, digits=0,
+    ),
+    _generation(
+        "delta_iacc", "ΔIACC", "", "lower",
+        "Mean difference of the interaural cross-correlation from the reference's.",
+        high=1.0, default=True, digits=3,
+    ),
+    _generation(
+        "side_mid", "S/M", "dB", "reference",
+        "Energy of the channels' difference over that of their sum: very low is mono, above 10 is inverted.",
+        low=None, default=True, **_DESCRIPTIVE,
+    ),
+    _generation(
+        "delta_itd_median", "ΔITD median", "µs", "lower",
+        "Median over clips of the clip's mean ΔITD, which has a heavy tail.",
+        quantities=("delta_itd",), aggregate=partial(aggregate.median, key="delta_itd"), high=2000.0, digits=0,
+    ),
+    _generation(
+        "flip_pref", "FlipPref", "%", "higher",
+        "Share of clips nearer to the reference as they are than with swapped ears.",
+        **_PERCENT,
+    ),
+    _generation(
+        "lat_r", "Lat r", "", "higher",
+        "Pearson correlation of lateralisation with the reference's, pooled over all segments of all clips.",
+        quantities=_sums("lat_ccc", MOMENTS), aggregate=partial(aggregate.correlation, key="lat_ccc"), **_CORRELATION,
+    ),
+    _generation(
+        "motion_r", "motion r", "", "higher",
+        "Correlation of the movement within clips, over clips whose reference moves; 0 for a static prediction.",
+        quantities=_sums("motion_r", CENTRED_MOMENTS),
+        aggregate=partial(aggregate.centred_correlation, key="motion_r"), **_CORRELATION,
+    ),
+    _set_distance(
+        "w1_ild", "W1-ILD", "dB", "segment_ild[]", "Wasserstein distance of the set's level differences."
+    ),
+    _set_distance(
+        "w1_itd", "W1-ITD", "µs", "segment_itd[]", "Wasserstein distance of the set's time differences.", digits=0
+    ),
+    _set_distance(
+        "w1_iacc", "W1-IACC", "", "segment_iacc[]", "Wasserstein distance of the set's cross-correlations.", digits=3
+    ),
+    _set_distance(
+        "fcd", "FCD", "", "cue_vector[]", "Fréchet distance of the set's interaural cues in 9 dimensions.",
+        aggregate=partial(cue_frechet, key="cue_vector[]"), interval="jackknife", minimum_clips=2 * CUE_DIMENSIONS,
+    ),
+    _generation(
+        "coverage", "coverage", "%", "none",
+        "Share of the reference's active segments in which the prediction is active too.",
+        **_PERCENT,
+    ),
+    _generation(
+        "ild_coverage", "ILD coverage", "%", "none",
+        "Share of common segments with a valid level difference in both.",
+        high=100.0, perfect=None,
+    ),
+    _generation(
+        "itd_coverage", "ITD coverage", "%", "none",
+        "Share of common segments with a valid time difference in both.",
+        high=100.0, perfect=None,
+    ),
+    _generation(
+        "mono_rate", "mono", "%", "reference",
+        "Share of clips that are centred throughout with a cross-correlation of 1.",
+        high=100.0, **_DESCRIPTIVE,
+    ),
+    _generation(
+        "mean_abs_ild", "|ILD|", "dB", "reference", "Mean magnitude of the level difference.",
+        high=30.0, digits=2, **_DESCRIPTIVE,
+    ),
+    _generation(
+        "mean_abs_itd", "|ITD|", "µs", "reference", "Mean magnitude of the time difference.",
+        high=1000.0, digits=0, **_DESCRIPTIVE,
+    ),
+    _generation(
+        "mean_iacc", "IACC", "", "reference", "Mean interaural cross-correlation: 1 is a point, 0 is diffuse.",
+        high=1.0, digits=3, **_DESCRIPTIVE,
+    ),
+    _error(
+        "stft", "STFT", "", "lower", "Squared distance of the complex spectra of peak-normalised clips.",
+        default=True, source="Gao and Grauman 2019",
+    ),
+    _error(
+        "env", "ENV", "", "lower", "Root mean square distance of the envelopes of peak-normalised clips.",
+        default=True, source="Morgado et al. 2018; Gao and Grauman 2019",
+    ),
+    _error(
+        "dphase", "D-Phase", "rad", "lower", "Mean phase difference of the left-minus-right spectra.",
+        high=float(np.pi), source="Xu et al. 2021",
+    ),
+    _error(
+        "snr", "SNR", "dB", "higher", "Signal over error of peak-normalised clips; about 17 dB is perfect.",
+        low=None, perfect=None, digits=2, source="Xu et al. 2021",
+    ),
+    _error(
+        "wav", "WAV", "1e-3", "lower", "Mean squared distance of the peak-normalised waveforms.",
+        source="Chen et al. 2025",
+    ),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}

@@ -1,0 +1,286 @@
+"""Fréchet distance between Gaussians fitted to two sets of features (FD-VGG, FD-PANN and every other FD).
+
+FD = |μ₁ - μ₂|² + tr C₁ + tr C₂ - 2 tr (C₁ C₂)^½        (Dowson and Landau 1982; Heusel et al. 2017, eq. 6)
+
+with the means and unbiased covariances (division by n - 1) of the features (n, d) of prediction and reference.
+
+The last trace needs no matrix square root. For any factors with C₁ = F₁ᵀF₁ and C₂ = F₂ᵀF₂ it is the sum of the singular
+values of F₁F₂ᵀ, because C₁C₂ and (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ have the same eigenvalues. With fewer rows than dimensions the
+centred features are such a factor already, so that 500 clips of 2048 dimensions cost one 500 × 500 problem; otherwise
+the triangle of a QR decomposition is. Nothing is squared, so that singular covariances (n < d, features that are
+always zero) lose no digits, no ε has to be added and nothing can turn complex.
+
+An FD is biased upwards by about 1/N: the same system evaluated on fewer clips looks worse, and a bootstrap makes that
+worse still. So an FD never comes without N and d; `frechet_jackknife` estimates the bias and an interval by leaving
+out groups of clips, and `require_same_clips` refuses to compare what was measured on different clips. Below N = 2 d no
+correction works, and none is given.
+
+Functions: `frechet_distance`, `frechet_jackknife`, `frechet_difference`, `require_same_clips`; `GaussianStatistics`
+for sets that arrive in parts or whose features are not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics.uncertainty import JACKKNIFE_GROUPS, Estimate, jackknife_estimate
+from visaudio_bench.errors import BenchError, UsageError
+
+Floats = npt.NDArray[np.float64]
+Features: TypeAlias = npt.NDArray[np.floating]
+CLIPS_PER_DIMENSION = 2
+
+
+class FrechetDistance(NamedTuple):
+    """A Fréchet distance, in squared units of the features, with the numbers of rows and dimensions behind it."""
+
+    value: float
+    n_prediction: int
+    n_reference: int
+    dimension: int
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianStatistics:
+    """Count, mean (d,) and scatter (d, d) of a set of features in float64; sets can be merged and parts taken out.
+
+    The scatter is the sum of outer products of centred rows, n - 1 times the covariance.
+    """
+
+    count: int
+    mean: Floats
+    scatter: Floats
+
+    @classmethod
+    def from_features(cls, features: Features) -> GaussianStatistics:
+        """Statistics of features (n, d), n >= 1.
+
+        Raises:
+            BenchError: the features are not a matrix, are empty, or hold NaN or infinity.
+        """
+        rows = _checked(features, minimum=1)
+        mean = rows.mean(0)
+        centred = rows - mean
+        return cls(len(rows), mean, centred.T @ centred)
+
+    def merge(self, other: GaussianStatistics) -> GaussianStatistics:
+        """Statistics of both sets together (Chan, Golub and LeVeque 1983)."""
+        count = self.count + other.count
+        step = other.mean - self.mean
+        scatter = self.scatter + other.scatter + np.outer(step, step) * (self.count * other.count / count)
+        return GaussianStatistics(count, self.mean + step * (other.count / count), scatter)
+
+    def without(self, part: GaussianStatistics) -> GaussianStatistics:
+        """Statistics of what remains when `part`, which must have been merged into this, is taken out."""
+        count = self.count - part.count
+        if count < 1:
+            raise BenchError(f"cannot take {part.count} rows out of {self.count}: nothing would remain")
+        mean = self.mean + (self.mean - part.mean) * (part.count / count)
+        step = part.mean - mean
+        scatter = self.scatter - part.scatter - np.outer(step, step) * (count * part.count / self.count)
+        return GaussianStatistics(count, mean, scatter)
+
+    @property
+    def dimension(self) -> int:
+        """Number of features d."""
+        return len(self.mean)
+
+    @property
+    def covariance(self) -> Floats:
+        """Unbiased covariance (d, d).
+
+        Raises:
+            BenchError: fewer than 2 rows.
+        """
+        _enough(self.count, 2)
+        covariance: Floats = self.scatter / (self.count - 1)
+        return covariance
+
+
+def frechet_distance(
+    prediction: Features | GaussianStatistics, reference: Features | GaussianStatistics
+) -> FrechetDistance:
+    """Fréchet distance between two sets, each given as features (n, d) or as statistics.
+
+    Features are the better input: with statistics the covariances have to be factored by their eigenvalues, which
+    costs several times as much and half of the digits where they are singular.
+
+    Raises:
+        BenchError: fewer than 2 rows, NaN or infinite features, or different dimensions.
+    """
+    p, g = _side(prediction), _side(reference)
+    if len(p.mean) != len(g.mean):
+        raise BenchError(
+            f"got {len(p.mean)} features for the prediction and {len(g.mean)} for the reference, expected the same "
+            "number: they probably come from different backbones"
+        )
+    return FrechetDistance(_distance(p, g), p.rows, g.rows, len(p.mean))
+
+
+def frechet_between(mean_1: Floats, covariance_1: Floats, mean_2: Floats, covariance_2: Floats) -> float:
+    """Fréchet distance between two Gaussians with means (d,) and symmetric covariances (d, d)."""
+    sides = ((mean_1, covariance_1), (mean_2, covariance_2))
+    return _distance(*(_Side(0, mean, _root(covariance)) for mean, covariance in sides))
+
+
+def frechet_jackknife(
+    prediction: Features,
+    reference: Features,
+    *,
+    clips: npt.NDArray[np.integer] | None = None,
+    reference_clips: npt.NDArray[np.integer] | None = None,
+    groups: int = JACKKNIFE_GROUPS,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Bias-corrected Fréchet distance with an interval, by leaving out groups of clips from both sets.
+
+    Args:
+        prediction: (n, d) features.
+        reference: (m, d) features.
+        clips: (n,) clip number of every row, where a clip has several rows (VGGish frames); default one row a clip.
+        reference_clips: (m,) clip number of every row of the reference; default as `clips`. The same number is the
+            same clip, and both leave together.
+        groups: number of groups.
+        confidence: of the interval.
+
+    Returns:
+        Estimate; its value and interval are None, with a reason, with fewer than 2 d clips, where no correction works.
+    """
+    replicates = _replicates(prediction, reference, clips, reference_clips, groups)
+    if isinstance(replicates, str):
+        return Estimate(None, None, None, replicates)
+    return jackknife_estimate(replicates.full, replicates.left_out, replicates.clips, confidence)
+
+
+def frechet_difference(
+    first: Features,
+    second: Features,
+    reference: Features,
+    *,
+    clips: npt.NDArray[np.integer] | None = None,
+    reference_clips: npt.NDArray[np.integer] | None = None,
+    groups: int = JACKKNIFE_GROUPS,
+    confidence: float = 0.95,
+) -> Estimate:
+    """FD(first) - FD(second), bias-corrected with an interval, for two systems on the same clips.
+
+    Both are left-out group by group together: what a hard clip does to both cancels. Arguments as for
+    `frechet_jackknife`; `clips` numbers the rows of both systems.
+    """
+    if len(first) != len(second):
+        raise BenchError(f"got {len(first)} and {len(second)} rows, expected features of the same clips")
+    a, b = (_replicates(side, reference, clips, reference_clips, groups) for side in (first, second))
+    if isinstance(a, str) or isinstance(b, str):
+        return Estimate(None, None, None, a if isinstance(a, str) else str(b))
+    return jackknife_estimate(a.full - b.full, a.left_out - b.left_out, a.clips, confidence)
+
+
+def require_same_clips(clips: Mapping[str, Sequence[str]]) -> None:
+    """Refuse to rank Fréchet distances of systems that were not measured on the same clips.
+
+    Args:
+        clips: the clip ids behind each system's value.
+
+    Raises:
+        UsageError: two systems differ; names both, and a clip that only one of them has.
+    """
+    (first, expected), *others = clips.items()
+    for system, got in others:
+        different = sorted(set(expected) ^ set(got))
+        if different:
+            raise UsageError(
+                f'Fréchet distances of "{first}" ({len(expected)} clips) and "{system}" ({len(got)} clips) cannot be '
+                f'ranked: {len(different)} clips, such as "{different[0]}", are in one of them only, and the distance '
+                "depends on their number. Evaluate both on the same clips."
+            )
+
+
+class _Side(NamedTuple):
+    """One Gaussian: rows behind it, mean (d,), and a factor (r, d) whose Gram matrix is the covariance."""
+
+    rows: int
+    mean: Floats
+    factor: Floats
+
+
+class _Replicates(NamedTuple):
+    """FD of everything, FD without each group (groups,), and the number of clips in each group (groups,)."""
+
+    full: float
+    left_out: Floats
+    clips: npt.NDArray[np.intp]
+
+
+def _side(data: Features | GaussianStatistics) -> _Side:
+    if isinstance(data, GaussianStatistics):
+        return _Side(data.count, data.mean, _root(data.covariance))
+    rows = _checked(data, minimum=2)
+    mean = rows.mean(0)
+    return _Side(len(rows), mean, (rows - mean) / np.sqrt(len(rows) - 1))
+
+
+def _distance(p: _Side, g: _Side) -> float:
+    step = p.mean - g.mean
+    a, b = p.factor, g.factor
+    trace = np.einsum("ij,ij->", a, a) + np.einsum("ij,ij->", b, b)
+    if min(len(a), len(b)) > a.shape[1]:  # a triangle (d, d) for tall factors; pointless if the product is small
+        a, b = np.linalg.qr(a, mode="r"), np.linalg.qr(b, mode="r")
+    singular_values = np.linalg.svd(a @ b.T, compute_uv=False)
+    return max(float(step @ step + trace - 2 * singular_values.sum()), 0.0)
+
+
+def _root(covariance: Floats) -> Floats:
+    """A factor (d, d) of a covariance; eigenvalues below rounding error count as zero."""
+    values, vectors = np.linalg.eigh(covariance)
+    values = np.where(values > len(values) * np.finfo(np.float64).eps * values[-1], values, 0)
+    factor: Floats = np.sqrt(values)[:, None] * vectors.T
+    return factor
+
+
+def _replicates(
+    prediction: Features,
+    reference: Features,
+    clips: npt.NDArray[np.integer] | None,
+    reference_clips: npt.NDArray[np.integer] | None,
+    groups: int,
+) -> _Replicates | str:
+    """The distances that a jackknife needs, or the reason why it cannot be done."""
+    p, g = _checked(prediction, minimum=2), _checked(reference, minimum=2)
+    ids_p = np.arange(len(p)) if clips is None else np.asarray(clips)
+    fallback = ids_p if len(ids_p) == len(g) else np.arange(len(g))
+    ids_g = fallback if reference_clips is None else np.asarray(reference_clips)
+    count = min(len(np.unique(ids_p)), len(np.unique(ids_g)))
+    if count < max(CLIPS_PER_DIMENSION * p.shape[1], groups):
+        return f"{count} clips are too few for {p.shape[1]} dimensions: {CLIPS_PER_DIMENSION * p.shape[1]} are needed"
+    every, index = np.unique(np.concatenate([ids_p, ids_g]), return_inverse=True)
+    group = index % groups  # neighbours in different groups: suites are often ordered by category
+    all_p, all_g = GaussianStatistics.from_features(p), GaussianStatistics.from_features(g)
+    left_out = np.empty(groups)
+    for number in range(groups):
+        in_p, in_g = p[group[: len(p)] == number], g[group[len(p) :] == number]
+        rest_p = all_p.without(GaussianStatistics.from_features(in_p)) if len(in_p) else all_p
+        rest_g = all_g.without(GaussianStatistics.from_features(in_g)) if len(in_g) else all_g
+        left_out[number] = frechet_distance(rest_p, rest_g).value
+    sizes = np.bincount(np.arange(len(every)) % groups, minlength=groups)
+    return _Replicates(frechet_distance(p, g).value, left_out, sizes)
+
+
+def _checked(features: Features, minimum: int) -> Floats:
+    rows = np.asarray(features, dtype=np.float64)
+    if rows.ndim != 2:
+        raise BenchError(f"got features of shape {rows.shape}, expected (rows, dimensions)")
+    _enough(len(rows), minimum)
+    if not np.isfinite(rows).all():
+        bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
+        raise BenchError(f"features hold NaN or infinity (first in row {bad}): the sound behind it is probably broken")
+    return rows
+
+
+def _enough(count: int, minimum: int) -> None:
+    if count < minimum:
+        raise BenchError(f"got {count} rows of features, expected at least {minimum}: a covariance needs two clips")

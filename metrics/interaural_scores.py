@@ -1,0 +1,193 @@
+"""Scores of one clip from its interaural cues: alone, and against the cues of its reference.
+
+All of them are blind to content, gain and level; they ask where sound comes from, not what it is. Written with g and p
+for the segments of reference and prediction cut to their common length, V the segments where both are active, J those
+of V with a valid ILD in both, I those with a valid ITD in both, Θ = asin Λ:
+
+| quantity | definition | unit | perfect | mono prediction | swapped ears |
+|---|---|---|---|---|---|
+| `lr_acc` | over V with abs Λ_g > 0.15 (9°): 1 if on the same side, ½ if abs Λ_p < 0.02, else 0 | % | 100 | 50 | 0 |
+| `lat_err` | mean over V of abs(Θ_p - Θ_g) | degrees | 0 | mean abs Θ_g | twice that |
+| `delta_ild` | mean over J of abs(ILD_p - ILD_g) | dB | 0 | mean abs ILD_g | twice that |
+| `delta_itd` | mean over I of abs(ITD_p - ITD_g) | µs | 0 | mean abs ITD_g | twice that |
+| `delta_iacc` | mean over V of abs(IACC_p - IACC_g) | 1 | 0 | 1 - IACC_g | 0 |
+| `flip_pref` | 1 if ΣΛ_pΛ_g > 0 over V else 0; ½ if either is below 0.02 everywhere | % | 100 | 50 | 0 |
+| `coverage` | V among the active segments of the reference | % | 100 | | |
+| `ild_coverage`, `itd_coverage` | J among V, I among V | % | 100 | | |
+
+`flip_pref` is the question "is p nearer to g than p with swapped ears is": |p - g|² - |-p - g|² = -4 p·g.
+`lat_ccc.*` are the sums from which concordance and correlation of Λ are pooled over clips, x = prediction and
+y = reference; Λ lies in [-1, 1], so that plain float64 sums lose nothing. `motion_r.*` are centred in each clip, of
+clips whose reference moves (range of Λ_g over 0.3).
+
+Of one clip alone, over its active segments: `mean_abs_ild`, `mean_abs_itd`, `mean_iacc`, `side_mid` (dB), `mono_rate`
+(100 if abs Λ < 0.02 everywhere and mean IACC > 0.999, else 0), and the vectors that set metrics pool (`segment_ild`,
+`segment_itd`, `segment_iacc`, `cue_vector`).
+
+A silent prediction leaves nothing to compare: it is NaN with the reason `prediction_silent`, except in `lr_acc` and
+`flip_pref`, where it counts as a guess (50) and carries the reason too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics.quantity import Quantity, undefined, vector
+
+if TYPE_CHECKING:  # the cues' module needs torch, their scores do not
+    from metrics.interaural import Cues
+
+LATERAL = 0.15
+CENTRED = 0.02
+MOVING = 0.3
+MONO_IACC = 0.999
+GUESS = 50.0
+BAND_GROUPS = (slice(0, 9), slice(9, 18), slice(18, 27))
+MOMENTS = ("n", "sum_x", "sum_y", "sum_xx", "sum_yy", "sum_xy")
+CENTRED_MOMENTS = ("sum_xx", "sum_yy", "sum_xy")
+
+Floats = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
+
+
+class _Common(NamedTuple):
+    """Two clips cut to their common segments, with the segment sets V, J and I of the module's table."""
+
+    p: Cues
+    g: Cues
+    both: Booleans
+    ild: Booleans
+    itd: Booleans
+    reason: str | None  # why V is empty
+
+
+def clip_quantities(prediction: Cues, reference: Cues | None = None) -> dict[str, Quantity]:
+    """Every interaural quantity of one clip: its descriptors, and its scores if there is a reference.
+
+    Args:
+        prediction: cues of the sound that is judged (or of a reference, to have its descriptors).
+        reference: cues of the reference sound of the same clip.
+
+    Returns:
+        Quantities by name; NaN values have a reason: `prediction_silent`, `reference_silent`, `no_common_activity`,
+        `reference_centred`, `reference_static`, `ild_undefined`, `itd_undefined`.
+    """
+    own = descriptors(prediction)
+    return own if reference is None else own | paired_scores(prediction, reference)
+
+
+def paired_scores(prediction: Cues, reference: Cues) -> dict[str, Quantity]:
+    """The quantities of the module's table, with the sums of the pooled metrics."""
+    common = _common(prediction, reference)
+    p, g, both = common.p, common.g, common.both
+    angle = np.degrees(np.abs(np.arcsin(p.lateralisation) - np.arcsin(g.lateralisation)))
+    return {
+        "lr_acc": _side_accuracy(common),
+        "lat_err": _mean(angle, both, common.reason),
+        "delta_ild": _mean(np.abs(p.ild - g.ild), common.ild, common.reason or "ild_undefined"),
+        "delta_itd": _mean(np.abs(p.itd - g.itd), common.itd, common.reason or "itd_undefined"),
+        "delta_iacc": _mean(np.abs(p.iacc - g.iacc), both, common.reason),
+        "flip_pref": _flip_preference(common),
+        "coverage": _mean(100.0 * both, g.active, "reference_silent"),
+        "ild_coverage": _mean(100.0 * common.ild, both, common.reason),
+        "itd_coverage": _mean(100.0 * common.itd, both, common.reason),
+        **_moments(common),
+        **_motion(common),
+    }
+
+
+def descriptors(cues: Cues) -> dict[str, Quantity]:
+    """What one clip is like, without a reference, and the vectors that set metrics pool."""
+    active, silent = cues.active, "prediction_silent"
+    has_ild, has_itd = active & cues.ild_ok, active & cues.itd_ok
+    return {
+        "side_mid": Quantity(float(cues.side_mid)) if active.any() else undefined(silent),
+        "mean_abs_ild": _mean(np.abs(cues.ild), has_ild, "ild_undefined" if active.any() else silent),
+        "mean_abs_itd": _mean(np.abs(cues.itd), has_itd, "itd_undefined" if active.any() else silent),
+        "mean_iacc": _mean(cues.iacc, active, silent),
+        "mono_rate": Quantity(100.0 * _is_mono(cues)) if active.any() else undefined(silent),
+        **vector("segment_ild", cues.ild[has_ild]),
+        **vector("segment_itd", cues.itd[has_itd]),
+        **vector("segment_iacc", cues.iacc[active]),
+        **_cue_vector(cues, has_ild, has_itd),
+    }
+
+
+def _is_mono(cues: Cues) -> bool:
+    centred = np.abs(cues.lateralisation[cues.active]).max() < CENTRED
+    return bool(centred and cues.iacc[cues.active].mean() > MONO_IACC)
+
+
+def _common(prediction: Cues, reference: Cues) -> _Common:
+    length = min(len(prediction.ild), len(reference.ild))
+    p, g = _cut(prediction, length), _cut(reference, length)
+    both = p.active & g.active
+    reason = None
+    if not g.active.any():
+        reason = "reference_silent"
+    elif not p.active.any():
+        reason = "prediction_silent"
+    elif not both.any():
+        reason = "no_common_activity"
+    return _Common(p, g, both, both & p.ild_ok & g.ild_ok, both & p.itd_ok & g.itd_ok, reason)
+
+
+def _cut(cues: Cues, length: int) -> Cues:
+    return cues._replace(**{name: value[:length] for name, value in cues._asdict().items() if name != "side_mid"})
+
+
+def _mean(values: npt.NDArray[np.floating], where: Booleans, reason: str | None) -> Quantity:
+    return Quantity(float(np.mean(values[where]))) if where.any() else Quantity(np.nan, reason)
+
+
+def _side_accuracy(common: _Common) -> Quantity:
+    p, g = common.p.lateralisation, common.g.lateralisation
+    lateral = np.abs(g) > LATERAL
+    if not np.any(lateral & common.g.active):
+        return undefined("reference_silent" if common.reason == "reference_silent" else "reference_centred")
+    judged = lateral & common.both
+    if not judged.any():
+        return Quantity(GUESS, common.reason or "no_common_activity")
+    points = np.where(np.abs(p) < CENTRED, GUESS, 100.0 * (np.sign(p) == np.sign(g)))
+    return _mean(points, judged, None)
+
+
+def _flip_preference(common: _Common) -> Quantity:
+    if common.reason == "reference_silent":
+        return undefined(common.reason)
+    p, g = common.p.lateralisation[common.both], common.g.lateralisation[common.both]
+    if common.reason or min(np.abs(p).max(), np.abs(g).max()) < CENTRED:
+        return Quantity(GUESS, common.reason)
+    return Quantity(100.0 if p @ g > 0 else 0.0)
+
+
+def _moments(common: _Common) -> dict[str, Quantity]:
+    if common.reason:
+        return {f"lat_ccc.{name}": undefined(common.reason) for name in MOMENTS}
+    x, y = common.p.lateralisation[common.both], common.g.lateralisation[common.both]
+    values = (len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y)
+    return {f"lat_ccc.{name}": Quantity(float(value)) for name, value in zip(MOMENTS, values, strict=True)}
+
+
+def _motion(common: _Common) -> dict[str, Quantity]:
+    x, y = common.p.lateralisation[common.both], common.g.lateralisation[common.both]
+    if common.reason or np.ptp(y) <= MOVING:
+        return {f"motion_r.{name}": undefined(common.reason or "reference_static") for name in CENTRED_MOMENTS}
+    x, y = x - x.mean(), y - y.mean()
+    values = (x @ x, y @ y, x @ y)
+    return {f"motion_r.{name}": Quantity(float(value)) for name, value in zip(CENTRED_MOMENTS, values, strict=True)}
+
+
+def _cue_vector(cues: Cues, has_ild: Booleans, has_itd: Booleans) -> dict[str, Quantity]:
+    """(9,): mean and deviation of ILD, ITD and IACC, mean band ILD of the low, middle and high third of the bands."""
+    missing = "itd_undefined" if has_ild.any() else "ild_undefined"
+    if not (has_ild.any() and has_itd.any()):
+        reason = missing if cues.active.any() else "prediction_silent"
+        return {f"cue_vector[{index}]": undefined(reason) for index in range(9)}
+    kept = (cues.ild[has_ild], cues.itd[has_itd], cues.iacc[cues.active])
+    spread = [statistic for cue in kept for statistic in (cue.mean(), cue.std())]
+    bands = [cues.ild_bands[cues.active, group].mean() for group in BAND_GROUPS]
+    return vector("cue_vector", spread + bands)
