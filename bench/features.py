@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from metrics.quantity import Quantity
-from metrics.screen import screen
 
 from baselines.system import SAMPLE_RATE
+from metrics.quantity import Quantity
+from metrics.screen import screen
 from suites import Clip
 from suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
 from visaudio_bench.errors import ClipError
@@ -105,7 +105,7 @@ def cached(version: str, digests: Sequence[str], compute: Callable[[], Mapping[s
         pass  # not there, or damaged from outside: compute it
     arrays = {name: np.asarray(value) for name, value in compute().items()}
     with atomic_path(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)
     return arrays
 
 
@@ -152,8 +152,9 @@ def _score(task: Task, prediction: Prediction, reference: Ears | None) -> Scored
         problems += _screen(task.clip, prediction, sound)
         if not any(problem.fatal for problem in problems):
             ears = Ears(_as_scored(task.clip, sound))
-            for family in task.families:
-                quantities |= family_quantities(family)(ears, reference)
+            # Families that share a function (scores and sets of cues) are computed once.
+            for judge in dict.fromkeys(family_quantities(family) for family in task.families):
+                quantities |= judge(ears, reference)
     except ClipError as error:
         problems.append(Problem("score", error.reason, error.message, fatal=True))
         quantities = {}
@@ -190,9 +191,8 @@ def family_quantities(name: str) -> Family:
     `clip_quantities(prediction, reference, sample_rate)` of `(2, N)` arrays (the reference may be None) that returns
     `Quantity` values by name.
     """
-    built_in: dict[str, Family] = {"interaural": _interaural, "binaural_error": _binaural_error}
-    if name in built_in:
-        return built_in[name]
+    if name in BUILT_IN:
+        return BUILT_IN[name]
     judge = importlib.import_module(name).clip_quantities
 
     def from_plugin(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
@@ -223,3 +223,10 @@ def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Qu
 
     values = cached(ERROR_VERSION, [prediction.digest, reference.digest], compute)
     return {name: Quantity(float(value)) for name, value in values.items()}
+
+
+BUILT_IN: dict[str, Family] = {
+    "metrics.interaural_scores": _interaural,
+    "metrics.interaural_sets": _interaural,
+    "metrics.binaural_error": _binaural_error,
+}

@@ -58,9 +58,7 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
     chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
     work = partial(_generate_chunk, plan, job, system)
     for outcome in map_unordered(work, chunks if workers > 1 else [tuple(missing)], workers):
-        if outcome.error is not None:
-            raise outcome.error
-        yield from outcome.value
+        yield from outcome.result()
 
 
 def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Made]:
@@ -71,16 +69,16 @@ def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) 
     made = []
     for generation in system.generate(clips, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
         if generation.path is not None:
-            _write_record(plan, job, system, by_id[generation.clip], generation, out)
+            write_json(out / f"{generation.clip}.json", _record(plan, job, system, by_id[generation.clip], generation))
         made.append(Made(generation.clip, generation.path, generation.reason, generation.message))
     return made
 
 
-def _write_record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation, out: Path) -> None:
-    """The provenance of one sound; written after the sound, so that a record always means a whole file."""
+def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:
+    """The provenance of one sound; it is written after the sound, so that a record always means a whole file."""
     assert generation.path is not None  # failed generations leave no record
-    inside = generation.path.parent == out
-    record = {
+    inside = generation.path.parent == folder_of(plan.out, job.suite.name, system.card.name)
+    return {
         "key": _key(plan, job, system, clip),
         "suite": job.suite.name,
         "system": system.card.name,
@@ -92,7 +90,6 @@ def _write_record(plan: Plan, job: Job, system: System, clip: Clip, generation: 
         "device": plan.device,
         "seconds": round(generation.seconds, 3),
     }
-    write_json(out / f"{clip.id}.json", record)
 
 
 def fingerprint(path: Path) -> dict[str, int]:

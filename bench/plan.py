@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from metrics.catalogue import Metric, defaults, descriptors
-
 from baselines import DEFAULT_SYSTEMS, System, open_system
-from baselines.outputs import Outputs
+from baselines.outputs import Outputs, open_outputs
 from bench.console import clock
+from metrics.catalogue import METRICS, Metric, defaults
 from suites import Clip, Suite, open_suite
+from suites.folder import FolderSuite, media_files
 from visaudio_bench.errors import UsageError
 from visaudio_bench.pool import available_cores
 
@@ -21,6 +21,10 @@ from visaudio_bench.pool import available_cores
 ANCHORS = ("reference", "mono", "swapped", "repaired")
 # CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
 MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
+
+
+# What can be said of sound without a reference.
+DESCRIPTIVE = tuple(metric for metric in METRICS.values() if not metric.needs_reference)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Plan:
         """The metrics asked for, else the default ones that the suite can have."""
         if self.metrics is not None:
             return self.metrics
-        return defaults() if job.has_references else descriptors()
+        return defaults() if job.has_references else DESCRIPTIVE
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
@@ -148,6 +152,37 @@ def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) 
     jobs = [Job(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
     _refuse_twins([job.suite.name for job in jobs], "suites")
     return tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+
+
+def score_job(predictions: Sequence[str], references: Path | None, videos: Path | None, *, binauralised: bool) -> Job:
+    """The job of `bench score`: the clips are the references, or without those every file that was predicted.
+
+    Raises:
+        UsageError: a folder is not there or holds no media, or two folders of predictions have one name.
+    """
+    outputs = tuple(open_outputs(request, binauralised=binauralised) for request in predictions)
+    _refuse_twins([*ANCHORS, *(system.card.name for system in outputs)], "systems")
+    sounds = _media("--references", references) if references else {}
+    shown = _media("--videos", videos) if videos else {}
+    wanted = sounds or dict.fromkeys(name for system in outputs for name in system.files)
+    suite = FolderSuite(
+        references.resolve().name if references else "predictions",
+        {name: sounds[name] for name in wanted if name in sounds},
+        {name: shown[name] for name in wanted if name in shown},
+        names=tuple(wanted),
+        own_sound=False,
+    )
+    anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()
+    return Job(suite, (*anchors, *outputs))
+
+
+def _media(option: str, folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise UsageError(f"{option} {folder} is not a folder.")
+    found = media_files(folder)
+    if not found:
+        raise UsageError(f"{option} {folder} holds no media file.")
+    return found
 
 
 def _without_needless(job: Job, asked: set[str]) -> Job:

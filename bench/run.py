@@ -13,9 +13,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from metrics.catalogue import REFERENCE_PREFIX, Metric
-from metrics.quantity import Quantity
-
 from baselines import System
 from bench.console import note, track
 from bench.features import Prediction, Problem, Scored, Task, admit, score_clip
@@ -26,6 +23,9 @@ from leaderboards.board import leaderboard
 from leaderboards.judge import SuiteInfo, SystemInfo, judge
 from leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_failures, write_results
 from leaderboards.tables import Table, render
+from metrics.catalogue import Metric
+from metrics.interaural_sets import REFERENCE
+from metrics.quantity import Quantity
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.pool import map_unordered
@@ -97,10 +97,9 @@ def _admit(plan: Plan, job: Job) -> dict[str, Problem]:
     outcomes = map_unordered(admit, heard, plan.workers)
     bad = {}
     for outcome in track(outcomes, len(heard), f"reading {job.suite.name}"):
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.value is not None:
-            bad[outcome.item.id] = outcome.value
+        problem = outcome.result()
+        if problem is not None:
+            bad[outcome.item.id] = problem
     return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
 
 
@@ -117,9 +116,9 @@ def _generate_all(plan: Plan, job: Job, bad: dict[str, Problem]) -> tuple[dict[s
                 failures.append(Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message))
             else:
                 there[made.clip] = made.path
-        for clip in paths:
+        for clip, predictions in paths.items():
             if clip in there:
-                paths[clip].append(Prediction(name, there[clip], system.card.mono))
+                predictions.append(Prediction(name, there[clip], system.card.mono))
     order = {clip.id: position for position, clip in enumerate(job.clips)}
     return paths, sorted(failures, key=lambda f: (_position(job, f.system), order[f.clip]))
 
@@ -130,9 +129,7 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     tasks = [Task(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
-        if outcome.error is not None:
-            raise outcome.error
-        scored[outcome.item.clip.id] = outcome.value
+        scored[outcome.item.clip.id] = outcome.result()
     return [one for clip in job.clips for one in scored.get(clip.id, [])]
 
 
@@ -148,24 +145,17 @@ def _rows(plan: Plan, job: Job, scored: Sequence[Scored], failures: Sequence[Fai
     """The per-clip table of one suite: every wanted quantity of every clip and system, also where there is none."""
     by_key = {(one.system, one.clip): one for one in scored}
     reasons = {(f.system, f.clip): f.reason for f in failures if f.suite == job.suite.name}
-    rows = []
-    for system in job.systems:
-        for clip in job.clips:
-            one = by_key.get((system.card.name, clip.id))
-            reason = reasons.get((system.card.name, clip.id)) or reasons.get(("", clip.id), "")
-            rows += _clip_rows(plan, job, system, clip.id, one, reason)
-    return rows
-
-
-def _clip_rows(plan: Plan, job: Job, system: System, clip: str, one: Scored | None, reason: str) -> list[ClipRow]:
     measured: Status = "synthetic" if job.suite.synthetic else "measured"
     rows = []
-    for metric in _wanted(plan.metrics_for(job), system):
-        for name in metric.quantities:
-            for key, quantity in _found(name.removeprefix(REFERENCE_PREFIX), one):
+    for system in job.systems:
+        wanted = _wanted(plan.metrics_for(job), system)
+        for clip in job.clips:
+            key = (system.card.name, clip.id)
+            reason = reasons.get(key) or reasons.get(("", clip.id), "")
+            for (name, view), quantity in _found(wanted, by_key.get(key)).items():
                 value, status, why = _told(quantity, measured, reason)
-                rows.append(ClipRow(job.suite.name, system.card.name, clip, key, metric.views[0], value, status, why))
-    return list(dict.fromkeys(rows))
+                rows.append(ClipRow(job.suite.name, system.card.name, clip.id, name, view, value, status, why))
+    return rows
 
 
 def _told(quantity: Quantity | None, measured: Status, reason: str) -> tuple[float | None, Status, str]:
@@ -181,14 +171,18 @@ def _wanted(metrics: Sequence[Metric], system: System) -> list[Metric]:
     return [metric for metric in metrics if metric.track == "generation" or system.card.binauralises]
 
 
-def _found(name: str, one: Scored | None) -> list[tuple[str, Quantity | None]]:
-    """The quantities called `name`, a vector's elements one by one; None where the prediction has no scores."""
-    if one is None or not one.quantities:
-        return [(name, None)]
-    if name.endswith("[]"):
-        return [(key, q) for key, q in one.quantities.items() if key.startswith(name[:-1])]
-    quantity = one.quantities.get(name)
-    return [] if quantity is None else [(name, quantity)]
+def _found(metrics: Sequence[Metric], one: Scored | None) -> dict[tuple[str, str], Quantity | None]:
+    """The quantities that the metrics read, by name and view; None where the prediction has no scores."""
+    found: dict[tuple[str, str], Quantity | None] = {}
+    for metric in metrics:
+        for name in (name.removeprefix(REFERENCE) for name in metric.quantities):
+            if one is None or not one.quantities:
+                found[name, metric.views[0]] = None
+            elif name.endswith("[]"):
+                found |= {(key, metric.views[0]): q for key, q in one.quantities.items() if key.startswith(name[:-1])}
+            elif name in one.quantities:
+                found[name, metric.views[0]] = one.quantities[name]
+    return found
 
 
 def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure]) -> Finished:

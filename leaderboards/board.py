@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from metrics.catalogue import Metric
-
 from leaderboards.judge import SuiteInfo, SystemInfo
 from leaderboards.schema import Result
 from leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
+from metrics.catalogue import Metric
 
 TITLES = {
     "generation": "where the sound is",
@@ -93,7 +92,7 @@ def _cell(
     if marked and result.rank is not None:
         ranks = {cells[s.name, metric.key].rank for s in competitors if (s.name, metric.key) in cells} - {None}
         position = sorted(rank for rank in ranks if rank is not None).index(result.rank)
-        mark = ("best", "second", "")[min(position, 2)]  # type: ignore[assignment]
+        mark = ("best", "second", "")[min(position, 2)]
     return Cell(text, result.value, result.low, result.high, mark, result.reason)
 
 

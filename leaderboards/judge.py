@@ -12,13 +12,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from metrics.catalogue import REFERENCE_PREFIX, Metric
-from metrics.interaural_sets import half_split_floor
-from metrics.quantity import gather
-from metrics.uncertainty import bootstrap, exchange_test, holm, jackknife, sign_flip_test, tie_groups
 from numpy.typing import NDArray
 
 from leaderboards.schema import ClipRow, Result, Status
+from metrics.catalogue import Metric
+from metrics.interaural_sets import REFERENCE, half_split_floor
+from metrics.quantity import gather
+from metrics.uncertainty import bootstrap, exchange_test, holm, jackknife, sign_flip_test, tie_groups
 
 SIGNIFICANT = 0.05
 REFERENCE_SYSTEM = "reference"
@@ -85,11 +85,9 @@ class _Table:
         wanted: Values = {}
         own, reference = self._gathered(system), self._gathered(REFERENCE_SYSTEM)
         for name in metric.quantities:
-            source, base = (
-                (reference, name.removeprefix(REFERENCE_PREFIX)) if name.startswith(REFERENCE_PREFIX) else (own, name)
-            )
+            source = reference if name.startswith(REFERENCE) else own
             empty = np.full((1, len(self.clips)) if name.endswith("[]") else len(self.clips), np.nan)
-            wanted[name] = source.get(base, empty)
+            wanted[name] = source.get(name.removeprefix(REFERENCE), empty)
         return wanted
 
     def _gathered(self, system: str) -> Values:
@@ -135,6 +133,8 @@ class _Table:
         return self._jackknifed(result, metric, quantities) if metric.interval == "jackknife" else result
 
     def _jackknifed(self, result: Result, metric: Metric, quantities: Values) -> Result:
+        if result.n < metric.minimum_clips:
+            return replace(result, reason=f"no interval below {metric.minimum_clips} clips")
         estimate = jackknife(metric.aggregate, quantities)
         if estimate.value is None:
             return replace(result, reason=estimate.reason or "")
@@ -143,7 +143,7 @@ class _Table:
 
     def _refusal(self, metric: Metric, system: str) -> str:
         """Distances between sets depend on which clips they are of: no value for a system that lacks some."""
-        if not any(name.startswith(REFERENCE_PREFIX) for name in metric.quantities):
+        if not any(name.startswith(REFERENCE) for name in metric.quantities):
             return ""
         scored = [clip for clip in self.clips if _has_value(self.rows[system][clip])]
         expected = [clip for clip in self.clips if _has_value(self.rows[REFERENCE_SYSTEM][clip])]
@@ -166,7 +166,7 @@ class _Table:
         value = {r.system: r.value for r in results if r.value is not None and r.system in names}
         ordered = sorted(value, key=lambda name: (value[name] or 0.0) * (-1 if metric.better == "higher" else 1))
         pairs = list(combinations(ordered, 2))
-        adjusted = holm([self._p_value(metric, first, second, seed) for first, second in pairs]) if pairs else []
+        adjusted = holm([self._p_value(metric, first, second, seed) for first, second in pairs])
         p_values = {frozenset(pair): p for pair, p in zip(pairs, adjusted, strict=True)}
         return tie_groups(ordered, lambda leader, other: bool(p_values[frozenset((leader, other))] < SIGNIFICANT))
 
@@ -180,7 +180,7 @@ class _Table:
 
     def floor(self, metric: Metric, seed: int) -> list[Result]:
         """What a distance between sets says about two random halves of the reference: less than this means nothing."""
-        if not any(name.startswith(REFERENCE_PREFIX) for name in metric.quantities):
+        if not any(name.startswith(REFERENCE) for name in metric.quantities):
             return []
         splits = half_split_floor(metric.aggregate, self.values(metric, REFERENCE_SYSTEM), seed=seed)
         if not np.isfinite(splits).any():

@@ -41,14 +41,23 @@ class FolderSuite(Suite):
     """The media files of a folder as clips.
 
     `sounds` and `videos` map clip ids to files. A clip's reference is its file in `sounds`, or else, with
-    `own_sound`, the sound track of its video.
+    `own_sound`, the sound track of its video. `names` are the clip ids where not just those with a file count.
     """
 
     split = "all"
     duration = None
 
-    def __init__(self, name: str, sounds: dict[str, Path], videos: dict[str, Path], *, own_sound: bool = True):
+    def __init__(
+        self,
+        name: str,
+        sounds: dict[str, Path],
+        videos: dict[str, Path],
+        *,
+        names: tuple[str, ...] | None = None,
+        own_sound: bool = True,
+    ):
         self.name = name
+        self.names = sorted({*sounds, *videos} if names is None else names)
         self.title = f"files of {name}"
         self.sounds = sounds
         self.videos = videos
@@ -58,7 +67,7 @@ class FolderSuite(Suite):
     def clips(self) -> tuple[Clip, ...]:
         """One clip a name, in the order of the names."""
         if self._clips is None:
-            self._clips = tuple(self._clip(name) for name in sorted({*self.sounds, *self.videos}))
+            self._clips = tuple(self._clip(name) for name in self.names)
         return self._clips
 
     def _clip(self, name: str) -> Clip:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from visaudio_bench.errors import BenchError
 
@@ -20,12 +20,22 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
-class Outcome(NamedTuple):
+class Outcome(NamedTuple, Generic[Item, Value]):
     """What became of one item: its `value`, or the `error` that it raised."""
 
-    item: object
-    value: object
+    item: Item
+    value: Value | None
     error: Exception | None
+
+    def result(self) -> Value:
+        """The value.
+
+        Raises:
+            Exception: what the function raised for this item.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast(Value, self.value)
 
 
 def available_cores() -> int:
@@ -33,7 +43,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_unordered(function: Callable[[Item], Value], items: Sequence[Item], workers: int) -> Iterator[Outcome]:
+def map_unordered(
+    function: Callable[[Item], Value], items: Sequence[Item], workers: int
+) -> Iterator[Outcome[Item, Value]]:
     """Apply `function` to every item and yield outcomes as they finish.
 
     `function` must be importable (a module-level function or a `functools.partial` of one) and `items` picklable.
@@ -61,9 +73,9 @@ def map_unordered(function: Callable[[Item], Value], items: Sequence[Item], work
 
 def _drain(
     executor: ProcessPoolExecutor, function: Callable[[Item], Value], items: Sequence[Item], ahead: int
-) -> Iterator[Outcome]:
+) -> Iterator[Outcome[Item, Value]]:
     remaining = iter(items)
-    running: set[Future[Outcome]] = set()
+    running: set[Future[Outcome[Item, Value]]] = set()
     for item in remaining:
         running.add(executor.submit(_attempt, function, item))
         if len(running) < ahead:
@@ -75,7 +87,7 @@ def _drain(
         yield from (future.result() for future in done)
 
 
-def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome:
+def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
     try:
         return Outcome(item, function(item), None)
     except Exception as error:  # handed to the caller, who decides

@@ -23,11 +23,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 class Registry(Generic[T]):
     """Names mapped to objects that are imported only when they are asked for.
 
-    `builtin` maps a name to `"module:object"`. Entry points of `group` add third-party names; one that cannot be
-    imported is a warning when it is asked for in a listing, and a `UsageError` when it is asked for by name.
+    `builtin` maps a name to `"module:object"`, or to the object itself. Entry points of `group` add third-party
+    names; a plug-in that does not import is a `UsageError` when it is asked for, and nobody else's trouble.
     """
 
-    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]):
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str | T]):
         self.kind = kind
         self.group = group
         self._builtin = dict(builtin)
@@ -48,8 +48,8 @@ class Registry(Generic[T]):
         return (*self._builtin, *sorted(self._plugins()))
 
     def origin(self, name: str) -> str:
-        """Where a name comes from, as `module:object`."""
-        return self._builtin[name] if name in self._builtin else self._plugins()[name].value
+        """Where a name comes from: `built in`, or the plug-in's `module:object`."""
+        return "built in" if name in self._builtin else self._plugins()[name].value
 
     def get(self, name: str) -> T:
         """The object behind `name`.
@@ -58,7 +58,10 @@ class Registry(Generic[T]):
             UsageError: the name is unknown (with the closest known one), or its plug-in does not import.
         """
         if name in self._builtin:
-            module, _, attribute = self._builtin[name].partition(":")
+            value = self._builtin[name]
+            if not isinstance(value, str):
+                return value
+            module, _, attribute = value.partition(":")
             return cast(T, getattr(importlib.import_module(module), attribute))
         plugin = self._plugins().get(name)
         if plugin is None:

@@ -1,0 +1,92 @@
+"""Options and endings that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:  # the command line starts without these
+    from bench.plan import Plan
+    from leaderboards.tables import Table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FORMATS = ("text", "md", "tex", "csv", "json")
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="Format of the table on stdout.",
+)
+
+
+def split_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """`--suite a,b --suite c` means a, b and c."""
+    del context, parameter
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def run_options(command: Command) -> Command:
+    """Options of the commands that score: metrics, output, limits."""
+    options = (
+        click.option(
+            "--metric", "metrics", multiple=True, callback=split_names, metavar="NAME,...",
+            help="Metrics to compute: keys or titles, `default`, or `all`. See: bench list metrics",
+        ),
+        click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<suites>]"),
+        click.option("--workers", type=click.IntRange(1), help="Processes for the work.  [default: every core]"),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
+        click.option(
+            "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+            help="Let up to N clips be unusable without failing the run.",
+        ),
+        click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
+        format_option,
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def print_tables(tables: Sequence[Table], form: str) -> None:
+    """Tables on stdout, and nothing else there."""
+    from leaderboards.tables import render
+
+    colour = sys.stdout.isatty() and form == "text"
+    click.echo(render(tables, form, colour=colour), nl=False)  # type: ignore[arg-type]
+
+
+def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
+    """Carry out a plan, print its tables, and say what could not be used.
+
+    Raises:
+        BenchError: more clips were unusable than allowed; everything is written and printed by then.
+    """
+    from bench.console import note
+    from bench.run import execute, unusable
+    from visaudio_bench.errors import BenchError
+
+    finished = execute(plan, dry_run=dry_run)
+    if finished is None:
+        return
+    print_tables(finished.tables, form)
+    bad = unusable(finished.failures)
+    for clip, failures in list(bad.items())[:10]:
+        for failure in failures[:3]:
+            who = f" {failure.system}" if failure.system else ""
+            note(f"unusable: {clip}{who}: {failure.message}")
+    if len(bad) > 10:
+        note(f"... and {len(bad) - 10} more clips")
+    note(f"saved in {plan.out}")
+    if len(bad) > plan.allow_missing:
+        raise BenchError(
+            f"{len(bad)} clips have a sound that cannot be used as it is, {plan.allow_missing} are allowed; "
+            f"all of them are in {plan.out / 'failures.jsonl'}. "
+            f"Mend them, or accept the table without them: --allow-missing {len(bad)}"
+        )

@@ -1,0 +1,60 @@
+"""`bench run`: generate with every system, score, print and save the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.common import finish, run_options, split_names
+
+EPILOG = """\b
+Examples
+  bench run                                            the embedded suite, every built-in system
+  bench run --suite folder:clips --system outputs:ours=predictions
+  bench run --suite simroom-mini --system motion-pan --metric default,fcd --out runs/small
+  bench run --dry-run                                  what would be done
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    default=("simroom",),
+    show_default=True,
+    callback=split_names,
+    metavar="NAME,...",
+    help="Suites to evaluate on. See: bench list suites",
+)
+@click.option(
+    "--system",
+    "systems",
+    multiple=True,
+    callback=split_names,
+    metavar="NAME,...",
+    help="Systems to evaluate, beside the anchors.  [default: all that need no weights]",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
+@run_options
+def run(suites: tuple[str, ...], systems: tuple[str, ...], limit: int | None, **options: Any) -> None:
+    """Generate with every system, score, print and save the leaderboard.
+
+    Killed at any moment, the same command goes on from there.
+    """
+    from bench.metrics import find_metrics
+    from bench.plan import Plan, open_jobs
+    from visaudio_bench.pool import available_cores
+
+    jobs = open_jobs(suites, systems, limit)
+    plan = Plan(
+        jobs=jobs,
+        metrics=find_metrics(options["metrics"]),
+        out=options["out"] or Path("runs") / "-".join(job.suite.name for job in jobs),
+        seed=options["seed"],
+        workers=options["workers"] or available_cores(),
+        allow_missing=options["allow_missing"],
+    )
+    finish(plan, options["form"], dry_run=options["dry_run"])

@@ -1,0 +1,59 @@
+"""`bench score`: judge folders of sound files that exist already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.common import finish, run_options
+
+EPILOG = """\b
+Examples
+  bench score --predictions outputs/ours                           descriptive cues only: there is no reference
+  bench score --predictions outputs/ours --references data/wavs    paired metrics too, and the anchor rows
+  bench score --predictions a --predictions b --references data/wavs
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--predictions",
+    "predictions",
+    multiple=True,
+    required=True,
+    metavar="DIR",
+    help="Folder with one sound or video file per clip; NAME=DIR names the row. May be given several times.",
+)
+@click.option(
+    "--references", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the true sound of each clip."
+)
+@click.option("--videos", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the videos.")
+@click.option(
+    "--binauralised",
+    is_flag=True,
+    help="The predictions were made from the references' own mono sound: waveform distances apply.",
+)
+@run_options
+def score(
+    predictions: tuple[str, ...], references: Path | None, videos: Path | None, binauralised: bool, **options: Any
+) -> None:
+    """Score folders of sound files that you already have.
+
+    Files are matched by name without the suffix; whatever does not match is listed.
+    """
+    from bench.metrics import find_metrics
+    from bench.plan import Plan, score_job
+    from visaudio_bench.pool import available_cores
+
+    job = score_job(predictions, references, videos, binauralised=binauralised)
+    plan = Plan(
+        jobs=(job,),
+        metrics=find_metrics(options["metrics"]),
+        out=options["out"] or Path("runs") / f"score-{'-'.join(s.card.name for s in job.systems if not s.card.anchor)}",
+        seed=options["seed"],
+        workers=options["workers"] or available_cores(),
+        allow_missing=options["allow_missing"],
+    )
+    finish(plan, options["form"], dry_run=options["dry_run"])
