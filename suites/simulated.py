@@ -1,0 +1,147 @@
+"""simroom: simulated rooms with exact ground truth, rendered on first use; needs no download.
+
+What it can show: whether a system puts sounds where the pictures show them, and when. What it cannot: its sounds are
+synthetic, so feature-based metrics (Fréchet distances, semantic scores) on it do not compare with published values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from suites.clip import Clip, Suite
+from suites.simulator.render import RENDERER, clip_files, render_files
+from suites.simulator.scenes import Scene
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.files import cache_dir, digest
+from visaudio_bench.pool import map_unordered
+
+SEED = 2025
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The size of a simulated suite: number of clips, seconds each, pixels each way."""
+
+    name: str
+    clips: int
+    duration: float
+    size: int
+    title: str
+
+
+PLANS = {
+    "simroom-mini": Plan("simroom-mini", 12, 2.0, 128, "Simulated rooms, 12 clips of 2 s for quick checks"),
+    "simroom": Plan("simroom", 40, 8.0, 256, "Simulated rooms, 40 clips of 8 s"),
+    "simroom-full": Plan("simroom-full", 120, 8.0, 512, "Simulated rooms, 120 clips of 8 s"),
+}
+
+
+def manifest_file(name: str) -> Any:
+    """The committed scenes of a simulated suite (JSON, one line a scene); `scripts/make_simroom.py` writes it."""
+    return files("suites.simulator") / "assets" / f"{name}.jsonl"
+
+
+class SimulatedSuite(Suite):
+    """Scenes of a committed manifest, rendered into the cache folder.
+
+    `clip.meta` holds the design (`factor`, `rt60`, `room`, `visible`, `invisible`, `labelled_caption`) and under
+    `truth` the path of the true trajectories, which `suites.simulator.truth.read_truth` reads.
+    """
+
+    licence = "Apache-2.0 (rendered by this project; head responses of MIT KEMAR, Gardner & Martin 1995)"
+    captioned = True
+    synthetic = True
+    how_to_get = "Nothing to download: it is rendered on first use."
+
+    def __init__(self, plan: Plan):
+        self.name = plan.name
+        self.title = plan.title
+        self.duration: float = plan.duration
+        self.size = plan.size
+        lines = manifest_file(plan.name).read_text(encoding="utf-8").splitlines()
+        self._rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.scenes = {row["id"]: Scene.from_json(row) for row in self._rows}
+
+    @property
+    def folder(self) -> Path:
+        """Where the rendered files are; another renderer, size or set of scenes has another folder."""
+        return cache_dir() / "suites" / f"{self.name}-{self.manifest_hash()[:16]}"
+
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip; its files exist once it is no longer `pending`."""
+        folder = self.folder
+        return tuple(_clip(scene, folder) for scene in self.scenes.values())
+
+    def manifest(self) -> list[dict[str, Any]]:
+        """The scenes and how they are rendered."""
+        return [{**row, "size": self.size, "renderer": RENDERER} for row in self._rows]
+
+    def manifest_hash(self) -> str:
+        """SHA-256 of the manifest."""
+        return digest(self.manifest())
+
+    def pending(self) -> tuple[str, ...]:
+        """Ids of the clips of which a file is missing."""
+        folder = self.folder
+        return tuple(name for name in self.scenes if not all(path.exists() for path in clip_files(folder, name)))
+
+    def prepare(self, workers: int = 1) -> Iterator[str]:
+        """Render what is pending.
+
+        Raises:
+            BenchError: a scene could not be rendered; the others are, and stay.
+        """
+        todo = [self.scenes[name] for name in self.pending()]
+        failed: list[str] = []
+        for outcome in map_unordered(partial(render_files, folder=self.folder, size=self.size), todo, workers):
+            assert isinstance(outcome.item, Scene)
+            if outcome.error is None:
+                yield outcome.item.id
+            else:
+                failed.append(f"{outcome.item.id} ({outcome.error})")
+        if failed:
+            raise BenchError(
+                f"{len(failed)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
+                f"first: {failed[0]}. Check free disk space and run the same command again."
+            )
+
+
+def _clip(scene: Scene, folder: Path) -> Clip:
+    video, audio, truth = clip_files(folder, scene.id)
+    meta = {
+        "factor": scene.factor,
+        "rt60": scene.room.rt60,
+        "room": scene.room.size,
+        "visible": scene.words(visible=True),
+        "invisible": scene.words(visible=False),
+        "labelled_caption": scene.labelled_caption,
+        "truth": truth,
+    }
+    return Clip(scene.id, video, audio, 0.0, scene.duration, scene.caption, meta)
+
+
+def _open(name: str, argument: str | None) -> SimulatedSuite:
+    if argument is not None:
+        raise UsageError(f'the suite "{name}" takes no argument, got "{name}:{argument}". Use: {name}')
+    return SimulatedSuite(PLANS[name])
+
+
+def simroom_mini(argument: str | None = None) -> SimulatedSuite:
+    """12 clips of 2 s, 128 pixels."""
+    return _open("simroom-mini", argument)
+
+
+def simroom(argument: str | None = None) -> SimulatedSuite:
+    """40 clips of 8 s, 256 pixels."""
+    return _open("simroom", argument)
+
+
+def simroom_full(argument: str | None = None) -> SimulatedSuite:
+    """120 clips of 8 s, 512 pixels."""
+    return _open("simroom-full", argument)

@@ -1,0 +1,67 @@
+"""From a scene to its three files: silent video, reference sound, truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import signal
+
+from suites.media import write_audio, write_video
+from suites.simulator.hrtf import SAMPLE_RATE, Samples
+from suites.simulator.rooms import render
+from suites.simulator.scenes import Scene, at_times
+from suites.simulator.sounds import Sound, synthesise
+from suites.simulator.truth import control_times, truth_of
+from suites.simulator.video import FPS, frames
+from visaudio_bench.files import write_text
+
+# Raised whenever the same scene would sound or look different.
+RENDERER = "1"
+
+PEAK = 0.7
+AMBIENCE = 10 ** (-60 / 20)  # RMS, full scale 1: about that of a quiet room under a source at full level
+
+
+def clip_files(folder: Path, clip: str) -> tuple[Path, Path, Path]:
+    """Video, sound and truth of a clip; the truth is written last, so that it marks the clip as complete."""
+    return folder / f"{clip}.mp4", folder / f"{clip}.flac", folder / f"{clip}.json"
+
+
+def render_files(scene: Scene, folder: Path, size: int) -> None:
+    """Write a scene's files, the pictures `size` pixels wide and high; each file appears whole or not at all."""
+    video, audio, truth = clip_files(folder, scene.id)
+    sounds = scene_sounds(scene)
+    onsets = [sound.onsets for sound in sounds]
+    write_video(video, frames(scene, onsets, size), FPS)
+    write_audio(audio, binaural_sound(scene, sounds), SAMPLE_RATE)
+    write_text(truth, json.dumps(truth_of(scene, onsets, RENDERER), separators=(",", ":"), allow_nan=False) + "\n")
+
+
+def scene_sounds(scene: Scene) -> list[Sound]:
+    """The dry sound of each source."""
+    return [synthesise(source.sound, source.seed, scene.duration) for source in scene.sources]
+
+
+def binaural_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:
+    """`(2, T)` reference sound: all sources in their room, brought to a common peak, over a faint ambience.
+
+    One gain for both ears: their level difference is what is measured.
+    """
+    times = control_times(scene)
+    listener, yaw = at_times(scene.listener, times), at_times(scene.yaw, times)[:, 0]
+    mix = np.zeros((2, round(scene.duration * SAMPLE_RATE)), dtype=np.float32)
+    for index, (source, sound) in enumerate(zip(scene.sources, sounds, strict=True)):
+        path = at_times(source.path, times)
+        mix += render(sound.samples, scene.room, path, listener, yaw, seed=scene.seed + index)
+    return mix * np.float32(PEAK / np.abs(mix).max()) + _ambience(scene.seed, mix.shape[1])
+
+
+def _ambience(seed: int, length: int) -> Samples:
+    """Faint noise, falling by 6 dB an octave above 200 Hz, independent at the ears and equally strong."""
+    noise = np.random.default_rng([seed, 1]).standard_normal((2, length))
+    low_pass = signal.butter(1, 200, fs=SAMPLE_RATE, output="sos")
+    dull = signal.sosfilt(low_pass, noise, axis=-1)
+    return (AMBIENCE * dull / np.std(dull, axis=-1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,251 @@
+"""Shoebox rooms: image sources heard through a measured head, for sources and listeners that move.
+
+Three parts make the sound of a source (`render`):
+
+* the direct sound and the reflections of order 1 and 2 (25 images), each with its own per-sample delay (so that the
+  Doppler shift is real) and gain, and with the measured direction that is nearest block by block;
+* reflections of higher order that arrive within 80 ms, as impulse responses at key frames, cross-faded;
+* from there on a diffuse tail: noise from 64 directions whose energy is what all images together would bring.
+
+Images are those of Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65 (1979).
+Walls reflect all frequencies alike; their absorption follows from the reverberation time by Eyring's formula.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage, signal
+
+from suites.simulator.hrtf import (
+    SAMPLE_RATE,
+    SPEED_OF_SOUND,
+    Array,
+    Hrtf,
+    Samples,
+    block_times,
+    load_kemar,
+    spatialize,
+    unit_vector,
+)
+
+CONTROL_RATE = 100  # Hz, of trajectories
+EARLY_ORDER = 2
+MIXING_TIME = 0.08  # s
+KEYFRAME_SPACING = 0.5  # s
+TAIL_DIRECTIONS = 64
+NEAREST = 0.3  # m: closer sources are not made louder
+
+
+@dataclass(frozen=True)
+class Room:
+    """A shoebox with one corner in the origin: `size` (x, y, z) in metres, `rt60` in seconds."""
+
+    size: tuple[float, float, float]
+    rt60: float
+
+    @property
+    def volume(self) -> float:
+        """Cubic metres."""
+        return float(np.prod(self.size))
+
+    @property
+    def reflection(self) -> float:
+        """What a wall leaves of a sound pressure, from the reverberation time by Eyring's formula."""
+        x, y, z = self.size
+        surface = 2 * (x * y + y * z + z * x)
+        return float(np.exp(-12 * np.log(10) / SPEED_OF_SOUND * self.volume / (surface * self.rt60)))
+
+
+class Images(NamedTuple):
+    """Image sources: a source at `s` has its images at `sign * s + shift`, each after `order` reflections."""
+
+    sign: Array
+    shift: Array
+    order: NDArray[np.intp]
+
+    def of(self, source: Array) -> Array:
+        """Positions `(I, ..., 3)` of the images of a source at `(..., 3)`."""
+        inner = (slice(None), *(None,) * (source.ndim - 1))
+        return np.asarray(self.sign[inner] * source + self.shift[inner])
+
+    def where(self, keep: NDArray[np.bool_]) -> Images:
+        """Those images for which `keep` is true."""
+        return Images(self.sign[keep], self.shift[keep], self.order[keep])
+
+
+def images_within(room: Room, reach: float) -> Images:
+    """All images that can lie within `reach` metres of a listener, wherever in the room he and the source are."""
+    axes = [_axis_images(length, int(np.ceil((reach + length) / (2 * length)))) for length in room.size]
+    grids = [np.meshgrid(*(axis[part] for axis in axes), indexing="ij") for part in range(3)]
+    sign, shift, order = (np.stack([grid.ravel() for grid in part], axis=-1) for part in grids)
+    return Images(sign, shift, order.sum(axis=-1).astype(np.intp))
+
+
+def _axis_images(length: float, furthest: int) -> tuple[Array, Array, Array]:
+    n, mirrored = np.meshgrid(np.arange(-furthest, furthest + 1), (0, 1))
+    return 1.0 - 2 * mirrored.ravel(), 2.0 * n.ravel() * length, np.abs(n - mirrored).ravel() + np.abs(n).ravel()
+
+
+def to_head(vectors: Array, yaw: Array | float) -> Array:
+    """World vectors `(..., 3)` in the coordinates of a head (or camera) turned by `yaw` radians to the left."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return np.stack(np.broadcast_arrays(cos * x + sin * y, cos * y - sin * x, z), axis=-1)
+
+
+def brir(
+    room: Room,
+    source: Array,
+    listener: Array,
+    yaw: float,
+    *,
+    duration: float,
+    lowest_order: int = 0,
+    hrtf: Hrtf | None = None,
+) -> Samples:
+    """Binaural room impulse response by image sources.
+
+    Every image becomes an impulse at its delay r / c (linear between two samples) with the gain reflection^order / r
+    in the train of the measured direction nearest to it; each train is convolved with that direction's response.
+
+    Args:
+        room: the shoebox.
+        source: `(3,)` position in metres.
+        listener: `(3,)` position of the head's centre.
+        yaw: where the head looks, radians from the x axis towards the y axis.
+        duration: seconds; images that arrive later are left out.
+        lowest_order: images with fewer reflections are left out.
+        hrtf: the head; MIT KEMAR by default.
+
+    Returns:
+        `(2, N)` float32 at 44.1 kHz, N = duration plus the length of a head response.
+    """
+    head = hrtf or load_kemar()
+    reach = duration * SPEED_OF_SOUND
+    images = images_within(room, reach)
+    vectors = images.of(source) - listener
+    distance = np.linalg.norm(vectors, axis=-1)
+    keep = (distance < reach) & (images.order >= lowest_order)
+    vectors, distance = vectors[keep], np.maximum(distance[keep], NEAREST)
+    gain = room.reflection ** images.order[keep] / distance
+    return _sum_of_trains(distance / SPEED_OF_SOUND * SAMPLE_RATE, gain, head.nearest(to_head(vectors, yaw)), head)
+
+
+def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf: Hrtf) -> Samples:
+    length = int(np.ceil(delay.max(initial=0))) + 2
+    used, train = np.unique(direction, return_inverse=True)
+    whole = np.floor(delay).astype(np.intp)
+    late = (delay - whole) * gain
+    at = train * length + whole
+    trains = np.bincount(at, gain - late, len(used) * length) + np.bincount(at + 1, late, len(used) * length)
+    return _convolve_each(trains.reshape(len(used), length).astype(np.float32), hrtf.taps[used])
+
+
+def _convolve_each(trains: Samples, taps: Samples) -> Samples:
+    """Sum over directions of `trains` `(D, N)` convolved with `taps` `(D, 2, M)`."""
+    length = trains.shape[-1] + taps.shape[-1] - 1
+    size = fft.next_fast_len(length, real=True)
+    spectrum = np.einsum("df,def->ef", fft.rfft(trains, size), fft.rfft(taps, size))
+    return np.asarray(fft.irfft(spectrum, size)[:, :length], dtype=np.float32)
+
+
+def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
+    """`(2, N)` reverberation after the mixing time, alike from all directions.
+
+    The images of a room of volume V bring 4 pi c / V of energy a second at first, and 60 dB less after RT60.
+    """
+    head = hrtf or load_kemar()
+    start = round(MIXING_TIME * SAMPLE_RATE)
+    stop = max(round(1.1 * room.rt60 * SAMPLE_RATE), start + 1)
+    time = np.arange(start, stop) / SAMPLE_RATE
+    energy = 4 * np.pi * SPEED_OF_SOUND / room.volume * 10 ** (-6 * time / room.rt60) / SAMPLE_RATE
+    noise = np.random.default_rng(seed).standard_normal((TAIL_DIRECTIONS, stop - start), dtype=np.float32)
+    noise *= np.sqrt(energy / TAIL_DIRECTIONS).astype(np.float32)
+    tail = _convolve_each(noise, head.taps[head.nearest(_even_directions(TAIL_DIRECTIONS))])
+    return np.pad(tail, ((0, 0), (start, 0)))
+
+
+def _even_directions(count: int) -> Array:
+    """`(count, 3)` directions spread evenly over the sphere (golden spiral)."""
+    k = np.arange(count) + 0.5
+    return unit_vector(k * np.pi * (3 - np.sqrt(5)), np.arcsin(1 - 2 * k / count))
+
+
+def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array, *, seed: int = 0) -> Samples:
+    """Binaural sound of one source in a room, both free to move.
+
+    Args:
+        dry: `(T,)` sound of the source at 44.1 kHz, as heard at 1 m.
+        room: the shoebox.
+        source: `(P, 3)` positions in metres at 100 Hz from the first sample on; the last one holds.
+        listener: `(P, 3)` positions of the head's centre.
+        yaw: `(P,)` where the head looks, radians, continuous (not wrapped).
+        seed: of the diffuse tail.
+
+    Returns:
+        `(2, T)` float32.
+    """
+    out = _early(dry, room, source, listener, yaw)
+    out += _late(dry, room, source, listener, yaw)
+    out += _fir(dry, diffuse_tail(room, seed))
+    return out
+
+
+def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
+    hrtf = load_kemar()
+    images = images_within(room, (EARLY_ORDER + 1) * max(room.size))
+    images = images.where(images.order <= EARLY_ORDER)
+    vectors = images.of(source) - listener
+    distance = np.linalg.norm(vectors, axis=-1)
+    delay = distance / SPEED_OF_SOUND * SAMPLE_RATE
+    gain = room.reflection ** images.order[:, None] / np.maximum(distance, NEAREST)
+    blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
+    direction = hrtf.nearest(to_head(vectors, yaw)[:, blocks])
+    return spatialize(_delayed(dry, delay, gain), direction, hrtf)
+
+
+def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
+    """`(I, T)`: the sound after delays (samples) and gains `(I, P)` that change at the control rate.
+
+    A sound that is heard at t left the source r(t) / c earlier; taking r at t and not at the time of leaving is wrong
+    by the fraction v / c of the delay, which no listener can tell.
+    """
+    margin = 16
+    spline = ndimage.spline_filter1d(np.pad(dry.astype(np.float64), margin), order=3)
+    now = np.arange(len(dry), dtype=np.float64)
+    control = np.arange(delay.shape[1]) * (SAMPLE_RATE / CONTROL_RATE)
+    out = np.empty((len(delay), len(dry)), dtype=np.float32)
+    for row, (samples, factor) in enumerate(zip(delay, gain, strict=True)):
+        at = now - np.interp(now, control, samples) + margin
+        ndimage.map_coordinates(spline, at[None], output=out[row], order=3, mode="constant", prefilter=False)
+        out[row] *= np.interp(now, control, factor).astype(np.float32)
+    return out
+
+
+def _late(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
+    """Reflections above the early order and before the mixing time, cross-faded between key frames."""
+    still = all(np.ptp(path, axis=0).max() == 0 for path in (source, listener, yaw[:, None]))
+    step = len(dry) if still else round(KEYFRAME_SPACING * SAMPLE_RATE)
+    out = np.zeros((2, len(dry)), dtype=np.float32)
+    ramp = (np.arange(step, dtype=np.float32) + 0.5) / step
+    fade = np.ones(len(dry), np.float32) if still else np.concatenate([ramp, ramp[::-1]])
+    for centre in range(0, 1 if still else len(dry) + step, step):
+        frame = min(round(centre / SAMPLE_RATE * CONTROL_RATE), len(yaw) - 1)
+        response = brir(
+            room, source[frame], listener[frame], yaw[frame], duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1
+        )
+        first = 0 if still else centre - step
+        begin, end = max(first, 0), min(first + len(fade), len(dry))
+        piece = np.pad(dry[begin:end] * fade[begin - first : end - first], (0, response.shape[1] - 1))
+        stop = min(begin + len(piece), len(dry))
+        out[:, begin:stop] += _fir(piece, response)[:, : stop - begin]
+    return out
+
+
+def _fir(dry: Samples, response: Samples) -> Samples:
+    """`(2, T)`: a mono sound through a two-eared response, cut to the sound's length."""
+    return np.asarray(signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)
