@@ -200,6 +200,7 @@ def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure]) -> Finished
                 "info": dataclasses.asdict(info),
                 "manifest": job.suite.manifest_hash(),
                 "systems": [dataclasses.asdict(system) for system in systems[info.name]],
+                "metrics": [metric.key for metric in plan.metrics_for(job)],
                 "cards": [dataclasses.asdict(system.card) for system in job.systems],
             }
             for job, info in zip(plan.jobs, suites, strict=True)

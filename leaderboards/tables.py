@@ -34,12 +34,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One metric's column: stable `key`, shown `title`, unit, and which direction is better."""
+    """A column: stable `key`, shown `title`, unit, which direction is better; words stand to the `left`."""
 
     key: str
     title: str
     unit: str = ""
     better: Literal["higher", "lower", "reference", "none"] = "none"
+    left: bool = False
 
     @property
     def heading(self) -> str:
@@ -97,7 +98,7 @@ def _text(tables: Sequence[Table], colour: bool, width: int | None) -> str:
         grid = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         grid.add_column(table.corner, no_wrap=True)
         for column in table.columns:
-            grid.add_column(_with_unit(column), justify="right", no_wrap=True)
+            grid.add_column(_with_unit(column), justify="left" if column.left else "right", no_wrap=not column.left)
         for index, row in enumerate(table.rows):
             last = index + 1 == len(table.rows) or table.rows[index + 1].group != row.group
             grid.add_row(Text(row.label), *(Text(cell.text, styles[cell.mark]) for cell in row.cells), end_section=last)
@@ -114,7 +115,7 @@ def _md(tables: Sequence[Table]) -> str:
     for table in tables:
         heads = [table.corner, *(_with_unit(column, " ") for column in table.columns)]
         lines += [f"### {table.title}", "", "| " + " | ".join(_md_escape(head) for head in heads) + " |"]
-        lines.append("|" + "|".join(["---", *("---:" for _ in table.columns)]) + "|")
+        lines.append("|" + "|".join(["---", *("---" if column.left else "---:" for column in table.columns)]) + "|")
         for row in table.rows:
             shown = [marks[cell.mark].format(_md_escape(cell.text)) for cell in row.cells]
             lines.append("| " + " | ".join([_md_escape(row.label), *shown]) + " |")
@@ -163,7 +164,10 @@ def _tex(tables: Sequence[Table]) -> str:
     lines = [r"% needs \usepackage{booktabs}"]
     for table in tables:
         lines += [f"% {table.title}", *(f"% {note}" for note in table.notes)]
-        lines += [r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\toprule"]
+        lines += [
+            r"\begin{tabular}{l" + "".join("l" if column.left else "r" for column in table.columns) + "}",
+            r"\toprule",
+        ]
         lines.append(
             " & ".join(_tex_escape(head) for head in [table.corner, *(c.heading for c in table.columns)]) + r" \\"
         )
@@ -200,7 +204,7 @@ def _json(tables: Sequence[Table]) -> str:
     value = [
         {
             "title": table.title,
-            "columns": [vars(column) for column in table.columns],
+            "columns": [{key: getattr(c, key) for key in ("key", "title", "unit", "better")} for c in table.columns],
             "rows": [
                 {
                     table.corner: row.label,

@@ -1,7 +1,8 @@
 """A pool of worker processes that never outlives its parent.
 
 One function over many items, results as they finish, one exception an item instead of one for all. With one worker
-everything happens in this process, which is what debuggers, tests and small jobs want.
+everything happens in this process, which is what debuggers, tests and small jobs want. Workers are kept for the next
+call, because starting one costs seconds of imports.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from visaudio_bench.errors import BenchError
@@ -58,33 +60,37 @@ def map_unordered(
         for item in items:
             yield _attempt(function, item)
         return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(workers, len(items)), mp_context=context, initializer=_start_worker)
     try:
-        yield from _drain(executor, function, items, 4 * workers)
+        yield from _drain(_executor(workers), function, items, 4 * workers)
     except BrokenProcessPool as error:
+        _executor.cache_clear()
         raise BenchError(
             "a worker process died, most likely because memory ran out. What was finished is kept: "
             "run the same command again with a smaller --workers."
         ) from error
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+
+
+@lru_cache(maxsize=1)
+def _executor(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
 
 
 def _drain(
     executor: ProcessPoolExecutor, function: Callable[[Item], Value], items: Sequence[Item], ahead: int
 ) -> Iterator[Outcome[Item, Value]]:
-    remaining = iter(items)
     running: set[Future[Outcome[Item, Value]]] = set()
-    for item in remaining:
-        running.add(executor.submit(_attempt, function, item))
-        if len(running) < ahead:
-            continue
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in done)
-    while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in done)
+    try:
+        for item in items:
+            running.add(executor.submit(_attempt, function, item))
+            if len(running) >= ahead:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    finally:  # the caller may stop early
+        for future in running:
+            future.cancel()
 
 
 def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,8 +59,9 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
     """Tables on stdout, and nothing else there."""
     from leaderboards.tables import render
 
-    colour = sys.stdout.isatty() and form == "text"
-    click.echo(render(tables, form, colour=colour), nl=False)  # type: ignore[arg-type]
+    terminal = sys.stdout.isatty()
+    width = max(shutil.get_terminal_size().columns, 80) if terminal else None
+    click.echo(render(tables, form, colour=terminal, width=width), nl=False)  # type: ignore[arg-type]
 
 
 def finish(plan: Plan, form: str, *, dry_run: bool) -> None:

@@ -1,0 +1,72 @@
+"""`bench list`: what there is to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.common import format_option, print_tables
+
+if TYPE_CHECKING:
+    from leaderboards.tables import Table
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["suites", "systems", "metrics"]))
+@format_option
+def list_command(what: str, form: str) -> None:
+    """List suites, systems or metrics, with the plug-ins that are installed."""
+    tables = {"suites": _suites, "systems": _systems, "metrics": _metrics}
+    print_tables([tables[what]()], form)
+
+
+def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    from leaderboards.tables import Cell, Column, Row, Table
+
+    return Table(
+        title=title,
+        corner=corner,
+        columns=tuple(Column(heading, heading, left=True) for heading in headings),
+        rows=tuple(Row(row[0], tuple(Cell(text) for text in row[1:])) for row in rows),
+    )
+
+
+def _suites() -> Table:
+    from suites import SUITES
+    from visaudio_bench.errors import UsageError
+
+    rows = []
+    for name in SUITES.names():
+        try:
+            suite = SUITES.get(name)(None)
+            rows.append((name, suite.title, str(len(suite.clips())), suite.licence, SUITES.origin(name)))
+        except UsageError as error:  # needs an argument, or its data is not here: the sentence says so
+            rows.append((name, str(error), "", "", SUITES.origin(name)))
+    return _table("suites", "suite", ("what", "clips", "licence", "from"), rows)
+
+
+def _systems() -> Table:
+    from baselines import SYSTEMS
+    from visaudio_bench.errors import UsageError
+
+    rows = []
+    for name in SYSTEMS.names():
+        try:
+            card = SYSTEMS.get(name)(None).card
+            rows.append((name, card.summary, ", ".join(card.inputs) or "nothing", SYSTEMS.origin(name)))
+        except UsageError as error:
+            rows.append((name, str(error), "", SYSTEMS.origin(name)))
+    return _table("systems", "system", ("what", "is given", "from"), rows)
+
+
+def _metrics() -> Table:
+    from bench.metrics import REGISTRY
+
+    rows = []
+    for name in REGISTRY.names():
+        metric = REGISTRY.get(name)
+        shown = "default" if metric.default else "on request"
+        rows.append((name, metric.title, metric.unit, metric.better, metric.track, shown, metric.description))
+    return _table("metrics", "metric", ("title", "unit", "better", "track", "shown", "what"), rows)

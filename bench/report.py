@@ -1,0 +1,30 @@
+"""Recompute what a run found from the per-clip rows it left behind, without its sounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.metrics import REGISTRY
+from leaderboards.board import leaderboard
+from leaderboards.judge import info_from, judge
+from leaderboards.schema import Result, read_clip_rows, read_results
+from leaderboards.tables import Table
+
+
+def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
+    """Tables and results of a run folder, from `clips.csv` and what `results.json` says of suites and systems.
+
+    Raises:
+        UsageError: the folder is not that of a finished run.
+    """
+    run = read_results(folder)
+    rows = read_clip_rows(folder / "clips.csv")
+    suites, systems = info_from(run.body)
+    metrics = {suite["info"]["name"]: [REGISTRY.get(key) for key in suite["metrics"]] for suite in run.body["suites"]}
+    results = [
+        result
+        for suite in suites
+        for result in judge(rows, suite, systems[suite.name], metrics[suite.name], run.provenance["seed"])
+    ]
+    every = list(dict.fromkeys(metric for chosen in metrics.values() for metric in chosen))
+    return leaderboard(results, suites, systems, every), results
