@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from suites.simulator.hrtf import SAMPLE_RATE, pan
 
 from baselines.system import ClipwiseSystem, SystemCard
 from baselines.trivial import reference_sound, refuse_argument
 from suites.clip import Clip
 from suites.media import Frame, Samples, iter_frames, round_to_16_bit
+from suites.simulator.hrtf import SAMPLE_RATE, pan
 from visaudio_bench import __version__
 from visaudio_bench.errors import ClipError
 
