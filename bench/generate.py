@@ -64,10 +64,9 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
 def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Made]:
     out = folder_of(plan.out, job.suite.name, system.card.name)
     out.mkdir(parents=True, exist_ok=True)
-    clips = job.suite.clips()
-    by_id = {clip.id: clip for clip in clips}
+    by_id = {clip.id: clip for clip in job.usable}
     made = []
-    for generation in system.generate(clips, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
+    for generation in system.generate(job.usable, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
         if generation.path is not None:
             write_json(out / f"{generation.clip}.json", _record(plan, job, system, by_id[generation.clip], generation))
         made.append(Made(generation.clip, generation.path, generation.reason, generation.message))
@@ -106,6 +105,6 @@ def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
         "seed": plan.seed,
         "device": plan.device,
         "clip": [clip.id, clip.start, clip.duration, clip.caption],
-        "sources": [fingerprint(path) for path in system.sources(clip, job.suite.clips()) if path.exists()],
+        "sources": [fingerprint(path) for path in system.sources(clip, job.usable) if path.exists()],
     }
     return digest(parts)

@@ -34,11 +34,17 @@ class Job:
     suite: Suite
     systems: tuple[System, ...]
     limit: int | None = None
+    refused: frozenset[str] = frozenset()
 
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
         """The clips to evaluate, in the suite's order."""
         return self.suite.clips()[: self.limit]
+
+    @cached_property
+    def usable(self) -> tuple[Clip, ...]:
+        """Every clip of the suite that a system may be given or may look at: none whose reference was refused."""
+        return tuple(clip for clip in self.suite.clips() if clip.id not in self.refused)
 
     @property
     def pending(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,11 +58,12 @@ def execute(plan: Plan, *, dry_run: bool = False) -> Finished | None:
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
     failures: list[Failure] = []
-    for job in plan.jobs:
-        _prepare(plan, job)
-        bad = _admit(plan, job)
+    for asked in plan.jobs:
+        _prepare(plan, asked)
+        bad = _admit(plan, asked)
+        job = replace(asked, refused=frozenset(bad))
         failures += [Failure(job.suite.name, "", clip, p.stage, p.reason, p.message) for clip, p in bad.items()]
-        paths, unmade = _generate_all(plan, job, bad)
+        paths, unmade = _generate_all(plan, job)
         failures += unmade
         scored = _score_all(plan, job, paths)
         failures += _problems(job, scored)
@@ -103,9 +105,9 @@ def _admit(plan: Plan, job: Job) -> dict[str, Problem]:
     return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
 
 
-def _generate_all(plan: Plan, job: Job, bad: dict[str, Problem]) -> tuple[dict[str, list[Prediction]], list[Failure]]:
+def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], list[Failure]]:
     """Predictions by clip, and what could not be made."""
-    paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in bad}
+    paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in job.refused}
     failures = []
     for system in job.systems:
         name = system.card.name
@@ -120,7 +122,8 @@ def _generate_all(plan: Plan, job: Job, bad: dict[str, Problem]) -> tuple[dict[s
             if clip in there:
                 predictions.append(Prediction(name, there[clip], system.card.mono))
     order = {clip.id: position for position, clip in enumerate(job.clips)}
-    return paths, sorted(failures, key=lambda f: (_position(job, f.system), order[f.clip]))
+    names = [system.card.name for system in job.systems]
+    return paths, sorted(failures, key=lambda failure: (names.index(failure.system), order[failure.clip]))
 
 
 def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
@@ -235,7 +238,3 @@ def _system_info(system: System) -> SystemInfo:
 
 def _suite_info(job: Job) -> SuiteInfo:
     return SuiteInfo(job.suite.name, job.suite.title, len(job.clips), job.suite.synthetic)
-
-
-def _position(job: Job, system: str) -> int:
-    return [s.card.name for s in job.systems].index(system)

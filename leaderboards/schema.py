@@ -135,9 +135,9 @@ def write_results(
     folder: Path, results: Sequence[Result], provenance: Mapping[str, Any], extra: Mapping[str, Any]
 ) -> None:
     """Write `results.csv` (long) and `results.json` (with provenance and every field)."""
-    _write_csv(folder / "results.csv", CSV_FIELDS, [[getattr(r, name) for name in CSV_FIELDS] for r in results])
     for result in results:
         _check(result)
+    _write_csv(folder / "results.csv", CSV_FIELDS, [[getattr(r, name) for name in CSV_FIELDS] for r in results])
     body = {
         "schema_version": SCHEMA_VERSION,
         "provenance": dict(provenance),

@@ -58,7 +58,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exit codes are 0 (ok), 1 (the run failed) and 2 (it was asked for wrongly)."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="bench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

@@ -1,0 +1,125 @@
+"""Atomic files, registry, pool, errors."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import pytest
+
+from visaudio_bench.errors import BenchError, ClipError, UsageError
+from visaudio_bench.files import atomic_path, digest, write_json
+from visaudio_bench.pool import map_unordered
+from visaudio_bench.registry import Registry, did_you_mean
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_json_never_holds_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"value": float("nan")})
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
+    assert digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1}) != digest({"a": 1, "b": [3, 2]})
+
+
+def test_registry_resolves_lazily_and_suggests() -> None:
+    registry: Registry[object] = Registry("suite", "no.such.group", {"simroom": "json:loads", "broken": "no_module:x"})
+    assert registry.names() == ("simroom", "broken")
+    assert registry.get("simroom")('{"a": 1}') == {"a": 1}  # type: ignore[operator]
+    with pytest.raises(UsageError, match=r'unknown suite "simrom"\. Did you mean "simroom"\?'):
+        registry.get("simrom")
+    assert did_you_mean("zzzzzz", ["simroom"]) == ""
+
+
+def test_a_plug_in_is_found_and_a_broken_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    import visaudio_bench.registry as module
+
+    points = [EntryPoint("theirs", "json:dumps", "g"), EntryPoint("bad", "no_such_module:x", "g")]
+    monkeypatch.setattr(module, "entry_points", lambda group: points if group == "g" else [])
+    registry: Registry[object] = Registry("metric", "g", {})
+    assert registry.names() == ("bad", "theirs")
+    assert registry.get("theirs") is __import__("json").dumps
+    with pytest.raises(UsageError, match="plug-in no_such_module:x, which does not import"):
+        registry.get("bad")
+
+
+def test_clip_errors_travel_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(ClipError("mono", "a sentence")))
+    assert (error.reason, str(error)) == ("mono", "a sentence")
+
+
+def square(number: int) -> int:
+    if number == 3:
+        raise ValueError("three")
+    return number * number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pool_keeps_every_item_and_its_error(workers: int) -> None:
+    outcomes = {outcome.item: outcome for outcome in map_unordered(square, list(range(20)), workers)}
+    assert sorted(outcomes) == list(range(20))
+    assert all(outcome.result() == item * item for item, outcome in outcomes.items() if item != 3)
+    with pytest.raises(ValueError, match="three"):
+        outcomes[3].result()
+
+
+def die(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_killed_worker_is_an_error_and_the_next_pool_works() -> None:
+    with pytest.raises(BenchError, match="smaller --workers"):
+        list(map_unordered(die, [1, 2], 2))
+    assert sum(outcome.result() for outcome in map_unordered(abs, [-1, -2], 2)) == 3
+
+
+def _parent_that_works(folder: Path) -> None:
+    list(map_unordered(_sleep, [folder / "a", folder / "b"], 2))
+
+
+def _sleep(mark: Path) -> None:
+    import time
+
+    mark.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    import time
+
+    parent = multiprocessing.get_context("spawn").Process(target=_parent_that_works, args=(tmp_path,))
+    parent.start()
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [int(path.read_text() or 0) for path in tmp_path.iterdir()]
+    assert len(workers) == 2
+    parent.kill()
+    parent.join()
+    while any(_alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_alive(pid) for pid in workers)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -1,0 +1,190 @@
+"""From rows to results: values, refusals, ranks; and the schema of what is written."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leaderboards.board import leaderboard
+from leaderboards.judge import SuiteInfo, SystemInfo, judge
+from leaderboards.schema import ClipRow, Result, read_clip_rows, read_results, write_clip_rows, write_results
+from metrics.catalogue import METRICS
+from visaudio_bench.errors import UsageError
+
+SUITE = SuiteInfo("s", "a suite", 30, synthetic=False)
+REFERENCE = SystemInfo("reference", "Reference", anchor=True, binauralises=True)
+GOOD, TWIN, BAD = (SystemInfo(name, name, anchor=False, binauralises=False) for name in ("good", "twin", "bad"))
+LR, ILD, CCC = METRICS["lr_acc"], METRICS["delta_ild"], METRICS["lat_ccc"]
+
+
+def rows(system: str, metric: str, values: list[float | None], status: str = "measured") -> list[ClipRow]:
+    return [
+        ClipRow(
+            "s",
+            system,
+            f"c{index:02d}",
+            metric,
+            "binaural",
+            value,
+            status if value is not None else "failed",
+            "" if value is not None else "silent",
+        )  # type: ignore[arg-type]
+        for index, value in enumerate(values)
+    ]
+
+
+def three_systems() -> list[ClipRow]:
+    rng = np.random.default_rng(1)
+    base = rng.uniform(1, 4, 30)
+    good = (base + rng.normal(0, 0.1, 30)).tolist()
+    twin = (base + rng.normal(0, 0.1, 30)).tolist()
+    return [
+        *rows("good", "delta_ild", good),
+        *rows("twin", "delta_ild", twin),
+        *rows("bad", "delta_ild", (base + 2).tolist()),
+    ]
+
+
+def test_value_is_the_mean_and_systems_that_cannot_be_told_apart_share_a_rank() -> None:
+    results = {r.system: r for r in judge(three_systems(), SUITE, [GOOD, TWIN, BAD], [ILD], seed=0)}
+    own = [row.value for row in three_systems() if row.system == "good"]
+    assert results["good"].value == pytest.approx(np.mean([v for v in own if v is not None]))
+    assert results["good"].low < results["good"].value < results["good"].high  # type: ignore[operator]
+    assert (results["good"].rank, results["twin"].rank, results["bad"].rank) == (1, 1, 3)
+    assert results["good"].n == 30
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    shuffled = three_systems()
+    np.random.default_rng(0).shuffle(shuffled)  # type: ignore[arg-type]
+    shuffled = [ClipRow(*row) for row in shuffled]
+    assert judge(shuffled, SUITE, [GOOD, TWIN, BAD], [ILD], 0) == judge(
+        three_systems(), SUITE, [GOOD, TWIN, BAD], [ILD], 0
+    )
+
+
+def test_a_missing_clip_is_counted_and_a_missing_system_has_a_reason() -> None:
+    table = [*rows("good", "lr_acc", [100.0, 50.0, None]), *rows("bad", "lr_acc", [None, None, None])]
+    good, bad = judge(table, SUITE, [GOOD, BAD], [LR], 0)
+    assert (good.value, good.n) == (75.0, 2)
+    assert (bad.value, bad.status, bad.reason, bad.n) == (None, "failed", "silent", 0)
+
+
+def test_pooled_concordance_comes_from_the_sums() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.uniform(-1, 1, (30, 28)), rng.uniform(-1, 1, (30, 28))
+    sums = {
+        "n": np.full(30, 28.0), "sum_x": x.sum(1), "sum_y": y.sum(1),
+        "sum_xx": (x * x).sum(1), "sum_yy": (y * y).sum(1), "sum_xy": (x * y).sum(1),
+    }  # fmt: skip
+    table = [row for name, values in sums.items() for row in rows("good", f"lat_ccc.{name}", values.tolist())]
+    (result,) = judge(table, SUITE, [GOOD], [CCC], 0)
+    a, b = x.ravel(), y.ravel()
+    expected = 2 * np.cov(a, b, bias=True)[0, 1] / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
+    assert result.value == pytest.approx(expected, abs=1e-12)
+
+
+def cue_rows(system: str, clips: int, shift: float = 0.0) -> list[ClipRow]:
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(0, 1, (9, 40)) + shift
+    return [row for k in range(9) for row in rows(system, f"cue_vector[{k}]", vectors[k, :clips].tolist())]
+
+
+def test_a_set_distance_refuses_other_clips_and_prints_its_floor() -> None:
+    fcd = METRICS["fcd"]
+    same = judge([*cue_rows("reference", 40), *cue_rows("good", 40, 1.0)], SUITE, [REFERENCE, GOOD], [fcd], 0)
+    by = {(r.system, r.metric): r for r in same}
+    assert by["reference", "fcd"].value == pytest.approx(0, abs=1e-9)
+    assert by["good", "fcd"].value == pytest.approx(9, rel=0.5)
+    assert by["good", "fcd"].low is not None
+    assert 0 < (by["reference", "fcd_floor"].value or 0) < (by["good", "fcd"].value or 0)
+    fewer = judge([*cue_rows("reference", 40), *cue_rows("good", 39)], SUITE, [REFERENCE, GOOD], [fcd], 0)
+    refused = next(r for r in fewer if r.system == "good")
+    assert refused.value is None
+    assert refused.reason == "scored on 39 of 40 clips: distances between sets need the same clips"
+
+
+def test_waveform_distances_are_for_systems_that_heard_the_reference() -> None:
+    table = [*rows("reference", "stft", [0.0] * 30), *rows("good", "stft", [1.0] * 30)]
+    results = judge(table, SUITE, [REFERENCE, GOOD], [METRICS["stft"]], 0)
+    assert [r.system for r in results] == ["reference"]
+
+
+def test_the_two_tracks_never_share_a_table() -> None:
+    heard = SystemInfo("heard", "Heard", anchor=False, binauralises=True)
+    table = [row for name in ("heard", "good") for row in rows(name, "delta_ild", [1.0] * 30)] + rows(
+        "heard", "stft", [1.0] * 30
+    )
+    metrics = [ILD, METRICS["stft"]]
+    systems = [heard, GOOD]
+    results = judge(table, SUITE, systems, metrics, 0)
+    first, second = leaderboard(results, [SUITE], {"s": systems}, metrics)
+    assert [c.key for c in first.columns] == ["delta_ild"]
+    assert [c.key for c in second.columns] == ["stft"]
+    assert [row.label for row in second.rows] == ["Heard†"]
+
+
+def test_marks_go_to_competing_systems_and_ties_share_them() -> None:
+    anchor = rows("reference", "delta_ild", [0.0] * 30)
+    systems = [REFERENCE, GOOD, TWIN, BAD]
+    results = judge([*anchor, *three_systems()], SUITE, systems, [ILD], 0)
+    (table,) = leaderboard(results, [SUITE], {"s": systems}, [ILD])
+    marks = {row.label: row.cells[0].mark for row in table.rows}
+    assert marks == {"Reference": "", "good": "best", "twin": "best", "bad": "second"}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=8))
+def test_clip_rows_survive_writing_to_the_last_digit(
+    tmp_path_factory: pytest.TempPathFactory, values: list[float | None]
+) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    table = rows("good", "lr_acc", values)
+    write_clip_rows(folder, table)
+    assert read_clip_rows(folder / "clips.csv") == table
+    stored = pq.read_table(folder / "clips.parquet").to_pylist()
+    assert [ClipRow(**row) for row in stored] == table
+
+
+def result(**changes: object) -> Result:
+    base = Result("s", "good", "lr_acc", "binaural", 75.0, 60.0, 90.0, 30, "measured", unit="%", better="higher")
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_results_have_the_promised_columns_and_survive_writing(tmp_path: Path) -> None:
+    write_results(tmp_path, [result()], {"seed": 0}, {"suites": []})
+    with (tmp_path / "results.csv").open() as file:
+        header, line = csv.reader(file)
+    assert ",".join(header) == "suite,system,metric,view,value,low,high,n,status,reason"
+    assert line == ["s", "good", "lr_acc", "binaural", "75.0", "60.0", "90.0", "30", "measured", ""]
+    run = read_results(tmp_path)
+    assert (run.results, run.provenance) == ([result()], {"seed": 0})
+
+
+@pytest.mark.parametrize("wrong", [{"value": math.nan}, {"status": "guessed"}, {"value": None}, {"high": math.inf}])
+def test_a_result_that_breaks_the_schema_is_not_written(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="good"):
+        write_results(tmp_path, [result(**wrong)], {}, {"suites": []})
+    assert not list(tmp_path.glob("results.*"))
+
+
+def test_files_that_are_not_ours_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="folder of a finished run"):
+        read_results(tmp_path)
+    (tmp_path / "results.json").write_text('{"schema_version": 99}')
+    with pytest.raises(UsageError, match="schema version 99"):
+        read_results(tmp_path)
+    (tmp_path / "clips.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="does not start with the columns"):
+        read_clip_rows(tmp_path / "clips.csv")
+    (tmp_path / "clips.csv").write_text("suite,system,clip,metric,view,value,status,reason\ns,x,c,m,v,much,measured,\n")
+    with pytest.raises(UsageError, match="line 2"):
+        read_clip_rows(tmp_path / "clips.csv")
