@@ -229,9 +229,13 @@ def _distance(p: _Side, g: _Side) -> float:
     a, b = p.factor, g.factor
     trace = np.einsum("ij,ij->", a, a) + np.einsum("ij,ij->", b, b)
     if min(len(a), len(b)) > a.shape[1]:  # a triangle (d, d) for tall factors; pointless if the product is small
-        a, b = np.linalg.qr(a, mode="r"), np.linalg.qr(b, mode="r")
+        a, b = _triangle(a), _triangle(b)
     singular_values = np.linalg.svd(a @ b.T, compute_uv=False)
     return max(float(step @ step + trace - 2 * singular_values.sum()), 0.0)
+
+
+def _triangle(factor: Floats) -> Floats:
+    return np.asarray(np.linalg.qr(factor, mode="r"))
 
 
 def _root(covariance: Floats) -> Floats:
