@@ -12,7 +12,7 @@ import numpy.typing as npt
 from metrics.quantity import Quantities
 
 Floats = npt.NDArray[np.float64]
-NO_MOTION = 1e-12
+NO_MOTION = 1e-12  # a variance of lateralisation that is rounding error
 
 
 def mean(quantities: Quantities, key: str) -> Floats:
@@ -66,9 +66,9 @@ def _pooled_moments(quantities: Quantities, key: str) -> tuple[Floats, Floats, F
 
 
 def _correlation(var_x: Floats, var_y: Floats, covariance: Floats) -> Floats:
-    moving = np.asarray(var_y > NO_MOTION)
-    r = covariance / np.sqrt(np.where(moving, var_y, 1) * np.where(var_x > NO_MOTION, var_x, np.inf))
-    return np.where(moving, np.clip(r, -1, 1), np.nan)
+    x_varies, y_varies = np.asarray(var_x > NO_MOTION), np.asarray(var_y > NO_MOTION)
+    r = covariance / np.sqrt(np.where(x_varies, var_x, 1) * np.where(y_varies, var_y, 1))
+    return np.where(y_varies, np.where(x_varies, np.clip(r, -1, 1), 0), np.nan)
 
 
 def _total(values: Floats) -> Floats:

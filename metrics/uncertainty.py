@@ -75,7 +75,9 @@ def bootstrap(
         seed: of the resamples; the same for all systems of a table.
     """
     clips = _clips(quantities)
-    value = float(aggregate(quantities)) if clips else np.nan
+    if clips == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    value = float(aggregate(quantities))
     defined = int(np.all([np.isfinite(row).reshape(-1, clips).any(0) for row in quantities.values()], axis=0).sum())
     if defined < 2 or not np.isfinite(value):
         return Interval(value, np.nan, np.nan, defined)
