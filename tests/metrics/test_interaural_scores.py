@@ -106,8 +106,8 @@ def test_the_reference_itself_is_perfect(reference):
         assert value(scores, name) == 0
     for name in ("lr_acc", "flip_pref", "coverage", "ild_coverage", "itd_coverage"):
         assert value(scores, name) == 100
-    assert concordance(gather([scores]), "lat_ccc") == pytest.approx(1)
-    assert centred_correlation(gather([scores]), "motion_r") == pytest.approx(1)
+    assert concordance("lat_ccc")(gather([scores])) == pytest.approx(1)
+    assert centred_correlation("motion_r")(gather([scores])) == pytest.approx(1)
 
 
 def swapped(clip: Cues) -> Cues:
@@ -122,7 +122,7 @@ def test_swapping_both_changes_nothing_and_swapping_one_mirrors(prediction, refe
     for name in ("lr_acc", "lat_err", "delta_ild", "delta_itd", "delta_iacc", "flip_pref"):
         assert value(both, name) == pytest.approx(value(plain, name))
     assert value(one, "flip_pref") == 100 - value(plain, "flip_pref")
-    assert correlation(gather([one]), "lat_ccc") == pytest.approx(-correlation(gather([plain]), "lat_ccc"), abs=1e-12)
+    assert correlation("lat_ccc")(gather([one])) == pytest.approx(-correlation("lat_ccc")(gather([plain])), abs=1e-12)
 
 
 @settings(deadline=None)
@@ -145,8 +145,8 @@ def test_mono_and_swapped_predictions_have_their_closed_forms(reference):
     assert value(swap, "delta_itd") == pytest.approx(2 * np.abs(reference.itd).mean())
     assert value(mono, "delta_iacc") == pytest.approx(0.1) and value(swap, "delta_iacc") == 0
     assert value(swap, "lr_acc") == value(swap, "flip_pref") == 0
-    assert concordance(gather([mono]), "lat_ccc") == 0 and centred_correlation(gather([mono]), "motion_r") == 0
-    assert centred_correlation(gather([swap]), "motion_r") == pytest.approx(-1)
+    assert concordance("lat_ccc")(gather([mono])) == 0 and centred_correlation("motion_r")(gather([mono])) == 0
+    assert centred_correlation("motion_r")(gather([swap])) == pytest.approx(-1)
 
 
 def test_a_longer_prediction_is_cut_to_the_reference():

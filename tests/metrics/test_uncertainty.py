@@ -1,4 +1,3 @@
-from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import t as student
 
-from metrics.aggregate import centred_correlation, mean, median
+from metrics.aggregate import MOMENTS, centred_correlation, concordance, mean, median
 from metrics.uncertainty import (
     bootstrap,
     exchange_test,
@@ -20,7 +19,7 @@ from metrics.uncertainty import (
     tie_groups,
 )
 
-the_mean, the_median = partial(mean, key="v"), partial(median, key="v")
+the_mean, the_median = mean("v"), median("v")
 
 
 def of(values):
@@ -82,6 +81,26 @@ def test_chunks_do_not_change_the_interval(monkeypatch):
     assert bootstrap(the_median, values) == whole
 
 
+@pytest.mark.parametrize("aggregate", [mean("v"), concordance("k")])
+def test_sums_are_a_short_cut_and_no_other_statistic(aggregate):
+    generator = np.random.default_rng(15)
+    first, second = (
+        {f"k.{name}": generator.uniform(1, 2, size=25) for name in MOMENTS} | of(generator.normal(size=25))
+        for _ in range(2)
+    )
+    for row in first.values():
+        row[3] = np.nan
+
+    def plain(quantities):
+        return aggregate(quantities)
+
+    assert bootstrap(aggregate, first, resamples=300) == pytest.approx(bootstrap(plain, first, resamples=300))
+    assert paired_difference(aggregate, first, second, resamples=300) == pytest.approx(
+        paired_difference(plain, first, second, resamples=300)
+    )
+    assert exchange_test(aggregate, first, second, draws=300) == exchange_test(plain, first, second, draws=300)
+
+
 def test_a_pairing_that_cancels_leaves_a_narrow_difference():
     generator = np.random.default_rng(5)
     clip = 10 * generator.normal(size=80)
@@ -97,7 +116,7 @@ def test_the_difference_covers_pooled_metrics():
     xx, yy = generator.uniform(1, 2, (2, 40))
     first = {"k.sum_xx": xx, "k.sum_yy": yy, "k.sum_xy": 0.9 * np.sqrt(xx * yy)}
     second = first | {"k.sum_xy": 0.2 * np.sqrt(xx * yy)}
-    difference = paired_difference(partial(centred_correlation, key="k"), first, second)
+    difference = paired_difference(centred_correlation("k"), first, second)
     assert 0.6 < difference.low < difference.high < 0.8
 
 
