@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics import aggregate
-from metrics.interaural_scores import CENTRED_MOMENTS, MOMENTS
 from metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wasserstein
 from metrics.quantity import Quantities
 
@@ -79,7 +78,7 @@ def _generation(key: str, title: str, unit: str, better: Better, description: st
     """A metric of the generation track; by default a mean over clips of the quantity of the same name, unbounded."""
     fields: dict[str, Any] = {
         "low": 0.0, "high": None, "perfect": 0.0, "family": "metrics.interaural_scores", "quantities": (key,),
-        "aggregate": partial(aggregate.mean, key=key), "needs_reference": True, "default": False, "digits": 1,
+        "aggregate": aggregate.mean(key), "needs_reference": True, "default": False, "digits": 1,
         "source": OURS,
     }  # fmt: skip
     return Metric(
@@ -101,7 +100,7 @@ def _error(key: str, title: str, unit: str, better: Better, description: str, **
     fields: dict[str, Any] = {"low": 0.0, "high": None, "perfect": 0.0, "default": False, "digits": 3}
     return Metric(
         key=key, title=title, unit=unit, better=better, description=description, track="binauralisation",
-        family="metrics.binaural_error", quantities=(key,), aggregate=partial(aggregate.mean, key=key),
+        family="metrics.binaural_error", quantities=(key,), aggregate=aggregate.mean(key),
         needs_reference=True, **fields | other,
     )  # fmt: skip
 
@@ -128,7 +127,7 @@ _ALL = (
     _generation(
         "lat_ccc", "LatCCC", "", "higher",
         "Concordance of lateralisation with the reference's, pooled over all segments of all clips.",
-        quantities=_sums("lat_ccc", MOMENTS), aggregate=partial(aggregate.concordance, key="lat_ccc"), default=True,
+        quantities=_sums("lat_ccc", aggregate.MOMENTS), aggregate=aggregate.concordance("lat_ccc"), default=True,
         source="Lin 1989, on cues BCF-1", **_CORRELATION,
     ),
     _generation(
@@ -154,7 +153,7 @@ _ALL = (
     _generation(
         "delta_itd_median", "ΔITD median", "µs", "lower",
         "Median over clips of the clip's mean ΔITD, which has a heavy tail.",
-        quantities=("delta_itd",), aggregate=partial(aggregate.median, key="delta_itd"), high=2000.0, digits=0,
+        quantities=("delta_itd",), aggregate=aggregate.median("delta_itd"), high=2000.0, digits=0,
     ),
     _generation(
         "flip_pref", "FlipPref", "%", "higher",
@@ -164,13 +163,13 @@ _ALL = (
     _generation(
         "lat_r", "Lat r", "", "higher",
         "Pearson correlation of lateralisation with the reference's, pooled over all segments of all clips.",
-        quantities=_sums("lat_ccc", MOMENTS), aggregate=partial(aggregate.correlation, key="lat_ccc"), **_CORRELATION,
+        quantities=_sums("lat_ccc", aggregate.MOMENTS), aggregate=aggregate.correlation("lat_ccc"), **_CORRELATION,
     ),
     _generation(
         "motion_r", "motion r", "", "higher",
         "Correlation of the movement within clips, over clips whose reference moves; 0 for a static prediction.",
-        quantities=_sums("motion_r", CENTRED_MOMENTS),
-        aggregate=partial(aggregate.centred_correlation, key="motion_r"), **_CORRELATION,
+        quantities=_sums("motion_r", aggregate.CENTRED_MOMENTS),
+        aggregate=aggregate.centred_correlation("motion_r"), **_CORRELATION,
     ),
     _set_distance(
         "w1_ild", "W1-ILD", "dB", "segment_ild[]", "Wasserstein distance of the set's level differences."

@@ -228,7 +228,7 @@ def _level_difference(ild_bands: Tensor, energy: Tensor, high: slice) -> tuple[T
     weight = weight**BAND_WEIGHT_EXPONENT
     mean = (weight * ild).sum(-1) / weight.sum(-1).clamp_min(torch.finfo(total.dtype).tiny)
     high_energy = inside.sum(-1)
-    return mean, (high_energy > ILD_SHARE * total) & (high_energy > ILD_FLOOR)
+    return mean.clamp(-ILD_LIMIT_DB, ILD_LIMIT_DB), (high_energy > ILD_SHARE * total) & (high_energy > ILD_FLOOR)
 
 
 def _time_difference(power: Tensor, cross: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from metrics.aggregate import CENTRED_MOMENTS, MOMENTS
 from metrics.quantity import Quantity, undefined, vector
 
 if TYPE_CHECKING:  # the cues' module needs torch, their scores do not
@@ -46,8 +47,6 @@ MOVING = 0.3
 MONO_IACC = 0.999
 GUESS = 50.0
 BAND_GROUPS = (slice(0, 9), slice(9, 18), slice(18, 27))
-MOMENTS = ("n", "sum_x", "sum_y", "sum_xx", "sum_yy", "sum_xy")
-CENTRED_MOMENTS = ("sum_xx", "sum_yy", "sum_xy")
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]

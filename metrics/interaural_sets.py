@@ -73,8 +73,8 @@ def half_split_floor(
         seed: of the splits.
 
     Returns:
-        (splits,) values; NaN everywhere with fewer than 4 clips. Halves are smaller than the set, so that this tends to be
-        above the floor of the whole set.
+        (splits,) values; NaN everywhere with fewer than 4 clips. Halves are smaller than the set, so that this tends
+        to be above the floor of the whole set.
     """
     names = {name: values for name, values in quantities.items() if name.startswith(REFERENCE)}
     clips = next(iter(names.values())).shape[-1]

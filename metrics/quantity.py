@@ -56,6 +56,15 @@ def gather(clips: Sequence[Mapping[str, Quantity | float]]) -> dict[str, npt.NDA
     return gathered
 
 
+def select(table: Quantities, names: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
+    """The rows that a metric reads. One that no clip has (a set where all is silent) is undefined for every clip."""
+    clips = next((row.shape[-1] for row in table.values()), 0)
+    return {
+        name: table[name] if name in table else np.full((0, clips) if name.endswith("[]") else clips, np.nan)
+        for name in names
+    }
+
+
 def _split(name: str) -> tuple[str, int]:
     if not name.endswith("]"):
         return name, 0

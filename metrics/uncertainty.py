@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from metrics.aggregate import Pooled
 from metrics.quantity import Quantities
 
 Floats = npt.NDArray[np.float64]
@@ -75,16 +76,16 @@ def bootstrap(
         seed: of the resamples; the same for all systems of a table.
     """
     clips = _clips(quantities)
-    value = float(aggregate(quantities)) if clips else np.nan
+    if clips == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    value = float(aggregate(quantities))
     defined = int(np.all([np.isfinite(row).reshape(-1, clips).any(0) for row in quantities.values()], axis=0).sum())
     if defined < 2 or not np.isfinite(value):
         return Interval(value, np.nan, np.nan, defined)
     generator = np.random.default_rng(seed)
+    evaluate = _resampler(aggregate, quantities)
     draws = np.concatenate(
-        [
-            _evaluate(aggregate, quantities, generator.integers(clips, size=(rows, clips)))
-            for rows in _chunks(resamples, clips)
-        ]
+        [evaluate(generator.integers(clips, size=(rows, clips))) for rows in _chunks(resamples, clips)]
     )
     draws = draws[np.isfinite(draws)]
     if not len(draws):
@@ -106,10 +107,7 @@ def paired_difference(
     """BCa interval of aggregate(first) - aggregate(second), two systems on the same clips in the same order."""
     both = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
 
-    def difference(quantities: Quantities) -> Floats:
-        return aggregate(_part(quantities, "0")) - aggregate(_part(quantities, "1"))
-
-    return bootstrap(difference, both, confidence=confidence, resamples=resamples, seed=seed)
+    return bootstrap(_difference(aggregate), both, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def sign_flip_test(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> float:
@@ -148,14 +146,11 @@ def exchange_test(
     if not np.isfinite(observed):
         return float("nan")
     generator = np.random.default_rng(seed)
+    evaluate = _exchanger(aggregate, first, second)
     count = 0
     for rows in _chunks(draws, clips):
         kept = generator.integers(2, size=(rows, clips), dtype=np.int8).astype(bool)
-        a, b = (
-            {name: _exchanged(one[name], other[name], kept) for name in first}
-            for one, other in ((first, second), (second, first))
-        )
-        count += int(np.sum(np.abs(aggregate(a) - aggregate(b)) >= observed * (1 - 1e-12)))
+        count += int(np.sum(np.abs(evaluate(kept)) >= observed * (1 - 1e-12)))
     return (count + 1) / (draws + 1)
 
 
@@ -235,25 +230,77 @@ def _part(quantities: Quantities, prefix: str) -> Quantities:
     return {name[1:]: row for name, row in quantities.items() if name[0] == prefix}
 
 
+def _difference(aggregate: Aggregate) -> Aggregate:
+    """The aggregate of the rows that start with "0" minus that of those that start with "1"; pooled stays pooled."""
+    if not isinstance(aggregate, Pooled):
+        return lambda quantities: aggregate(_part(quantities, "0")) - aggregate(_part(quantities, "1"))
+
+    def terms(quantities: Quantities) -> Floats:
+        return np.concatenate([aggregate.terms(_part(quantities, prefix)) for prefix in "01"])
+
+    def finish(sums: Floats) -> Floats:
+        first, second = np.split(sums, 2)
+        return aggregate.finish(first) - aggregate.finish(second)
+
+    return Pooled(terms, finish)
+
+
 def _chunks(total: int, clips: int) -> Iterator[int]:
     size = max(CHUNK // max(clips, 1), 1)
     for start in range(0, total, size):
         yield min(size, total - start)
 
 
-def _evaluate(aggregate: Aggregate, quantities: Quantities, index: npt.NDArray[np.integer]) -> Floats:
-    """The aggregate of every resample: `index` (B, m) picks m clips for each of B resamples."""
-    return np.asarray(aggregate({name: row[..., index] for name, row in quantities.items()}))
+def _resampler(aggregate: Aggregate, quantities: Quantities) -> Callable[[npt.NDArray[np.integer]], Floats]:
+    """A function of (B, m) picked clips to the B aggregates. Sums need only how often each clip was picked."""
+    if not isinstance(aggregate, Pooled):
+        return lambda picked: np.asarray(aggregate({name: row[..., picked] for name, row in quantities.items()}))
+    terms, finish = aggregate.terms(quantities), aggregate.finish
+    clips = terms.shape[-1]
+
+    def evaluate(picked: npt.NDArray[np.integer]) -> Floats:
+        flat = picked + clips * np.arange(len(picked))[:, None]
+        times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
+        return finish(terms @ times.T.astype(np.float64))
+
+    return evaluate
+
+
+def _exchanger(
+    aggregate: Aggregate, first: Quantities, second: Quantities
+) -> Callable[[npt.NDArray[np.bool_]], Floats]:
+    """A function of (B, n) flags, true where a clip keeps its systems, to the B differences of the aggregates."""
+    if isinstance(aggregate, Pooled):
+        a, b = aggregate.terms(first), aggregate.terms(second)
+        sum_a, sum_b, finish = a.sum(-1, keepdims=True), b.sum(-1, keepdims=True), aggregate.finish
+
+        def pooled(kept: npt.NDArray[np.bool_]) -> Floats:
+            moved = (a - b) @ kept.T.astype(np.float64)
+            return finish(sum_b + moved) - finish(sum_a - moved)
+
+        return pooled
+
+    def general(kept: npt.NDArray[np.bool_]) -> Floats:
+        sides = (
+            aggregate({name: _exchanged(one[name], other[name], kept) for name in first})
+            for one, other in ((first, second), (second, first))
+        )
+        return next(sides) - next(sides)
+
+    return general
 
 
 def _leave_one_out(aggregate: Aggregate, quantities: Quantities) -> Floats:
+    if isinstance(aggregate, Pooled):
+        terms = aggregate.terms(quantities)
+        return aggregate.finish(terms.sum(-1, keepdims=True) - terms)
     clips = _clips(quantities)
-    others = np.arange(clips - 1)
+    others, evaluate = np.arange(clips - 1), _resampler(aggregate, quantities)
     values = []
     start = 0
     for rows in _chunks(clips, clips):
         left_out = np.arange(start, start + rows)[:, None]
-        values.append(_evaluate(aggregate, quantities, others + (others >= left_out)))
+        values.append(evaluate(others + (others >= left_out)))
         start += rows
     return np.concatenate(values)
 
