@@ -173,10 +173,9 @@ class Camera:
         inner = (np.arange(samples) + 0.5) / samples - self.size / 2
         down = (np.arange(top, bottom)[:, None] + inner)[:, None, :, None] / self.focal
         across = (np.arange(left, right)[:, None] + inner)[None, :, None, :] / self.focal
-        axes: Array = np.stack(np.broadcast_arrays(np.ones(()), -across, -down)).astype(np.float32)
-        axes /= np.sqrt(_dot(axes, axes))
-        rays: Array = axes.reshape(3, bottom - top, right - left, samples**2)
-        return rays
+        rays = np.stack(np.broadcast_arrays(np.ones(()), -across, -down)).astype(np.float32)
+        rays /= np.sqrt(_dot(rays, rays))
+        return np.asarray(rays.reshape(3, bottom - top, right - left, samples**2))
 
 
 def turned(rays: Array, yaw: float) -> Array:

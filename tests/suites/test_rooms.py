@@ -95,8 +95,8 @@ def test_turning_the_head_is_turning_the_world():
     turn = 0.4
     square = Room((5.0, 5.0, 3.0), 0.3)
     centre = np.array([2.5, 2.5, 1.5])
-    ahead = brir(square, centre + (1.0, 0.5, 0.0), centre, np.pi / 2, duration=0.05)
-    turned = brir(square, centre + (0.5, -1.0, 0.0), centre, 0.0, duration=0.05)
+    ahead = brir(square, centre + np.array([1.0, 0.5, 0.0]), centre, np.pi / 2, duration=0.05)
+    turned = brir(square, centre + np.array([0.5, -1.0, 0.0]), centre, 0.0, duration=0.05)
     np.testing.assert_allclose(ahead, turned, atol=1e-4)
     assert to_head(unit_vector(turn, 0.0), turn) == pytest.approx([1, 0, 0])
 

@@ -130,7 +130,8 @@ def test_a_trajectory_meets_its_knots_and_stays_between_them(values, time):
 def test_bearings_have_their_closed_form(yaw, azimuth, elevation):
     listener, distance = np.array([4.0, 3.0, 1.5]), 2.0
     level = distance * np.cos(elevation)
-    place = listener + (level * np.cos(yaw + azimuth), level * np.sin(yaw + azimuth), distance * np.sin(elevation))
+    around = yaw + azimuth
+    place = listener + np.array([level * np.cos(around), level * np.sin(around), distance * np.sin(elevation)])
     source = Source("bird", 0, ((0.0, *place),))
     scene = Scene("x", "static", 1.0, 0, Room((9.0, 7.0, 4.0), 0.2), ((0.0, *listener),), ((0.0, yaw),), (source,))
     seen = bearing(scene, source, np.zeros(1))
