@@ -7,10 +7,12 @@ synthetic, so feature-based metrics (Fréchet distances, semantic scores) on it 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.pool import map_unordered
 
 SEED = 2025
+STALE = 600  # s
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ PLANS = {
 }
 
 
-def manifest_file(name: str) -> Any:
+def manifest_file(name: str) -> Traversable:
     """The committed scenes of a simulated suite (JSON, one line a scene); `scripts/make_simroom.py` writes it."""
     return files("suites.simulator") / "assets" / f"{name}.jsonl"
 
@@ -97,6 +100,7 @@ class SimulatedSuite(Suite):
         Raises:
             BenchError: a scene could not be rendered; the others are, and stay.
         """
+        _sweep(self.folder)
         todo = [self.scenes[name] for name in self.pending()]
         failed: list[str] = []
         for outcome in map_unordered(partial(render_files, folder=self.folder, size=self.size), todo, workers):
@@ -110,6 +114,13 @@ class SimulatedSuite(Suite):
                 f"{len(failed)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
                 f"first: {failed[0]}. Check free disk space and run the same command again."
             )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left half written; a file that another process is writing now is younger."""
+    for leftover in folder.glob(".*"):
+        if time.time() - leftover.stat().st_mtime > STALE:
+            leftover.unlink(missing_ok=True)
 
 
 def _clip(scene: Scene, folder: Path) -> Clip:

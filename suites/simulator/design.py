@@ -7,6 +7,8 @@ always says "left" gains nothing.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from suites.simulator.hrtf import Array, unit_vector
@@ -47,21 +49,39 @@ KNOT_SPACING = 2.0  # s
 FROM_WALL = {"listener": 0.6, "source": 0.4}  # m
 
 
+class Levels(NamedTuple):
+    """What is balanced over the scenes: the room, and ranges of absolute azimuth (rad) for seen and unseen sources."""
+
+    room: Room
+    seen: Array
+    unseen: Array
+
+
 def design(name: str, count: int, duration: float, seed: int) -> tuple[Scene, ...]:
     """`count` scenes of `duration` seconds; the same arguments always give the same scenes."""
     order = np.random.default_rng([seed, count])
     rooms, echoes, strata, unseen = (_balanced(order, levels, count) for levels in (12, 4, 4, 4))
+    # The k-th scene that begins on the left and the k-th on the right have the same stratum of azimuth.
+    on_side = [sum(_side(before) == _side(index) for before in range(index)) for index in range(count)]
     return tuple(
         _scene(
             f"{name}-{index:03d}",
             index,
             duration,
-            Room(ROOMS[rooms[index]], REVERBERATION[echoes[index]]),
-            (SIDES[strata[index]], UNSEEN[unseen[index]]),
+            Levels(
+                Room(ROOMS[rooms[index]], REVERBERATION[echoes[index]]),
+                SIDES[strata[on_side[index]]],
+                UNSEEN[unseen[index]],
+            ),
             np.random.default_rng([seed, count, index]),
         )
         for index in range(count)
     )
+
+
+def _side(index: int) -> float:
+    """1 for scenes that begin on the left, -1 for the others: alternating from scene to scene and for each factor."""
+    return 1.0 if sum(divmod(index, len(FACTORS))) % 2 == 0 else -1.0
 
 
 def _balanced(rng: np.random.Generator, levels: int, count: int) -> list[int]:
@@ -70,30 +90,28 @@ def _balanced(rng: np.random.Generator, levels: int, count: int) -> list[int]:
     return [int(level) for level in np.concatenate(blocks)[:count]]
 
 
-def _scene(
-    name: str, index: int, duration: float, room: Room, strata: tuple[Array, Array], rng: np.random.Generator
-) -> Scene:
+def _scene(name: str, index: int, duration: float, levels: Levels, rng: np.random.Generator) -> Scene:
     rounds, position = divmod(index, len(FACTORS))
     factor = FACTORS[position]
-    side = 1.0 if (rounds + position) % 2 == 0 else -1.0
+    side = _side(index)
     sounds = tuple(RECIPES)
     first = (position + rounds) % len(sounds)
     second = (first + 1 + rounds % (len(sounds) - 1)) % len(sounds)
     times = np.linspace(0.0, duration, max(3, round(duration / KNOT_SPACING) + 1))
-    azimuths = [_azimuths(factor, side, strata[0], len(times), rng)]
+    azimuths = [_azimuths(factor, side, levels.seen, len(times), rng)]
     if factor == "two sources":
-        azimuths.append(np.full(len(times), -side * rng.uniform(*strata[0])))
+        azimuths.append(np.full(len(times), -side * rng.uniform(*levels.seen)))
     if factor == "invisible source":
-        # Alternately on the visible source's side and on the other one.
-        azimuths.append(np.full(len(times), side * (-1.0) ** rounds * rng.uniform(*strata[1])))
+        # Twice on the visible source's side, then twice on the other one: left and right as often.
+        azimuths.append(np.full(len(times), side * (-1.0) ** (rounds // 2) * rng.uniform(*levels.unseen)))
     chosen = [sounds[first], sounds[second]][: len(azimuths)]
-    listener, yaw, paths = _fit(factor, room, azimuths, chosen, rng)
+    listener, yaw, paths = _fit(factor, levels.room, azimuths, chosen, rng)
     return Scene(
         id=name,
         factor=factor,
         duration=duration,
         seed=int(rng.integers(2**31)),
-        room=room,
+        room=levels.room,
         listener=_knots(times, listener),
         yaw=_knots(times, yaw[:, None]),
         sources=tuple(
@@ -108,7 +126,7 @@ def _azimuths(factor: str, side: float, stratum: Array, count: int, rng: np.rand
     if not factor.startswith("moving"):
         return np.full(count, side * rng.uniform(*stratum))
     # From its own side to less far on the other one and back: its mean stays on its own side.
-    far, near = rng.uniform(np.deg2rad(26), np.deg2rad(40), count), rng.uniform(0.0, np.deg2rad(22), count)
+    far, near = rng.uniform(np.deg2rad(26), np.deg2rad(40), count), rng.uniform(0.0, np.deg2rad(15), count)
     return np.asarray(side * np.where(np.arange(count) % 2 == 0, far, -near))
 
 
@@ -126,7 +144,7 @@ def _fit(
         # A camera that turns towards a source is placed as if the source were where it is in the middle.
         camera_moves = factor in ("moving camera", "moving both")
         world = [_world_azimuths(factor, a, rng) if camera_moves else a for a in azimuths]
-        paths = [
+        paths: list[Array] = [
             listener * [1, 1, 0] + d[:, None] * unit_vector(yaw + a, np.zeros(count)) + [0, 0, z]
             for a, d, z in zip(world, distances, heights, strict=True)
         ]

@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 Samples = NDArray[np.float32]
 Indices = NDArray[np.intp]
 

@@ -33,27 +33,30 @@ class Part:
     def at(self, excitation: float) -> Part:
         """The part while the thing is excited from 0 (silent) to 1 (just struck)."""
         grown = 1 + self.swell * excitation
-        moved = {
-            "start": _displaced(self.start, self.leap, excitation),
-            "end": _displaced(self.end, self.leap, excitation),
-        }
-        half = None if self.half is None else (self.half[0] * grown, self.half[1] * grown, self.half[2] * grown)
-        return replace(self, radius=self.radius * grown, half=half, **moved)
+        return replace(
+            self,
+            start=_displaced(self.start, self.leap, excitation),
+            end=_displaced(self.end, self.leap, excitation),
+            radius=self.radius * grown,
+            half=None if self.half is None else (self.half[0] * grown, self.half[1] * grown, self.half[2] * grown),
+        )
 
 
 def _displaced(point: Vector, leap: Vector, amount: float) -> Vector:
     return (point[0] + leap[0] * amount, point[1] + leap[1] * amount, point[2] + leap[2] * amount)
 
 
-def _ball(colour: Vector, centre: Vector, radius: float, swell: float = 0.0, leap: Vector = (0, 0, 0)) -> Part:
+def _ball(colour: Vector, centre: Vector, radius: float, *, swell: float = 0.0, leap: Vector = (0, 0, 0)) -> Part:
     return Part(colour, centre, centre, radius, swell=swell, leap=leap)
 
 
-def _rod(colour: Vector, start: Vector, end: Vector, radius: float, swell: float = 0.0, leap: Vector = (0, 0, 0)) -> Part:
+def _rod(
+    colour: Vector, start: Vector, end: Vector, radius: float, *, swell: float = 0.0, leap: Vector = (0, 0, 0)
+) -> Part:
     return Part(colour, start, end, radius, swell=swell, leap=leap)
 
 
-def _box(colour: Vector, centre: Vector, half: Vector, swell: float = 0.0) -> Part:
+def _box(colour: Vector, centre: Vector, half: Vector, *, swell: float = 0.0) -> Part:
     return Part(colour, centre, centre, half=half, swell=swell)
 
 
@@ -69,7 +72,7 @@ def _string(height: float) -> tuple[Part, ...]:
         *_stand(height),
         _ball(WOOD, (0, 0, -0.10), 0.19, swell=0.3),
         _ball(WOOD, (0, 0, 0.12), 0.14, swell=0.3),
-        _ball(DARK, (0.14, 0, 0.0), 0.07),
+        _ball(DARK, (0.15, 0, -0.02), 0.075, swell=0.5, leap=(0.03, 0, 0)),
         _rod(DARK, (0.06, 0, 0.2), (0.06, 0, 0.62), 0.03),
         _box(WOOD, (0.06, 0, 0.68), (0.03, 0.05, 0.08)),
     )

@@ -1,76 +1,76 @@
-"""Rays against capsules and boxes: distance and surface normal, for many rays at once."""
+"""Rays against capsules and boxes, for many rays at once: `(3, N)` arrays of unit vectors from one origin.
+
+Everything is float32: pictures need no more, and it is twice as fast.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
-from suites.simulator.looks import Part, Vector
+from suites.simulator.hrtf import Array
+from suites.simulator.looks import Part
 
-Floats = NDArray[np.float32]
-
-
-class Hit(NamedTuple):
-    """For every ray the distance to the surface (infinite where it is missed) and the outward normal there."""
-
-    distance: Floats
-    normal: Floats
+_FAR = np.float32(np.inf)
 
 
-def intersect(part: Part, origin: Floats, rays: Floats) -> Hit:
-    """Where rays `(N, 3)` (unit vectors) from `origin` `(3,)` meet a part, in the part's axes."""
+def distances(part: Part, origin: Array, rays: Array) -> Array:
+    """How far `(N,)` along the rays the surface of a part is; infinite where a ray misses it."""
+    start = np.asarray(part.start, np.float32)
     if part.half is not None:
-        return _box(part.start, part.half, origin, rays)
-    return _capsule(part.start, part.end, part.radius, origin, rays)
+        return _box(start, np.asarray(part.half, np.float32), origin, rays)
+    distance = _sphere(start, part.radius, origin, rays)
+    if part.end != part.start:
+        end = np.asarray(part.end, np.float32)
+        distance = np.minimum(distance, _sphere(end, part.radius, origin, rays))
+        distance = np.minimum(distance, _barrel(start, end - start, part.radius, origin, rays))
+    return distance
 
 
-def _box(centre: Vector, half: Vector, origin: Floats, rays: Floats) -> Hit:
+def normals(part: Part, points: Array) -> Array:
+    """Outward unit normals `(3, N)` at points `(3, N)` on the surface of a part."""
+    start = np.asarray(part.start, np.float32)[:, None]
+    if part.half is not None:
+        place = (points - start) / np.asarray(part.half, np.float32)[:, None]
+        outermost = np.abs(place).argmax(axis=0)
+        return np.asarray(np.sign(place) * (np.arange(3)[:, None] == outermost), dtype=np.float32)
+    axis = np.asarray(part.end, np.float32)[:, None] - start
+    length = float((axis**2).sum())
+    along = np.clip((axis * (points - start)).sum(axis=0) / length, 0, 1) * axis if length > 0 else np.float32(0)
+    return np.asarray((points - start - along) / part.radius, dtype=np.float32)
+
+
+def _dot(vector: Array, rays: Array) -> Array:
+    return np.asarray(vector[0] * rays[0] + vector[1] * rays[1] + vector[2] * rays[2])
+
+
+def _box(centre: Array, half: Array, origin: Array, rays: Array) -> Array:
     inverse = 1 / np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
-    towards = (np.asarray(centre, np.float32) - origin) * inverse
-    reach = np.asarray(half, np.float32) * np.abs(inverse)
-    enter = towards - reach
-    near = enter.max(axis=1)
-    hit = (near < (towards + reach).min(axis=1)) & (near > 0)
-    normal = np.zeros_like(rays)
-    face = enter.argmax(axis=1)
-    row = np.arange(len(rays))
-    normal[row, face] = -np.sign(rays[row, face])
-    return Hit(np.where(hit, near, np.float32(np.inf)), normal)
+    towards = (centre - origin)[:, None] * inverse
+    reach = half[:, None] * np.abs(inverse)
+    enter, leave = towards - reach, towards + reach
+    near = np.maximum(np.maximum(enter[0], enter[1]), enter[2])
+    hit = (near < np.minimum(np.minimum(leave[0], leave[1]), leave[2])) & (near > 0)
+    return np.where(hit, near, _FAR)
 
 
-def _capsule(start: Vector, end: Vector, radius: float, origin: Floats, rays: Floats) -> Hit:
-    """The nearest of the barrel and the two end spheres."""
-    a, b = np.asarray(start, np.float32), np.asarray(end, np.float32)
-    axis = b - a
-    length = float(axis @ axis)
-    distance = _sphere(a, radius, origin, rays)
-    if length > 0:
-        distance = np.minimum(distance, _sphere(b, radius, origin, rays))
-        distance = np.minimum(distance, _barrel(a, axis, length, radius, origin, rays))
-    point = origin + np.where(np.isfinite(distance), distance, 0)[:, None] * rays - a
-    along = np.clip(point @ axis / length, 0, 1)[:, None] * axis if length > 0 else np.float32(0)
-    return Hit(distance, ((point - along) / radius).astype(np.float32))
-
-
-def _nearest_root(a: Floats | float, half_b: Floats, c: float | Floats) -> Floats:
+def _nearest_root(a: Array | float, half_b: Array, c: float) -> Array:
     """The smaller root of a t^2 + 2 half_b t + c where it is real and positive, else infinity."""
-    inside = half_b**2 - a * c
-    root = (-half_b - np.sqrt(np.maximum(inside, 0))) / np.maximum(a, 1e-12)
-    return np.where((inside > 0) & (root > 0), root, np.inf).astype(np.float32)
+    inside = half_b * half_b - a * np.float32(c)
+    root = (-half_b - np.sqrt(np.maximum(inside, 0))) / np.maximum(a, np.float32(1e-6))
+    return np.where((inside > 0) & (root > 0), root, _FAR)
 
 
-def _sphere(centre: Floats, radius: float, origin: Floats, rays: Floats) -> Floats:
+def _sphere(centre: Array, radius: float, origin: Array, rays: Array) -> Array:
     offset = origin - centre
-    return _nearest_root(1.0, rays @ offset, float(offset @ offset) - radius**2)
+    return _nearest_root(1.0, _dot(offset, rays), float(offset @ offset) - radius**2)
 
 
-def _barrel(start: Floats, axis: Floats, length: float, radius: float, origin: Floats, rays: Floats) -> Floats:
+def _barrel(start: Array, axis: Array, radius: float, origin: Array, rays: Array) -> Array:
     offset = origin - start
-    ray_along, offset_along = rays @ axis, float(offset @ axis)
-    a = 1 - ray_along**2 / length
-    half_b = rays @ offset - ray_along * (offset_along / length)
-    distance = _nearest_root(a, half_b, float(offset @ offset) - offset_along**2 / length - radius**2)
+    length = np.float32(axis @ axis)
+    ray_along, offset_along = _dot(axis, rays), np.float32(offset @ axis)
+    a = 1 - ray_along * ray_along / length
+    half_b = _dot(offset, rays) - ray_along * (offset_along / length)
+    distance = _nearest_root(a, half_b, float(offset @ offset - offset_along**2 / length) - radius**2)
     place = offset_along + np.where(np.isfinite(distance), distance, 0) * ray_along
-    return np.where((place > 0) & (place < length), distance, np.float32(np.inf))
+    return np.where((place > 0) & (place < length), distance, _FAR)

@@ -56,7 +56,9 @@ def binaural_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:
     for index, (source, sound) in enumerate(zip(scene.sources, sounds, strict=True)):
         path = at_times(source.path, times)
         mix += render(sound.samples, scene.room, path, listener, yaw, seed=scene.seed + index)
-    return mix * np.float32(PEAK / np.abs(mix).max()) + _ambience(scene.seed, mix.shape[1])
+    mix *= np.float32(PEAK / np.abs(mix).max())
+    mix += _ambience(scene.seed, mix.shape[1])
+    return mix
 
 
 def _ambience(seed: int, length: int) -> Samples:
@@ -64,4 +66,4 @@ def _ambience(seed: int, length: int) -> Samples:
     noise = np.random.default_rng([seed, 1]).standard_normal((2, length))
     low_pass = signal.butter(1, 200, fs=SAMPLE_RATE, output="sos")
     dull = signal.sosfilt(low_pass, noise, axis=-1)
-    return (AMBIENCE * dull / np.std(dull, axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(AMBIENCE * dull / np.std(dull, axis=-1, keepdims=True), dtype=np.float32)

@@ -87,7 +87,8 @@ def images_within(room: Room, reach: float) -> Images:
 
 def _axis_images(length: float, furthest: int) -> tuple[Array, Array, Array]:
     n, mirrored = np.meshgrid(np.arange(-furthest, furthest + 1), (0, 1))
-    return 1.0 - 2 * mirrored.ravel(), 2.0 * n.ravel() * length, np.abs(n - mirrored).ravel() + np.abs(n).ravel()
+    order = np.abs(n - mirrored) + np.abs(n)
+    return 1.0 - 2 * mirrored.ravel(), 2.0 * n.ravel() * length, order.ravel().astype(np.float64)
 
 
 def to_head(vectors: Array, yaw: Array | float) -> Array:

@@ -76,7 +76,7 @@ class Scene:
 
     @property
     def caption(self) -> str:
-        """The text a system is given: what is visible, then what is not, without labels, as at inference in ViSAudio."""
+        """What a system is given: what is visible, then what is not, without labels, as ViSAudio does at inference."""
         return ", ".join(self.words(visible=True) + self.words(visible=False))
 
     @property

@@ -93,7 +93,9 @@ def _bell(rng: np.random.Generator, _: float) -> Array:
     out = np.zeros_like(time)
     for ratio, level, decay in ((1.0, 1.0, 0.9), (2.76, 0.7, 0.55), (5.40, 0.5, 0.3), (8.93, 0.3, 0.16)):
         out += level * np.sin(2 * np.pi * ratio * pitch * time + rng.uniform(0, 2 * np.pi)) * np.exp(-time / decay)
-    return out * _attack(time, 0.002) + 0.4 * _noise(rng, 2.2, 3000, 12000) * np.exp(-time / 0.006)
+    out *= _attack(time, 0.002)
+    out += 0.4 * _noise(rng, 2.2, 3000, 12000) * np.exp(-time / 0.006)
+    return out
 
 
 def _drum(rng: np.random.Generator, _: float) -> Array:
@@ -113,8 +115,8 @@ def _engine(rng: np.random.Generator, seconds: float) -> Array:
     phase = np.cumsum(rate) / SAMPLE_RATE
     stroke = np.exp(-8 * (phase % 1.0))
     body = _noise(rng, seconds, 60, 900) + 0.5 * _noise(rng, seconds, 900, 7000)
-    swell = 0.35 + 0.65 * np.exp(-time / 0.45)
-    return np.asarray(body * (0.15 + stroke) * swell * _attack(time, 0.03))
+    swell = 0.2 + 0.8 * np.exp(-time / 0.35)
+    return np.asarray(body * (0.15 + stroke) * swell * _attack(time, 0.01) * _attack(time[::-1], 0.02))
 
 
 def _water(rng: np.random.Generator, _: float) -> Array:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suites.simulator.hrtf import Array
-from suites.simulator.looks import Part, look
-from suites.simulator.raycast import Floats, intersect
+from suites.simulator.looks import Part, Vector, look
+from suites.simulator.raycast import distances, normals
 from suites.simulator.rooms import to_head
 from suites.simulator.scenes import HALF_VIEW, Scene, at_times
 
@@ -25,6 +26,7 @@ CHECK = 0.5  # m
 SWELL_TIME = 0.06  # s
 SUBSAMPLES = 2  # per pixel and axis, where things are drawn
 SHADOW = 0.28  # m
+REST = 0.02  # a thing less excited than this is drawn at rest
 # Colours of the walls x = 0, x = X, y = 0, y = Y, of floor and ceiling; the walls are dealt out anew for each scene.
 WALLS = ((0.55, 0.30, 0.25), (0.30, 0.42, 0.55), (0.38, 0.48, 0.30), (0.58, 0.50, 0.34))
 FLOOR, CEILING = (0.34, 0.27, 0.22), (0.62, 0.62, 0.60)
@@ -35,7 +37,7 @@ class Thing:
     """One source while one picture is taken: where it is, which way it faces, how excited it is (0 to 1)."""
 
     sound: str
-    position: Floats
+    position: Vector
     facing: float
     excitation: float
 
@@ -49,166 +51,201 @@ def frames(scene: Scene, onsets: Sequence[Array], size: int) -> Iterator[Picture
     facing = [float(np.arctan2(*(eye[0] - path[0])[1::-1])) for path in paths]
     camera = Camera(scene, size)
     for index, time in enumerate(times):
-        things = [
-            Thing(source.sound, path[index], angle, excitation(onset, float(time)))
+        things = tuple(
+            Thing(source.sound, _triple(path[index]), angle, excitation(onset, float(time)))
             for source, path, angle, onset in zip(scene.sources, paths, facing, onsets, strict=True)
-        ]
+        )
         yield camera.take(eye[index], float(yaw[index]), things)
+
+
+def _triple(point: Array) -> Vector:
+    x, y, z = point.tolist()
+    return x, y, z
 
 
 def excitation(onsets: Array, time: float) -> float:
     """How excited a thing is at a time: 1 at an onset, dying away with 60 ms."""
     since = time - onsets[onsets <= time]
-    return float(np.exp(-since[-1] / SWELL_TIME)) if len(since) else 0.0
+    now = float(np.exp(-since[-1] / SWELL_TIME)) if len(since) else 0.0
+    return now if now > REST else 0.0
 
 
 class Camera:
-    """Takes pictures of one room; keeps the last view of the empty room, which a still camera sees again."""
+    """Takes pictures of one room; what has not changed since the picture before is not drawn again."""
 
     def __init__(self, scene: Scene, size: int):
         self.size = size
+        self.focal = size / 2 / np.tan(HALF_VIEW)
         self.room = np.asarray(scene.room.size, dtype=np.float32)
         walls = np.random.default_rng(scene.seed).permutation(np.asarray(WALLS))
         self.colours = np.concatenate([walls, [FLOOR, CEILING]]).astype(np.float32)
         self.lamp = (self.room * np.array([0.5, 0.5, 0.92])).astype(np.float32)
-        self._rays = pixel_rays(size, 0, 0, size, size, 1)
-        self._view: tuple[tuple[float, ...], Floats, Floats] | None = None
+        self._rays = self._pixel_rays((0, 0, size, size), 1).reshape(3, -1)
+        self._pose: tuple[float, ...] = ()
+        self._things: tuple[Thing, ...] = ()
 
-    def take(self, eye: Floats, yaw: float, things: Sequence[Thing]) -> Picture:
+    def take(self, eye: Array, yaw: float, things: tuple[Thing, ...]) -> Picture:
         """The `(size, size, 3)` picture from `eye` `(3,)`, looking along `yaw`."""
-        light, ground = self._empty(eye, yaw)
-        light = light.copy()
+        pose = (*map(float, eye), yaw)
+        if pose == self._pose and things == self._things:
+            return self._picture
+        if pose != self._pose:
+            self._empty, self._ground = self._cast_walls(eye, turned(self._rays, yaw))
+        self._pose, self._things = pose, things
+        light = self._empty.copy()
         for thing in things:
-            self._shadow(light, ground, thing)
+            self._shadow(light, thing)
         for thing in sorted(things, key=lambda thing: -float(np.linalg.norm(thing.position - eye))):
             self._draw(light, eye, yaw, thing)
         # Linear light to the display's gamma.
-        return np.asarray(255 * np.clip(light, 0, 1) ** (1 / 2.2) + 0.5, dtype=np.uint8)
+        self._picture: Picture = (255 * np.clip(light, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
+        return self._picture
 
-    def _empty(self, eye: Floats, yaw: float) -> tuple[Floats, Floats]:
-        """Linear light `(size, size, 3)` of the empty room, and `(size, size, 2)` where floor is seen (else NaN)."""
-        pose = (*map(float, eye), yaw)
-        if self._view is None or self._view[0] != pose:
-            self._view = (pose, *self._cast_walls(eye, turned(self._rays, yaw)))
-        return self._view[1], self._view[2]
-
-    def _cast_walls(self, eye: Floats, rays: Floats) -> tuple[Floats, Floats]:
+    def _cast_walls(self, eye: Array, rays: Array) -> tuple[Array, Array]:
+        """Linear light `(size, size, 3)` of the empty room, and floor coordinates `(2, size, size)` (else NaN)."""
         safe = np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
-        reach = np.maximum(-eye / safe, (self.room - eye) / safe)
-        axis = reach.argmin(axis=1)
-        row = np.arange(len(rays))
-        distance = reach[row, axis]
-        point = eye + distance[:, None] * rays
-        facing = np.abs(rays[row, axis])
-        light = self.colours[2 * axis + (rays[row, axis] > 0)]
+        reach = np.maximum(-eye[:, None] / safe, (self.room - eye)[:, None] / safe)
+        axis = reach.argmin(axis=0)
+        distance = np.minimum(np.minimum(reach[0], reach[1]), reach[2])
+        point = eye[:, None] + distance * rays
+        facing = _pick(np.abs(rays), axis)
         # What one pixel covers on the wall: checks finer than that are blurred instead of flickering.
-        footprint = distance / (facing * (self.size / 2)) + 0.004
-        across, along = (axis + 1) % 3, (axis + 2) % 3
+        footprint = distance / (facing * np.float32(self.focal)) + np.float32(0.004)
         # Both coordinates within the wall; the third one is constant there, and rounding would make it speckle.
-        checks = _stripes(point[row, across], footprint) * _stripes(point[row, along], footprint)
-        shade = (1 + 0.16 * checks) * self._lamplight(point, row, axis) * _corners(point, self.room, across, along, row)
-        ground = np.where(((axis == 2) & (rays[:, 2] < 0))[:, None], point[:, :2], np.float32(np.nan))
-        return (light * shade[:, None]).reshape(self.size, self.size, 3), ground.reshape(self.size, self.size, 2)
+        across, along = _pick(point, (axis + 1) % 3), _pick(point, (axis + 2) % 3)
+        shade = 1 + np.float32(0.16) * _stripes(across, footprint) * _stripes(along, footprint)
+        shade *= self._lamplight(point, axis) * _corners(point, self.room)
+        light = self.colours[2 * axis + (_pick(rays, axis) > 0)] * shade[:, None]
+        ground = np.where((axis == 2) & (rays[2] < 0), point[:2], np.float32(np.nan))
+        return light.reshape(self.size, self.size, 3), ground.reshape(2, self.size, self.size)
 
-    def _lamplight(self, point: Floats, row: NDArray[np.intp], axis: NDArray[np.intp]) -> Floats:
-        towards = self.lamp - point
-        squared = np.einsum("nk,nk->n", towards, towards)
-        incidence = np.abs(towards[row, axis]) / np.sqrt(squared + 0.05)
-        return np.asarray(0.55 + 1.5 * incidence / (1 + squared / 3.0), dtype=np.float32)
+    def _lamplight(self, point: Array, axis: NDArray[np.intp]) -> Array:
+        towards = np.abs(self.lamp[:, None] - point)
+        squared = _dot(towards, towards)
+        incidence = _pick(towards, axis) / np.sqrt(squared + np.float32(0.05))
+        return np.asarray(0.55 + 1.5 * incidence / (1 + squared / 3), dtype=np.float32)
 
-    def _shadow(self, light: Floats, ground: Floats, thing: Thing) -> None:
-        squared = ((ground - thing.position[:2]) ** 2).sum(axis=-1)
+    def _shadow(self, light: Array, thing: Thing) -> None:
+        squared = (self._ground[0] - thing.position[0]) ** 2 + (self._ground[1] - thing.position[1]) ** 2
         near = squared < (3 * SHADOW) ** 2
         light[near] *= (1 - 0.6 * np.exp(-squared[near] / (2 * SHADOW**2)))[:, None]
 
-    def _draw(self, light: Floats, eye: Floats, yaw: float, thing: Thing) -> None:
-        parts = [part.at(thing.excitation) for part in look(thing.sound, float(thing.position[2]))]
-        box = self._bounds(parts, eye, yaw, thing)
-        if box is None:
-            return
-        rays = turned(pixel_rays(self.size, *box, SUBSAMPLES), yaw - thing.facing)
+    def _draw(self, light: Array, eye: Array, yaw: float, thing: Thing) -> None:
+        parts = [part.at(thing.excitation) for part in look(thing.sound, thing.position[2])]
         origin = to_head(eye - thing.position, thing.facing).astype(np.float32)
+        boxes = [self._bounds(part, origin, yaw - thing.facing) for part in parts]
+        (top, left), (bottom, right) = np.min(boxes, axis=0)[:2], np.max(boxes, axis=0)[2:]
+        if bottom <= top or right <= left:
+            return
+        rays = turned(self._pixel_rays((top, left, bottom, right), SUBSAMPLES), yaw - thing.facing)
+        windows = [np.s_[b[0] - top : b[2] - top, b[1] - left : b[3] - left] for b in boxes]
+        nearest, which = _cast_parts(parts, windows, origin, rays)
+        hit = which >= 0
         lamp = to_head(self.lamp - thing.position, thing.facing).astype(np.float32)
-        colour, covered = _shade(parts, origin, rays, lamp, thing.excitation)
-        top, left, bottom, right = box
-        shape = (bottom - top, right - left, SUBSAMPLES**2)
-        share = covered.reshape(shape).mean(axis=-1)[..., None]
+        colour = np.zeros((*hit.shape, 3), dtype=np.float32)
+        glow = 0.35 * thing.excitation
+        colour[hit] = _shade(_surface(parts, which[hit], origin, nearest[hit] * rays[:, hit]), lamp, glow)
+        share = np.asarray(hit.mean(axis=-1), dtype=np.float32)[..., None]
         patch = light[top:bottom, left:right]
         patch *= 1 - share
-        patch += colour.reshape(*shape, 3).mean(axis=2)
+        patch += colour.mean(axis=2)
 
-    def _bounds(
-        self, parts: Sequence[Part], eye: Floats, yaw: float, thing: Thing
-    ) -> tuple[int, int, int, int] | None:
-        """Rows and columns (top, left, bottom, right) that hold the thing; None when it is out of the picture."""
-        points = np.array([corner for part in parts for corner in (part.start, part.end)])
-        radii = np.array([part.radius or float(np.linalg.norm(part.half or ())) for part in parts for _ in range(2)])
-        world = to_head(points, -thing.facing) + thing.position - eye
-        x, y, z = to_head(world, yaw).T
-        if np.all(x + radii < 0.05):
-            return None
-        near, far = np.maximum(x - radii, 0.05), np.maximum(x + radii, 0.1)
-        focal = self.size / 2 / np.tan(HALF_VIEW)
+    def _bounds(self, part: Part, origin: Array, yaw: float) -> tuple[int, int, int, int]:
+        """Rows and columns (top, left, bottom, right) that hold a part; an empty box when it is out of the picture."""
+        radius = part.radius if part.half is None else float(np.linalg.norm(part.half))
+        x, y, z = to_head(np.array([part.start, part.end]) - origin, yaw).T
+        if np.all(x + radius < 0.05):
+            return self.size, self.size, 0, 0
+        near, far = np.maximum(x - radius, 0.05), np.maximum(x + radius, 0.1)
 
         def span(centre: Array) -> tuple[int, int]:
-            low = np.minimum((centre - radii) / near, (centre - radii) / far).min() * focal + self.size / 2
-            high = np.maximum((centre + radii) / near, (centre + radii) / far).max() * focal + self.size / 2
-            return int(np.clip(np.floor(low) - 1, 0, self.size)), int(np.clip(np.ceil(high) + 1, 0, self.size))
+            low = np.minimum((centre - radius) / near, (centre - radius) / far).min() * self.focal
+            high = np.maximum((centre + radius) / near, (centre + radius) / far).max() * self.focal
+            ends = np.clip((np.floor(low) - 1 + self.size / 2, np.ceil(high) + 1 + self.size / 2), 0, self.size)
+            return int(ends[0]), int(ends[1])
 
         (left, right), (top, bottom) = span(-y), span(-z)
-        return (top, left, bottom, right) if right > left and bottom > top else None
+        return (top, left, bottom, right) if right > left and bottom > top else (self.size, self.size, 0, 0)
+
+    def _pixel_rays(self, box: tuple[int, int, int, int], samples: int) -> Array:
+        """Unit vectors `(3, rows, columns, samples^2)` of a part of the picture, in camera axes."""
+        top, left, bottom, right = box
+        inner = (np.arange(samples) + 0.5) / samples - self.size / 2
+        down = (np.arange(top, bottom)[:, None] + inner)[:, None, :, None] / self.focal
+        across = (np.arange(left, right)[:, None] + inner)[None, :, None, :] / self.focal
+        rays = np.stack(np.broadcast_arrays(np.ones(()), -across, -down)).astype(np.float32)
+        rays /= np.sqrt(_dot(rays, rays))
+        return np.asarray(rays.reshape(3, bottom - top, right - left, samples**2))
 
 
-def pixel_rays(size: int, top: int, left: int, bottom: int, right: int, samples: int) -> Floats:
-    """Unit vectors `(N, 3)` of a part of the picture in camera axes, row by row, `samples`^2 in each pixel."""
-    inner = (np.arange(samples) + 0.5) / samples
-    focal = size / 2 / np.tan(HALF_VIEW)
-    down = (np.arange(top, bottom)[:, None, None, None] + inner[:, None] - size / 2) / focal
-    across = (np.arange(left, right)[None, :, None, None] + inner - size / 2) / focal
-    down, across = np.broadcast_arrays(down, across)
-    rays = np.stack([np.ones(down.size), -across.ravel(), -down.ravel()], axis=-1)
-    return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True), dtype=np.float32)
+def turned(rays: Array, yaw: float) -> Array:
+    """Camera rays `(3, ...)` in the axes of a world that sees the camera turned by `yaw`."""
+    cos, sin = np.float32(np.cos(yaw)), np.float32(np.sin(yaw))
+    return np.stack([cos * rays[0] - sin * rays[1], cos * rays[1] + sin * rays[0], rays[2]])
 
 
-def turned(rays: Floats, yaw: float) -> Floats:
-    """Camera rays in the axes of a world that sees the camera turned by `yaw`."""
-    return to_head(rays, -yaw).astype(np.float32)
+def _pick(values: Array, axis: NDArray[np.intp]) -> Array:
+    """`values[axis[n], n]`."""
+    return np.where(axis == 0, values[0], np.where(axis == 1, values[1], values[2]))
 
 
-def _stripes(coordinate: Floats, footprint: Floats) -> Floats:
+def _dot(a: Array, b: Array) -> Array:
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
+
+
+def _stripes(coordinate: Array, footprint: Array) -> Array:
     """-1 and 1 in turns of `CHECK` metres, blurred over `footprint` metres."""
-    phase = coordinate / (2 * CHECK) % 1
-    edge = (np.abs(phase - 0.5) - 0.25) * (2 * CHECK)
-    return np.asarray(np.clip(edge / footprint, -1, 1) * np.minimum(1, CHECK / footprint), dtype=np.float32)
+    turns = coordinate * np.float32(0.5 / CHECK)
+    edge = (np.abs(turns - np.floor(turns) - np.float32(0.5)) - np.float32(0.25)) * np.float32(2 * CHECK)
+    return np.asarray(np.clip(edge / footprint, -1, 1) * np.minimum(1, np.float32(CHECK) / footprint))
 
 
-def _corners(
-    point: Floats, room: Floats, across: NDArray[np.intp], along: NDArray[np.intp], row: NDArray[np.intp]
-) -> Floats:
-    """Walls are darker where they meet."""
-    gap = np.minimum(point, room - point)
-    nearest = np.minimum(gap[row, across], gap[row, along])
-    return np.asarray(1 - 0.45 * np.exp(-np.maximum(nearest, 0) / 0.12), dtype=np.float32)
+def _corners(point: Array, room: Array) -> Array:
+    """Walls are darker where they meet: by the second smallest of the three gaps, the smallest being the wall's own."""
+    x, y, z = np.minimum(point, room[:, None] - point)
+    second = np.maximum(np.minimum(x, y), np.minimum(np.maximum(x, y), z))
+    return np.asarray(1 - np.float32(0.45) * np.exp(-np.maximum(second, 0) / np.float32(0.12)))
 
 
-def _shade(
-    parts: Sequence[Part], origin: Floats, rays: Floats, lamp: Floats, excited: float
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Linear light `(N, 3)` of a thing along rays in its own axes, black where it is missed, and where it is hit."""
-    nearest = np.full(len(rays), np.inf, dtype=np.float32)
-    colour = np.zeros((len(rays), 3), dtype=np.float32)
-    normal = np.zeros((len(rays), 3), dtype=np.float32)
-    for part in parts:
-        hit = intersect(part, origin, rays)
-        closer = hit.distance < nearest
-        nearest[closer] = hit.distance[closer]
-        normal[closer] = hit.normal[closer]
-        colour[closer] = part.colour
-    covered = np.isfinite(nearest)
-    towards = lamp - (origin + np.where(covered, nearest, 0)[:, None] * rays)
-    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-    lit = np.maximum(np.einsum("nk,nk->n", normal, towards), 0)
-    front = np.abs(np.einsum("nk,nk->n", normal, rays))
-    shine = 0.3 * np.maximum(np.einsum("nk,nk->n", normal, towards - rays) / 2, 0) ** 24
-    brightness = 0.25 + 0.45 * lit + 0.35 * front + 0.35 * excited
-    return np.where(covered[:, None], colour * brightness[:, None] + shine[:, None], np.float32(0)), covered
+def _cast_parts(
+    parts: Sequence[Part], windows: Sequence[tuple[slice, slice]], origin: Array, rays: Array
+) -> tuple[Array, NDArray[np.int8]]:
+    """Distance to and index of the nearest part along each ray (-1 for none); a part is sought in its window only."""
+    nearest = np.full(rays.shape[1:], np.inf, dtype=np.float32)
+    which = np.full(rays.shape[1:], -1, dtype=np.int8)
+    for index, (part, window) in enumerate(zip(parts, windows, strict=True)):
+        found = distances(part, origin, rays[:, *window].reshape(3, -1)).reshape(nearest[window].shape)
+        closer = found < nearest[window]
+        nearest[window][closer] = found[closer]
+        which[window][closer] = index
+    return nearest, which
+
+
+class Surface(NamedTuple):
+    """Points `(3, N)` that are seen, from the camera `reach` `(3, N)` away, with normals and colours `(N, 3)`."""
+
+    points: Array
+    reach: Array
+    normals: Array
+    colours: Array
+
+
+def _surface(parts: Sequence[Part], which: NDArray[np.int8], origin: Array, reach: Array) -> Surface:
+    """What is seen at `origin + reach` on the parts that `which` `(N,)` names."""
+    points = origin[:, None] + reach
+    outward = np.empty_like(points)
+    for index in np.unique(which):
+        of_part = which == index
+        outward[:, of_part] = normals(parts[index], points[:, of_part])
+    return Surface(points, reach, outward, np.array([part.colour for part in parts], dtype=np.float32)[which])
+
+
+def _shade(seen: Surface, lamp: Array, glow: float) -> Array:
+    """Linear light `(N, 3)` of a surface: some from everywhere, some from the lamp, a highlight, and its own glow."""
+    towards = lamp[:, None] - seen.points
+    towards /= np.sqrt(_dot(towards, towards))
+    back = -seen.reach / np.sqrt(_dot(seen.reach, seen.reach))
+    shine = np.float32(0.3) * np.clip(_dot(seen.normals, towards + back) / 2, 0, 1) ** 24
+    lit = np.float32(0.45) * np.maximum(_dot(seen.normals, towards), 0)
+    facing = np.float32(0.35) * np.abs(_dot(seen.normals, back))
+    return np.asarray(seen.colours * (lit + facing + np.float32(0.25 + glow))[:, None] + shine[:, None])
