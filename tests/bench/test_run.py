@@ -177,7 +177,7 @@ def test_diff_names_what_changed(bench: Callable, clips: Path, tmp_path: Path) -
     run_clips(bench, clips, tmp_path / "b", "--seed", 7)
     told = bench("diff", tmp_path / "a", tmp_path / "b")
     assert told.code == 0
-    for word in ("seed", "manifest", "clips / noise / clip0", "clips / mono / clip3"):
+    for word in ("seed", "manifest", "clips / noise / clip0", "clips / motion-pan / clip3"):
         assert word in told.out, word
     same = bench("diff", tmp_path / "a", tmp_path / "a")
     assert "Both runs were made in the same way" in same.out
