@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from suites.simulator.hrtf import Array, unit_vector
+from suites.simulator.hrtf import Array
+from suites.simulator.placement import Wanted, place
 from suites.simulator.rooms import Room
-from suites.simulator.scenes import Knots, Scene, Source
+from suites.simulator.scenes import Scene
 from suites.simulator.sounds import RECIPES
 
 FACTORS = ("static", "moving source", "moving camera", "moving both", "two sources", "invisible source", "distance")
-REVERBERATION = (0.2, 0.35, 0.5, 0.8)  # s
+REVERBERATION = (0.2, 0.35, 0.5, 0.8)  # s, below 1 kHz
+HIGH = 0.5  # of that, above
 ROOMS = (
     (3.0, 3.0, 2.5),
     (3.6, 3.2, 2.5),
@@ -32,21 +34,10 @@ ROOMS = (
     (8.0, 6.6, 3.6),
     (9.0, 7.0, 4.0),
 )
-# Metres above the floor: where such things are.
-HEIGHTS = {
-    "string": (1.1, 1.4),
-    "bell": (1.3, 1.7),
-    "drum": (0.8, 1.1),
-    "engine": (0.6, 0.9),
-    "water": (0.8, 1.0),
-    "bird": (1.5, 2.0),
-    "footsteps": (0.12, 0.12),
-}
-EYE_HEIGHT = 1.5
+SOUNDS = tuple(RECIPES)
 SIDES = np.deg2rad([[8.0, 16.0], [16.0, 24.0], [24.0, 32.0], [32.0, 40.0]])
 UNSEEN = np.deg2rad([[60.0, 90.0], [90.0, 120.0], [120.0, 150.0], [150.0, 175.0]])
 KNOT_SPACING = 2.0  # s
-FROM_WALL = {"listener": 0.6, "source": 0.4}  # m
 
 
 class Levels(NamedTuple):
@@ -69,7 +60,7 @@ def design(name: str, count: int, duration: float, seed: int) -> tuple[Scene, ..
             index,
             duration,
             Levels(
-                Room(ROOMS[rooms[index]], REVERBERATION[echoes[index]]),
+                Room(ROOMS[rooms[index]], REVERBERATION[echoes[index]], HIGH * REVERBERATION[echoes[index]]),
                 SIDES[strata[on_side[index]]],
                 UNSEEN[unseen[index]],
             ),
@@ -94,31 +85,18 @@ def _scene(name: str, index: int, duration: float, levels: Levels, rng: np.rando
     rounds, position = divmod(index, len(FACTORS))
     factor = FACTORS[position]
     side = _side(index)
-    sounds = tuple(RECIPES)
-    first = (position + rounds) % len(sounds)
-    second = (first + 1 + rounds % (len(sounds) - 1)) % len(sounds)
+    first = (position + rounds) % len(SOUNDS)
+    second = (first + 1 + rounds % (len(SOUNDS) - 1)) % len(SOUNDS)
     times = np.linspace(0.0, duration, max(3, round(duration / KNOT_SPACING) + 1))
-    azimuths = [_azimuths(factor, side, levels.seen, len(times), rng)]
+    wanted = [Wanted(SOUNDS[first], _azimuths(factor, side, levels.seen, len(times), rng), visible=True)]
     if factor == "two sources":
-        azimuths.append(np.full(len(times), -side * rng.uniform(*levels.seen)))
+        azimuth = -side * rng.uniform(*levels.seen)
+        wanted.append(Wanted(SOUNDS[second], np.full(len(times), azimuth), visible=True))
     if factor == "invisible source":
         # Twice on the visible source's side, then twice on the other one: left and right as often.
-        azimuths.append(np.full(len(times), side * (-1.0) ** (rounds // 2) * rng.uniform(*levels.unseen)))
-    chosen = [sounds[first], sounds[second]][: len(azimuths)]
-    listener, yaw, paths = _fit(factor, levels.room, azimuths, chosen, rng)
-    return Scene(
-        id=name,
-        factor=factor,
-        duration=duration,
-        seed=int(rng.integers(2**31)),
-        room=levels.room,
-        listener=_knots(times, listener),
-        yaw=_knots(times, yaw[:, None]),
-        sources=tuple(
-            Source(sound, int(rng.integers(2**31)), _knots(times, path), visible=not (factor == FACTORS[5] and which))
-            for which, (sound, path) in enumerate(zip(chosen, paths, strict=True))
-        ),
-    )
+        azimuth = side * (-1.0) ** (rounds // 2) * rng.uniform(*levels.unseen)
+        wanted.append(Wanted(SOUNDS[second], np.full(len(times), azimuth), visible=False))
+    return place(name, factor, levels.room, times=times, wanted=wanted, rng=rng)
 
 
 def _azimuths(factor: str, side: float, stratum: Array, count: int, rng: np.random.Generator) -> Array:
@@ -128,74 +106,3 @@ def _azimuths(factor: str, side: float, stratum: Array, count: int, rng: np.rand
     # From its own side to less far on the other one and back: its mean stays on its own side.
     far, near = rng.uniform(np.deg2rad(26), np.deg2rad(40), count), rng.uniform(0.0, np.deg2rad(15), count)
     return np.asarray(side * np.where(np.arange(count) % 2 == 0, far, -near))
-
-
-def _fit(
-    factor: str, room: Room, azimuths: list[Array], sounds: list[str], rng: np.random.Generator
-) -> tuple[Array, Array, list[Array]]:
-    """Listener `(K, 3)`, yaw `(K,)` and source paths `(K, 3)` that lie within the room, found by trying."""
-    size = np.asarray(room.size)
-    count = len(azimuths[0])
-    for _ in range(20000):
-        listener = np.append(rng.uniform(FROM_WALL["listener"], size[:2] - FROM_WALL["listener"]), EYE_HEIGHT)
-        yaw = rng.uniform(-np.pi, np.pi)
-        heights = [rng.uniform(*HEIGHTS[sound]) for sound in sounds]
-        distances = [_distances(factor, count, rng) for _ in sounds]
-        # A camera that turns towards a source is placed as if the source were where it is in the middle.
-        camera_moves = factor in ("moving camera", "moving both")
-        world = [_world_azimuths(factor, a, rng) if camera_moves else a for a in azimuths]
-        paths: list[Array] = [
-            listener * [1, 1, 0] + d[:, None] * unit_vector(yaw + a, np.zeros(count)) + [0, 0, z]
-            for a, d, z in zip(world, distances, heights, strict=True)
-        ]
-        walk = np.tile(listener, (count, 1))
-        if camera_moves:
-            walk[:, :2] += np.cumsum(np.vstack([[0, 0], rng.uniform(-0.25, 0.25, (count - 1, 2))]), axis=0)
-        inside = all(_inside(path, size, FROM_WALL["source"]) for path in paths)
-        shown = all(_shown(path, walk, a) for path, a in zip(paths, azimuths, strict=True))
-        if inside and shown and _inside(walk, size, FROM_WALL["listener"]):
-            return walk, _yaw(factor, walk, paths[0], azimuths[0], yaw), paths
-    raise RuntimeError(f"no place found for a {factor} scene in a room of {room.size} m")
-
-
-def _shown(path: Array, walk: Array, azimuths: Array) -> bool:
-    """Whether a source that is to be seen is neither too low nor too high for the picture, with room to spare."""
-    offset = path - walk
-    ahead = np.linalg.norm(offset[:, :2], axis=1) * np.cos(azimuths)
-    return bool(np.all((ahead < 0.5) | (np.abs(offset[:, 2]) < 0.85 * ahead)))
-
-
-def _distances(factor: str, count: int, rng: np.random.Generator) -> Array:
-    """Horizontal distance from the listener at the knots, metres."""
-    if factor == "distance":
-        near = rng.uniform(0.9, 1.9)
-        far = near + rng.uniform(1.0, 2.5)
-        return np.where(np.arange(count) % 2 == 0, far, near)
-    return np.full(count, rng.uniform(1.2, 3.0))
-
-
-def _world_azimuths(factor: str, azimuths: Array, rng: np.random.Generator) -> Array:
-    """Where a source goes while the camera turns: nowhere, or to and fro on its own."""
-    if factor == "moving camera":
-        return np.zeros_like(azimuths)
-    return np.asarray(rng.uniform(-0.4, 0.4, len(azimuths)))
-
-
-def _yaw(factor: str, walk: Array, path: Array, azimuths: Array, still: float) -> Array:
-    if factor not in ("moving camera", "moving both"):
-        return np.full(len(walk), still)
-    offset = path - walk
-    return np.asarray(np.unwrap(np.arctan2(offset[:, 1], offset[:, 0]) - azimuths))
-
-
-def _inside(path: Array, size: Array, margin: float) -> bool:
-    low, high = np.minimum(margin, 0.1), size - margin
-    return bool(np.all(path[:, :2] > margin) and np.all(path[:, :2] < high[:2]) and np.all(path[:, 2] > low))
-
-
-def _knots(times: Array, values: Array) -> Knots:
-    """Knots to the millimetre and milliradian; one that stays where it is needs no second."""
-    rows = np.round(np.column_stack([times, values]), 3)
-    if np.all(rows[:, 1:] == rows[0, 1:]):
-        rows = rows[:1]
-    return tuple(tuple(float(value) for value in row) for row in rows)

@@ -8,7 +8,8 @@ Three parts make the sound of a source (`render`):
 * from there on a diffuse tail: noise from 64 directions whose energy is what all images together would bring.
 
 Images are those of Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65 (1979).
-Walls reflect all frequencies alike; their absorption follows from the reverberation time by Eyring's formula.
+The walls' absorption follows from the reverberation time by Eyring's formula, separately below and above 1 kHz:
+curtained rooms swallow high frequencies sooner, and flat walls would bury the level differences between the ears.
 """
 
 from __future__ import annotations
@@ -38,14 +39,23 @@ MIXING_TIME = 0.08  # s
 KEYFRAME_SPACING = 0.5  # s
 TAIL_DIRECTIONS = 64
 NEAREST = 0.3  # m: closer sources are not made louder
+CROSSOVER = 1000.0  # Hz
+_LOW_PASS = signal.butter(1, CROSSOVER, fs=SAMPLE_RATE)
 
 
 @dataclass(frozen=True)
 class Room:
-    """A shoebox with one corner in the origin: `size` (x, y, z) in metres, `rt60` in seconds."""
+    """A shoebox with one corner in the origin.
+
+    Attributes:
+        size: x, y, z in metres.
+        rt60: reverberation time below 1 kHz in seconds.
+        rt60_high: reverberation time above 1 kHz.
+    """
 
     size: tuple[float, float, float]
     rt60: float
+    rt60_high: float
 
     @property
     def volume(self) -> float:
@@ -54,10 +64,18 @@ class Room:
 
     @property
     def reflection(self) -> float:
-        """What a wall leaves of a sound pressure, from the reverberation time by Eyring's formula."""
+        """What a wall leaves of a sound pressure below 1 kHz."""
+        return self._reflection(self.rt60)
+
+    @property
+    def reflection_high(self) -> float:
+        """What a wall leaves of a sound pressure above 1 kHz."""
+        return self._reflection(self.rt60_high)
+
+    def _reflection(self, rt60: float) -> float:
         x, y, z = self.size
         surface = 2 * (x * y + y * z + z * x)
-        return float(np.exp(-12 * np.log(10) / SPEED_OF_SOUND * self.volume / (surface * self.rt60)))
+        return float(np.exp(-12 * np.log(10) / SPEED_OF_SOUND * self.volume / (surface * rt60)))
 
 
 class Images(NamedTuple):
@@ -132,8 +150,12 @@ def brir(
     distance = np.linalg.norm(vectors, axis=-1)
     keep = (distance < reach) & (images.order >= lowest_order)
     vectors, distance = vectors[keep], np.maximum(distance[keep], NEAREST)
-    gain = room.reflection ** images.order[keep] / distance
-    return _sum_of_trains(distance / SPEED_OF_SOUND * SAMPLE_RATE, gain, head.nearest(to_head(vectors, yaw)), head)
+    delay, direction = distance / SPEED_OF_SOUND * SAMPLE_RATE, head.nearest(to_head(vectors, yaw))
+    low, high = (
+        _sum_of_trains(delay, factor ** images.order[keep] / distance, direction, head)
+        for factor in (room.reflection, room.reflection_high)
+    )
+    return _two_bands(low, high)
 
 
 def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf: Hrtf) -> Samples:
@@ -144,6 +166,11 @@ def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf:
     at = train * length + whole
     trains = np.bincount(at, gain - late, len(used) * length) + np.bincount(at + 1, late, len(used) * length)
     return _convolve_each(trains.reshape(len(used), length).astype(np.float32), hrtf.taps[used])
+
+
+def _two_bands(low: Samples, high: Samples) -> Samples:
+    """`low` below the crossover and `high` above it; two equal sounds come out unchanged."""
+    return np.asarray(high + signal.lfilter(*_LOW_PASS, low - high, axis=-1), dtype=np.float32)
 
 
 def _convolve_each(trains: Samples, taps: Samples) -> Samples:
@@ -163,11 +190,14 @@ def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
     start = round(MIXING_TIME * SAMPLE_RATE)
     stop = max(round(1.1 * room.rt60 * SAMPLE_RATE), start + 1)
     time = np.arange(start, stop) / SAMPLE_RATE
-    energy = 4 * np.pi * SPEED_OF_SOUND / room.volume * 10 ** (-6 * time / room.rt60) / SAMPLE_RATE
+    power = 4 * np.pi * SPEED_OF_SOUND / room.volume / SAMPLE_RATE / TAIL_DIRECTIONS
     noise = np.random.default_rng(seed).standard_normal((TAIL_DIRECTIONS, stop - start), dtype=np.float32)
-    noise *= np.sqrt(energy / TAIL_DIRECTIONS).astype(np.float32)
-    tail = _convolve_each(noise, head.taps[head.nearest(_even_directions(TAIL_DIRECTIONS))])
-    return np.pad(tail, ((0, 0), (start, 0)))
+    taps = head.taps[head.nearest(_even_directions(TAIL_DIRECTIONS))]
+    low, high = (
+        _convolve_each(noise * np.sqrt(power * 10 ** (-6 * time / rt60)).astype(np.float32), taps)
+        for rt60 in (room.rt60, room.rt60_high)
+    )
+    return np.pad(_two_bands(low, high), ((0, 0), (start, 0)))
 
 
 def _even_directions(count: int) -> Array:
@@ -203,14 +233,18 @@ def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array)
     vectors = images.of(source) - listener
     distance = np.linalg.norm(vectors, axis=-1)
     delay = distance / SPEED_OF_SOUND * SAMPLE_RATE
-    gain = room.reflection ** images.order[:, None] / np.maximum(distance, NEAREST)
     blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
     direction = hrtf.nearest(to_head(vectors, yaw)[:, blocks])
-    return spatialize(_delayed(dry, delay, gain), direction, hrtf)
+    reflected = [_two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
+    heard = np.empty((len(images.order), len(dry)), dtype=np.float32)
+    for order, sound in enumerate(reflected):
+        of_order = images.order == order
+        heard[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
+    return spatialize(heard, direction, hrtf)
 
 
 def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
-    """`(I, T)`: the sound after delays (samples) and gains `(I, P)` that change at the control rate.
+    """`(I, T)`: a sound after delays (samples) and gains `(I, P)` that change at the control rate.
 
     A sound that is heard at t left the source r(t) / c earlier; taking r at t and not at the time of leaving is wrong
     by the fraction v / c of the delay, which no listener can tell.

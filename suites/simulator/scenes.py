@@ -94,7 +94,7 @@ class Scene:
     def from_json(cls, row: Mapping[str, Any]) -> Scene:
         """The scene that `to_json` wrote."""
         sources = tuple(Source(**{**source, "path": _knots(source["path"])}) for source in row["sources"])
-        room = Room(tuple(row["room"]["size"]), row["room"]["rt60"])
+        room = Room(**{**row["room"], "size": tuple(row["room"]["size"])})
         moved = {"listener": _knots(row["listener"]), "yaw": _knots(row["yaw"])}
         return cls(**{**row, **moved, "room": room, "sources": sources})
 

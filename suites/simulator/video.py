@@ -186,7 +186,7 @@ def turned(rays: Array, yaw: float) -> Array:
 
 def _pick(values: Array, axis: NDArray[np.intp]) -> Array:
     """`values[axis[n], n]`."""
-    return np.where(axis == 0, values[0], np.where(axis == 1, values[1], values[2]))
+    return np.asarray(np.where(axis == 0, values[0], np.where(axis == 1, values[1], values[2])))
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -33,8 +33,11 @@ def changed(scene: Scene, time: float, excited: float = 0.0):
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
 def test_the_visible_source_is_drawn_where_it_is_heard(scene):
     for time in np.linspace(0.1, scene.duration - 0.1, 4):
-        columns = np.nonzero(changed(scene, float(time)))[1]
-        drawn = -np.arctan((columns.mean() + 0.5 - SIZE / 2) / (SIZE / 2))
+        row, column = np.nonzero(changed(scene, float(time)))
+        left, up = (1 - (2 * column + 1) / SIZE), (1 - (2 * row + 1) / SIZE)
+        solid_angle = (1 + left**2 + up**2) ** -1.5
+        reach = np.sqrt(1 + left**2 + up**2)
+        drawn = np.arctan2((solid_angle * left / reach).sum(), (solid_angle / reach).sum())
         heard = bearing(scene, scene.sources[0], np.array([time])).azimuth[0]
         assert np.rad2deg(drawn) == pytest.approx(np.rad2deg(heard), abs=2.0)
 

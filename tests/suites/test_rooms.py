@@ -15,7 +15,7 @@ from suites.simulator.rooms import (
     to_head,
 )
 
-ROOM = Room((6.0, 5.0, 3.0), 0.2)
+ROOM = Room((6.0, 5.0, 3.0), 0.2, 0.2)
 SOURCE, LISTENER = np.array([4.1, 3.3, 1.2]), np.array([2.0, 2.2, 1.5])
 
 # An ear that hears alike from everywhere.
@@ -93,7 +93,7 @@ def test_orders_left_out_are_missing_and_nothing_else():
 
 def test_turning_the_head_is_turning_the_world():
     turn = 0.4
-    square = Room((5.0, 5.0, 3.0), 0.3)
+    square = Room((5.0, 5.0, 3.0), 0.3, 0.3)
     centre = np.array([2.5, 2.5, 1.5])
     ahead = brir(square, centre + np.array([1.0, 0.5, 0.0]), centre, np.pi / 2, duration=0.05)
     turned = brir(square, centre + np.array([0.5, -1.0, 0.0]), centre, 0.0, duration=0.05)
@@ -134,7 +134,7 @@ def test_binaural_response_agrees_with_pyroomacoustics():
 @pytest.mark.parametrize(("size", "rt60"), [((6.0, 5.0, 3.0), 0.2), ((4.2, 3.4, 2.6), 0.35)])
 def test_decay_agrees_with_pyroomacoustics_and_with_the_room(size, rt60):
     pra = pytest.importorskip("pyroomacoustics")
-    room = Room(size, rt60)
+    room = Room(size, rt60, rt60)
     source, listener = 0.3 * np.asarray(size), 0.62 * np.asarray(size)
     theirs = pra.ShoeBox(
         size, fs=SAMPLE_RATE, materials=pra.Material(1 - room.reflection**2), max_order=30, air_absorption=False
@@ -152,7 +152,7 @@ def test_decay_agrees_with_pyroomacoustics_and_with_the_room(size, rt60):
 
 @pytest.mark.parametrize("rt60", [0.35, 0.8])
 def test_the_diffuse_tail_goes_on_where_the_images_end(rt60):
-    room = Room((6.0, 5.0, 3.0), rt60)
+    room = Room((6.0, 5.0, 3.0), rt60, rt60 / 2)
     images = brir(room, SOURCE, LISTENER, 0.0, duration=0.2)
     tail = diffuse_tail(room, 3)
     start, stop = round((MIXING_TIME + 0.005) * SAMPLE_RATE), round(0.16 * SAMPLE_RATE)
@@ -165,7 +165,7 @@ def test_the_diffuse_tail_goes_on_where_the_images_end(rt60):
 
 @pytest.mark.parametrize("rt60", [0.2, 0.5])
 def test_a_rendered_impulse_decays_like_the_full_image_model(rt60):
-    room = Room((6.0, 5.0, 3.0), rt60)
+    room = Room((6.0, 5.0, 3.0), rt60, rt60 / 2)
     impulse = np.zeros(round(1.2 * rt60 * SAMPLE_RATE), dtype=np.float32)
     impulse[0] = 1
     out = render(impulse, room, still(SOURCE, 1), still(LISTENER, 1), np.full(101, 0.3))
@@ -187,7 +187,7 @@ def test_a_still_scene_is_the_early_response_of_the_image_model():
 
 
 def test_an_approaching_tone_is_heard_higher():
-    dead, seconds, speed, pitch = Room((60.0, 20.0, 10.0), 0.02), 1.0, 5.0, 1000.0
+    dead, seconds, speed, pitch = Room((60.0, 20.0, 10.0), 0.02, 0.02), 1.0, 5.0, 1000.0
     times = np.arange(101) / 100
     listener = still([5.0, 10.0, 5.0], seconds)
     source = listener + np.stack([20 - speed * times, 0 * times, 0 * times], axis=1)
@@ -200,7 +200,7 @@ def test_an_approaching_tone_is_heard_higher():
 
 @pytest.mark.parametrize(("rt60", "least"), [(0.2, 0.93), (0.5, 0.9)])
 def test_level_difference_follows_the_azimuth_of_a_moving_source_and_camera(rt60, least):
-    room, seconds = Room((6.0, 5.0, 3.0), rt60), 4.0
+    room, seconds = Room((6.0, 5.0, 3.0), rt60, rt60 / 2), 4.0
     times = np.arange(round(seconds * 100) + 1) / 100
     world, yaw = np.deg2rad(70) * np.sin(2 * np.pi * times / 4), np.deg2rad(25) * np.sin(2 * np.pi * times / 2.5)
     listener = still([1.2, 2.5, 1.5], seconds)
@@ -211,6 +211,19 @@ def test_level_difference_follows_the_azimuth_of_a_moving_source_and_camera(rt60
     difference = 10 * np.log10(energy[0] / energy[1])
     relative = (world - yaw)[10::20][: len(difference)]
     assert np.corrcoef(difference, relative)[0, 1] > least
+
+
+def test_high_frequencies_die_away_sooner():
+    room = Room((6.0, 5.0, 3.0), 0.5, 0.25)
+    impulse = np.zeros(30000, dtype=np.float32)
+    impulse[0] = 1
+    out = render(impulse, room, still(SOURCE, 1), still(LISTENER, 1), np.zeros(101))[0]
+    below, above = (
+        decay_time(signal.sosfilt(signal.butter(4, band, "bandpass", fs=SAMPLE_RATE, output="sos"), out))
+        for band in ((125, 400), (4000, 10000))
+    )
+    assert below == pytest.approx(0.5, rel=0.2)
+    assert above == pytest.approx(0.25, rel=0.3)
 
 
 def test_eyring_absorption_has_its_closed_form():

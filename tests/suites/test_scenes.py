@@ -110,7 +110,9 @@ def test_every_scene_has_a_caption_without_labels(name):
 def test_the_caption_names_every_source_visible_ones_first():
     still = ((0.0, 1.0, 1.0, 1.0),)
     hidden, seen = Source("bird", 1, still, visible=False), Source("drum", 2, still)
-    scene = Scene("x", "invisible source", 1.0, 0, Room((3.0, 3.0, 2.5), 0.2), still, ((0.0, 0.0),), (hidden, seen))
+    scene = Scene(
+        "x", "invisible source", 1.0, 0, Room((3.0, 3.0, 2.5), 0.2, 0.1), still, ((0.0, 0.0),), (hidden, seen)
+    )
     assert scene.caption == "a drum beating, a bird chirping"
     assert scene.labelled_caption == "Visible sound: a drum beating, Invisible sound: a bird chirping"
 
@@ -133,7 +135,7 @@ def test_bearings_have_their_closed_form(yaw, azimuth, elevation):
     around = yaw + azimuth
     place = listener + np.array([level * np.cos(around), level * np.sin(around), distance * np.sin(elevation)])
     source = Source("bird", 0, ((0.0, *place),))
-    scene = Scene("x", "static", 1.0, 0, Room((9.0, 7.0, 4.0), 0.2), ((0.0, *listener),), ((0.0, yaw),), (source,))
+    scene = Scene("x", "static", 1.0, 0, Room((9.0, 7.0, 4.0), 0.2, 0.1), ((0.0, *listener),), ((0.0, yaw),), (source,))
     seen = bearing(scene, source, np.zeros(1))
     assert [float(value[0]) for value in seen] == pytest.approx([azimuth, elevation, distance], abs=1e-9)
     if abs(azimuth) > np.pi / 4 + 1e-6 or abs(elevation) > np.pi / 4 + 1e-6:
