@@ -26,6 +26,10 @@ Indices = NDArray[np.intp]
 SAMPLE_RATE = 44100
 SPEED_OF_SOUND = 343.0
 
+EQUALISER_FFT = 2048
+EQUALISED_RANGE = (100.0, 16000.0)
+FADE = 16
+
 # A moving source keeps one measured direction for a block and cross-fades to the next one by Hann windows that
 # overlap by half (11.6 ms): short against head and source motion, long against the lowest frequency of ILD.
 HOP = 512
@@ -74,7 +78,31 @@ def load_kemar() -> Hrtf:
     # SOFA counts azimuth from 0 to 360 degrees counter-clockwise, which is this project's sign already.
     directions = np.deg2rad(degrees)
     directions[:, 0] = wrap(directions[:, 0])
-    return Hrtf(directions, taps)
+    return Hrtf(directions, equalised(directions, taps))
+
+
+def equalised(directions: Array, taps: Samples) -> Samples:
+    """Responses with the spectrum of the diffuse field taken off, the same for both ears and every direction.
+
+    The measurement holds the loudspeaker and the ear canal too: 25 dB between 200 Hz and 3 kHz, which would leave
+    next to nothing below 1.5 kHz, where ears take time differences from. One minimum-phase filter for all keeps every
+    interaural difference as it was measured (Moller 1992, diffuse-field equalisation).
+    """
+    power = np.abs(fft.rfft(taps, EQUALISER_FFT)) ** 2
+    weight = np.cos(directions[:, 1])
+    diffuse = np.tensordot(weight, power.mean(axis=1), 1) / weight.sum()
+    frequency = fft.rfftfreq(EQUALISER_FFT, 1 / SAMPLE_RATE)
+    # Outside this range the loudspeaker gives nothing that could be raised.
+    held = np.interp(np.clip(frequency, *EQUALISED_RANGE), frequency, np.log(diffuse))
+    cepstrum = fft.irfft(-0.5 * held)
+    half = EQUALISER_FFT // 2
+    cepstrum[1:half] *= 2
+    cepstrum[half + 1 :] = 0
+    filtered = fft.irfft(fft.rfft(taps, EQUALISER_FFT) * np.exp(fft.rfft(cepstrum)), EQUALISER_FFT)[
+        ..., : taps.shape[-1]
+    ]
+    filtered[..., -FADE:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, FADE + 1) / FADE)
+    return np.asarray(filtered, dtype=np.float32)
 
 
 def wrap(angle: ArrayLike) -> Array:
