@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from leaderboards.judge import SuiteInfo, SystemInfo
+from leaderboards.judge import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
 from leaderboards.schema import Result
 from leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
 from metrics.catalogue import Metric
@@ -22,6 +22,8 @@ TITLES = {
     "binauralisation": "waveforms of systems that heard the reference's sound",
 }
 HEARD = "†"
+# Values that rest on less than this share of the clips are named under the table.
+FEW = 0.5
 
 
 def leaderboard(
@@ -50,9 +52,10 @@ def _table(
     rows.sort(key=lambda system: (not system.anchor, _place(system, shown, cell)))
     competitors = [system for system in rows if not system.anchor]
     marked = len(competitors) > 1
+    compared = any(system.name == REFERENCE_SYSTEM for system in rows)
     return Table(
         title=f"{suite.title} · {suite.clips} clips · {title}",
-        columns=tuple(Column(metric.key, metric.title, metric.unit, metric.better) for metric in shown),
+        columns=tuple(_column(metric, compared) for metric in shown),
         rows=tuple(
             Row(
                 label=system.title + (HEARD if system.binauralises and not system.anchor else ""),
@@ -65,6 +68,12 @@ def _table(
         ),
         notes=tuple(_notes(suite, rows, shown, results)),
     )
+
+
+def _column(metric: Metric, compared: bool) -> Column:
+    """A metric's column; without a reference row nothing can be near the reference."""
+    better = "none" if metric.better == "reference" and not compared else metric.better
+    return Column(metric.key, metric.title, metric.unit, better)
 
 
 def _place(system: SystemInfo, metrics: Sequence[Metric], cell: Mapping[tuple[str, str], Result]) -> float:
@@ -112,8 +121,17 @@ def _notes(
                     f"{base.title} between two random halves of the reference set: {result.value:.{base.digits}f} "
                     f"{base.unit}; less than that says nothing."
                 )
-    short = {result.system: result.n for result in results if result.value is not None and 0 < result.n < suite.clips}
-    incomplete = [f"{s.title} {short[s.name]}" for s in systems if s.name in short]
-    if incomplete:
-        notes.append(f"Some values rest on fewer than {suite.clips} clips: {', '.join(incomplete)}.")
+    thin = [words for system in systems if (words := _thin(system, suite, metrics, results))]
+    if thin:
+        notes.append(f"Rests on fewer than half of the {suite.clips} clips: {', '.join(thin)}.")
     return notes
+
+
+def _thin(system: SystemInfo, suite: SuiteInfo, metrics: Sequence[Metric], results: Sequence[Result]) -> str:
+    """Which of a system's values rest on few clips, in words: `ΔITD of Mono (2)`."""
+    count = {result.metric: result.n for result in results if result.system == system.name and result.n}
+    few = [metric for metric in metrics if count.get(metric.key, suite.clips) < FEW * suite.clips]
+    if not few:
+        return ""
+    what = "everything" if len(few) == len(metrics) else " and ".join(metric.title for metric in few)
+    return f"{what} of {system.title} ({min(count[metric.key] for metric in few)})"

@@ -95,7 +95,8 @@ def _text(tables: Sequence[Table], colour: bool, width: int | None) -> str:
     )
     styles = {"": "", "best": "bold", "second": "underline"}
     for table in tables:
-        grid = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        console.print(Text(table.title, "bold"), soft_wrap=True)
+        grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
         grid.add_column(table.corner, no_wrap=True)
         for column in table.columns:
             grid.add_column(_with_unit(column), justify="left" if column.left else "right", no_wrap=not column.left)
