@@ -105,7 +105,7 @@ class _Plan(NamedTuple):
 
 
 def erb_edges() -> Floats:
-    """Edges in Hz, (28,), of the 27 bands that are uniform in ERB number (Glasberg and Moore 1990, eq. 4)."""
+    """Edges in Hz, (28,), of the 27 bands that are uniform in ERB number (Glasberg and Moore 1990)."""
     number = 21.4 * np.log10(1 + 0.00437 * np.array([BAND_LOW, BAND_HIGH]))
     edges: Floats = (10 ** (np.linspace(number[0], number[1], BANDS + 1) / 21.4) - 1) / 0.00437
     return edges
@@ -206,7 +206,7 @@ def _segment_spectra(signal: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Te
     frames = (signal.shape[1] - FFT_SIZE) // HOP + 1
     blocks = (frames - SEGMENT_FRAMES) // SEGMENT_HOP + per_segment
     framed = signal.unfold(-1, FFT_SIZE, HOP)[:, : blocks * SEGMENT_HOP]
-    sums = [_block_sums(part * window) for part in framed.split(BLOCKS_AT_ONCE * SEGMENT_HOP, dim=1)]
+    sums = [_block_sums(part * window) for part in torch.split(framed, BLOCKS_AT_ONCE * SEGMENT_HOP, 1)]
     segments = torch.cat(sums, dim=1).unfold(1, per_segment, 1).sum(-1) / SEGMENT_FRAMES
     return segments[0], segments[1], segments[2:]
 
@@ -273,7 +273,7 @@ def _refined_peak(correlation: Tensor, lags: Tensor) -> Tensor:
 
 
 def _coherence(left: Tensor, right: Tensor, cross: Tensor, plan: _Plan) -> Tensor:
-    """IACC (K,): largest magnitude of the normalised cross-correlation within ±1 ms (ISO 3382-1 A.3, band-limited)."""
+    """IACC (K,): largest magnitude of the normalised cross-correlation within ±1 ms (ISO 3382-1, annex B)."""
     wide = cross[..., plan.wide]
     correlation = wide[0] @ plan.correlation[0] + wide[1] @ plan.correlation[1]
     scale = left[:, plan.wide].sum(-1).sqrt() * right[:, plan.wide].sum(-1).sqrt()
