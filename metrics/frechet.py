@@ -9,8 +9,8 @@ values of F₁F₂ᵀ, because C₁C₂ and (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ have t
 centred features are such a factor already, so that 500 clips of 2048 dimensions cost one 500 × 500 problem; otherwise
 the triangle of a QR decomposition is. Nothing is squared, so that singular covariances (n < d, features that are
 always zero) lose no digits, no ε has to be added and nothing can turn complex. Where both covariances are well
-conditioned, Cholesky factors and the eigenvalues of (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ take half the time; that result is used only if its
-error bound is below 1e-8 of the distance.
+conditioned, Cholesky factors and the eigenvalues of (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ take a third less time; that result is used only if
+its error bound is below 1e-8 of the distance.
 
 An FD is biased upwards by about 1/N: the same system evaluated on fewer clips looks worse, and a bootstrap makes that
 worse still. So an FD never comes without N and d; `frechet_jackknife` estimates the bias and an interval by leaving
