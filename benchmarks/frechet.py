@@ -3,7 +3,15 @@
 Run: PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/frechet.py      (some minutes, for scipy)
 
 One core, scipy 1.17, float64, features like those of PANNs (non-negative, 2048) and VGGish (128):
-@@RESULT@@
+
+| features | seconds | scipy sqrtm, seconds | ratio | relative difference |
+|---|---|---|---|---|
+| 2695 × 2048 | 2.110 | 12.29 | 6 | 2e-13 |
+| 500 × 2048 | 0.041 | 12.62 | 308 | 6e-08 |
+| 2695 × 128 | 0.004 | 0.01 | 2 | 2e-13 |
+
+With fewer rows than dimensions the difference is an error of scipy's: the root of a singular product loses half of
+the digits.
 """
 
 import time
@@ -45,7 +53,7 @@ def main() -> None:
             values.append(route(prediction, reference))
             spent.append(time.perf_counter() - start)
         print(
-            f"| {rows} × {dimension} | {spent[0]:.3f} | {spent[1]:.1f} | {spent[1] / spent[0]:.0f} "
+            f"| {rows} × {dimension} | {spent[0]:.3f} | {spent[1]:.2f} | {spent[1] / spent[0]:.0f} "
             f"| {abs(values[1] / values[0] - 1):.0e} |",
             flush=True,
         )

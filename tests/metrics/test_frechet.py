@@ -147,7 +147,23 @@ def test_jackknife_leaves_out_clips_and_not_rows():
     eight = frechet_jackknife(prediction[clips], reference[clips], clips=clips)
     assert eight.high - eight.low == pytest.approx(one.high - one.low, rel=0.1)
     assert eight.value == pytest.approx(one.value, abs=0.02)
-    assert frechet_jackknife(prediction[clips[:40]], reference, clips=clips[:40]).value is None
+    few = frechet_jackknife(prediction[clips[:40]], reference, clips=clips[:40], reference_clips=np.arange(100))
+    assert few.value is None and "5 clips" in few.reason
+    with pytest.raises(BenchError, match="reference_clips"):
+        frechet_jackknife(prediction[clips], reference, clips=clips)
+
+
+def test_the_fast_route_is_taken_only_where_it_is_exact():
+    """Spectra that fall by up to ten orders: whichever route is taken, the sum of singular values agrees."""
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        spectrum = np.exp(-0.04 * seed * np.arange(40))
+        a, b = generator.normal(size=(2, 200, 40)) * spectrum
+        b = 0.01 + b @ np.linalg.qr(generator.normal(size=(40, 40)))[0]
+        p, g = ((x - x.mean(0)) / np.sqrt(199) for x in (a, b))
+        root = np.linalg.svd(p @ g.T, compute_uv=False).sum()
+        expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.vdot(p, p) + np.vdot(g, g) - 2 * root
+        assert frechet_distance(a, b).value == pytest.approx(expected, rel=1e-9)
 
 
 def test_difference_of_two_systems_is_sharper_than_their_intervals():

@@ -63,7 +63,9 @@ def test_swapped_ears_negate_the_signed_cues(point_source, source):
 def test_a_common_gain_changes_nothing(point_source, source, gain):
     audio = point_source(*source)
     cues, scaled = interaural_cues(audio), interaural_cues(audio * np.float32(gain))
-    np.testing.assert_allclose(scaled.ild, cues.ild, atol=ILD_DB)
+    np.testing.assert_allclose(
+        scaled.ild, cues.ild, atol=1e-3
+    )  # the floor of a band's power, 26 dB nearer at the least
     np.testing.assert_allclose(scaled.itd, cues.itd, atol=ITD_US)
     np.testing.assert_allclose(scaled.iacc, cues.iacc, atol=IACC)
     np.testing.assert_array_equal(scaled.active, cues.active)

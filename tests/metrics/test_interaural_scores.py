@@ -53,10 +53,10 @@ def test_a_silent_prediction_is_undefined_but_counts_as_a_guess_for_the_side(sig
     for name in ("lr_acc", "flip_pref"):
         assert scores[name] == (50.0, "prediction_silent")
     assert scores["coverage"] == (0.0, None)
-    for name in ("lat_err", "delta_ild", "delta_itd", "delta_iacc", "side_mid", "mean_abs_ild", "lat_ccc.n",
-                 "mono_rate", "motion_r.sum_xy", "ild_coverage", "cue_vector[0]"):  # fmt: skip
-        assert math.isnan(value(scores, name)), name
-        assert scores[name].reason == "prediction_silent", name
+    for name in ("lat_err", "delta_ild", "delta_itd", "delta_iacc", "lat_ccc.n", "motion_r.sum_xy", "ild_coverage"):
+        assert math.isnan(value(scores, name)) and scores[name].reason == "prediction_silent", name
+    for name in ("side_mid", "mean_abs_ild", "mean_abs_itd", "mean_iacc", "mono_rate", "cue_vector[0]"):
+        assert math.isnan(value(scores, name)) and scores[name].reason == "silent", name
     assert not [name for name in scores if name.startswith("segment_")]
 
 

@@ -66,6 +66,13 @@ def test_cue_frechet_of_a_wider_set_has_a_closed_form():
     assert cue_frechet(both(centre + 2 * (reference - centre), reference), "v[]") == pytest.approx(expected, rel=1e-5)
 
 
+def test_cue_frechet_of_a_collapsed_set_has_the_ridge_of_the_definition():
+    reference = np.random.default_rng(4).normal(size=(9, 50))
+    collapsed = np.repeat(reference.mean(1, keepdims=True), 50, axis=1)
+    expected = np.sum((np.sqrt(np.linalg.eigvalsh(np.corrcoef(reference)) + 1e-6) - 1e-3) ** 2)
+    assert cue_frechet(both(collapsed, reference), "v[]") == pytest.approx(expected, rel=1e-9)
+
+
 def test_cue_frechet_leaves_out_incomplete_clips_and_needs_two():
     vectors = np.random.default_rng(2).normal(size=(9, 40))
     holed = np.column_stack([vectors, np.full(9, np.nan)])
