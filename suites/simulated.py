@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -24,7 +25,7 @@ from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.pool import map_unordered
 
 SEED = 2025
-STALE = 600  # s
+STALE = 600  # s: a temporary file that has not been written to for so long has lost its writer
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,9 @@ class SimulatedSuite(Suite):
 def _sweep(folder: Path) -> None:
     """Remove what killed runs left half written; a file that another process is writing now is younger."""
     for leftover in folder.glob(".*"):
-        if time.time() - leftover.stat().st_mtime > STALE:
-            leftover.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process has just finished or removed it
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink()
 
 
 def _clip(scene: Scene, folder: Path) -> Clip:

@@ -51,7 +51,9 @@ class Levels(NamedTuple):
 def design(name: str, count: int, duration: float, seed: int) -> tuple[Scene, ...]:
     """`count` scenes of `duration` seconds; the same arguments always give the same scenes."""
     order = np.random.default_rng([seed, count])
-    rooms, echoes, strata, unseen = (_balanced(order, levels, count) for levels in (12, 4, 4, 4))
+    rooms, echoes, strata, unseen = (
+        _balanced(order, len(levels), count) for levels in (ROOMS, REVERBERATION, SIDES, UNSEEN)
+    )
     # The k-th scene that begins on the left and the k-th on the right have the same stratum of azimuth.
     on_side = [sum(_side(before) == _side(index) for before in range(index)) for index in range(count)]
     return tuple(

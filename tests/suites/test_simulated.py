@@ -160,6 +160,15 @@ PREPARE = (
 )
 
 
+def wait_until_nothing_is_written(folder):
+    """Workers must end with their parent, soon."""
+    deadline, before = time.monotonic() + 20, None
+    while before != (now := {path: path.stat().st_mtime_ns for path in folder.iterdir()}):
+        assert time.monotonic() < deadline
+        before = now
+        time.sleep(0.5)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_is_finished_by_the_next_one(workers):
@@ -176,12 +185,9 @@ def test_a_killed_run_is_finished_by_the_next_one(workers):
     for path in suite.folder.glob("[!.]*.flac"):
         assert read_sound(path).samples.shape == (2, 88200), "no file is ever half written"
     stamp = clip_files(suite.folder, done)[0].stat().st_mtime_ns
-    deadline = time.monotonic() + 20
-    while (before := sorted(suite.folder.iterdir())) != (time.sleep(0.3), sorted(suite.folder.iterdir()))[1]:
-        assert time.monotonic() < deadline, "workers must end with their parent"
+    wait_until_nothing_is_written(suite.folder)
     for leftover in suite.folder.glob(".*"):
         os.utime(leftover, (0, time.time() - 2 * STALE))
-    assert before
     suite.scenes = {name: scene for name, scene in suite.scenes.items() if name in (done, *suite.pending()[:2])}
     assert set(suite.prepare()) == set(suite.scenes) - {done}
     assert clip_files(suite.folder, done)[0].stat().st_mtime_ns == stamp, "what is finished is not made again"
