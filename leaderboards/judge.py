@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from leaderboards.schema import ClipRow, Result, Status
 from metrics.catalogue import Metric
 from metrics.interaural_sets import REFERENCE, half_split_floor
-from metrics.quantity import gather
+from metrics.quantity import gather, select
 from metrics.uncertainty import bootstrap, exchange_test, holm, jackknife, sign_flip_test, tie_groups
 
 SIGNIFICANT = 0.05
@@ -82,13 +82,8 @@ class _Table:
 
     def values(self, metric: Metric, system: str) -> Values:
         """The metric's quantities of one system, and of the reference set where the metric asks for it."""
-        wanted: Values = {}
-        own, reference = self._gathered(system), self._gathered(REFERENCE_SYSTEM)
-        for name in metric.quantities:
-            source = reference if name.startswith(REFERENCE) else own
-            empty = np.full((1, len(self.clips)) if name.endswith("[]") else len(self.clips), np.nan)
-            wanted[name] = source.get(name.removeprefix(REFERENCE), empty)
-        return wanted
+        reference = {REFERENCE + name: row for name, row in self._gathered(REFERENCE_SYSTEM).items()}
+        return select({**self._gathered(system), **reference}, metric.quantities)
 
     def _gathered(self, system: str) -> Values:
         per_clip: list[Mapping[str, float]] = [
