@@ -17,13 +17,14 @@ from baselines.trivial import reference_sound, refuse_argument
 from suites.clip import Clip
 from suites.media import Frame, Samples, iter_frames, round_to_16_bit
 from suites.simulator.hrtf import SAMPLE_RATE, pan
-from visaudio_bench import __version__
 from visaudio_bench.errors import ClipError
+from visaudio_bench.files import source_revision
 
 FRAMES_PER_SECOND = 12.5
 COLUMNS = 32
-# The field of view of the paper's videos and of the simulated ones; most cameras see less, which costs angle, not side.
-FIELD_OF_VIEW = np.pi / 2
+# What most cameras see. A wider view costs angle and not side, and a little too near the middle is the safer error: a
+# room pulls level differences there too.
+FIELD_OF_VIEW = np.deg2rad(50)
 # Where it moved up to this long ago still counts, and where it will move counts as much: sounds outlast motion.
 MEMORY_SECONDS = 0.5
 
@@ -38,7 +39,8 @@ class MotionPan(ClipwiseSystem):
         title="Motion pan",
         summary="the reference's mono sound, panned by measured head responses to where the picture moves",
         inputs=("video", "reference_mono"),
-        revision=__version__,
+        revision=source_revision(__name__, "suites.media", "suites.simulator.hrtf"),
+        may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )
 
     def __init__(self, argument: str | None = None):

@@ -28,7 +28,7 @@ class SystemCard:
 
     `inputs` says what the system is given. A system that is given the reference's own mono sound binauralises and is
     also judged by waveform distances; one that is given the reference itself is an anchor of the table, not a
-    competitor. `mono` systems write the same sound to both ears by design.
+    competitor. `may_be_mono` says that the same sound in both ears is an answer of the system's, and no defect.
     """
 
     name: str
@@ -40,7 +40,7 @@ class SystemCard:
     code_licence: str = "Apache-2.0"
     weights_licence: str = "no weights"
     anchor: bool = False
-    mono: bool = False
+    may_be_mono: bool = False
 
     @property
     def binauralises(self) -> bool:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.system import SAMPLE_RATE, ClipwiseSystem, SystemCard
+from baselines.system import SAMPLE_RATE, ClipwiseSystem, SystemCard, clip_seed
 from suites.clip import Clip
 from suites.media import Samples, probe, read_binaural, round_to_16_bit
-from visaudio_bench import __version__
 from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import source_revision
 
 NOISE_RMS = 0.1
 
@@ -51,9 +51,9 @@ def _card(name: str, title: str, summary: str, *, mono: bool = False, hears: boo
         title=title,
         summary=summary,
         inputs=("reference",) if hears else (),
-        revision=__version__,
+        revision=source_revision(__name__, "suites.media"),
         anchor=True,
-        mono=mono,
+        may_be_mono=mono,
     )
 
 
@@ -106,18 +106,19 @@ class Repaired(_Anchor):
         return (*super().sources(clip, clips), *super().sources(self.partner(clip, clips), clips))
 
     def partner(self, clip: Clip, clips: Sequence[Clip]) -> Clip:
-        """The clip half the suite further on (neighbours are often windows of one video).
+        """The next clip in the order of hashed ids: neighbours in a suite are often windows of one video.
 
         Raises:
             ClipError: no other clip has a reference.
         """
-        donors = sorted((other for other in clips if other.audio and other.id != clip.id), key=lambda other: other.id)
-        if not donors:
+        order = sorted(
+            (other for other in clips if other.audio), key=lambda other: clip_seed(0, self.card.name, other.id)
+        )
+        if len(order) < 2:
             raise ClipError(
                 "no_reference", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."
             )
-        position = sum(other.id < clip.id for other in donors)
-        return donors[(position + len(donors) // 2) % len(donors)]
+        return order[(order.index(clip) + 1) % len(order)]
 
 
 def _loop(samples: Samples, length: int) -> Samples:

@@ -1,8 +1,8 @@
 """From sound files to per-clip quantities, with a cache that is keyed by what the files contain.
 
-A cached feature is identified by the SHA-256 of the decoded samples it was computed from, its name and the version of
-its computation: renaming, copying or re-encoding without loss hits the cache, a changed sample does not. Entries are
-written atomically, so that a killed run loses at most the clip it was working on.
+A cached feature is identified by the SHA-256 of the decoded samples it was computed from, and by the source of the
+module that computed it: renaming, copying or re-encoding without loss hits the cache, a changed sample or a changed
+line of code does not. Entries are written atomically, so that a killed run loses at most the clip it was working on.
 """
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ from metrics.screen import screen
 from suites import Clip
 from suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import atomic_path, cache_dir
+from visaudio_bench.files import atomic_path, cache_dir, source_revision
 
-# Part of every key: raise it when the meaning of a cached array changes.
-CUES_VERSION = "interaural-cues/1"
-ERROR_VERSION = "binaural-error/1"
 ERROR_RATE = 16000
 
 # What leaves a prediction without scores. The other flags of the screen are listed, and the prediction is scored.
@@ -35,11 +32,11 @@ FATAL = frozenset({"nan", "too_short"})
 
 
 class Prediction(NamedTuple):
-    """One system's sound file for a clip; `mono` systems write the same sound to both ears by design."""
+    """One system's sound file for a clip, and whether the same sound in both ears is an answer of that system's."""
 
     system: str
     path: Path
-    mono: bool
+    may_be_mono: bool
 
 
 class Task(NamedTuple):
@@ -86,7 +83,7 @@ class Ears:
         """Interaural cues, from the cache where they are there."""
         from metrics.interaural import Cues, interaural_cues
 
-        return Cues(**cached(CUES_VERSION, [self.digest], lambda: interaural_cues(self.samples)._asdict()))
+        return Cues(**cached("metrics.interaural", [self.digest], lambda: interaural_cues(self.samples)._asdict()))
 
     @cached_property
     def at_error_rate(self) -> Samples:
@@ -94,9 +91,9 @@ class Ears:
         return resample(self.samples, SAMPLE_RATE, ERROR_RATE)
 
 
-def cached(version: str, digests: Sequence[str], compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The arrays that `compute` gives, from the cache if they were computed before from the same samples."""
-    key = hashlib.sha256("/".join([version, *digests]).encode()).hexdigest()
+def cached(module: str, digests: Sequence[str], compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """What `compute` gives, from the cache if the same source of `module` computed it from the same samples before."""
+    key = hashlib.sha256("/".join([module, source_revision(module), *digests]).encode()).hexdigest()
     path = cache_dir() / "features" / key[:2] / f"{key}.npz"
     try:
         with np.load(path) as stored:
@@ -165,7 +162,7 @@ def _screen(clip: Clip, prediction: Prediction, sound: Sound) -> list[Problem]:
     """What is degenerate about a prediction, as the file is."""
     seconds = clip.duration if clip.duration is not None else sound.samples.shape[1] / sound.source_rate
     flags = screen(sound.samples, sound.source_rate, round(seconds * SAMPLE_RATE), SAMPLE_RATE)
-    expected = {"identical_channels"} if prediction.mono else set()
+    expected = {"identical_channels"} if prediction.may_be_mono else set()
     return [
         Problem("screen", flag.code, f"{prediction.path}: {flag.message}", flag.code in FATAL)
         for flag in flags
@@ -221,7 +218,7 @@ def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Qu
         found = clip_quantities(prediction.at_error_rate, reference.at_error_rate, ERROR_RATE)
         return {name: quantity.value for name, quantity in found.items()}
 
-    values = cached(ERROR_VERSION, [prediction.digest, reference.digest], compute)
+    values = cached("metrics.binaural_error", [prediction.digest, reference.digest], compute)
     return {name: Quantity(float(value)) for name, value in values.items()}
 
 

@@ -120,7 +120,7 @@ def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], li
                 there[made.clip] = made.path
         for clip, predictions in paths.items():
             if clip in there:
-                predictions.append(Prediction(name, there[clip], system.card.mono))
+                predictions.append(Prediction(name, there[clip], system.card.may_be_mono))
     order = {clip.id: position for position, clip in enumerate(job.clips)}
     names = [system.card.name for system in job.systems]
     return paths, sorted(failures, key=lambda failure: (names.index(failure.system), order[failure.clip]))

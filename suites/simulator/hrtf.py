@@ -27,7 +27,7 @@ SAMPLE_RATE = 44100
 SPEED_OF_SOUND = 343.0
 
 EQUALISER_FFT = 2048
-EQUALISED_RANGE = (100.0, 16000.0)
+EQUALISED_RANGE = (150.0, 16000.0)
 FADE = 16
 
 # A moving source keeps one measured direction for a block and cross-fades to the next one by Hann windows that
@@ -92,7 +92,8 @@ def equalised(directions: Array, taps: Samples) -> Samples:
     weight = np.cos(directions[:, 1])
     diffuse = np.tensordot(weight, power.mean(axis=1), 1) / weight.sum()
     frequency = fft.rfftfreq(EQUALISER_FFT, 1 / SAMPLE_RATE)
-    # Outside this range the loudspeaker gives nothing that could be raised.
+    # Outside this range the loudspeaker gave nothing that could be raised; and image sources, whose gains are all
+    # positive, pile up below it.
     held = np.interp(np.clip(frequency, *EQUALISED_RANGE), frequency, np.log(diffuse))
     cepstrum = fft.irfft(-0.5 * held)
     half = EQUALISER_FFT // 2

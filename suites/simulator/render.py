@@ -19,7 +19,7 @@ from suites.simulator.video import FPS, frames
 from visaudio_bench.files import write_text
 
 # Raised whenever the same scene would sound or look different.
-RENDERER = "2"
+RENDERER = "3"
 
 PEAK = 0.7
 AMBIENCE = 10 ** (-60 / 20)  # RMS, full scale 1: about that of a quiet room under a source at full level

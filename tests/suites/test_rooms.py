@@ -172,7 +172,9 @@ def test_a_rendered_impulse_decays_like_the_full_image_model(rt60):
     full = brir(room, SOURCE, LISTENER, 0.3, duration=rt60)
     for ear in (0, 1):
         assert decay_time(out[ear]) == pytest.approx(decay_time(full[ear]), rel=0.2)
-    np.testing.assert_allclose(10 * np.log10(np.sum(out**2, 1) / np.sum(full**2, 1)), 0, atol=1.0)
+    low_pass = signal.butter(6, 8000, fs=SAMPLE_RATE, output="sos")  # fractional delays differ near half the rate
+    ours, want = (np.sum(signal.sosfilt(low_pass, x) ** 2, axis=1) for x in (out, full))
+    np.testing.assert_allclose(10 * np.log10(ours / want), 0, atol=1.0)
 
 
 def test_a_still_scene_is_the_early_response_of_the_image_model():
