@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfilt
 
 from suites import open_suite
 from suites.media import iter_frames, read_sound
 from suites.simulated import STALE, simroom, simroom_mini
+from suites.simulator.hrtf import SAMPLE_RATE
 from suites.simulator.render import PEAK, binaural_sound, clip_files, render_files, scene_sounds
 from suites.simulator.scenes import bearing
 from suites.simulator.truth import read_truth
@@ -111,7 +113,9 @@ def test_the_louder_ear_is_on_the_side_of_a_lone_still_source():
     for scene in simroom_mini().scenes.values():
         if scene.factor != "static":
             continue
-        energy = (binaural_sound(scene, scene_sounds(scene)).astype(np.float64) ** 2).sum(axis=1)
+        # Below 1.5 kHz the modes of a small room decide which ear is louder.
+        high_pass = butter(4, 1500, "high", fs=SAMPLE_RATE, output="sos")
+        energy = (sosfilt(high_pass, binaural_sound(scene, scene_sounds(scene))) ** 2).sum(axis=1)
         assert np.sign(energy[0] - energy[1]) == np.sign(bearing(scene, scene.sources[0], np.zeros(1)).azimuth[0])
 
 
