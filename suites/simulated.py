@@ -61,7 +61,6 @@ class SimulatedSuite(Suite):
     licence = "Apache-2.0 (rendered by this project; head responses of MIT KEMAR, Gardner & Martin 1995)"
     captioned = True
     synthetic = True
-    how_to_get = "Nothing to download: it is rendered on first use."
 
     def __init__(self, plan: Plan):
         self.name = plan.name
