@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 SIDE = 224
 _CHUNK = 32
@@ -52,7 +53,7 @@ def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, cou
         raise ValueError("a video without frames cannot be selected from")
     slots = [math.floor(Fraction(time) * Fraction(rate) + Fraction(1, 2)) for time in times]
     indices: list[int] = []
-    for index, (slot, following) in enumerate(zip(slots, slots[1:], strict=False)):
+    for index, (slot, following) in enumerate(pairwise(slots)):
         indices += [index] * (following - slot)
         if len(indices) >= count:
             break
@@ -74,7 +75,9 @@ def scale_short_side(frames: NDArray[np.uint8] | Tensor, side: int = SIDE) -> Te
     planar = tensor.permute(0, 3, 1, 2)
     if size == [height, width]:
         return planar
-    pieces = [F.interpolate(piece, size, mode="bicubic", antialias=True) for piece in planar.split(_CHUNK)]
+    pieces = [
+        functional.interpolate(piece, size, mode="bicubic", antialias=True) for piece in torch.split(planar, _CHUNK)
+    ]
     return torch.cat(pieces)
 
 
@@ -85,7 +88,7 @@ def centre_crop(frames: Tensor, side: int = SIDE) -> Tensor:
 
 
 def three_crops(frames: Tensor, side: int = SIDE) -> list[Tensor]:
-    """Crops `(..., side, side)` at the start, middle and end of the long side; a single one where all three are equal."""
+    """Crops `(..., side, side)` at the start, middle and end of the long side; one of square pictures."""
     height, width = frames.shape[-2:]
     slack = max(height, width) - side
     starts = [0, math.ceil(slack / 2), slack] if slack else [0]

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.backbones.frames import normalise, scale_short_side, three_crops
-from models.backbones.layers import Linear, Mlp, SelfAttention, linear
+from models.backbones.layers import Linear, Mlp, SelfAttention, linear, unflatten
 from models.backbones.waveform import SAMPLE_RATE, kaldi_log_mel, resample
 
 WIDTH = 1024
@@ -58,7 +58,7 @@ def audio_clips(x: Tensor, sample_rate: int, spacing: Spacing = "to_the_end") ->
         piece = x[:, int(start * SAMPLE_RATE) : int((start + _CLIP_SECONDS) * SAMPLE_RATE)]
         piece -= piece.mean()
         mel = kaldi_log_mel(piece[0], _BANDS).T
-        clips.append(F.pad(mel, (0, max(0, _MEL_FRAMES - mel.shape[1])))[:, :_MEL_FRAMES])
+        clips.append(functional.pad(mel, (0, max(0, _MEL_FRAMES - mel.shape[1])))[:, :_MEL_FRAMES])
     return ((torch.stack(clips) - _AUDIO_MEAN) / _AUDIO_SPREAD)[:, None]
 
 
@@ -107,12 +107,15 @@ class ImageBind(nn.Module):
         self.modality_heads = nn.ModuleDict({"vision": _head(v.width), "audio": _head(a.width)})
         self.modality_postprocessors = nn.ModuleDict({"audio": nn.Sequential(nn.Identity(), _LogitScale(20.0))})
 
+    @property
+    def audio_scale(self) -> Tensor:
+        """The fixed norm of the audio embedding of one clip, 20."""
+        return self.modality_postprocessors["audio"].get_buffer("1.log_logit_scale").exp()
+
     def embed_audio(self, clips: Tensor) -> Tensor:
         """Log-mel clips `(B, 3, 1, 128, 204)` to embeddings `(B, 1024)`: the mean over clips of vectors of norm 20."""
-        scale = self.modality_postprocessors["audio"][1].log_logit_scale.exp()
-        return (F.normalize(self._run("audio", clips.flatten(0, 1)), dim=-1) * scale).unflatten(
-            0, clips.shape[:2]
-        ).mean(1)
+        unit = functional.normalize(self._run("audio", clips.flatten(0, 1)), dim=-1)
+        return unflatten(unit * self.audio_scale, 0, clips.shape[:2]).mean(1)
 
     def embed_video(self, crops: Sequence[Tensor], batch: int = 12) -> Tensor:
         """Crops of videos from `video_crops`, `(1 or 3, N, 3, 224, 224)` uint8 each, to embeddings `(B, 1024)`.
@@ -121,15 +124,16 @@ class ImageBind(nn.Module):
         is not normalised again. `batch` pairs are computed at once.
         """
         pairs = [torch.stack([video[:, :-1], video[:, 1:]], dim=2).flatten(0, 1) for video in crops]
-        pieces = torch.cat(pairs).split(batch)
+        pieces = torch.split(torch.cat(pairs), batch)
         rows = torch.cat([self._run("vision", normalise_crops(piece).transpose(1, 2)) for piece in pieces])
-        means = [part.mean(0) for part in F.normalize(rows, dim=-1).split([len(pair) for pair in pairs])]
+        means = [
+            part.mean(0) for part in torch.split(functional.normalize(rows, dim=-1), [len(pair) for pair in pairs])
+        ]
         return torch.stack(means)
 
     def _run(self, modality: str, x: Tensor) -> Tensor:
-        head = self.modality_heads[modality]
-        tokens = self.modality_preprocessors[modality](x.to(head[2].weight.dtype))
-        result: Tensor = head(self.modality_trunks[modality](tokens)[:, 0])
+        tokens = self.modality_preprocessors[modality](x.to(next(self.parameters()).dtype))
+        result: Tensor = self.modality_heads[modality](self.modality_trunks[modality](tokens)[:, 0])
         return result.float()
 
 
@@ -188,9 +192,9 @@ class _VisionStem(_Stem):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, 3, 2, 224, 224)` to `(B, 257, width)`."""
-        grid = x.unflatten(3, (16, 14)).unflatten(5, (16, 14))
+        grid = x.reshape(len(x), 3, 2, 16, 14, 16, 14)
         patches = grid.permute(0, 3, 5, 1, 2, 4, 6).flatten(3).flatten(1, 2)
-        return self._with_positions(linear(patches, self.rgbt_stem["proj"].get_submodule("1").weight.flatten(1)))
+        return self._with_positions(linear(patches, self.rgbt_stem.get_parameter("proj.1.weight").flatten(1)))
 
 
 class _Trunk(nn.Module):

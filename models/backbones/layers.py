@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 Activation = Literal["none", "gelu"]
 
@@ -23,8 +23,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Ac
         algorithm = "none" if activation == "gelu" else ""
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
         return result
-    y = F.linear(x, weight, bias)
-    return F.gelu(y) if activation == "gelu" else y
+    y = functional.linear(x, weight, bias)
+    return functional.gelu(y) if activation == "gelu" else y
 
 
 def _onednn_applies(x: Tensor, weight: Tensor) -> bool:
@@ -35,7 +35,7 @@ def _onednn_applies(x: Tensor, weight: Tensor) -> bool:
         and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
 
@@ -63,9 +63,9 @@ class Conv3x3(nn.Conv2d):
         batch, _, height, width = input.shape
         if 3 * batch * height * width > self.out_channels or not _onednn_applies(input, self.weight):
             return super().forward(input)
-        neighbourhoods = F.unfold(input, 3, padding=1).transpose(1, 2)
+        neighbourhoods = functional.unfold(input, 3, padding=1).transpose(1, 2)
         y = linear(neighbourhoods, self.weight.flatten(1), self.bias)
-        return y.transpose(1, 2).unflatten(2, (height, width))
+        return unflatten(y.transpose(1, 2), 2, (height, width))
 
 
 class Mlp(nn.Module):
@@ -82,13 +82,19 @@ class Mlp(nn.Module):
         return result
 
 
+def unflatten(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """`Tensor.unflatten` with a type."""
+    result: Tensor = x.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    return result
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """Multi-head softmax attention with logits scaled by `head_width ** -0.5`.
 
     `q` is `(B, Q, D)`, `k` and `v` are `(B, K, D)` with the heads side by side in D; the result is `(B, Q, D)`.
     """
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    q, k, v = (unflatten(x, -1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):

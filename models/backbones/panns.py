@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.backbones.layers import Conv3x3, Linear
 from models.backbones.waveform import SAMPLE_RATE
@@ -61,7 +61,7 @@ class Cnn14(nn.Module):
         for index in range(1, self.blocks + 1):
             maps = self.get_submodule(f"conv_block{index}")(maps)
             if index < self.blocks:
-                maps = F.avg_pool2d(maps, 2)
+                maps = functional.avg_pool2d(maps, 2)
         over_bands = maps.mean(3)
         pooled = over_bands.amax(2) + over_bands.mean(2)
         features = self.fc1(pooled).relu()
@@ -82,8 +82,8 @@ class _ConvBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(after)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu_(self.bn1(self.conv1(x)))
-        return F.relu_(self.bn2(self.conv2(x)))
+        x = functional.relu_(self.bn1(self.conv1(x)))
+        return functional.relu_(self.bn2(self.conv2(x)))
 
 
 class _Spectrogram(nn.Module):
@@ -102,7 +102,7 @@ class _Spectrogram(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x[:, None], (_WINDOW // 2, _WINDOW // 2), mode="reflect")
+        padded = functional.pad(x[:, None], (_WINDOW // 2, _WINDOW // 2), mode="reflect")
         power: Tensor = self.stft["conv_real"](padded).square() + self.stft["conv_imag"](padded).square()
         return power.transpose(1, 2)
 

@@ -7,15 +7,14 @@ segments of both and says which of 21 offsets between -2 and 2 s it sees. Segmen
 
 from __future__ import annotations
 
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.backbones.frames import centre_crop, normalise, scale_short_side
-from models.backbones.layers import Linear, Mlp, SelfAttention, attend, linear
+from models.backbones.layers import Linear, Mlp, SelfAttention, attend, linear, unflatten
 from models.backbones.waveform import SAMPLE_RATE, frame, htk_filters
 
 FRAME_RATE = 25
@@ -43,8 +42,8 @@ def segment_log_mel(x: Tensor) -> Tensor:
     filters = htk_filters(_BANDS, _FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, SAMPLE_RATE).to(x)
     mel = (spectrum.abs().square().transpose(1, 2) @ filters).transpose(1, 2)
     # The missing 66th frame is filled with 0 after the logarithm, as the network was trained.
-    log_mel = F.pad(torch.log(mel + 1e-6), (0, _MEL_FRAMES - mel.shape[-1]))
-    return ((log_mel - _AUDIO_MEAN) / _AUDIO_SPREAD).unflatten(0, segments.shape[:2])
+    log_mel = functional.pad(torch.log(mel + 1e-6), (0, _MEL_FRAMES - mel.shape[-1]))
+    return unflatten((log_mel - _AUDIO_MEAN) / _AUDIO_SPREAD, 0, segments.shape[:2])
 
 
 def prepare_frames(frames: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -86,11 +85,11 @@ class Synchformer(nn.Module):
 
     def encode_audio(self, segments: Tensor, batch: int = 24) -> Tensor:
         """Log-mel segments `(B, S, 128, 66)` to features `(B, S, 6, width)`, `batch` segments at once."""
-        rows = torch.cat([self.afeat_extractor(part) for part in segments.flatten(0, 1).split(batch)])
-        return rows.unflatten(0, segments.shape[:2]).float()
+        rows = torch.cat([self.afeat_extractor(part) for part in torch.split(segments.flatten(0, 1), batch)])
+        return unflatten(rows, 0, segments.shape[:2]).float()
 
     def encode_video(self, frames: Tensor, batch: int = 1) -> Tensor:
-        """Frames `(B, N, 3, 224, 224)` uint8 at 25 a second to features `(B, S, 8, width)`, `batch` segments at once."""
+        """Frames `(B, N, 3, 224, 224)` uint8 at 25 a second to features `(B, S, 8, width)`, segments in batches."""
         return torch.stack([self.vfeat_extractor.encode(video, batch) for video in frames])
 
     def compare(self, video: Tensor, audio: Tensor) -> Tensor:
@@ -100,7 +99,9 @@ class Synchformer(nn.Module):
                 f"Synchformer compares exactly {WINDOW} segments (4.8 s), got {video.shape[1]} of video and "
                 f"{audio.shape[1]} of audio"
             )
-        result: Tensor = self.transformer(self.vproj(video.flatten(1, 2)), self.aproj(audio.flatten(1, 2)))
+        dtype = self.vproj.weight.dtype
+        v, a = self.vproj(video.flatten(1, 2).to(dtype)), self.aproj(audio.flatten(1, 2).to(dtype))
+        result: Tensor = self.transformer(v, a)
         return result.float()
 
     def offset_logits(self, video: Tensor, audio: Tensor) -> Tensor:
@@ -153,9 +154,8 @@ class _AudioEncoder(nn.Module):
             tokens = layer(tokens)
         patches = self.ast["layernorm"](tokens)[:, 2:]
         # tokens run over time fastest; every step gathers its 12 frequencies
-        steps = patches.unflatten(1, (12, 6)).transpose(1, 2)
-        result: Tensor = self.freq_attn_agg(steps.flatten(0, 1)).unflatten(0, steps.shape[:2])
-        return result
+        steps = unflatten(patches, 1, (12, 6)).transpose(1, 2)
+        return unflatten(self.freq_attn_agg(steps.flatten(0, 1)), 0, steps.shape[:2])
 
 
 class _AudioPatches(nn.Module):
@@ -177,9 +177,7 @@ class _AudioLayer(nn.Module):
         super().__init__()
         self.heads = heads
         inner = nn.ModuleDict({name: Linear(width, width) for name in ("query", "key", "value")})
-        self.attention = nn.ModuleDict(
-            {"attention": inner, "output": nn.ModuleDict({"dense": Linear(width, width)})}
-        )
+        self.attention = nn.ModuleDict({"attention": inner, "output": nn.ModuleDict({"dense": Linear(width, width)})})
         self.intermediate = nn.ModuleDict({"dense": Linear(width, 4 * width)})
         self.output = nn.ModuleDict({"dense": Linear(4 * width, width)})
         self.layernorm_before = nn.LayerNorm(width, eps=1e-12)
@@ -221,9 +219,8 @@ class MotionFormer(nn.Module):
         tokens = self._tokens(x)
         for block in self.blocks:
             tokens = block(tokens)
-        patches = self.norm(tokens[:, 1:]).unflatten(1, (self.steps, -1))
-        result: Tensor = self.spatial_attn_agg(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
-        return result
+        patches = unflatten(self.norm(tokens[:, 1:]), 1, (self.steps, -1))
+        return unflatten(self.spatial_attn_agg(patches.flatten(0, 1)), 0, patches.shape[:2])
 
     def encode(self, frames: Tensor, batch: int = 1) -> Tensor:
         """Frames `(N, 3, 224, 224)` uint8 of one video to features `(S, 8, width)`, `batch` segments at once.
@@ -231,14 +228,14 @@ class MotionFormer(nn.Module):
         Segments overlap by half; they are cut out of the 8-bit frames a few at a time, so that memory does not grow
         with the length of the video. Larger batches gain nothing on a processor.
         """
-        parts = segment_frames(frames).split(batch)
+        parts = torch.split(segment_frames(frames), batch)
         return torch.cat([self(normalise_frames(part).to(self.pos_embed.dtype)) for part in parts]).float()
 
     def _tokens(self, x: Tensor) -> Tensor:
-        grid = x.unflatten(1, (self.steps, 2)).unflatten(4, (self.grid, 16)).unflatten(6, (self.grid, 16))
+        grid = x.reshape(len(x), self.steps, 2, 3, self.grid, 16, self.grid, 16)
         patches = grid.permute(0, 1, 4, 6, 3, 2, 5, 7).flatten(4).flatten(1, 3)
-        convolution = self.patch_embed_3d.get_submodule("proj")
-        patches = linear(patches, convolution.weight.flatten(1), convolution.bias)
+        weight, bias = (self.patch_embed_3d.get_parameter(f"proj.{name}") for name in ("weight", "bias"))
+        patches = linear(patches, weight.flatten(1), bias)
         places = self.pos_embed[:, 1:].repeat(1, self.steps, 1)
         times = self.temp_embed.repeat_interleave(self.grid * self.grid, dim=1)
         first = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
@@ -282,12 +279,12 @@ class _DividedAttention(nn.Module):
         return result
 
     def _group(self, x: Tensor) -> Tensor:
-        """Patches `(B, steps * places, D)` as time lines `(B * places, steps, D)` or frames `(B * steps, places, D)`."""
-        x = x.unflatten(1, (self.steps, self.places))
+        """Patches `(B, steps * places, D)` in lines `(B * places, steps, D)` or frames `(B * steps, places, D)`."""
+        x = unflatten(x, 1, (self.steps, self.places))
         return (x.transpose(1, 2) if self.over_time else x).flatten(0, 1)
 
     def _ungroup(self, x: Tensor, batch: int) -> Tensor:
-        x = x.unflatten(0, (batch, -1))
+        x = unflatten(x, 0, (batch, -1))
         return (x.transpose(1, 2) if self.over_time else x).flatten(1, 2)
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from models.backbones.layers import Conv3x3, Linear
+from models.backbones.layers import Conv3x3, Linear, unflatten
 from models.backbones.waveform import SAMPLE_RATE, frame
 
 EXAMPLE_FRAMES = 96
@@ -36,7 +36,7 @@ def log_mel_examples(x: Tensor) -> Tensor:
     magnitude = torch.fft.rfft(frame(x.double(), _WINDOW, _HOP) * window, n=_FFT).abs()
     log_mel = torch.log(magnitude @ _filters().to(x.device) + 0.01)
     count = log_mel.shape[1] // EXAMPLE_FRAMES
-    return log_mel[:, : count * EXAMPLE_FRAMES].unflatten(1, (count, EXAMPLE_FRAMES)).float()
+    return unflatten(log_mel[:, : count * EXAMPLE_FRAMES], 1, (count, EXAMPLE_FRAMES)).float()
 
 
 @lru_cache(maxsize=1)
@@ -77,11 +77,11 @@ class Vggish(nn.Module):
 
     def forward(self, examples: Tensor) -> Tensor:
         """Log-mel examples `(..., 96, 64)` to features `(..., 128)`."""
-        maps = self.features(examples.flatten(0, -3)[:, None])
+        maps = self.features(examples.flatten(0, -3)[:, None].to(next(self.parameters()).dtype))
         rows: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
-        return rows.unflatten(0, examples.shape[:-2])
+        return unflatten(rows, 0, examples.shape[:-2])
 
     def embed(self, x: Tensor) -> Tensor:
         """Sound `(B, n)` at 16 kHz to features `(B, k, 128)`, one row for every complete 0.96 s."""
-        result: Tensor = self(log_mel_examples(x).to(self.embeddings[0].weight.dtype))
-        return result
+        result: Tensor = self(log_mel_examples(x))
+        return result.float()

@@ -5,8 +5,8 @@ Plain torch, in the numerics of torchaudio, whose release declares no torch vers
 Sound is float32 in [-1, 1], `(..., samples)`, rates in Hz.
 
 The rules follow what av-benchmark feeds its networks (its `data/audio_dataset.py`):
-VGGish and PANNs: mean over channels, mean of the whole file subtracted, resampled, then cut (`to_16k(remove_mean=True)`);
-Synchformer: the same without the subtraction; ImageBind: every channel kept and nothing cut.
+VGGish and PANNs: mean over channels, mean of the whole file subtracted, resampled, then cut (`to_16k` with
+`remove_mean`); Synchformer: the same without the subtraction; ImageBind: every channel kept and nothing cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 SAMPLE_RATE = 16000
 
@@ -44,8 +44,8 @@ def resample(x: Tensor, source_rate: int, target_rate: int, kernel_dtype: torch.
     step, phases = source_rate // common, target_rate // common
     kernel, reach = _sinc_kernel(step, phases, kernel_dtype)
     kernel = kernel.to(device=x.device, dtype=x.dtype)
-    flat = F.pad(x.reshape(-1, 1, x.shape[-1]), (reach, reach + step))
-    y = F.conv1d(flat, kernel, stride=step).transpose(1, 2).flatten(1)
+    flat = functional.pad(x.reshape(-1, 1, x.shape[-1]), (reach, reach + step))
+    y = functional.conv1d(flat, kernel, stride=step).transpose(1, 2).flatten(1)
     return y[:, : -(-phases * x.shape[-1] // step)].reshape(*x.shape[:-1], -1)
 
 
@@ -85,7 +85,7 @@ def views(binaural: Tensor) -> Tensor:
 
 
 def frame(x: Tensor, length: int, hop: int) -> Tensor:
-    """`(..., n)` cut into overlapping frames `(..., 1 + (n - length) // hop, length)`; an incomplete tail is dropped."""
+    """Overlapping frames `(..., 1 + (n - length) // hop, length)` of `(..., n)`; an incomplete tail is dropped."""
     return x.unfold(-1, length, hop)
 
 
@@ -127,7 +127,7 @@ def kaldi_log_mel(x: Tensor, bands: int = 128, low: float = 20.0) -> Tensor:
     previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
     window = torch.hann_window(_KALDI_FRAME, periodic=False, dtype=x.dtype, device=x.device)
     spectrum = torch.fft.rfft((frames - 0.97 * previous) * window, n=_KALDI_FFT)
-    energy = spectrum.abs().square() @ _kaldi_filters(bands, low).to(x)
+    energy: Tensor = spectrum.abs().square() @ _kaldi_filters(bands, low).to(x)
     return energy.clamp(min=torch.finfo(torch.float32).eps).log()
 
 
@@ -142,4 +142,4 @@ def _kaldi_filters(bands: int, low: float) -> Tensor:
     left, centre, right = (mel(low) + (torch.arange(bands)[:, None] + edge) * step for edge in (0.0, 1.0, 2.0))
     at = 1127.0 * torch.log(1.0 + SAMPLE_RATE / _KALDI_FFT * torch.arange(_KALDI_FFT // 2) / 700.0)[None, :]
     triangles = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp(min=0.0)
-    return F.pad(triangles, (0, 1)).T.contiguous()
+    return functional.pad(triangles, (0, 1)).T.contiguous()
