@@ -51,7 +51,8 @@ def kl_divergence(reference: npt.ArrayLike, prediction: npt.ArrayLike) -> PerCli
         raise ValueError(f"logits of paired clips must have one shape, got {log_p.shape} and {log_q.shape}")
     p = np.exp(log_p)
     # a class of probability 0 contributes nothing, even where its logarithm is -inf
-    per_clip = np.where(p > 0, p * (log_p - log_q), 0.0).sum(axis=1)
+    ratio = np.subtract(log_p, log_q, where=p > 0, out=np.zeros_like(p))
+    per_clip = (p * ratio).sum(axis=1)
     return PerClip(float(per_clip.mean()), per_clip)
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
+from scipy.special import entr, softmax
 
 Floats = npt.NDArray[np.float64]
 # in float32, as the network was trained and the reference prints: 1.8 is 1.7999999523162842
@@ -47,6 +47,5 @@ def desync(logits: npt.ArrayLike, *, nan_is_maximum: bool = False) -> Desync:
         offsets[np.isnan(rows).any(axis=2)] = np.nan
     per_clip = np.abs(offsets).mean(axis=1)
     scored = per_clip[~np.isnan(per_clip)]
-    log_p = log_softmax(rows, axis=2)
-    entropy = -np.where(np.isneginf(log_p), 0.0, np.exp(log_p) * log_p).sum(axis=2)
+    entropy = entr(softmax(rows, axis=2)).sum(axis=2)
     return Desync(float(scored.mean()) if len(scored) else np.nan, per_clip, offsets, entropy)

@@ -85,7 +85,7 @@ def read_state(path: Path) -> State:
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             value: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BenchError(
             f"{path} is not an intact PyTorch file ({reason}); it may be cut short or be a web page saved under this "
