@@ -20,6 +20,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
@@ -134,8 +135,8 @@ def validate(name: str, weights: str = "") -> list[Finding]:
         if any(finding.level == "error" for finding in findings):
             return findings
         for seconds in _LENGTHS:
-            findings += _guarded(lambda s=seconds: _check_timestamps(module, model, s), f"{seconds} s of sound")
-        findings += _guarded(lambda: _check_scene(module, model), "scenes")
+            findings += _guarded(partial(_check_timestamps, module, model, seconds), f"{seconds} s of sound")
+        findings += _guarded(partial(_check_scene, module, model), "scenes")
     return list(dict.fromkeys(findings))
 
 

@@ -1,4 +1,4 @@
-"""ImageBind's audio half as a HEAR module; a scene is the mean of three 2 s clips, a timestamp that of 2 s around it."""
+"""ImageBind's audio half as a HEAR module; a scene is the mean of three 2 s clips, a timestamp is 2 s around it."""
 
 from __future__ import annotations
 
