@@ -61,7 +61,7 @@ class WeightFile:
         return f"bench weights fetch {self.name}"
 
 
-_MMAUDIO = "https://huggingface.co/hkchengrex/MMAudio/resolve/main/"
+_MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/"
 
 WEIGHTS: dict[str, WeightFile] = {
     entry.name: entry
@@ -81,7 +81,7 @@ WEIGHTS: dict[str, WeightFile] = {
         ),
         WeightFile(
             "synchformer", "synchformer_state_dict.pth", "DeSync; conditioning of ViSAudio", 949_900_000, "MIT",
-            "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/synchformer_state_dict.pth",
+            f"{_MMAUDIO}synchformer_state_dict.pth",
             md5="5b2f5594b0730f70e41e549b7c94390c", checksum_from="the authors' download script",
             check="models.weight_checks:synchformer",
         ),
@@ -93,12 +93,12 @@ WEIGHTS: dict[str, WeightFile] = {
         ),
         WeightFile(
             "mmaudio-large-44k-v2", "mmaudio_large_44k_v2.pth", "the start of ViSAudio's training", 4_122_300_000,
-            "CC-BY-NC-4.0", f"{_MMAUDIO}weights/mmaudio_large_44k_v2.pth",
+            "CC-BY-NC-4.0", "https://huggingface.co/hkchengrex/MMAudio/resolve/main/weights/mmaudio_large_44k_v2.pth",
             md5="01ad4464f049b2d7efdaa4c1a59b8dfe", checksum_from="the authors' download script",
         ),
         WeightFile(
             "mmaudio-vae-44k", "v1-44.pth", "audio codec of ViSAudio (mel to latent and back)", 1_221_900_000,
-            "CC-BY-NC-4.0", f"{_MMAUDIO}ext_weights/v1-44.pth",
+            "CC-BY-NC-4.0", f"{_MMAUDIO}v1-44.pth",
             md5="fab020275fa44c6589820ce025191600", checksum_from="the authors' download script",
         ),
         WeightFile(

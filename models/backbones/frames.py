@@ -66,7 +66,9 @@ def scale_short_side(frames: NDArray[np.uint8] | Tensor, side: int = SIDE) -> Te
 
     The long side is cut to whole pixels. A few frames at a time, so that memory is that of the result.
     """
-    tensor = torch.as_tensor(frames)
+    if isinstance(frames, np.ndarray) and not frames.flags.writeable:
+        frames = frames.copy()
+    tensor = torch.as_tensor(frames).cpu()
     if tensor.ndim != 4 or tensor.shape[-1] != 3 or tensor.dtype != torch.uint8:
         raise ValueError(f"expected frames (N, H, W, 3) uint8, got {tuple(tensor.shape)} {tensor.dtype}")
     height, width = tensor.shape[1:3]

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.frames import normalise, scale_short_side, three_crops
-from models.backbones.layers import Linear, Mlp, SelfAttention, linear, unflatten
+from models.backbones.layers import Linear, Mlp, SelfAttention, exact_float32, linear, unflatten
 from models.backbones.waveform import SAMPLE_RATE, kaldi_log_mel, resample
 
 WIDTH = 1024
 FRAME_RATE = Fraction(1, 2)
 FRAMES = 4
 _AUDIO_CLIPS, _CLIP_SECONDS, _BANDS, _MEL_FRAMES = 3, 2, 128, 204
+_AUDIO_AT_ONCE = 24
 _AUDIO_MEAN, _AUDIO_SPREAD = -4.268, 9.138
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -114,7 +115,9 @@ class ImageBind(nn.Module):
 
     def embed_audio(self, clips: Tensor) -> Tensor:
         """Log-mel clips `(B, 3, 1, 128, 204)` to embeddings `(B, 1024)`: the mean over clips of vectors of norm 20."""
-        unit = functional.normalize(self._run("audio", clips.flatten(0, 1)), dim=-1)
+        with exact_float32(clips.device):
+            parts = torch.split(clips.flatten(0, 1), _AUDIO_AT_ONCE)
+            unit = functional.normalize(torch.cat([self._run("audio", part) for part in parts]), dim=-1)
         return unflatten(unit * self.audio_scale, 0, clips.shape[:2]).mean(1)
 
     def embed_video(self, crops: Sequence[Tensor], batch: int = 12) -> Tensor:

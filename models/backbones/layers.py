@@ -8,6 +8,8 @@ asked for, and torch's own path everywhere else (graphics cards, training, autoc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -38,6 +40,20 @@ def _onednn_applies(x: Tensor, weight: Tensor) -> bool:
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Convolutions in full float32 on graphics cards, where torch's default rounds their inputs to 10 bits (TF32)."""
+    if device.type != "cuda":
+        yield
+        return
+    settings = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before, settings.fp32_precision = settings.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
 
 
 class Linear(nn.Linear):

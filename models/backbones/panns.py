@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import Conv3x3, Linear
+from models.backbones.layers import Conv3x3, Linear, exact_float32
 from models.backbones.waveform import SAMPLE_RATE
 
 _WINDOW, _HOP, _BANDS = 512, 160, 64
 _LOW, _HIGH = 50.0, 8000.0
 SHORTEST = 31 * _HOP
+# bounds memory (about 60 MB a clip of 8 s), whatever the batch
+_CLIPS_AT_ONCE = 12
 
 
 class PannsOutput(NamedTuple):
@@ -57,6 +59,11 @@ class Cnn14(nn.Module):
         """
         if x.shape[-1] < SHORTEST:
             raise ValueError(f"Cnn14 needs at least {SHORTEST} samples at 16 kHz (0.31 s), got {x.shape[-1]}")
+        with exact_float32(x.device):
+            features = torch.cat([self._features(part) for part in torch.split(x, _CLIPS_AT_ONCE)])
+        return PannsOutput(features, self.fc_audioset(features))
+
+    def _features(self, x: Tensor) -> Tensor:
         maps = self.bn0(self.log_mel(x)[:, None].transpose(1, 3)).transpose(1, 3)
         for index in range(1, self.blocks + 1):
             maps = self.get_submodule(f"conv_block{index}")(maps)
@@ -64,8 +71,8 @@ class Cnn14(nn.Module):
                 maps = functional.avg_pool2d(maps, 2)
         over_bands = maps.mean(3)
         pooled = over_bands.amax(2) + over_bands.mean(2)
-        features = self.fc1(pooled).relu()
-        return PannsOutput(features, self.fc_audioset(features))
+        result: Tensor = self.fc1(pooled).relu()
+        return result
 
     def log_mel(self, x: Tensor) -> Tensor:
         """Log-mel spectrogram `(B, 1 + n // 160, 64)` in dB of sound `(B, n)`."""

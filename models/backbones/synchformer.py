@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.frames import centre_crop, normalise, scale_short_side
-from models.backbones.layers import Linear, Mlp, SelfAttention, attend, linear, unflatten
+from models.backbones.layers import Linear, Mlp, SelfAttention, attend, exact_float32, linear, unflatten
 from models.backbones.waveform import SAMPLE_RATE, frame, htk_filters
 
 FRAME_RATE = 25
@@ -85,7 +85,8 @@ class Synchformer(nn.Module):
 
     def encode_audio(self, segments: Tensor, batch: int = 24) -> Tensor:
         """Log-mel segments `(B, S, 128, 66)` to features `(B, S, 6, width)`, `batch` segments at once."""
-        rows = torch.cat([self.afeat_extractor(part) for part in torch.split(segments.flatten(0, 1), batch)])
+        with exact_float32(segments.device):
+            rows = torch.cat([self.afeat_extractor(part) for part in torch.split(segments.flatten(0, 1), batch)])
         return unflatten(rows, 0, segments.shape[:2]).float()
 
     def encode_video(self, frames: Tensor, batch: int = 1) -> Tensor:
@@ -106,6 +107,11 @@ class Synchformer(nn.Module):
 
     def offset_logits(self, video: Tensor, audio: Tensor) -> Tensor:
         """Logits `(B, 2, 21)` of the first 14 and the last 14 segments of `(B, S, 8, width)`, `(B, S, 6, width)`."""
+        if video.shape[1] != audio.shape[1]:
+            raise ValueError(
+                f"sound and picture must be of one length, got {audio.shape[1]} segments of audio and {video.shape[1]} "
+                "of video"
+            )
         first = self.compare(video[:, :WINDOW], audio[:, :WINDOW])
         return torch.stack([first, self.compare(video[:, -WINDOW:], audio[:, -WINDOW:])], dim=1)
 

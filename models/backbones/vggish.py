@@ -12,12 +12,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from models.backbones.layers import Conv3x3, Linear, unflatten
+from models.backbones.layers import Conv3x3, Linear, exact_float32, unflatten
 from models.backbones.waveform import SAMPLE_RATE, frame
 
 EXAMPLE_FRAMES = 96
 BANDS = 64
 _WINDOW, _HOP, _FFT = 400, 160, 512
+_EXAMPLES_AT_ONCE = 96
 
 
 def log_mel_examples(x: Tensor) -> Tensor:
@@ -83,5 +84,7 @@ class Vggish(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Sound `(B, n)` at 16 kHz to features `(B, k, 128)`, one row for every complete 0.96 s."""
-        result: Tensor = self(log_mel_examples(x))
-        return result.float()
+        examples = log_mel_examples(x)
+        with exact_float32(x.device):
+            rows = torch.cat([self(part) for part in torch.split(examples.flatten(0, 1), _EXAMPLES_AT_ONCE)])
+        return unflatten(rows, 0, examples.shape[:2]).float()

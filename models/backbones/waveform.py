@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.backbones.layers import exact_float32
+
 SAMPLE_RATE = 16000
 
 _ZERO_CROSSINGS = 6
@@ -45,7 +47,8 @@ def resample(x: Tensor, source_rate: int, target_rate: int, kernel_dtype: torch.
     kernel, reach = _sinc_kernel(step, phases, kernel_dtype)
     kernel = kernel.to(device=x.device, dtype=x.dtype)
     flat = functional.pad(x.reshape(-1, 1, x.shape[-1]), (reach, reach + step))
-    y = functional.conv1d(flat, kernel, stride=step).transpose(1, 2).flatten(1)
+    with exact_float32(x.device):
+        y = functional.conv1d(flat, kernel, stride=step).transpose(1, 2).flatten(1)
     return y[:, : -(-phases * x.shape[-1] // step)].reshape(*x.shape[:-1], -1)
 
 

@@ -93,6 +93,12 @@ def test_selection_is_monotonic_full_and_blind_to_a_common_shift(n, fps, count, 
     assert pictures.select_frames([t + whole for t in times], 25, count) == selection
 
 
+def test_pictures_that_may_not_be_written_are_only_read():
+    source = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), dtype=np.uint8)
+    source.flags.writeable = False
+    assert pictures.scale_short_side(source, 16).shape == (2, 3, 16, 24)
+
+
 def test_wrong_pictures_are_named():
     with pytest.raises(ValueError, match=r"\(N, H, W, 3\) uint8, got \(3, 4, 4\)"):
         pictures.scale_short_side(np.zeros((3, 4, 4), np.uint8))
@@ -157,7 +163,9 @@ def test_offset_logits_look_at_the_first_and_last_14_segments(small):
     torch.testing.assert_close(logits[:, 0], small.compare(video[:, :14], audio[:, :14]))
     torch.testing.assert_close(logits[:, 1], small.compare(video[:, 10:], audio[:, 10:]))
     with pytest.raises(ValueError, match=r"exactly 14 segments.*got 13 of video"):
-        small.offset_logits(video[:, :13], audio)
+        small.offset_logits(video[:, :13], audio[:, :13])
+    with pytest.raises(ValueError, match="one length, got 24 segments of audio and 23 of video"):
+        small.offset_logits(video[:, :23], audio)
 
 
 def test_bfloat16_is_near(small):

@@ -172,6 +172,22 @@ def test_a_batch_gives_what_its_clips_give(sounds_16k, vggish_network, cnn14):
     close(vggish_network.embed(both), torch.cat([vggish_network.embed(x[None]) for x in both]))
 
 
+def test_batches_are_bounded_inside(monkeypatch):
+    """Memory does not grow with the number of clips given, and nothing changes with it."""
+    torch.manual_seed(0)
+    x = torch.randn(5, 16000)
+    loud = vggish.Vggish((4,) * 6, hidden=8), panns.Cnn14((4,) * 6, classes=3)
+    bind = imagebind.ImageBind(audio=(32, 1, 2), vision=(32, 1, 2)).eval()
+    clips = torch.randn(5, 3, 1, 128, 204)
+    whole = loud[0].embed(x), loud[1](x).logits, bind.embed_audio(clips)
+    monkeypatch.setattr(vggish, "_EXAMPLES_AT_ONCE", 2)
+    monkeypatch.setattr(panns, "_CLIPS_AT_ONCE", 2)
+    monkeypatch.setattr(imagebind, "_AUDIO_AT_ONCE", 4)
+    split = loud[0].embed(x), loud[1](x).logits, bind.embed_audio(clips)
+    for a, b in zip(whole, split, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["w1_44k_8s", "w2_16k_5s", "w3_48k_10s4", "w4_16k_1s5"])
 def test_imagebind_clips(golden, waves, name):
     clips = imagebind.audio_clips(*waves[name])
@@ -286,3 +302,18 @@ def test_imagebind_audio_and_video_features(golden, waves, build, end_to_end_sou
         crops = imagebind.video_crops(end_to_end_frames(index, Fraction(1, 2), 4))
         assert len(crops) == (1 if index == 4 else 3)
         close(network.embed_video([crops])[0], end["ib_video"][index])
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i in (3, 4) else pytest.mark.slow) for i in range(6)])
+def test_features_of_the_end_to_end_clips(golden, end_to_end_sound, vggish_network, cnn14, index):
+    """All three views in one batch; clip 3 changes its rate between reference and prediction, clip 4 is too long."""
+    stored = archive(golden, "end_to_end_features")
+    for side, name in (("reference", "gt"), ("prediction", "pred")):
+        samples, rate = end_to_end_sound(index)[side]
+        sound = torch.from_numpy(samples.astype(np.float32) / 32768)
+        heard = waveform.to_16k(waveform.views(sound), rate, 8.0, remove_mean=True)
+        output, rows = cnn14(heard), vggish_network.embed(heard)
+        for row, view in enumerate(("mix", "left", "right")):
+            close(output.features[row], stored[f"{name}_{view}.panns_2048"][index])
+            close(output.logits[row], stored[f"{name}_{view}.panns_logits"][index])
+            close(rows[row], stored[f"{name}_{view}.vggish"][index])

@@ -272,3 +272,77 @@ def test_a_wrong_file_is_not_taken_in(folder, toy, tmp_path):
     with pytest.raises(UsageError, match="there is no"):
         download.adopt("toy", tmp_path / "weights-of-nobody")
     assert not path_of("toy").exists()
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """Saves a state dict of a tiny network, and lets its check build that tiny network."""
+    import torch
+
+    from models import weight_checks
+
+    def save(name, network, change=lambda state: None):
+        monkeypatch.setattr(weight_checks, name, network)
+        state = {key: value.clone() for key, value in network().state_dict().items()}
+        change(state)
+        torch.save(state, tmp_path / "tiny.pth")
+        return tmp_path / "tiny.pth"
+
+    return save
+
+
+def test_known_answer_of_vggish(tiny, monkeypatch):
+    from models import weight_checks
+    from models.backbones.vggish import Vggish
+
+    def rising(state):
+        state["embeddings.4.weight"].zero_()
+        state["embeddings.4.bias"].copy_(weight_checks.torch.linspace(-0.2805, 0.5425, 128))
+
+    def network():
+        return Vggish(channels=(2,) * 6, hidden=4)
+
+    with pytest.raises(BenchError, match=r"smoke test published with VGGish.*expected 0.131 and 0.238 within 10 %"):
+        weight_checks.vggish(tiny("Vggish", network))
+    monkeypatch.setattr(weight_checks, "_VGGISH_STD", 0.188)
+    monkeypatch.setattr(weight_checks, "_VGGISH_MEAN", 0.180)
+    weight_checks.vggish(tiny("Vggish", network, rising))
+
+
+def test_known_answer_of_cnn14(tiny):
+    from models import weight_checks
+    from models.backbones.panns import Cnn14
+
+    def network(channels=None):
+        return Cnn14(channels=(2,) * 6, classes=3)
+
+    weight_checks.panns(tiny("Cnn14", network))
+    with pytest.raises(BenchError, match=r"not the 16 kHz variant of Cnn14: its logmel_extractor.melW differs"):
+        weight_checks.panns(tiny("Cnn14", network, lambda state: state["logmel_extractor.melW"].mul_(1.1)))
+
+
+def test_known_answer_of_imagebind(tiny):
+    from functools import partial
+
+    from models import weight_checks
+    from models.backbones.imagebind import ImageBind
+
+    network = partial(ImageBind, audio=(16, 1, 2), vision=(16, 1, 2))
+    key = "modality_postprocessors.audio.1.log_logit_scale"
+    weight_checks.imagebind(tiny("ImageBind", network))
+    with pytest.raises(BenchError, match="scaled by 10, not 20"):
+        weight_checks.imagebind(tiny("ImageBind", network, lambda state: state[key].sub_(0.6931472)))
+
+
+def test_known_answer_of_synchformer(tiny):
+    from functools import partial
+
+    from models import weight_checks
+    from models.backbones.synchformer import Synchformer
+
+    network = partial(Synchformer, width=16, heads=2, depth=1)
+    weight_checks.synchformer(tiny("Synchformer", network))
+    with pytest.raises(BenchError, match="damaged: OFF_tok"):
+        weight_checks.synchformer(
+            tiny("Synchformer", network, lambda state: state["transformer.OFF_tok"].fill_(float("nan")))
+        )
