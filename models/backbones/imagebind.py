@@ -125,7 +125,12 @@ class ImageBind(nn.Module):
 
         Neighbouring frames form pairs; the embedding is the mean of the unit vectors of all pairs of all crops and
         is not normalised again. `batch` pairs are computed at once.
+
+        Raises:
+            ValueError: a video has fewer than two frames.
         """
+        if any(video.shape[1] < 2 for video in crops):
+            raise ValueError("ImageBind looks at pairs of frames, a video needs at least two frames at 0.5 a second")
         pairs = [torch.stack([video[:, :-1], video[:, 1:]], dim=2).flatten(0, 1) for video in crops]
         pieces = torch.split(torch.cat(pairs), batch)
         rows = torch.cat([self._run("vision", normalise_crops(piece).transpose(1, 2)) for piece in pieces])

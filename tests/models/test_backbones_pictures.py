@@ -114,6 +114,12 @@ def test_three_equal_crops_are_one_with_the_same_mean():
     torch.testing.assert_close(alone, tripled)
 
 
+def test_a_single_frame_has_no_pair():
+    network = imagebind.ImageBind(audio=(32, 1, 2), vision=(32, 1, 2)).eval()
+    with pytest.raises(ValueError, match="at least two frames"):
+        network.embed_video([torch.zeros(1, 1, 3, 224, 224, dtype=torch.uint8)])
+
+
 def test_videos_of_different_shapes_share_a_batch():
     network = imagebind.ImageBind(audio=(32, 1, 2), vision=(32, 2, 2)).eval()
     random = np.random.default_rng(1)
@@ -195,3 +201,15 @@ def test_synchformer_video_features_and_logits(golden, build, end_to_end_frames,
             expected = logits[f"stereo_file.{name}"][index]
             found = network.offset_logits(seen, heard)[0, window]
             np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_imagebind_video_features(golden, build, end_to_end_frames):
+    network = build(imagebind.ImageBind)
+    stored = np.load(golden / "end_to_end_features.npz")["ib_video"]
+    for index, expected in enumerate(stored):
+        crops = imagebind.video_crops(end_to_end_frames(index, imagebind.FRAME_RATE, imagebind.FRAMES))
+        assert len(crops) == (1 if index == 4 else 3)
+        found = network.embed_video([crops])[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
