@@ -8,7 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,13 +33,6 @@ SIGNATURES = {
 
 # Keys under which training scripts file the state dict away.
 _WRAPPERS = ("model", "state_dict", "generator")
-
-
-class Loadable(Protocol):
-    """What `load` needs of a network class."""
-
-    title: str
-    ignored: tuple[str, ...]
 
 
 Network = TypeVar("Network", bound=nn.Module)

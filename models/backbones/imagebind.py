@@ -141,7 +141,7 @@ class ImageBind(nn.Module):
 
     def _run(self, modality: str, x: Tensor) -> Tensor:
         tokens = self.modality_preprocessors[modality](x.to(next(self.parameters()).dtype))
-        result: Tensor = self.modality_heads[modality](self.modality_trunks[modality](tokens)[:, 0])
+        result: Tensor = self.modality_heads[modality](self.modality_trunks[modality](tokens))
         return result.float()
 
 
@@ -213,7 +213,9 @@ class _Trunk(nn.Module):
         self.blocks = nn.Sequential(*(_Block(sizes, extra_token=extra_token) for _ in range(sizes.depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.blocks(self.pre_transformer_layer(x))
+        """Tokens `(B, N, width)` to the class token `(B, width)`."""
+        x = self.blocks[:-1](self.pre_transformer_layer(x))
+        result: Tensor = self.blocks[-1](x, first_only=True)[:, 0]
         return result
 
 
@@ -225,7 +227,7 @@ class _Block(nn.Module):
         self.mlp = Mlp(sizes.width, 4 * sizes.width)
         self.norm_2 = nn.LayerNorm(sizes.width, eps=1e-6)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm_1(x))
+    def forward(self, x: Tensor, *, first_only: bool = False) -> Tensor:
+        x = (x[:, :1] if first_only else x) + self.attn(self.norm_1(x), first_only=first_only)
         result: Tensor = x + self.mlp(self.norm_2(x))
         return result

@@ -129,9 +129,17 @@ class SelfAttention(nn.Module):
         self.bias_v = nn.Parameter(torch.zeros(1, 1, width)) if extra_token else None
         self.out_proj = Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(B, N, width)` to the same shape."""
-        q, k, v = linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+    def forward(self, x: Tensor, *, first_only: bool = False) -> Tensor:
+        """`(B, N, width)` to the same shape, or with `first_only` to the first token's `(B, 1, width)` alone.
+
+        After a last layer nobody looks at the other tokens; leaving them out changes nothing but the time.
+        """
+        if first_only:
+            width = x.shape[-1]
+            q = linear(x[:, :1], self.in_proj_weight[:width], self.in_proj_bias[:width])
+            k, v = linear(x, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
+        else:
+            q, k, v = linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         if self.bias_k is not None and self.bias_v is not None:
             k = torch.cat([k, self.bias_k.expand(len(x), -1, -1)], dim=1)
             v = torch.cat([v, self.bias_v.expand(len(x), -1, -1)], dim=1)

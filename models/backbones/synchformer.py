@@ -131,7 +131,7 @@ class _Aggregator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(B, N, width)` to `(B, width)`."""
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
-        x = x[:, 0] + self.self_attn(self.norm1(x))[:, 0]
+        x = x[:, 0] + self.self_attn(self.norm1(x), first_only=True)[:, 0]
         result: Tensor = x + self.linear2(self.linear1(self.norm2(x), "gelu"))
         return result
 
@@ -203,9 +203,6 @@ class _AudioLayer(nn.Module):
 
 class MotionFormer(nn.Module):
     """ViT-B over 8 x 14 x 14 patches of 2 x 16 x 16 with attention divided between time and space."""
-
-    title = "Synchformer's video encoder"
-    ignored: tuple[str, ...] = ()
 
     def __init__(self, width: int = 768, heads: int = 12, depth: int = 12, steps: int = 8, grid: int = 14):
         super().__init__()
