@@ -39,7 +39,7 @@ def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, cou
 
     Frame j belongs to slot `floor(t_j * rate + 1/2)`; the output starts at the slot of frame 0; a slot is filled by
     the last frame at or before it, so that of several frames in one slot the last wins and gaps repeat the earlier
-    frame. The last frame is held for what is left.
+    frame. The last frame is held for what is left; how much of that a score may stand on is for the caller to say.
 
     Args:
         times: time stamps of all decoded frames in seconds, ascending; exact fractions where the container has them.

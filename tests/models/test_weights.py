@@ -2,7 +2,11 @@
 
 import dataclasses
 import hashlib
+import os
+import subprocess
+import sys
 import threading
+import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -42,18 +46,21 @@ class Server(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if behaviour == "cut" else body)
-        if behaviour == "cut":
+        self.wfile.write(body[: len(body) // 2] if behaviour in ("cut", "stall") else body)
+        if behaviour == "stall":
+            self.state["release"].wait(30)
+        if behaviour in ("cut", "stall"):
             self.close_connection = True
 
 
 @pytest.fixture
 def server():
-    state = {"ranges": [], "script": [], "content": CONTENT}
+    state = {"ranges": [], "script": [], "content": CONTENT, "release": threading.Event()}
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, state))
     thread = threading.Thread(target=httpd.serve_forever)
     thread.start()
     yield state, f"http://127.0.0.1:{httpd.server_port}/toy.pth"
+    state["release"].set()
     httpd.shutdown()
     thread.join()
     httpd.server_close()
@@ -164,8 +171,6 @@ def test_verify_reads_again_even_with_a_receipt(folder, toy):
     put(folder)
     require("toy")
     status = (folder / "toy.pth").stat()
-    import os
-
     with (folder / "toy.pth").open("r+b") as file:
         file.write(b"\xff")
     os.utime(folder / "toy.pth", ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -199,7 +204,24 @@ def test_fetch_downloads_checks_and_reports(folder, toy, server):
     assert len(server[0]["ranges"]) == 1  # the second fetch found it there
 
 
-def test_a_killed_download_goes_on_where_it_stopped(folder, toy, server):
+def test_a_download_survives_kill_9(folder, toy, server):
+    server[0]["script"] += ["stall"]
+    code = f"from models import download, weights\nweights.WEIGHTS['toy'] = weights.{toy!r}\ndownload.fetch('toy')\n"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    part = folder / "toy.pth.part"
+    deadline = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size >= 1_000_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    there = part.stat().st_size
+    assert 0 < there < len(CONTENT) and not (folder / "toy.pth").exists()
+    download.fetch("toy")
+    assert server[0]["ranges"] == [None, f"bytes={there}-"]
+    assert (folder / "toy.pth").read_bytes() == CONTENT
+
+
+def test_a_part_goes_on_where_it_stopped(folder, toy, server):
     folder.mkdir()
     (folder / "toy.pth.part").write_bytes(CONTENT[:1_000_000])
     download.fetch("toy")
