@@ -1,15 +1,24 @@
-"""Shared by all tests: a cache of their own, the command line in this process, small media."""
+"""Shared by all tests: a cache of their own, the command line in this process, small media, golden inputs.
+
+`make_wave` and `make_frames` make the synthetic sound and pictures of `tests/golden/metrics` again from their
+description; `filled_state` gives a network weights that depend on nothing but a salt and the names of its parameters.
+Neither exists outside the tests.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 from suites.media import Frame, Samples, round_to_16_bit, write_audio, write_video
@@ -101,3 +110,197 @@ def flicker(side: str) -> list[Frame]:
         frame[20:44, columns] = 220 if index % 2 else 40
         frames.append(frame)
     return frames
+
+
+GOLDEN = Path(__file__).parent / "golden"
+CONSTANT = ("spectrogram_extractor.", "logmel_extractor.", "log_logit_scale")
+
+
+def sha256(array: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _triangle(phase: Any) -> Any:
+    return 1.0 - 4.0 * np.abs(phase - np.floor(phase) - 0.5)
+
+
+def make_wave(seed: int, seconds: float, rate: int) -> np.ndarray:
+    """(2, n) int16: four gliding triangle tones, six noise bursts, faint noise, an offset in each ear.
+
+    The order in which the generator is asked is part of the definition.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    n = round(seconds * rate)
+    t = np.arange(n, dtype=np.float64) / rate
+    ears = np.zeros((2, n))
+    for _ in range(4):
+        base = 80.0 + 3000.0 * random.random()
+        glide = (random.random() - 0.5) * base * 0.1
+        level, pan = 0.05 + 0.15 * random.random(), random.random()
+        period, duty = 0.3 + 1.5 * random.random(), 0.3 + 0.6 * random.random()
+        on = ((t / period) - np.floor(t / period) < duty).astype(np.float64)
+        tone = level * on * _triangle(base * t + 0.5 * glide * t * t)
+        late = int(random.integers(0, 30))
+        ears[0] += (1.0 - pan) * tone
+        ears[1] += pan * np.concatenate([np.zeros(late), tone[: n - late]])
+    for _ in range(6):
+        start, level, pan = random.random() * seconds, 0.1 + 0.3 * random.random(), random.random()
+        since = t - start
+        decay = np.where(since >= 0, 1.0 / (1.0 + (40.0 * since) * (40.0 * since)), 0.0)
+        noise = (random.random(n) - 0.5) * 2.0
+        ears[0] += level * (1.0 - pan) * decay * noise
+        ears[1] += level * pan * decay * noise
+    ears += 0.004 * (random.random((2, n)) - 0.5)
+    for ear in range(2):
+        ears[ear] += 0.01 * (random.random() - 0.5)
+    return np.floor(np.clip(ears, -0.999, 0.999) * 32767.0 + 0.5).astype(np.int16)
+
+
+def make_frames(seed: int, count: int, height: int, width: int) -> np.ndarray:
+    """(count, height, width, 3) uint8: a gradient with a ripple, and five soft blobs that wander."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    y = (np.arange(height, dtype=np.float64) / height)[:, None]
+    x = (np.arange(width, dtype=np.float64) / width)[None, :]
+    slopes = random.random((3, 4))
+    blobs = []
+    for _ in range(5):
+        place = (random.random(), random.random())
+        speed = ((random.random() - 0.5) * 0.02, (random.random() - 0.5) * 0.02)
+        blobs.append((place, speed, 0.03 + 0.1 * random.random(), random.random(3)))
+    fx, fy = 1 + int(random.integers(0, 4)), 1 + int(random.integers(0, 4))
+    out = np.empty((count, height, width, 3), np.uint8)
+    for i in range(count):
+        picture = np.empty((height, width, 3))
+        for c, (a, b, ripple, _) in enumerate(slopes):
+            wave = _triangle(fx * x + fy * y + 0.01 * i * (1 + c))
+            picture[..., c] = 60 + 80 * (a * x + b * y) + 40 * ripple * wave
+        for (px, py), (vx, vy), radius, colour in blobs:
+            cx, cy = (0.5 + 0.5 * float(_triangle(np.float64(p + v * i))) for p, v in ((px, vx), (py, vy)))
+            d = ((x - cx) * (x - cx) + (y - cy) * (y - cy)) / (radius * radius)
+            k = 1.0 / (1.0 + d * d)
+            picture = picture * (1 - k[..., None]) + k[..., None] * (30 + 210 * colour)
+        out[i] = np.clip(np.floor(picture + 0.5), 0, 255).astype(np.uint8)
+    return out
+
+
+def fill_tensor(key: str, like: torch.Tensor, salt: str) -> torch.Tensor:
+    if not like.is_floating_point():
+        return torch.zeros(like.shape, dtype=like.dtype)
+    generator = torch.Generator().manual_seed(zlib.crc32((salt + key).encode()))
+    draw = torch.randn(tuple(like.shape), generator=generator)
+    if like.ndim >= 2:
+        draw = draw / math.sqrt(like.numel() / like.shape[0])
+    elif key.endswith("running_var"):
+        draw = 1.0 + 0.1 * draw.abs()
+    elif like.ndim == 1 and key.endswith("weight"):
+        draw = 1.0 + 0.02 * draw
+    else:
+        draw = 0.02 * draw
+    return draw.to(like.dtype)
+
+
+def filled_state(network: Callable[[], torch.nn.Module], salt: str = "dev") -> dict[str, torch.Tensor]:
+    """A state dict for a network class, without building the network in memory; constants as the class makes them."""
+    with torch.device("meta"):
+        shapes = network().state_dict()
+    constants = {}
+    if any(part in key for key in shapes for part in CONSTANT[:2]):
+        constants = network().state_dict()
+    state = {}
+    for key, like in shapes.items():
+        if key.endswith("log_logit_scale"):
+            state[key] = torch.tensor(math.log(20.0))
+        elif any(part in key for part in CONSTANT):
+            state[key] = constants[key]
+        else:
+            state[key] = fill_tensor(key, like, salt)
+    return state
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    return GOLDEN / "metrics"
+
+
+@pytest.fixture(scope="session")
+def wave() -> Callable[[int, float, int], np.ndarray]:
+    return make_wave
+
+
+@pytest.fixture(scope="session")
+def frames() -> Callable[[int, int, int, int], np.ndarray]:
+    return make_frames
+
+
+@pytest.fixture(scope="session")
+def filled() -> Callable[..., dict[str, torch.Tensor]]:
+    return filled_state
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[[Callable[[], torch.nn.Module]], torch.nn.Module]:
+    """A network with filled weights, through the strict loading of the product."""
+    from models.loading import fill
+
+    def make(network: Callable[[], torch.nn.Module], salt: str = "dev") -> torch.nn.Module:
+        with torch.device("meta"):
+            built = network()
+        fill(built, filled_state(network, salt), f"filled weights of salt {salt}")
+        return built.eval().requires_grad_(False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def waves(wave: Callable[[int, float, int], np.ndarray]) -> dict[str, tuple[torch.Tensor, int]]:
+    """The golden sounds as float32 `(C, n)` with their rates."""
+    recipes = {
+        "w1_44k_8s": (1200, 8.0, 44100),
+        "w2_16k_5s": (1201, 5.0, 16000),
+        "w3_48k_10s4": (1202, 10.4, 48000),
+        "w4_16k_1s5": (1203, 1.5, 16000),
+    }
+    made = {name: (to_float(wave(*recipe)), recipe[2]) for name, recipe in recipes.items()}
+    made["w1_mono_float"] = (made["w1_44k_8s"][0].mean(0, keepdim=True), 44100)
+    return made
+
+
+def to_float(samples: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(samples.astype(np.float32) / 32768)
+
+
+@pytest.fixture(scope="session")
+def end_to_end_sound(
+    wave: Callable[[int, float, int], np.ndarray],
+) -> Callable[[int], dict[str, tuple[np.ndarray, int]]]:
+    """Reference and prediction of one of the six end-to-end clips: (2, n) int16 and the rate."""
+
+    def make(index: int) -> dict[str, tuple[np.ndarray, int]]:
+        rate = 48000 if index == 3 else 44100
+        reference = wave(1000 + index, 8.5 if index == 4 else 8.0, rate)
+        other = wave(1050 + index, 8.0, 44100)
+        if index == 3:
+            return {"reference": (reference, rate), "prediction": (other, 44100)}
+        mixed = (reference[:, : other.shape[1]].astype(np.int32) + other) // 2
+        return {"reference": (reference, rate), "prediction": (mixed.astype(np.int16), rate)}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
+    """Frames of one of the six end-to-end videos, selected by the rule of the product."""
+    import av
+
+    from models.backbones.frames import select_frames
+
+    def read(index: int, rate: Any, count: int) -> np.ndarray:
+        times, pictures = [], []
+        with av.open(str(golden / "video" / f"clip_{index:02d}.mp4")) as container:
+            for frame in container.decode(video=0):
+                assert frame.pts is not None and frame.time_base is not None
+                times.append(frame.pts * frame.time_base)
+                pictures.append(frame.to_ndarray(format="rgb24"))
+        return np.stack([pictures[i] for i in select_frames(times, rate, count).indices])
+
+    return read

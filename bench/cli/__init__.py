@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
     "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
     "diff": ("bench.cli.diff:diff", "Explain why the results of two runs differ."),
+    "weights": ("bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
+    "hear": ("bench.cli.hear:hear", "Check modules with the HEAR API."),
     "doctor": ("bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
 }
 

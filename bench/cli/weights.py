@@ -1,0 +1,112 @@
+"""`bench weights`: the files that networks need, which are fetched only here."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.common import format_option, print_tables
+
+if TYPE_CHECKING:
+    from models.download import Progress
+
+PROGRESS_EVERY = 2.0
+
+
+@click.group("weights", epilog="Nothing else downloads: a run says which files are missing and scores the rest.")
+def weights() -> None:
+    """List, fetch and verify the weight files of networks."""
+
+
+@weights.command("list")
+@format_option
+def list_weights(form: str) -> None:
+    """What there is, what it is for, its licence, and whether it is here. Compares sizes only; see verify."""
+    from leaderboards.tables import Cell, Column, Row, Table
+    from models.weights import WEIGHTS, missing, path_of, weights_dir
+
+    rows = []
+    for name, wanted in WEIGHTS.items():
+        absent = missing([name])
+        state = "here" if not absent else "wrong size" if path_of(name).is_file() else "missing"
+        reason = absent[0].reason if absent else ""
+        size = Cell(wanted.shown_size, wanted.size if wanted.size_is_exact else None)
+        texts = [Cell(text) for text in (wanted.licence, wanted.file, wanted.origin)]
+        rows.append(Row(name, (Cell(wanted.purpose), Cell(state, reason=reason), size, *texts)))
+    columns = (
+        Column("purpose", "for", left=True), Column("state", "state", left=True), Column("size", "size"),
+        Column("licence", "licence", left=True), Column("file", "file", left=True),
+        Column("origin", "origin", left=True),
+    )  # fmt: skip
+    notes = (f"folder: {weights_dir()}", "get one: bench weights fetch NAME")
+    print_tables([Table("weights", columns, tuple(rows), corner="name", notes=notes)], form)
+
+
+@weights.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--from", "source", type=click.Path(exists=True, path_type=Path), metavar="FILE|DIR",
+    help="Take the files from here instead of downloading them.",
+)  # fmt: skip
+def fetch(names: tuple[str, ...], source: Path | None) -> None:
+    """Put files where they belong: download them, or take them from --from. Interrupted downloads go on."""
+    from bench.console import note
+    from models.download import adopt
+    from models.download import fetch as download
+    from models.weights import entry
+    from visaudio_bench.errors import UsageError
+
+    wanted = [entry(name) for name in names]
+    if source is not None and source.is_file() and len(wanted) > 1:
+        raise UsageError(f"--from {source} is one file, {len(wanted)} names were given; give a folder instead")
+    for weight in wanted:
+        note(f"{weight.name}: {weight.shown_size}, licence {weight.licence}, from {source or weight.origin}")
+        located = adopt(weight.name, source) if source else download(weight.name, _progress(weight.name))
+        note(f"{weight.name}: whole, in {located.path}")
+
+
+@weights.command()
+@click.argument("names", nargs=-1)
+@format_option
+def verify(names: tuple[str, ...], form: str) -> None:
+    """Check size, checksum and contents of files, of all that are here by default. Exit code 1 if one is wrong."""
+    from leaderboards.tables import Cell, Column, Row, Table
+    from models.weights import WEIGHTS, path_of
+    from models.weights import verify as check
+    from visaudio_bench.errors import BenchError
+
+    found = list(check(names or [name for name in WEIGHTS if path_of(name).is_file()]))
+    columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
+    rows = tuple(Row(one.name, (Cell(one.state), Cell(one.detail))) for one in found)
+    print_tables([Table("weights", columns, rows, corner="name")], form)
+    bad = [one.name for one in found if one.state != "ok"]
+    if bad:
+        raise BenchError(f"{len(bad)} of {len(found)} weight files cannot be used: {', '.join(bad)}")
+
+
+@weights.command()
+@click.argument("names", nargs=-1)
+def where(names: tuple[str, ...]) -> None:
+    """Print the folder of weights, or the path where each named file belongs."""
+    from models.weights import path_of, weights_dir
+
+    for path in [path_of(name) for name in names] or [weights_dir()]:
+        click.echo(path)
+
+
+def _progress(name: str) -> Progress:
+    """A line on stderr every two seconds."""
+    from bench.console import note
+
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PROGRESS_EVERY:
+            last = time.monotonic()
+            note(f"{name}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+    return show

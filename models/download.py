@@ -1,0 +1,130 @@
+"""Fetching weight files: resumable, checked before use, and only when the user asks.
+
+A download grows in `FILE.part` beside its place; a killed one goes on from there with an HTTP range request. Only a
+file whose size and checksums are right gets its name. On machines without internet, files that came another way are
+taken in with `adopt`, after the same checks.
+"""
+
+from __future__ import annotations
+
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+from models.weights import Located, WeightFile, check_file, entry, known_answer, path_of
+from visaudio_bench.errors import BenchError, UsageError
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that are there and the bytes that there will be."""
+
+_BLOCK = 1 << 20
+_TIMEOUT = 60.0
+_RETRIES = 3
+
+
+def fetch(name: str, progress: Progress | None = None) -> Located:
+    """Download a registered file into its place, or find it there; goes on where an earlier download stopped.
+
+    Raises:
+        BenchError: the server cannot be reached or does not have it, the disk is too small, or what came is not the
+            published file (it is then kept aside as `FILE.wrong`).
+    """
+    wanted, path = entry(name), path_of(name)
+    if path.is_file():
+        return Located(path, check_file(wanted, path, keep_receipt=True))
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _require_room(wanted, part)
+    for attempt in range(_RETRIES):
+        before = _size(part)
+        try:
+            _download(wanted, part, progress)
+            break
+        except (OSError, HTTPException) as error:
+            stuck = _size(part) == before
+            if isinstance(error, urllib.error.HTTPError) or stuck or attempt == _RETRIES - 1:
+                raise BenchError(_unreachable(wanted, part, error)) from error
+    return _accept(wanted, part, path)
+
+
+def adopt(name: str, source: Path) -> Located:
+    """Take a file that is already on this machine: `source` is the file itself or a folder that has it by its name.
+
+    Raises:
+        UsageError: there is no such file.
+        BenchError: it is not the published one.
+    """
+    wanted, path = entry(name), path_of(name)
+    found = source / wanted.file if source.is_dir() else source
+    if not found.is_file():
+        raise UsageError(f"there is no {found}; {wanted.name} was published as {wanted.file} at {wanted.origin}")
+    check_file(wanted, found)
+    known_answer(wanted, found)
+    if found.resolve() == path.resolve():
+        return Located(path, check_file(wanted, path, keep_receipt=True))
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _require_room(wanted, part)
+    shutil.copyfile(found, part)
+    return _accept(wanted, part, path)
+
+
+def _accept(wanted: WeightFile, part: Path, path: Path) -> Located:
+    try:
+        check_file(wanted, part)
+        known_answer(wanted, part)
+    except BenchError as error:
+        rejected = path.with_name(path.name + ".wrong")
+        part.replace(rejected)
+        raise BenchError(f"{error} (kept aside as {rejected})") from error
+    part.replace(path)
+    return Located(path, check_file(wanted, path, keep_receipt=True))
+
+
+def _download(wanted: WeightFile, part: Path, progress: Progress | None) -> None:
+    start = _size(part)
+    headers = {"User-Agent": "visaudio-bench", **({"Range": f"bytes={start}-"} if start else {})}
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(wanted.origin, headers=headers), timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and start:
+            return  # nothing is left to send: the part is whole, or is not this file, which its check will tell
+        raise
+    with response, part.open("ab") as file:
+        if response.status != 206:
+            # the server does not resume: what is there is written again from the beginning
+            start = 0
+            file.truncate(0)
+        total = start + int(response.headers.get("Content-Length") or 0)
+        while block := response.read(_BLOCK):
+            file.write(block)
+            start += len(block)
+            if progress:
+                progress(start, max(total, start))
+    if start < total:
+        raise ConnectionError(f"the connection ended after {start:,} of {total:,} bytes")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _require_room(wanted: WeightFile, part: Path) -> None:
+    needed, free = wanted.size - _size(part), shutil.disk_usage(part.parent).free
+    if free < needed:
+        raise BenchError(
+            f"{part.parent} has {free / 1e9:.1f} GB free, {wanted.name} needs {needed / 1e9:.1f} GB more. Make room, "
+            "or set VISAUDIO_BENCH_WEIGHTS to a folder on a larger disk"
+        )
+
+
+def _unreachable(wanted: WeightFile, part: Path, error: Exception) -> str:
+    kept = f" {_size(part):,} bytes are kept and the same command goes on from there." if _size(part) else ""
+    return (
+        f"{wanted.file} could not be fetched from {wanted.origin}: {error}.{kept} On a machine without internet copy "
+        f"the file here and run: {wanted.fetch_command} --from FILE"
+    )

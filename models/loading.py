@@ -1,0 +1,147 @@
+"""Public weight files into networks: strictly, without copies, with an error that says what the file really is."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from visaudio_bench.errors import BenchError
+
+State = Mapping[str, Tensor]
+
+# A key that only this model's state dict has -> what the model is called in messages.
+SIGNATURES = {
+    "features.13.weight": "VGGish",
+    "conv_block6.bn2.weight": "PANNs Cnn14",
+    "vfeat_extractor.temp_embed": "Synchformer",
+    "modality_trunks.vision.blocks.0.attn.in_proj_weight": "ImageBind",
+    "audio_input_proj.0.weight": "MMAudio's flow network",
+    "visual.trunk.pos_embed": "an open_clip model with a timm trunk",
+    "visual.conv1.weight": "a CLIP model",
+    "conv_pre.weight_g": "BigVGAN",
+    "pca_means": "VGGish's PCA parameters",
+}
+
+# Keys under which training scripts file the state dict away.
+_WRAPPERS = ("model", "state_dict", "generator")
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load(
+    network: Callable[[], Network],
+    path: Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Network:
+    """A frozen network in evaluation mode with the weights of `path`.
+
+    Nothing is initialised first: the network is built without memory and takes the file's tensors as they are, so
+    that loading costs the size of the file once.
+
+    Args:
+        network: class of a backbone (anything with `title` and `ignored`), or a function that makes one.
+        path: the authors' public file, a state dict or a training checkpoint that holds one.
+        device: where to put it.
+        dtype: float32 reproduces the published numbers; bfloat16 is several times faster and does not.
+
+    Raises:
+        BenchError: the file cannot be read, or holds another model.
+    """
+    with torch.device("meta"):
+        built = network()
+    fill(built, read_state(path), str(path))
+    return built.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+def read_state(path: Path) -> State:
+    """The state dict in `path`, unwrapped, mapped from disk where the format allows it.
+
+    Only tensors and plain values are unpickled (and the numpy arrays that Cnn14's checkpoint carries along).
+
+    Raises:
+        BenchError: there is no such file, or it is not an intact PyTorch file.
+    """
+    if not path.is_file():
+        raise BenchError(f"there is no weight file {path}. See: bench weights list")
+    try:
+        with torch.serialization.safe_globals(_numpy_globals()):
+            value: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise BenchError(
+            f"{path} is not an intact PyTorch file ({reason}); it may be cut short or be a web page saved under this "
+            "name. Check it: bench weights verify"
+        ) from error
+    for wrapper in _WRAPPERS:
+        if isinstance(value, Mapping) and isinstance(value.get(wrapper), Mapping):
+            value = value[wrapper]
+    if not isinstance(value, Mapping) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
+        raise BenchError(f"{path} holds no state dict (names mapped to tensors), got {type(value).__name__}")
+    return value
+
+
+def _numpy_globals() -> list[Any]:
+    reconstruct = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # pickles name this private function
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    kinds = [kind for name in np.dtypes.__all__ if isinstance(kind := getattr(np.dtypes, name), type)]
+    old_names = [(reconstruct, "numpy.core.multiarray._reconstruct"), (scalar, "numpy.core.multiarray.scalar")]
+    return [reconstruct, scalar, *old_names, np.ndarray, np.dtype, *kinds]
+
+
+def fill(network: nn.Module, state: State, source: str) -> None:
+    """Give `network` the tensors of `state`, all of them and none else.
+
+    Keys that begin with one of the network's `ignored` prefixes are other parts of a larger public model.
+
+    Raises:
+        BenchError: keys are missing, unexpected or of another shape; says which, and what the file looks like.
+    """
+    ignored: tuple[str, ...] = getattr(network, "ignored", ())
+    wanted = network.state_dict()
+    given = {key: tensor for key, tensor in state.items() if key in wanted or not key.startswith(ignored or ("\0",))}
+    missing = [key for key in wanted if key not in given]
+    unexpected = [key for key in given if key not in wanted]
+    shared = [key for key in wanted if key in given]
+    misshaped = [key for key in shared if wanted[key].shape != given[key].shape]
+    if missing or unexpected or misshaped:
+        parts = [_named(len(wanted), "are missing", missing), _named(len(given), "are unexpected", unexpected)]
+        if misshaped:
+            key = misshaped[0]
+            parts.append(
+                _named(len(wanted), "have another shape", misshaped)
+                + f"; {key} is {tuple(given[key].shape)}, expected {tuple(wanted[key].shape)}"
+            )
+        title = getattr(network, "title", type(network).__name__)
+        looks = looks_like(state)
+        raise BenchError(
+            f"{source} does not hold the weights of {title}: {'; '.join(part for part in parts if part)}."
+            + (f" It looks like {looks}." if looks else "")
+            + " See: bench weights list"
+        )
+    network.load_state_dict(given, strict=True, assign=True)
+
+
+def looks_like(state: State) -> str:
+    """The known model that a state dict belongs to, or an empty string."""
+    return next((title for key, title in SIGNATURES.items() if key in state), "")
+
+
+def _named(total: int, what: str, keys: list[str]) -> str:
+    """`12 of 84 keys are missing (conv_block*.bn*.weight 12)`: alike keys are counted together."""
+    if not keys:
+        return ""
+    groups = Counter(re.sub(r"\d+", "*", key) if len(keys) > 3 else key for key in keys)
+    shown = ", ".join(f"{name} x{count}" if count > 1 else name for name, count in groups.most_common(4))
+    return f"{len(keys)} of {total} keys {what} ({shown}{', …' if len(groups) > 4 else ''})"

@@ -1,0 +1,71 @@
+"""Known answers: what a weight file must do to be the one that its authors published.
+
+Each function takes the path of a file and raises `BenchError` when it holds another network, or answers differently.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+
+from models.backbones.imagebind import ImageBind
+from models.backbones.panns import Cnn14
+from models.backbones.synchformer import Synchformer
+from models.backbones.vggish import Vggish
+from models.backbones.waveform import to_16k
+from models.loading import load
+from visaudio_bench.errors import BenchError
+
+# Statistics that the smoke test published with VGGish expects of a 1 kHz tone, within 10 %.
+_VGGISH_MEAN, _VGGISH_STD, _VGGISH_TOLERANCE = 0.131, 0.238, 0.1
+
+
+def vggish(path: Path) -> None:
+    """The smoke test published with VGGish: mean and deviation of the embedding of 3 s of a 1 kHz tone."""
+    network = load(Vggish, path)
+    time = torch.linspace(0, 3, 3 * 44100, dtype=torch.float64)
+    tone = torch.sin(2 * math.pi * 1000 * time).float()[None]
+    # the published numbers are of the network with its last ReLU, which the metric leaves out
+    embedding = network.embed(to_16k(tone, 44100)).relu()
+    found = (float(embedding.mean()), float(embedding.std(correction=0)))
+    expected = (_VGGISH_MEAN, _VGGISH_STD)
+    if any(abs(f - e) > _VGGISH_TOLERANCE * e for f, e in zip(found, expected, strict=True)):
+        raise BenchError(
+            f"{path} does not pass the smoke test published with VGGish: the embedding of a 1 kHz tone has mean "
+            f"{found[0]:.3f} and deviation {found[1]:.3f}, expected {expected[0]} and {expected[1]} within 10 %"
+        )
+
+
+def panns(path: Path) -> None:
+    """The Fourier transform and the mel filters stored in the file are those of the 16 kHz variant."""
+    stored, computed = load(Cnn14, path).state_dict(), Cnn14(channels=(1,) * 6).state_dict()
+    for key in computed:
+        if key.startswith(("spectrogram_extractor", "logmel_extractor")):
+            difference = float((stored[key] - computed[key]).abs().max())
+            if difference > 1e-3 * float(computed[key].abs().max()):
+                raise BenchError(
+                    f"{path} is not the 16 kHz variant of Cnn14: its {key} differs by {difference:.2g} from a window "
+                    "of 512 samples and 64 bands between 50 and 8000 Hz"
+                )
+
+
+def synchformer(path: Path) -> None:
+    """Every key and shape, and no value that is not a number."""
+    network = load(Synchformer, path)
+    _finite(path, network.transformer)
+
+
+def imagebind(path: Path) -> None:
+    """Every key and shape of the audio and vision halves, and the factor of 20 of audio embeddings."""
+    network = load(ImageBind, path)
+    scale = float(network.audio_scale)
+    if abs(scale - 20.0) > 1e-3:
+        raise BenchError(f"{path} is not the published ImageBind: audio embeddings are scaled by {scale:.4g}, not 20")
+
+
+def _finite(path: Path, network: torch.nn.Module) -> None:
+    for key, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise BenchError(f"{path} is damaged: {key} has values that are not numbers")

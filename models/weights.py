@@ -1,0 +1,286 @@
+"""The files of weights that this project can use: what they are, where they must lie, whether they are whole.
+
+Nothing is ever downloaded by using a metric or a model. A run asks `missing` what is not there, says so with size,
+licence and command, and scores the rest; `bench weights fetch` (`models.download`) is the only thing that connects.
+
+Files lie in `$VISAUDIO_BENCH_WEIGHTS` (a folder that several users may share, read-only is enough) or else in
+`weights/` of the cache folder, under the name they were published with. A file is hashed once; the result is kept
+in a small receipt and is valid as long as size and time of the file stay the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.files import cache_dir, digest, write_json
+from visaudio_bench.registry import did_you_mean
+
+WEIGHTS_VARIABLE = "VISAUDIO_BENCH_WEIGHTS"
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published file.
+
+    name: what it is called on the command line. file: the name it was published under. purpose: what needs it.
+    size: bytes; about right only where `size_is_exact` is False, because no record of the exact size was found.
+    licence: of the weights. origin: where its authors offer it. sha256, md5: known checksums, from the authors or from
+    records of others that agree (`checksum_from`). check: `module:function` that takes the path, answers whether the
+    file does what its authors say, and raises `BenchError` when not.
+    """
+
+    name: str
+    file: str
+    purpose: str
+    size: int
+    licence: str
+    origin: str
+    size_is_exact: bool = False
+    sha256: str | None = None
+    md5: str | None = None
+    checksum_from: str = ""
+    check: str = ""
+
+    @property
+    def shown_size(self) -> str:
+        """The size for people: `289 MB`, `4.8 GB`."""
+        return f"{self.size / 1e9:.1f} GB" if self.size >= 1e9 else f"{self.size / 1e6:.0f} MB"
+
+    @property
+    def fetch_command(self) -> str:
+        """The command that puts it where it belongs."""
+        return f"bench weights fetch {self.name}"
+
+
+_MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/"
+
+WEIGHTS: dict[str, WeightFile] = {
+    entry.name: entry
+    for entry in (
+        WeightFile(
+            "vggish", "vggish-10086976.pth", "FD-VGG", 288_570_000, "Apache-2.0",
+            "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+            sha256="10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
+            checksum_from="others' records; its first eight digits are in the published name",
+            check="models.weight_checks:vggish",
+        ),
+        WeightFile(
+            "panns", "Cnn14_16k_mAP=0.438.pth", "FD-PANN, KL-PANN", 327_000_000, "CC-BY-4.0",
+            "https://zenodo.org/record/3987831/files/Cnn14_16k_mAP%3D0.438.pth",
+            md5="362fc5ff18f1d6ad2f6d464b45893f2c", checksum_from="others' records",
+            check="models.weight_checks:panns",
+        ),
+        WeightFile(
+            "synchformer", "synchformer_state_dict.pth", "DeSync; conditioning of ViSAudio", 949_900_000, "MIT",
+            f"{_MMAUDIO}synchformer_state_dict.pth",
+            md5="5b2f5594b0730f70e41e549b7c94390c", checksum_from="the authors' download script",
+            check="models.weight_checks:synchformer",
+        ),
+        WeightFile(
+            "imagebind", "imagebind_huge.pth", "IB-Score", 4_803_584_173, "CC-BY-NC-SA-4.0",
+            "https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth", size_is_exact=True,
+            sha256="d6f6c22bedcc90708448d5d2fbb7b2db9c73f505dc89bd0b2e09b23af1b62157",
+            checksum_from="others' records, which agree", check="models.weight_checks:imagebind",
+        ),
+        WeightFile(
+            "mmaudio-large-44k-v2", "mmaudio_large_44k_v2.pth", "the start of ViSAudio's training", 4_122_300_000,
+            "CC-BY-NC-4.0", "https://huggingface.co/hkchengrex/MMAudio/resolve/main/weights/mmaudio_large_44k_v2.pth",
+            md5="01ad4464f049b2d7efdaa4c1a59b8dfe", checksum_from="the authors' download script",
+        ),
+        WeightFile(
+            "mmaudio-vae-44k", "v1-44.pth", "audio codec of ViSAudio (mel to latent and back)", 1_221_900_000,
+            "CC-BY-NC-4.0", f"{_MMAUDIO}v1-44.pth",
+            md5="fab020275fa44c6589820ce025191600", checksum_from="the authors' download script",
+        ),
+        WeightFile(
+            "bigvgan-v2-44k", "bigvgan_generator.pt", "vocoder of ViSAudio", 489_000_000, "MIT",
+            "https://huggingface.co/nvidia/bigvgan_v2_44khz_128band_512x/resolve/main/bigvgan_generator.pt",
+        ),
+    )
+}  # fmt: skip
+
+
+class MissingWeights(NamedTuple):
+    """A file that is not there, or is there and cannot be used: what is lost without it, and what to do."""
+
+    name: str
+    purpose: str
+    size: str
+    licence: str
+    command: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.size}, {self.licence}; for {self.purpose}): {self.reason}. Get it: {self.command}"
+
+
+class Located(NamedTuple):
+    """A whole weight file: where it is, and the SHA-256 that identifies it in caches and results."""
+
+    path: Path
+    sha256: str
+
+
+State = Literal["ok", "missing", "wrong"]
+
+
+class Verified(NamedTuple):
+    """State of one file; `detail` says what is wrong, or how far it was checked."""
+
+    name: str
+    state: State
+    detail: str
+    path: Path
+
+
+def entry(name: str) -> WeightFile:
+    """The registered file of that name.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    if name not in WEIGHTS:
+        raise UsageError(
+            f'no weights are called "{name}".{did_you_mean(name, WEIGHTS)} Known: {", ".join(WEIGHTS)}. '
+            "See: bench weights list"
+        )
+    return WEIGHTS[name]
+
+
+def weights_dir() -> Path:
+    """The folder of weights: `$VISAUDIO_BENCH_WEIGHTS`, else `weights/` of the cache folder."""
+    shared = os.environ.get(WEIGHTS_VARIABLE)
+    return Path(shared).expanduser() if shared else cache_dir() / "weights"
+
+
+def path_of(name: str) -> Path:
+    """Where a file belongs, whether it is there or not."""
+    return weights_dir() / entry(name).file
+
+
+def missing(names: Iterable[str]) -> tuple[MissingWeights, ...]:
+    """Those of `names` that cannot be used, in their order, each once. Reads only sizes: made for the plan of a run."""
+    return tuple(found for name in dict.fromkeys(names) for found in _missing(name))
+
+
+def _missing(name: str) -> Iterator[MissingWeights]:
+    wanted, path = entry(name), path_of(name)
+    reason = "not in " + str(path.parent) if not path.is_file() else _wrong_size(wanted, path)
+    if reason:
+        yield MissingWeights(name, wanted.purpose, wanted.shown_size, wanted.licence, wanted.fetch_command, reason)
+
+
+def require(name: str) -> Located:
+    """The file of that name, checked against what is known of it, with its hash.
+
+    Raises:
+        BenchError: it is missing, cut short, or another file than the published one.
+    """
+    for absent in missing([name]):
+        raise BenchError(str(absent))
+    path = path_of(name)
+    return Located(path, check_file(entry(name), path, keep_receipt=True))
+
+
+def check_file(wanted: WeightFile, path: Path, *, keep_receipt: bool = False) -> str:
+    """SHA-256 of `path` after comparing size and checksums with what is known.
+
+    Raises:
+        BenchError: it is not the published file; says which of the two differs.
+    """
+    wrong = _wrong_size(wanted, path)
+    if wrong:
+        raise BenchError(f"{path} is not {wanted.file}: {wrong}. Remove it, then: {wanted.fetch_command}")
+    sums = _receipt(path) or _hash(path)
+    for kind, expected in (("sha256", wanted.sha256), ("md5", wanted.md5)):
+        if expected and sums[kind] != expected:
+            raise BenchError(
+                f"{path} is not the published {wanted.file}: its {kind} is {sums[kind]}, expected {expected} "
+                f"(from {wanted.checksum_from}). Remove it, then: {wanted.fetch_command}"
+            )
+    if keep_receipt:
+        _write_receipt(path, sums)
+    return sums["sha256"]
+
+
+def verify(names: Iterable[str]) -> Iterator[Verified]:
+    """Check files from scratch, one after the other: size, checksums, and what the networks answer with them."""
+    for name in names:
+        wanted, path = entry(name), path_of(name)
+        if not path.is_file():
+            yield Verified(name, "missing", wanted.fetch_command, path)
+            continue
+        _receipt_path(path).unlink(missing_ok=True)
+        try:
+            check_file(wanted, path, keep_receipt=True)
+            known_answer(wanted, path)
+        except BenchError as error:
+            yield Verified(name, "wrong", str(error), path)
+            continue
+        done = ["size"] * wanted.size_is_exact + ["sha256"] * bool(wanted.sha256) + ["md5"] * bool(wanted.md5)
+        done += ["contents"] * bool(wanted.check)
+        yield Verified(name, "ok", f"checked: {', '.join(done)}" if done else "nothing is known to check it by", path)
+
+
+def known_answer(wanted: WeightFile, path: Path) -> None:
+    """Load the file into its network and compare with published answers, where there are any.
+
+    Raises:
+        BenchError: it holds another network, or answers differently.
+    """
+    if wanted.check:
+        module, _, function = wanted.check.partition(":")
+        getattr(importlib.import_module(module), function)(path)
+
+
+def _wrong_size(wanted: WeightFile, path: Path) -> str:
+    size = path.stat().st_size
+    if wanted.size_is_exact and size != wanted.size:
+        return f"it has {size:,} bytes, expected {wanted.size:,}" + (", it is cut short" if size < wanted.size else "")
+    # A size that is only about right still tells a web page or half a download from the file.
+    if not 0.9 * wanted.size < size < 1.5 * wanted.size:
+        return f"it has {size:,} bytes, expected about {wanted.size:,}"
+    return ""
+
+
+def _hash(path: Path) -> dict[str, str]:
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha256.update(block)
+            md5.update(block)
+    return {"sha256": sha256.hexdigest(), "md5": md5.hexdigest()}
+
+
+def _receipt_path(path: Path) -> Path:
+    """In our own cache, because the folder of weights may be read-only."""
+    return cache_dir() / "weights-receipts" / f"{digest(str(path.resolve()))[:32]}.json"
+
+
+def _identity(path: Path) -> dict[str, int]:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+
+
+def _receipt(path: Path) -> dict[str, str] | None:
+    try:
+        kept = json.loads(_receipt_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(kept, dict) or kept.get("identity") != _identity(path):
+        return None
+    sums: dict[str, str] = kept["sums"]
+    return sums
+
+
+def _write_receipt(path: Path, sums: dict[str, str]) -> None:
+    write_json(_receipt_path(path), {"file": path.name, "identity": _identity(path), "sums": sums})
