@@ -154,8 +154,8 @@ def variance_components(cell: Floats) -> Components:
     within_raters = (y**2).sum() - (y.sum(1) ** 2 / np.maximum(n_r, 1)).sum()
     within_clips = (y**2).sum() - (y.sum(0) ** 2 / np.maximum(n_i, 1)).sum()
     everything = n * (y**2).sum() - y.sum() ** 2
-    raters, clips = np.count_nonzero(n_r), np.count_nonzero(n_i)
-    weight_r, weight_i = n**2 - (n_r**2).sum(), n**2 - (n_i**2).sum()
+    raters, clips = int(np.count_nonzero(n_r)), int(np.count_nonzero(n_i))
+    weight_r, weight_i = n**2 - int((n_r**2).sum()), n**2 - int((n_i**2).sum())
     separable = weight_r + weight_i - (n**2 - n)
     if n in (raters, clips) or separable <= 0:
         return Components(math.nan, math.nan, math.nan)
@@ -176,7 +176,7 @@ def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
     there = ~np.isnan(cell)
     n_r, n_i, n = there.sum(1), there.sum(0), int(there.sum())
     mean = _mean(cell)
-    raters, clips = np.count_nonzero(n_r), np.count_nonzero(n_i)
+    raters, clips = int(np.count_nonzero(n_r)), int(np.count_nonzero(n_i))
     if raters < 2 or clips < 2:
         return _without(mean, f"{raters} rater(s) and {clips} clip(s): at least 2 of each are needed")
     parts = variance_components(cell)

@@ -192,8 +192,8 @@ def screen(
 
 def _incomplete(votes: Votes, rule: str) -> list[bool]:
     del rule
-    there = ~np.isnan(sample_matrix(votes.with_role("test")))
-    return [bool(missing) for missing in ~there.all(0)]
+    absent = np.isnan(sample_matrix(votes.with_role("test")))
+    return [bool(absent[:, index].any()) for index in range(len(votes.raters))]
 
 
 def _needs(votes: Votes, rule: str, *roles: str) -> None:
@@ -221,7 +221,7 @@ def _anchor(votes: Votes, rule: str) -> list[bool]:
     _needs(votes, rule, "hidden_reference", "low_anchor")
     reference = _mean_by_rater(votes.with_role("hidden_reference"))
     anchor = _mean_by_rater(votes.with_role("low_anchor"))
-    return [bool(below) for below in reference < anchor]
+    return [bool(value < low) for value, low in zip(reference, anchor, strict=True)]
 
 
 def _mean_by_rater(votes: Votes) -> Floats:

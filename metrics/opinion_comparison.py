@@ -28,6 +28,9 @@ from scipy import stats
 from metrics.opinion import Floats, Interval, Votes, crossed
 
 
+EXACT_RANKS = 50
+
+
 class Comparison(NamedTuple):
     """A against B on one dimension; `difference` is A minus B, `p_holm` is corrected within the dimension."""
 
@@ -69,23 +72,29 @@ def sign_flip_p(totals: npt.ArrayLike) -> float:
 
 
 def wilcoxon_p(differences: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; 1 where every difference is 0, NaN for none."""
+    """Two-sided p of Wilcoxon's signed-rank test; 1 where every difference is 0, NaN for none.
+
+    Zeros are left out, ties have mean ranks. Exact for up to 50 differences, ties or not: twice the signed mean ranks
+    are integers, and their sign flips are counted. Beyond that the normal approximation, corrected for ties.
+    """
     if not len(differences):
         return math.nan
-    if not np.any(differences):
+    nonzero = differences[differences != 0]
+    if not len(nonzero):
         return 1.0
-    return float(stats.wilcoxon(differences, zero_method="wilcox").pvalue)
+    if len(nonzero) > EXACT_RANKS:
+        return float(stats.wilcoxon(nonzero, method="asymptotic").pvalue)
+    return sign_flip_p(np.rint(2 * stats.rankdata(np.abs(nonzero)) * np.sign(nonzero)))
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down correction; NaN stays NaN and is not counted."""
-    out = [math.nan] * len(p)
-    known = sorted((value, index) for index, value in enumerate(p) if not math.isnan(value))
-    highest = 0.0
-    for done, (value, index) in enumerate(known):
-        highest = max(highest, min(1.0, value * (len(known) - done)))
-        out[index] = highest
-    return out
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """Holm's (1979) step-down correction of `(m,)` p-values; NaN stays NaN and is not counted."""
+    p = np.asarray(p_values, dtype=np.float64)
+    corrected = np.full_like(p, np.nan)
+    rising = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    steps = p[rising] * np.arange(len(rising), 0, -1)
+    corrected[rising] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
 
 
 def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: float = 0.95) -> list[Comparison]:
@@ -93,7 +102,7 @@ def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: fl
     cells = {system: votes.full_matrix(system, dimension) for system in systems}
     found = [_pair(dimension, a, b, cells[a] - cells[b], confidence) for a, b in combinations(systems, 2)]
     corrected = holm([pair.p_sign_flip for pair in found])
-    return [pair._replace(p_holm=p) for pair, p in zip(found, corrected, strict=True)]
+    return [pair._replace(p_holm=float(p)) for pair, p in zip(found, corrected, strict=True)]
 
 
 def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float) -> Comparison:
