@@ -27,7 +27,6 @@ from scipy import stats
 
 from metrics.opinion import Floats, Interval, Votes, crossed
 
-
 EXACT_RANKS = 50
 
 

@@ -11,7 +11,7 @@ import click
 from visaudio_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.mos.page import Sources
+    from bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
@@ -26,7 +26,7 @@ Examples:
 """
 
 
-class _List(click.ParamType):
+class _List(click.ParamType):  # type: ignore[type-arg]
     """Names separated by commas, each one of `known` if there are any."""
 
     name = "a,b,..."
@@ -48,7 +48,7 @@ class _List(click.ParamType):
         return tuple(dict.fromkeys(names))
 
 
-class _Scale(click.ParamType):
+class _Scale(click.ParamType):  # type: ignore[type-arg]
     """LOW-HIGH, two integers."""
 
     name = "low-high"
@@ -98,7 +98,7 @@ _computing = _options(
 @_reading
 @_computing
 @click.pass_context
-def mos(ctx: click.Context, **options: Any) -> None:
+def mos(ctx: click.Context, /, **options: Any) -> None:
     """Table of mean opinion scores from the responses of a listening test.
 
     Prints the table, and saves it with mos.json and mos.csv in the folder --out.
@@ -115,9 +115,9 @@ def mos(ctx: click.Context, **options: Any) -> None:
 
 def _table(options: dict[str, Any]) -> None:
     from bench.mos.analysis import Plan, analyse
+    from bench.mos.protocol import KEYS
     from bench.mos.read import read_responses
     from bench.mos.responses import Rules, studies
-    from bench.mos.protocol import KEYS
     from bench.mos.save import save, shown
     from leaderboards.tables import render
 
@@ -221,12 +221,13 @@ def serve(survey: Path, port: int, host: str, database: Path | None) -> None:
 @click.argument("database", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="CSV file to write; standard output if not given.")
 @click.option("--to", "target", type=click.Choice(("long", "sureal", "p808")), default="long", show_default=True)
-def export(database: Path, out: Path | None, target: str) -> None:
+@click.option("--dimension", help="For sureal and p808, which hold one number a sample.")
+def export(database: Path, out: Path | None, target: str, dimension: str | None) -> None:
     """Write the responses in a server's database, or a long responses.csv, as CSV or for another tool."""
     from bench.mos.export import export_text
     from visaudio_bench.files import write_text
 
-    text, count = export_text(database, target)
+    text, count = export_text(database, target, dimension)
     if out is None:
         click.echo(text, nl=False)
     else:

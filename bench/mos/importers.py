@@ -126,7 +126,7 @@ def pymushra(path: Path, context: Context) -> Responses:
 
 
 def beaqlejs(path: Path, context: Context) -> Responses:
-    """A rater's JSON, a list of tests with `TestID` and `rating`; or mushraJS's `{"ratings": {test: {item: score}}}`."""
+    """One JSON a rater: a list of tests with `TestID`, `rating`; or mushraJS's `{"ratings": {test: {item: score}}}`."""
     files = sorted(p for p in path.iterdir() if p.suffix in (".txt", ".json")) if path.is_dir() else [path]
 
     def votes() -> Iterable[Vote]:

@@ -80,7 +80,7 @@ def build(
     study_id: str,
     loudness: float = -26.0,
     seed: int = 0,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None],
 ) -> Made:
     """Make the folder and the key beside it; all or nothing.
 
@@ -139,7 +139,7 @@ def _fill(
 def _code(rng: random.Random, taken: set[str]) -> str:
     while True:
         code = f"{rng.randrange(16**6):06x}"
-        if code not in taken and not code.isdigit():  # spreadsheets would eat leading zeros
+        if code not in taken:
             taken.add(code)
             return f"s{code}"
 

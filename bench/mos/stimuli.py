@@ -86,4 +86,5 @@ def _one_ear(samples: npt.NDArray[np.float64], ear: int) -> Sound:
 
 def _leveled(samples: Sound, loudness: float) -> Sound:
     gain = 10 ** ((loudness - integrated_loudness(samples, RATE)) / 20)
-    return np.clip(samples * np.float32(gain), -1, 1)
+    scaled: Sound = np.clip(samples * np.float32(gain), -1, 1)
+    return scaled
