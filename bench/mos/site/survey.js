@@ -89,7 +89,7 @@
     bar.setAttribute("aria-valuenow", percent);
     bar.firstElementChild.style.width = percent + "%";
     screen.replaceChildren();
-    screen.className = step.startsWith("group-") || step === "training" ? "" : "narrow";
+    screen.className = step.startsWith("group-") || step === "training" ? "wide" : "narrow";
     screen.dataset.step = step;
     if (checks.includes(step)) check(step);
     else if (step.startsWith("group-")) group(Number(step.slice(6)));
@@ -252,7 +252,7 @@
     onChange();
 
     function onChange() {
-      const open = shown ? shown.missing() : { unheard: [], unrated: 0 };
+      const open = shown.missing();
       const parts = [];
       if (open.unheard.length) parts.push("play to the end: " + open.unheard.join(", "));
       if (open.unrated) parts.push(open.unrated + (open.unrated === 1 ? " rating is" : " ratings are") + " missing");
