@@ -15,6 +15,7 @@ import asyncio
 import datetime
 import json
 import re
+import socket
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -133,8 +134,9 @@ def store(connection: sqlite3.Connection, votes: list[dict[str, str]]) -> None:
                 (now, first["study_id"], first["session_id"], first["rater_id"], json.dumps(votes)),
             )
     except sqlite3.IntegrityError as error:
-        what = "session" if "session_id" in str(error) else "rater"
-        raise RefusedError(409, f"this {what} has answered already") from error
+        # A page that did not hear our answer posts again, and must learn that the first post is safe.
+        same = connection.execute("SELECT 1 FROM responses WHERE session_id = ?", (first["session_id"],)).fetchone()
+        raise RefusedError(409, f"this {'session' if same else 'rater'} has answered already") from error
 
 
 def application(survey_folder: Path, database: Path, host: str) -> Starlette:
@@ -228,5 +230,25 @@ def serve_survey(folder: Path, host: str, port: int, database: Path) -> None:
     app = application(folder, database, host)
     if host not in LOOPBACK:
         print(f"warning: everybody who reaches this machine at {host}:{port} can answer", file=sys.stderr)
-    print(f"http://{host}:{port}/  responses go to {database}; stop with Ctrl-C", file=sys.stderr, flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+    with _listen(host, port) as listener:
+        where = f"http://{host}:{listener.getsockname()[1]}/"
+        print(f"{where}  responses go to {database}; stop with Ctrl-C", file=sys.stderr, flush=True)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one.
+
+    Raises:
+        BenchError: the port is taken, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise BenchError(f"cannot listen at {host}:{port}: {error.strerror}. Try another --port.") from error
+    return listener

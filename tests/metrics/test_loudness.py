@@ -17,7 +17,7 @@ def test_the_standards_calibration(rate):
 
 
 def test_ebu_tech_3341_case_3():
-    """Stereo 1000 Hz: 10 s at -36 dBFS, 60 s at -23, 10 s at -36 read -23.0 +- 0.1 LUFS: gating leaves the quiet out."""
+    """Stereo 1 kHz, 10 s at -36 dBFS, 60 s at -23, 10 s at -36: -23.0 +- 0.1 LUFS, gating leaves the quiet out."""
     tone = np.concatenate([sine(1000, -36, seconds=10), sine(1000, -23, seconds=60), sine(1000, -36, seconds=10)])
     assert integrated_loudness(np.stack([tone, tone]), 48000) == pytest.approx(-23.0, abs=0.1)
 

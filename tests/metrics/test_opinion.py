@@ -16,19 +16,19 @@ def cells(raters: int = 5, clips: int = 4) -> st.SearchStrategy[np.ndarray]:
 
 def mean_squares(cell: np.ndarray) -> tuple[float, float, float]:
     """Two-way analysis of variance without replication, from its textbook definition."""
-    R, I = cell.shape
+    R, C = cell.shape
     grand = cell.mean()
     rows, columns = cell.mean(1), cell.mean(0)
     residual = cell - rows[:, None] - columns[None, :] + grand
     return (
-        I * ((rows - grand) ** 2).sum() / (R - 1),
-        R * ((columns - grand) ** 2).sum() / (I - 1),
-        (residual**2).sum() / ((R - 1) * (I - 1)),
+        C * ((rows - grand) ** 2).sum() / (R - 1),
+        R * ((columns - grand) ** 2).sum() / (C - 1),
+        (residual**2).sum() / ((R - 1) * (C - 1)),
     )
 
 
 def votes_of(cell: np.ndarray) -> Votes:
-    R, I = cell.shape
+    R, C = cell.shape
     rater, clip = np.nonzero(~np.isnan(cell))
     zeros = np.zeros(len(rater), dtype=np.int64)
     return Votes(
@@ -40,7 +40,7 @@ def votes_of(cell: np.ndarray) -> Votes:
         role=zeros,
         expected=np.full(len(rater), np.nan),
         raters=tuple(f"r{k}" for k in range(R)),
-        clips=tuple(f"c{k}" for k in range(I)),
+        clips=tuple(f"c{k}" for k in range(C)),
         systems=("a",),
         dimensions=("SI",),
     )
@@ -48,23 +48,23 @@ def votes_of(cell: np.ndarray) -> Votes:
 
 @given(cells())
 def test_components_of_a_complete_cell_are_those_of_analysis_of_variance(cell):
-    R, I = cell.shape
+    R, C = cell.shape
     by_rater, by_clip, rest = mean_squares(cell)
     found = variance_components(cell)
     assert found.residual == pytest.approx(rest, abs=1e-9)
-    assert found.rater == pytest.approx((by_rater - rest) / I, abs=1e-9)
+    assert found.rater == pytest.approx((by_rater - rest) / C, abs=1e-9)
     assert found.clip == pytest.approx((by_clip - rest) / R, abs=1e-9)
 
 
 @given(cells())
 def test_crossed_follows_its_formula(cell):
-    R, I = cell.shape
+    R, C = cell.shape
     by_rater, by_clip, rest = mean_squares(cell)
-    squared = max(by_rater + by_clip - rest, by_rater, by_clip) / (R * I)
+    squared = max(by_rater + by_clip - rest, by_rater, by_clip) / (R * C)
     if by_rater < rest or by_clip < rest or squared < 1e-9:
         return  # a component below zero is set to zero, which the next test covers
     df = (by_rater + by_clip - rest) ** 2 / (
-        by_rater**2 / (R - 1) + by_clip**2 / (I - 1) + rest**2 / ((R - 1) * (I - 1))
+        by_rater**2 / (R - 1) + by_clip**2 / (C - 1) + rest**2 / ((R - 1) * (C - 1))
     )
     found = crossed(cell)
     assert found.df == pytest.approx(df)

@@ -1,5 +1,11 @@
 """A small run folder, its videos, and questionnaires made of them."""
 
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +51,39 @@ def make_survey(root: Path, clips: int, study_id: str = "trial") -> Made:
     return build(sources, root / "survey", wording=wording, study_id=study_id, seed=1, progress=lambda line: None)
 
 
+@pytest.fixture
+def material() -> Callable[[Path, int], tuple[list[str], Path]]:
+    """`write_material`, for tests that make their own."""
+    return write_material
+
+
 @pytest.fixture(scope="session")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Two groups and one for practice."""
     return make_survey(tmp_path_factory.mktemp("survey"), 3)
+
+
+@pytest.fixture
+def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
+    """Starts `bench mos serve` in a process of its own, as it would run in a lab; gives it and its address."""
+
+    def start(folder: Path, database: Path) -> tuple[subprocess.Popen, str]:
+        root = str(Path(__file__).resolve().parents[2])
+        arguments = ["mos", "serve", str(folder), "--port", "0", "--database", str(database)]
+        log = database.with_suffix(".log")
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
+                stderr=file,
+                cwd=root,
+                env={**os.environ, "PYTHONPATH": root},
+            )
+        for _ in range(600):
+            if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
+                return process, found[0]
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        process.kill()
+        raise AssertionError(f"the server did not start: {log.read_text()}")
+
+    return start

@@ -13,6 +13,7 @@ import soundfile
 from click.testing import CliRunner
 
 from bench.cli.mos import mos
+from bench.mos.export import export_text
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
@@ -24,9 +25,17 @@ from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
-).split()
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+)
 pytestmark = [
     pytest.mark.skipif(
         not (CHROMIUM and DRIVER), reason="BROWSER TEST NOT RUN: apt-get install chromium chromium-driver"
@@ -80,7 +89,7 @@ class Rater:
         """Keep the names of the sounds that are played, as ears would hear them; play them fast."""
         self.browser.execute_script(
             "window.heard = []; document.getElementById('probe').addEventListener('play', (e) => {"
-            " e.target.playbackRate = 8; window.heard.push(e.target.currentSrc.split('/').pop()); });"
+            " e.target.playbackRate = 16; window.heard.push(e.target.currentSrc.split('/').pop()); });"
         )
 
     def ears(self, name: str) -> np.ndarray:
@@ -166,51 +175,10 @@ def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path)
     rater.check("antiphase")
     rater.check("huggins")
 
-    assert rater.step() == "guide"
-    assert "immersive spatiality" in rater.find("#screen").text
-    rater.press("#next")
-    assert rater.step() == "training"
-    rater.play_all()
-    rater.rate_all(lambda code, dimension: 3)
-    rater.press("#next")
-
+    practise(rater)
     opinion = opinion_of(survey.key)
-    assert rater.step() == "group-0"
-    first = [line.get_attribute("data-code") for line in rater.all(".rating")[:5]]
-    rater.find("#next").click()
-    assert rater.step() == "group-0", "an empty group was accepted"
-    rater.rate_all(opinion)
-    rater.find("#next").click()
-    assert rater.step() == "group-0", "a group was accepted whose samples were not played"
-    assert "play to the end: Video 1" in rater.find("#todo").text
-    rater.find(".player button").click()
-    browser.execute_script("document.querySelector('video').playbackRate = 4")
-    rater.wait.until(lambda _: "✓" in rater.find(".player").text)
-
-    browser.refresh()
-    rater.listen()
-    assert rater.step() == "group-0"
-    assert [line.get_attribute("data-code") for line in rater.all(".rating")[:5]] == first
-    assert len(rater.all(".rating input:checked")) == 25
-    assert "✓" in rater.find(".player").text
-    rater.play_all(skip=1)
-    rater.press("#next")
-
-    assert rater.step() == "group-1"
-    # By keyboard alone: a digit rates the row and goes on to the next, Shift and a digit play a video.
-    inputs = rater.all(".rating input")
-    codes = [(line.get_attribute("data-code"), line.get_attribute("data-dimension")) for line in rater.all(".rating")]
-    browser.execute_script("arguments[0].focus()", inputs[0])
-    for code, dimension in codes:
-        browser.switch_to.active_element.send_keys(str(opinion(code, dimension)))
-    assert len(rater.all(".rating input:checked")) == 25
-    browser.execute_script(
-        "document.dispatchEvent(new KeyboardEvent('keydown', {code: 'Digit1', key: '!', shiftKey: true}))"
-    )
-    rater.wait.until(lambda _: rater.browser.execute_script("return document.querySelector('video').played.length"))
-    rater.wait.until(lambda _: "✓" in rater.find(".player").text)
-    rater.play_all(skip=1)
-    rater.press("#next")
+    rate_with_a_reload_in_the_middle(rater, opinion)
+    rate_by_keyboard(rater, opinion)
 
     assert rater.step() == "end"
     rater.press("#download")
@@ -225,6 +193,58 @@ def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path)
     line = next(line for line in result.stdout.splitlines() if line.startswith(" ViSAudio"))
     assert line.split()[1:4] == ["5.000", "±", "0.000"]
     assert (tmp_path / "out" / "mos.csv").exists()
+
+
+def practise(rater):
+    assert rater.step() == "guide"
+    assert "immersive spatiality" in rater.find("#screen").text
+    rater.press("#next")
+    assert rater.step() == "training"
+    rater.play_all()
+    rater.rate_all(lambda code, dimension: 3)
+    rater.press("#next")
+
+
+def rate_with_a_reload_in_the_middle(rater, opinion):
+    assert rater.step() == "group-0"
+    first = [line.get_attribute("data-code") for line in rater.all(".rating")[:5]]
+    rater.find("#next").click()
+    assert rater.step() == "group-0", "an empty group was accepted"
+    rater.rate_all(opinion)
+    rater.find("#next").click()
+    assert rater.step() == "group-0", "a group was accepted whose samples were not played"
+    assert "play to the end: Video 1" in rater.find("#todo").text
+    rater.find(".player button").click()
+    rater.browser.execute_script("document.querySelector('video').playbackRate = 4")
+    rater.wait.until(lambda _: "✓" in rater.find(".player").text)
+
+    rater.browser.refresh()
+    rater.listen()
+    assert rater.step() == "group-0"
+    assert [line.get_attribute("data-code") for line in rater.all(".rating")[:5]] == first
+    assert len(rater.all(".rating input:checked")) == 25
+    assert "✓" in rater.find(".player").text
+    rater.play_all(skip=1)
+    rater.press("#next")
+
+
+def rate_by_keyboard(rater, opinion):
+    """A digit rates the row and goes on to the next; Shift and a digit play a video."""
+    browser = rater.browser
+    assert rater.step() == "group-1"
+    inputs = rater.all(".rating input")
+    codes = [(line.get_attribute("data-code"), line.get_attribute("data-dimension")) for line in rater.all(".rating")]
+    browser.execute_script("arguments[0].focus()", inputs[0])
+    for code, dimension in codes:
+        browser.switch_to.active_element.send_keys(str(opinion(code, dimension)))
+    assert len(rater.all(".rating input:checked")) == 25
+    browser.execute_script(
+        "document.dispatchEvent(new KeyboardEvent('keydown', {code: 'Digit1', key: '!', shiftKey: true}))"
+    )
+    rater.wait.until(lambda _: rater.browser.execute_script("return document.querySelector('video').played.length"))
+    rater.wait.until(lambda _: "✓" in rater.find(".player").text)
+    rater.play_all(skip=1)
+    rater.press("#next")
 
 
 def check_responses(file: Path):
@@ -255,6 +275,38 @@ def test_exchanged_channels_are_caught_by_the_orientation_check(browser, survey)
     state = browser.execute_script("return JSON.parse(localStorage.getItem('visaudio-bench/trial'))")
     outcomes = SimpleNamespace(**{name: check["outcome"] for name, check in state["checks"].items()})
     assert (outcomes.orientation, outcomes.antiphase, outcomes.huggins) == ("fail", "pass", "pass")
+
+
+def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
+    database = tmp_path / "r.sqlite"
+    process, base = start_server(survey.folder, database)
+    try:
+        rater = Rater(browser, survey.folder)
+        browser.get(base)
+        rater.listen()
+        assert not rater.all("#rater"), "the server gives the number"
+        rater.begin()
+        browser.execute_script(
+            "const k = 'visaudio-bench/trial'; const s = JSON.parse(localStorage.getItem(k)); s.step = 'end';"
+            "for (const g of SURVEY.groups) for (const c of g.samples) { s.played[c] = {ratio: 1, n: 1};"
+            " s.ratings[c] = Object.fromEntries(SURVEY.dimensions.map((d) => [d.key, {value: 4, ms: 900}])); }"
+            "localStorage.setItem(k, JSON.stringify(s));"
+        )
+        browser.refresh()
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        # An answer that was lost on its way back: the page posts the same session again and is told that it is safe.
+        browser.execute_script(
+            "const k = 'visaudio-bench/trial'; const s = JSON.parse(localStorage.getItem(k)); s.sent = '';"
+            "localStorage.setItem(k, JSON.stringify(s));"
+        )
+        browser.refresh()
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+    finally:
+        process.kill()
+        process.wait()
+    text, count = export_text(database, "long")
+    assert count == 50
+    assert {row["rater_id"] for row in csv.DictReader(text.splitlines())} == {"R01"}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
