@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -190,32 +190,41 @@ def _screening_note(screening: dict[str, Any], report: dict[str, Any]) -> str:
     return f"screened by {each}: {report['raters_excluded']} rater(s) left out"
 
 
-def with_opinions(table: Table, studies: Sequence[Study]) -> Table:
-    """A leaderboard with MOS columns to its right, one a study and dimension, matched by the rows' labels.
+def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, str] | None = None) -> Table:
+    """A leaderboard with MOS columns to its right, one a study and dimension.
 
-    A column's key is `MOS_<dimension>@<study_id>` and its unit line names the study. A row that a study did not rate
+    `titles` maps the name of a system in a study to the label of its row; a name that it lacks is a label itself. A
+    column's key is `MOS_<dimension>@<study_id>` and its unit line names the study. A row that a study did not rate
     has an empty cell with the reason; a system that only the study has is named in a note, not added.
     """
     columns, notes = list(table.columns), list(table.notes)
     cells = [list(row.cells) for row in table.rows]
     labels = [row.label for row in table.rows]
     for study in studies:
-        found = {(row["system"], row["dimension"]): row for row in study["opinions"] if row["role"] == "test"}
-        marks = _marks([row for row in study["opinions"] if row["system"] in labels])
+        rows = [
+            {**row, "system": (titles or {}).get(row["system"], row["system"])}
+            for row in study["opinions"]
+            if row["role"] == "test"
+        ]
+        found = {(row["system"], row["dimension"]): row for row in rows}
+        marks = _marks([row for row in rows if row["system"] in labels])
         for dimension in study["dimensions"]:
             key = dimension["key"]
             columns.append(Column(f"MOS_{key}@{study['study_id']}", f"MOS {key}", study["study_id"], "higher"))
             for label, line in zip(labels, cells, strict=True):
                 line.append(_joined(found.get((label, key)), marks.get((label, key), ""), study["study_id"]))
-        absent = [system for system in study["systems"] if system not in labels]
-        report = study["report"]
-        notes.append(
-            f"MOS of study {study['study_id']}: {report['raters']} raters, {report['clips']} clips, "
-            f"± {study['confidence']:.0%} {study['ci_methods'][0]}"
-            + (f"; rated but not in this table: {', '.join(absent)}" if absent else "")
-        )
-    rows = tuple(Row(row.label, tuple(line), row.group) for row, line in zip(table.rows, cells, strict=True))
-    return Table(table.title, tuple(columns), rows, table.corner, tuple(notes))
+        notes.append(_study_note(study, sorted({row["system"] for row in rows} - set(labels))))
+    rows_out = tuple(Row(row.label, tuple(line), row.group) for row, line in zip(table.rows, cells, strict=True))
+    return Table(table.title, tuple(columns), rows_out, table.corner, tuple(notes))
+
+
+def _study_note(study: Study, absent: Sequence[str]) -> str:
+    report = study["report"]
+    return (
+        f"MOS of study {study['study_id']}: {report['raters']} raters, {report['clips']} clips, "
+        f"± {study['confidence']:.0%} {study['ci_methods'][0]}"
+        + (f"; rated but not in this table: {', '.join(absent)}" if absent else "")
+    )
 
 
 def _joined(row: dict[str, Any] | None, mark: Mark, study_id: str) -> Cell:

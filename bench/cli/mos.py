@@ -117,8 +117,9 @@ def _table(options: dict[str, Any]) -> None:
     from bench.mos.analysis import Plan, analyse
     from bench.mos.protocol import KEYS
     from bench.mos.read import read_responses
-    from bench.mos.responses import Rules, studies
+    from bench.mos.responses import Rules
     from bench.mos.save import save, shown
+    from bench.mos.study import studies
     from leaderboards.tables import render
 
     screen = options["screen"]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.mos.protocol import QUESTIONS, TITLES
-from bench.mos.responses import Study
+from bench.mos.study import Study
 from metrics.opinion import ROLES, Opinion, Votes, opinion
 from metrics.opinion_agreement import intraclass, krippendorff_alpha, rater_reports, sample_matrix, screen
 from metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
@@ -136,7 +136,7 @@ def _letter(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
 def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
     """What ITU-T P.800.2 asks to be reported with a MOS, and what was let pass."""
     return {
-        "test_method": "absolute category rating, several samples of one video side by side",
+        "test_method": _method(study.forms),
         "raters": len(np.unique(kept.rater)),
         "raters_excluded": len(excluded),
         "clips": len(np.unique(_tested(kept).clip)),
@@ -154,6 +154,14 @@ def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
         "forms": study.forms,
         "raters_known": study.raters_known,
     }
+
+
+def _method(forms: Sequence[str]) -> str:
+    """Our own forms are taken to follow our protocol; what another tool asked and showed, its file does not say."""
+    tools = sorted(set(forms) - {"long", "wide-sample", "wide-rater"})
+    if tools:
+        return f"collected with {', '.join(tools)}; report its method beside this table"
+    return "absolute category rating, several samples of one video side by side"
 
 
 def _agreement(votes: Votes, key: str) -> dict[str, Any]:

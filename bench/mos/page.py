@@ -35,7 +35,7 @@ from suites import Clip
 from suites.media import Samples, frame_rate, iter_frames, read_binaural, write_audio, write_clip, write_video
 from visaudio_bench import __version__
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import write_json, write_text
+from visaudio_bench.files import digest, write_json, write_text
 
 KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "loudness_lufs", "gain_db")
 PEAK = 0.999
@@ -219,6 +219,7 @@ def _data(
 ) -> dict[str, Any]:
     return {
         "study_id": study_id,
+        "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
         "suite": suite,
         "tool_version": __version__,
         **wording._asdict(),

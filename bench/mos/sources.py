@@ -109,6 +109,9 @@ def _choose(
     controls: Mapping[str, str],
     seed: int,
 ) -> Sources:
+    for name in controls:
+        if name in sounds:
+            raise UsageError(f'the control "{name}" and a system have the same name; leave one of them out.')
     by_id = {clip.id: clip for clip in clips if clip.video is not None}
     full = [name for name in by_id if all(name in files for files in sounds.values())]
     if not wanted.isdigit():

@@ -61,6 +61,13 @@ def test_opinions_stand_beside_objective_results_study_by_study(studies):
         assert "autumn" in render([board], form)
 
 
+def test_rows_are_found_by_the_title_of_a_system(studies):
+    board = Table("Leaderboard", (), (Row("ViSAudio (ours)", ()), Row("mono", ())))
+    joined = with_opinions(board, studies, {"ViSAudio": "ViSAudio (ours)"})
+    assert [[cell.mark for cell in row.cells[:1]] for row in joined.rows] == [["best"], ["second"]]
+    assert not any("not in this table" in note for note in joined.notes)
+
+
 def test_best_and_second_are_marked_and_controls_are_not(studies):
     study = studies[0]
     table = opinion_table(study)

@@ -273,7 +273,7 @@ def test_exchanged_channels_are_caught_by_the_orientation_check(browser, survey)
         rater.press("#next")
     rater.check("antiphase")  # the two headphone checks alone would have let this rater through
     rater.check("huggins")
-    state = browser.execute_script("return JSON.parse(localStorage.getItem('visaudio-bench/trial'))")
+    state = browser.execute_script("return JSON.parse(localStorage.getItem('visaudio-bench/trial/' + SURVEY.build))")
     outcomes = SimpleNamespace(**{name: check["outcome"] for name, check in state["checks"].items()})
     assert (outcomes.orientation, outcomes.antiphase, outcomes.huggins) == ("fail", "pass", "pass")
 
@@ -288,7 +288,7 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
         assert not rater.all("#rater"), "the server gives the number"
         rater.begin()
         browser.execute_script(
-            "const k = 'visaudio-bench/trial'; const s = JSON.parse(localStorage.getItem(k)); s.step = 'end';"
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k)); s.step = 'end';"
             "for (const g of SURVEY.groups) for (const c of g.samples) { s.played[c] = {ratio: 1, n: 1};"
             " s.ratings[c] = Object.fromEntries(SURVEY.dimensions.map((d) => [d.key, {value: 4, ms: 900}])); }"
             "localStorage.setItem(k, JSON.stringify(s));"
@@ -297,7 +297,7 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
         # An answer that was lost on its way back: the page posts the same session again and is told that it is safe.
         browser.execute_script(
-            "const k = 'visaudio-bench/trial'; const s = JSON.parse(localStorage.getItem(k)); s.sent = '';"
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k)); s.sent = '';"
             "localStorage.setItem(k, JSON.stringify(s));"
         )
         browser.refresh()
@@ -321,7 +321,7 @@ def test_nothing_is_wider_than_the_screen(browser, survey, width, height):
     steps = ("welcome", "level", "orientation", "guide", "group-0", "end")
     for step in steps:
         browser.execute_script(
-            "const k = 'visaudio-bench/trial'; const s = JSON.parse(localStorage.getItem(k));"
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
             "localStorage.setItem(k, JSON.stringify({...s, step: arguments[0], number: 0, rater: 'x', order: [0, 1]}))",
             step,
         )

@@ -109,6 +109,10 @@ def test_a_run_folder_and_a_suite_with_controls(tmp_path, monkeypatch, material)
     data = json.loads((tmp_path / "out" / "survey.json").read_text())
     assert (data["training"], len(data["groups"]), len(data["rows"])) == (None, 1, 4)
     assert data["groups"][0]["caption"] == "a <b>ball</b>"
+    (run / "ThinkSound").rename(run / "reference")
+    clash = ["--systems", "AudioX,reference", "--hidden-reference", "--clips", "1", "--out", str(tmp_path / "n")]
+    said = CliRunner().invoke(mos, ["page", "--suite", "tiny", "--run", str(tmp_path / "run"), *clash])
+    assert 'the control "reference" and a system have the same name' in str(said.exception)
     said = CliRunner().invoke(
         mos,
         ["page", "--suite", "tiny", "--run", str(tmp_path / "run"), "--systems", "Audio", "--out", str(tmp_path / "n")],

@@ -191,6 +191,25 @@ def test_studies_are_never_merged(tmp_path):
     assert (tmp_path / "out" / "mos.csv").read_text().splitlines()[0] == header
 
 
+def test_one_file_a_rater_makes_one_study(tmp_path):
+    file = tmp_path / "all.csv"
+    run("simulate", "--out", file, "--raters", 3, "--clips", 2)
+    header, *rows = file.read_text().splitlines()
+    parts = []
+    for rater in ("R01", "R02", "R03"):
+        parts += ["--ratings", write(tmp_path / f"{rater}.csv", [row for row in rows if f",{rater}," in row], header)]
+    assert run("--ratings", file, "--out", tmp_path / "a").exit_code == 0
+    assert run(*parts, "--out", tmp_path / "b").exit_code == 0
+    assert (tmp_path / "a" / "mos.csv").read_text() == (tmp_path / "b" / "mos.csv").read_text()
+    said = message(*parts, "--ratings", tmp_path / "R01.csv", "--out", tmp_path / "c")
+    assert "R01.csv:2: a second vote of rater R01" in said
+
+
+def test_names_that_differ_by_more_than_blanks_are_two_systems(tmp_path, out):
+    rows = [row.replace("AudioX", "ViSAudio+") for row in good_rows()]
+    assert run("--ratings", write(tmp_path / "plus.csv", rows), *out).exit_code == 0
+
+
 def test_screening_is_reported_with_and_without(tmp_path):
     file = tmp_path / "r.csv"
     run("simulate", "--out", file, "--careless", 2, "--miswired", 1, "--raters", 10)

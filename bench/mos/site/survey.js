@@ -4,7 +4,7 @@
 (function () {
   const survey = window.SURVEY;
   const server = window.SERVER;
-  const store = "visaudio-bench/" + survey.study_id;
+  const store = "visaudio-bench/" + survey.study_id + "/" + survey.build;
   const screen = document.getElementById("screen");
   const checks = ["orientation", "antiphase", "huggins"];
   const steps = ["welcome", "level", ...checks, "guide", ...(survey.training ? ["training"] : []),
