@@ -288,7 +288,8 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
         assert not rater.all("#rater"), "the server gives the number"
         rater.begin()
         browser.execute_script(
-            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k)); s.step = 'end';"
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
+            "s.step = 'end';"
             "for (const g of SURVEY.groups) for (const c of g.samples) { s.played[c] = {ratio: 1, n: 1};"
             " s.ratings[c] = Object.fromEntries(SURVEY.dimensions.map((d) => [d.key, {value: 4, ms: 900}])); }"
             "localStorage.setItem(k, JSON.stringify(s));"
@@ -297,7 +298,8 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
         # An answer that was lost on its way back: the page posts the same session again and is told that it is safe.
         browser.execute_script(
-            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k)); s.sent = '';"
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
+            "s.sent = '';"
             "localStorage.setItem(k, JSON.stringify(s));"
         )
         browser.refresh()
