@@ -48,7 +48,10 @@ def analyse(study: Study, plan: Plan, order: Sequence[str] = ()) -> dict[str, An
     codes = [code for code, name in enumerate(study.votes.raters) if name in out]
     kept = study.votes.where(~np.isin(study.votes.rater, codes))
     if not len(kept):
-        raise UsageError(f'study "{study.study_id}": screening by {", ".join(plan.rules)} leaves no rater.')
+        raise UsageError(
+            f'study "{study.study_id}": no votes are left of {len(study.votes)}; '
+            f"rules that leave raters out: {', '.join(plan.rules) or 'none'}."
+        )
     systems = _in_order(_names(kept, ["test"]), order)
     pairs = [pair for key in _dimensions(kept) for pair in compare(_tested(kept), key, systems, plan.confidence)]
     opinions = _opinions(kept, systems, study.scale, plan)

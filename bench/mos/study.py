@@ -75,10 +75,11 @@ def _gather(pieces: list[tuple[Responses, Codes]], scale: tuple[int, int]) -> _G
 
 def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: Rules) -> Study:
     data = _gather(pieces, rules.scale)
-    votes = _votes(data)
-    keep, repeated = _duplicates(votes, data, rules.duplicates)
-    kept = votes.where(keep & data.there)
-    missing = _missing(name, kept, rules)
+    asked = _votes(data)
+    given = asked.where(data.there)
+    keep, repeated = _duplicates(given, [data.where[row] for row in np.flatnonzero(data.there)], rules.duplicates)
+    kept = given.where(keep)
+    missing = _missing(name, asked, kept, rules)
     files = [responses for responses, _ in pieces]
     stamps = sorted(stamp for stamp in set(data.columns["timestamp_utc"]) if stamp)
     return Study(
@@ -138,7 +139,7 @@ def _expected(data: _Gathered) -> Floats:
     return values[codes]
 
 
-def _duplicates(votes: Votes, data: _Gathered, policy: str) -> tuple[Mask, int]:
+def _duplicates(votes: Votes, where: list[tuple[Responses, int]], policy: str) -> tuple[Mask, int]:
     """Which votes to keep when a rater voted twice on the same clip, system and dimension, and how many go."""
     sizes = (len(votes.clips), len(votes.systems), len(votes.dimensions))
     key = ((votes.rater * sizes[0] + votes.clip) * sizes[1] + votes.system) * sizes[2] + votes.dimension
@@ -147,8 +148,8 @@ def _duplicates(votes: Votes, data: _Gathered, policy: str) -> tuple[Mask, int]:
     keep = np.ones(len(key), dtype=np.bool_)
     if len(again) and policy == "refuse":
         first, second = order[again[0]], order[again[0] + 1]
-        responses, row = data.where[second]
-        other, other_row = data.where[first]
+        responses, row = where[second]
+        other, other_row = where[first]
         raise UsageError(
             f"{responses.where(row)}: a second vote of rater {votes.raters[votes.rater[second]]} on clip "
             f"{votes.clips[votes.clip[second]]}, system {votes.systems[votes.system[second]]}, dimension "
@@ -159,16 +160,18 @@ def _duplicates(votes: Votes, data: _Gathered, policy: str) -> tuple[Mask, int]:
     return keep, len(again)
 
 
-def _missing(name: str, votes: Votes, rules: Rules) -> int:
-    """How many test votes are missing for every rater to have voted on every sample; more than allowed is an error."""
-    test = votes.with_role("test")
-    sample = (test.clip * len(votes.systems) + test.system) * len(votes.dimensions) + test.dimension
+def _missing(name: str, asked: Votes, votes: Votes, rules: Rules) -> int:
+    """How many test votes are missing for every rater to have voted on every sample; more than allowed is an error.
+
+    Raters and samples are those of `asked`, which holds empty ratings as well: who gave none at all counts too.
+    """
+    rows, test = asked.with_role("test"), votes.with_role("test")
+    sample = (rows.clip * len(votes.systems) + rows.system) * len(votes.dimensions) + rows.dimension
     wanted = len(np.unique(sample))
     by_rater = np.bincount(test.rater, minlength=len(votes.raters))
-    present = by_rater > 0
-    missing = int(wanted * present.sum() - by_rater.sum())
+    missing = int(wanted * len(votes.raters) - by_rater.sum())
     if missing > rules.allow_missing:
-        short = [f"{votes.raters[k]} {by_rater[k]}" for k in np.flatnonzero(present & (by_rater < wanted))]
+        short = [f"{votes.raters[k]} {by_rater[k]}" for k in np.flatnonzero(by_rater < wanted)]
         by_system = np.bincount(test.system, minlength=len(votes.systems))
         counts = ", ".join(
             f"{system} {count}{_misspelt(system, votes.systems) if 2 * count < by_system.max() else ''}"
@@ -176,7 +179,7 @@ def _missing(name: str, votes: Votes, rules: Rules) -> int:
             if count
         )
         raise UsageError(
-            f'study "{name}": {missing} of {wanted * int(present.sum())} votes are missing. Of {wanted} votes each, '
+            f'study "{name}": {missing} of {wanted * len(votes.raters)} votes are missing. Of {wanted} votes each, '
             f"these raters gave fewer: {', '.join(short[:8])}{' …' if len(short) > 8 else ''}. "
             f"Votes by system: {counts}. "
             f"To go on without them: --allow-missing {missing}; to leave incomplete raters out: --screen incomplete"

@@ -145,6 +145,22 @@ def test_an_empty_rating_is_a_missing_one(tmp_path, out):
     assert "1 of 24 votes are missing" in message("--ratings", write(tmp_path / "bad.csv", rows), *out)
 
 
+def test_a_rater_or_a_column_without_any_rating_is_missing_too(tmp_path, out):
+    nobody = [row[:-1] if row.startswith("r2") else row for row in good_rows()]
+    said = message("--ratings", write(tmp_path / "bad.csv", nobody), *out)
+    assert "8 of 24 votes are missing" in said
+    assert "r2 0" in said
+    nothing = [row[:-1] if ",SC," in row else row for row in good_rows()]
+    assert "12 of 24 votes are missing" in message("--ratings", write(tmp_path / "bad.csv", nothing), *out)
+    result = run("--ratings", write(tmp_path / "ok.csv", nothing), "--allow-missing", 12, *out)
+    assert result.exit_code == 0, result.exception
+
+
+def test_an_empty_vote_does_not_repeat_a_given_one(tmp_path):
+    rows = [*good_rows(), good_rows()[0][:-1]]
+    assert run("--ratings", write(tmp_path / "a.csv", rows), "--out", tmp_path / "a").exit_code == 0
+
+
 def test_a_misspelt_system_is_guessed(tmp_path, out):
     rows = good_rows()
     rows[0] = rows[0].replace("ViSAudio", "ViSAudo")
