@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from suites import Clip, open_suite
+from suites import Clip, Suite, open_suite
 from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
+from visaudio_bench.pool import available_cores
 from visaudio_bench.registry import did_you_mean
 
 REFERENCE = "reference"
@@ -60,7 +61,21 @@ def from_run(
                 f'{folder} has no system "{system}".{did_you_mean(system, present)} It has: {", ".join(present)}.'
             )
         sounds[system] = {path.stem: path for path in sorted((folder / system).glob("*.wav"))}
-    return _choose(opened.name, opened.clips(), sounds, clips, training, _controls(hidden_reference, low_anchor), seed)
+    chosen = _choose(
+        opened.name, opened.clips(), sounds, clips, training, _controls(hidden_reference, low_anchor), seed
+    )
+    _make_pending(opened, [*chosen.clips, *([chosen.training] if chosen.training else [])])
+    return chosen
+
+
+def _make_pending(suite: Suite, clips: Sequence[Clip]) -> None:
+    """Let the suite make its files, until those of the clips exist."""
+    wanted = {clip.id for clip in clips} & set(suite.pending())
+    if wanted:
+        for made in suite.prepare(available_cores()):
+            wanted.discard(made)
+            if not wanted:
+                return
 
 
 def from_folders(

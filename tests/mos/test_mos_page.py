@@ -80,11 +80,21 @@ def test_a_run_folder_and_a_suite_with_controls(tmp_path, monkeypatch, material)
     class Tiny(Suite):
         name, title = "tiny", "two clips"
 
+        def pending(self):
+            return ("clip01",) if hidden.exists() else ()
+
+        def prepare(self, workers=1):
+            hidden.rename(videos / "clip01.mp4")
+            yield "clip01"
+
         def clips(self):
             return tuple(
                 Clip(path.stem, path, run / "ViSAudio" / f"{path.stem}.wav", 0.0, 1.2, "a <b>ball</b>")
-                for path in sorted(videos.glob("*.mp4"))
+                for path in (videos / "clip00.mp4", videos / "clip01.mp4")
             )
+
+    hidden = tmp_path / "not made yet.mp4"
+    (videos / "clip01.mp4").rename(hidden)
 
     monkeypatch.setattr(SUITES, "get", lambda name: lambda argument: Tiny())
     result = CliRunner().invoke(
