@@ -1,0 +1,1 @@
+"""Listening tests: the questionnaire, its server, and how responses become a table of mean opinion scores."""

@@ -1,0 +1,217 @@
+"""From the votes of a study to the document that `mos.json` holds: opinions, comparisons, agreement, what to report.
+
+Only arithmetic that `metrics` offers is called here; this module decides what is computed on which votes. Hidden
+references and low anchors are controls: they have opinions, and take no part in comparisons. Gold and trap votes only
+serve screening.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.mos.protocol import QUESTIONS, TITLES
+from bench.mos.study import Study
+from metrics.opinion import ROLES, Opinion, Votes, opinion
+from metrics.opinion_agreement import intraclass, krippendorff_alpha, rater_reports, sample_matrix, screen
+from metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
+from visaudio_bench.errors import UsageError
+
+CONTROLS = ("hidden_reference", "low_anchor")
+NEED_RATERS = frozenset({"crossed", "raters-t", "bootstrap", "paper"})
+
+
+class Plan(NamedTuple):
+    """What to compute: interval methods, confidence, screening rules, bootstrap seed."""
+
+    methods: tuple[str, ...] = ("crossed",)
+    confidence: float = 0.95
+    rules: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def analyse(study: Study, plan: Plan, order: Sequence[str] = ()) -> dict[str, Any]:
+    """One study of `mos.json`, JSON-able: missing numbers are None. `order` puts systems in that order.
+
+    Raises:
+        UsageError: a method or a rule that needs what the responses do not tell.
+    """
+    _check_methods(study, plan)
+    try:
+        excluded = screen(study.votes, plan.rules, study.checks)
+    except ValueError as error:
+        raise UsageError(f'study "{study.study_id}": {error}.') from error
+    out = {name for names in excluded.values() for name in names}
+    codes = [code for code, name in enumerate(study.votes.raters) if name in out]
+    kept = study.votes.where(~np.isin(study.votes.rater, codes))
+    if not len(kept):
+        raise UsageError(
+            f'study "{study.study_id}": no votes are left of {len(study.votes)}; '
+            f"rules that leave raters out: {', '.join(plan.rules) or 'none'}."
+        )
+    systems = _in_order(_names(kept, ["test"]), order)
+    pairs = [pair for key in _dimensions(kept) for pair in compare(_tested(kept), key, systems, plan.confidence)]
+    opinions = _opinions(kept, systems, study.scale, plan)
+    _letter(opinions, pairs)
+    return {
+        "study_id": study.study_id,
+        "scale": list(study.scale),
+        "confidence": plan.confidence,
+        "ci_methods": list(plan.methods),
+        "seed": plan.seed,
+        "systems": systems,
+        "dimensions": [
+            {"key": key, "title": TITLES.get(key, key), "question": QUESTIONS.get(key)} for key in _dimensions(kept)
+        ],
+        "report": _report(study, kept, out),
+        "screening": {"rules": list(plan.rules), "excluded": excluded},
+        "opinions": opinions,
+        "unscreened": _opinions(study.votes, systems, study.scale, plan) if plan.rules else [],
+        "pairs": [_plain(pair) for pair in pairs] if study.raters_known else [],
+        "omnibus": [{"dimension": key, **_plain(friedman(_tested(kept), key, systems))} for key in _dimensions(kept)],
+        "agreement": [_agreement(kept, key) for key in _dimensions(kept)] if study.raters_known else [],
+        "raters": _raters(study, excluded) if study.raters_known else [],
+        "clips": _clips(_tested(kept), systems),
+    }
+
+
+def _check_methods(study: Study, plan: Plan) -> None:
+    needing = [method for method in plan.methods if method in NEED_RATERS]
+    if needing and not study.raters_known:
+        raise UsageError(
+            f'study "{study.study_id}": the file does not say which votes are of the same rater, so '
+            f"{', '.join(needing)} cannot be computed; use --ci clips-t or --ci normal."
+        )
+
+
+def _tested(votes: Votes) -> Votes:
+    return votes.with_role("test")
+
+
+def _dimensions(votes: Votes) -> list[str]:
+    return [votes.dimensions[code] for code in np.unique(_tested(votes).dimension)]
+
+
+def _names(votes: Votes, roles: Sequence[str]) -> list[str]:
+    return [votes.systems[code] for code in np.unique(votes.with_role(*roles).system)]
+
+
+def _in_order(systems: list[str], order: Sequence[str]) -> list[str]:
+    return sorted(systems, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: Plan) -> list[dict[str, Any]]:
+    rows = []
+    for role in ("test", *CONTROLS):
+        chosen = votes.with_role(role)
+        for system in systems if role == "test" else _names(chosen, [role]):
+            for key in _dimensions(votes):
+                found = opinion(
+                    chosen, system, key, plan.methods, scale=scale, confidence=plan.confidence, seed=plan.seed
+                )
+                rows.append(_opinion_row(found, role, scale))
+    return rows
+
+
+def _opinion_row(found: Opinion, role: str, scale: tuple[int, int]) -> dict[str, Any]:
+    row: dict[str, Any] = _plain(found)
+    row["role"] = role
+    row["intervals"] = [
+        {"ci_method": method, **_plain(interval), "beyond_scale": interval.low < scale[0] or interval.high > scale[1]}
+        for method, interval in found.intervals.items()
+    ]
+    return row
+
+
+def _letter(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
+    """Write the tie group of each tested system beside its opinion."""
+    for key in {row["dimension"] for row in opinions}:
+        mine = [row for row in opinions if row["dimension"] == key and row["role"] == "test"]
+        means = {row["system"]: math.nan if row["mean"] is None else row["mean"] for row in mine}
+        groups = tie_groups(means, [pair for pair in pairs if pair.dimension == key])
+        for row in mine:
+            row["tie_group"] = groups.get(row["system"], "")
+
+
+def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
+    """What ITU-T P.800.2 asks to be reported with a MOS, and what was let pass."""
+    return {
+        "test_method": _method(study.forms),
+        "raters": len(np.unique(kept.rater)),
+        "raters_excluded": len(excluded),
+        "clips": len(np.unique(_tested(kept).clip)),
+        "suites": study.suites,
+        "votes": len(_tested(kept)),
+        "listening_devices": study.devices,
+        "dates": list(study.dates) if study.dates else None,
+        "checks": {
+            name: {outcome: list(answers.values()).count(outcome) for outcome in ("pass", "fail", "none")}
+            for name, answers in study.checks.items()
+        },
+        "roles": {role: int(np.count_nonzero(study.votes.role == code)) for code, role in enumerate(ROLES)},
+        "exceptions": study.exceptions,
+        "sources": study.sources,
+        "forms": study.forms,
+        "raters_known": study.raters_known,
+    }
+
+
+def _method(forms: Sequence[str]) -> str:
+    """Our own forms are taken to follow our protocol; what another tool asked and showed, its file does not say."""
+    tools = sorted(set(forms) - {"long", "wide-sample", "wide-rater"})
+    if tools:
+        return f"collected with {', '.join(tools)}; report its method beside this table"
+    return "absolute category rating, several samples of one video side by side"
+
+
+def _agreement(votes: Votes, key: str) -> dict[str, Any]:
+    samples = sample_matrix(_tested(votes), key)
+    found = intraclass(samples)
+    return {
+        "dimension": key,
+        "icc_2_1": _number(found.single),
+        "icc_2_k": _number(found.mean),
+        "n_complete_samples": found.n_samples,
+        "krippendorff_alpha_ordinal": _number(krippendorff_alpha(samples)),
+    }
+
+
+def _raters(study: Study, excluded: dict[str, list[str]]) -> list[dict[str, Any]]:
+    rows = []
+    for report in rater_reports(_tested(study.votes)):
+        rules = [rule for rule, names in excluded.items() if report.rater in names]
+        checks = {name: answers.get(report.rater, "none") for name, answers in study.checks.items()}
+        rows.append({**_plain(report), "checks": checks, "excluded_by": rules})
+    return rows
+
+
+def _clips(votes: Votes, systems: list[str]) -> list[dict[str, Any]]:
+    rows = []
+    for system in systems:
+        for key in _dimensions(votes):
+            cell = votes.full_matrix(system, key)
+            for clip, column in zip(votes.clips, cell.T, strict=True):
+                there = column[~np.isnan(column)]
+                if len(there):
+                    sd = float(np.std(there, ddof=1)) if len(there) > 1 else None
+                    row = {"system": system, "dimension": key, "clip": clip, "mean": float(there.mean())}
+                    rows.append({**row, "sd": sd, "n_votes": len(there)})
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """NamedTuples as objects, NaN as None."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(inner) for name, inner in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return _number(value) if isinstance(value, float) else value
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,151 @@
+"""The three forms of responses.csv, told apart by their columns, and key files that say what was hidden.
+
+long           rater_id, clip_id, system, dimension, rating (one vote a row)
+wide by sample rater_id, clip_id, system, SI, SC, TA, SA, AR (one sample a row)
+wide by rater  rater_id, G01_V1_SI ... G10_V5_AR (one rater a row, what form services give), and a key file
+
+Key files (`--codes`): `code, clip_id, system` replaces the blind code in the column `system`; `code, system` keeps the
+clip; `group_id, slot, clip_id, system`, optionally with `rater_id`, says what was shown where. Further columns of a
+key (`suite`, `role`, `expected`) fill in what the responses lack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.mos.protocol import COLUMNS, REQUIRED
+from bench.mos.responses import Responses
+from bench.mos.tabular import Sheet, read_sheet
+from visaudio_bench.errors import UsageError
+from visaudio_bench.registry import did_you_mean
+
+PLACE = re.compile(r"(?P<group>[A-Za-z]*\d+)_V?(?P<slot>\d+)_(?P<dimension>.+)")
+FROM_KEY = ("clip_id", "system", "suite", "role", "expected")
+
+
+def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
+    """`long`, `wide-sample` or `wide-rater`.
+
+    Raises:
+        UsageError: none of them, or more than one.
+    """
+    header = set(sheet.header)
+    places = [name for name in sheet.header if PLACE.fullmatch(name)]
+    wide = [name for name in dimensions if name in header]
+    found = []
+    if {"dimension", "rating"} <= header:
+        found.append(("long", "the columns dimension and rating"))
+    if wide:
+        found.append(("wide-sample", f"the column {wide[0]}"))
+    if places:
+        found.append(("wide-rater", f"the column {places[0]}"))
+    if len(found) > 1:
+        raise UsageError(
+            f"{sheet.path}:1: forms are mixed: {' and '.join(f'{why} ({form})' for form, why in found)}. "
+            "One file has one form; split it, or remove the columns that do not belong."
+        )
+    if not found:
+        close = did_you_mean("dimension", header - set(REQUIRED)) or did_you_mean("rating", header - set(REQUIRED))
+        raise UsageError(
+            f"{sheet.path}:1: the columns {', '.join(sheet.header[:8])} are none of the known forms "
+            f"(long: {', '.join(REQUIRED)}; wide by sample: one column a dimension; "
+            f"wide by rater: G01_V1_SI ...).{close} "
+            "A file of another tool needs its name: bench mos --form webmushra ... (see bench mos --help)"
+        )
+    return found[0][0]
+
+
+def read_own_form(path: Path, form: str, dimensions: Sequence[str]) -> Responses:
+    """Read one of our three forms; `form` is its name or "auto"."""
+    sheet = read_sheet(path)
+    found = detect(sheet, dimensions) if form == "auto" else form
+    reader = {"long": _long, "wide-sample": _wide_by_sample, "wide-rater": _wide_by_rater}[found]
+    columns, lines = reader(sheet, dimensions)
+    return Responses(path, found, columns, lines, sheet.notes)
+
+
+def _long(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, list[str]], list[int]]:
+    del dimensions
+    named = zip(sheet.header, zip(*sheet.rows, strict=True), strict=True)
+    return {name: list(values) for name, values in named if name in COLUMNS}, sheet.lines
+
+
+def _wide_by_sample(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, list[str]], list[int]]:
+    present = [name for name in dimensions if name in sheet.header]
+    times = len(present)
+    columns = {
+        name: [value for value in sheet.column(name) for _ in range(times)]
+        for name in sheet.header
+        if name in COLUMNS and name not in present
+    }
+    by_dimension = [sheet.column(name) for name in present]
+    columns["dimension"] = present * len(sheet.rows)
+    columns["rating"] = [value for votes in zip(*by_dimension, strict=True) for value in votes]
+    return columns, [line for line in sheet.lines for _ in range(times)]
+
+
+def _wide_by_rater(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, list[str]], list[int]]:
+    del dimensions
+    places = [(name, match) for name in sheet.header if (match := PLACE.fullmatch(name))]
+    if "rater_id" not in sheet.header:
+        raise UsageError(f"{sheet.path}:1: the wide form by rater needs the column rater_id.")
+    other = [name for name in sheet.header if name in COLUMNS]
+    columns: dict[str, list[str]] = {name: [] for name in (*other, "group_id", "slot", "dimension", "rating")}
+    lines: list[int] = []
+    for row, line in zip(sheet.rows, sheet.lines, strict=True):
+        record = dict(zip(sheet.header, row, strict=True))
+        for name, match in places:
+            for column in other:
+                columns[column].append(record[column])
+            columns["group_id"].append(match["group"])
+            columns["slot"].append(match["slot"])
+            columns["dimension"].append(match["dimension"])
+            columns["rating"].append(record[name])
+            lines.append(line)
+    return columns, lines
+
+
+def unblind(responses: Responses, key: Path) -> Responses:
+    """Put clips and systems where the responses have codes or places.
+
+    Raises:
+        UsageError: a code or place that the key does not have, or a key without the columns that it needs.
+    """
+    sheet = read_sheet(key)
+    by = _join_columns(sheet, responses)
+    if "system" not in sheet.header:
+        raise UsageError(f"{key}:1: a key needs the column system, and code, or group_id and slot.")
+    table: dict[tuple[str, ...], dict[str, str]] = {}
+    for row, line in zip(sheet.rows, sheet.lines, strict=True):
+        record = dict(zip(sheet.header, row, strict=True))
+        place = tuple(record[name] for name in by)
+        if place in table and table[place] != record:
+            raise UsageError(f"{key}:{line}: {', '.join(place)} has a second, different meaning.")
+        table[place] = record
+    here = ["system" if name == "code" else name for name in by]
+    hidden = list(zip(*(responses.get(name) for name in here), strict=True))
+    for index, place in enumerate(hidden):
+        if place not in table:
+            raise UsageError(
+                f"{responses.where(index)}: {dict(zip(by, place, strict=True))} is not in the key {key}. "
+                "Is it the key of this study?"
+            )
+    columns = dict(responses.columns)
+    for name in FROM_KEY:
+        if name in sheet.header:
+            columns[name] = [table[place][name] for place in hidden]
+    return Responses(responses.path, responses.form, columns, responses.lines, responses.notes, responses.raters_known)
+
+
+def _join_columns(sheet: Sheet, responses: Responses) -> tuple[str, ...]:
+    if "code" in sheet.header:
+        return ("code",)
+    if {"group_id", "slot"} <= set(sheet.header):
+        per_rater = "rater_id" in sheet.header and "rater_id" in responses.columns
+        return ("rater_id", "group_id", "slot") if per_rater else ("group_id", "slot")
+    raise UsageError(
+        f"{sheet.path}:1: the key has the columns {', '.join(sheet.header)}; "
+        "code and system, or group_id, slot, clip_id and system were expected."
+    )

@@ -1,0 +1,119 @@
+"""What raters are asked: the dimensions and 1-5 anchors of the ViSAudio paper (arXiv:2512.03036, Figs. R4 and R5).
+
+The questions and anchors are the protocol itself and are quoted; a study that words them otherwise is another study.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Dimension(NamedTuple):
+    """One thing that is rated: key used in files, title, the question, an example, what 1 to 5 mean."""
+
+    key: str
+    title: str
+    question: str
+    example: str
+    anchors: tuple[str, str, str, str, str]
+
+
+DIMENSIONS = (
+    Dimension(
+        "SI",
+        "Spatial Impression",
+        "Whether the audio conveys a clear sense of spatiality, including left–right and depth cues.",
+        "You can tell whether a sound source is to your left or right, or how far away it is.",
+        (
+            "Almost no spatial cues; flat or single-point sound.",
+            "Weak spatiality; unclear direction or depth.",
+            "Some spatial cues present but overall weak or shallow.",
+            "Clear direction and depth with minor imperfections.",
+            "Strong, immersive spatiality close to real experience.",
+        ),
+    ),
+    Dimension(
+        "SC",
+        "Spatial Consistency",
+        "How well the audio aligns with the visual spatial cues, ensuring correct correspondence in 3D space.",
+        "A guitar on the left side of the screen is heard mainly from the left.",
+        (
+            "Completely inconsistent with the video's spatial scene.",
+            "Very weak localization; large mismatch.",
+            "Mostly reasonable but somewhat blurry.",
+            "Accurate localization and generally correct alignment.",
+            "Highly consistent and precisely matched.",
+        ),
+    ),
+    Dimension(
+        "TA",
+        "Temporal Alignment",
+        "Synchronization between the audio and the video, especially matching the timing of visual events.",
+        "The drum is heard at the moment the stick hits it.",
+        (
+            "Strong delays or advances; entirely unsynchronized.",
+            "Noticeable misalignment affecting experience.",
+            "Mostly aligned with minor offset.",
+            "Good synchronization with only subtle differences.",
+            "Perfectly synchronized with visual actions.",
+        ),
+    ),
+    Dimension(
+        "SA",
+        "Semantic Alignment",
+        "Correspondence between the generated spatial audio and the input modalities, "
+        "including video and optional text.",
+        "A barking dog sounds like a dog, not like a car.",
+        (
+            "Audio content completely mismatched to the scene.",
+            "Major semantic deviations.",
+            "Mostly correct but with small inconsistencies.",
+            "Clear and generally accurate expression.",
+            "Highly consistent and natural semantic alignment.",
+        ),
+    ),
+    Dimension(
+        "AR",
+        "Audio Realism",
+        "Naturalness, clarity, and realism of the generated audio, independent of the video content.",
+        "With closed eyes it could be a recording.",
+        (
+            "Severe distortion, noise, or artifacts.",
+            "Noticeable noise or synthetic artifacts.",
+            "Acceptable quality with minor artifacts.",
+            "Natural and smooth with small imperfections.",
+            "Very clear, natural, and realistic.",
+        ),
+    ),
+)
+KEYS = tuple(dimension.key for dimension in DIMENSIONS)
+TITLES = {dimension.key: dimension.title for dimension in DIMENSIONS}
+QUESTIONS = {dimension.key: dimension.question for dimension in DIMENSIONS}
+SCALE = (1, 5)
+
+# Columns of responses.csv in the long form; the first five are required, a missing other one is empty.
+REQUIRED = ("rater_id", "clip_id", "system", "dimension", "rating")
+COLUMNS = (
+    "study_id",
+    "session_id",
+    "rater_id",
+    "group_id",
+    "clip_id",
+    "suite",
+    "system",
+    "slot",
+    "group_order",
+    "dimension",
+    "rating",
+    "role",
+    "expected",
+    "played_ratio",
+    "n_plays",
+    "rating_ms",
+    "headphone_check",
+    "lr_check",
+    "listening_device",
+    "timestamp_utc",
+    "tool",
+    "tool_version",
+)

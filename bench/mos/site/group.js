@@ -1,0 +1,163 @@
+// One group: samples of one video side by side, rated on every dimension.
+"use strict";
+
+window.Group = (function () {
+  const COMPLETE = 0.98;
+
+  function covered(video) {
+    let seconds = 0;
+    for (let k = 0; k < video.played.length; k++) seconds += video.played.end(k) - video.played.start(k);
+    return video.duration ? seconds / video.duration : 0;
+  }
+
+  // spec: {samples: [code], caption, ratings, played, onChange}; ratings and played are kept by code and filled here.
+  function show(root, h, spec) {
+    const survey = window.SURVEY;
+    const began = performance.now();
+    const players = spec.samples.map((code, slot) => player(code, slot));
+    const together = h("input", { type: "checkbox", id: "together" });
+    let position = 0;
+
+    function player(code, slot) {
+      const name = "Video " + (slot + 1);
+      const video = h("video", { src: "media/" + code + ".mp4", preload: "auto", playsinline: "", tabindex: "-1", "aria-hidden": "true" });
+      const fill = h("span");
+      const button = h("button", { type: "button", class: "play", "data-slot": slot + 1 }, "▶ " + name);
+      const state = h("p", { class: "state" });
+      const figure = h("figure", { class: "player" }, video, h("div", { class: "bar" }, fill), button, state);
+      const own = { code, name, video, button, state, figure };
+      const heard = spec.played[code] || (spec.played[code] = { ratio: 0, n: 0 });
+
+      function tell() {
+        const done = heard.ratio >= COMPLETE;
+        const playing = !video.paused && !video.ended;
+        figure.classList.toggle("playing", playing);
+        button.textContent = (playing ? "❚❚ " : "▶ ") + name;
+        button.setAttribute("aria-label", (playing ? "Pause " : "Play ") + name);
+        state.className = done ? "state done" : "state";
+        state.textContent = done ? "✓ played to the end" : playing ? "playing" : heard.ratio > 0 ? "not yet played to the end" : "not yet played";
+      }
+      video.addEventListener("timeupdate", () => {
+        position = video.currentTime;
+        fill.style.width = (100 * video.currentTime / (video.duration || 1)) + "%";
+        heard.ratio = Math.max(heard.ratio, Math.min(1, covered(video)));
+      });
+      ["play", "pause", "ended"].forEach((event) => video.addEventListener(event, () => {
+        if (event === "play") heard.n += 1;
+        heard.ratio = Math.max(heard.ratio, Math.min(1, covered(video)));
+        tell();
+        spec.onChange();
+      }));
+      video.addEventListener("error", () => {
+        state.className = "state";
+        state.textContent = "This browser cannot play the video. Use a current Firefox, Chrome, Edge or Safari.";
+      });
+      video.addEventListener("click", () => toggle(slot));
+      button.addEventListener("click", () => toggle(slot));
+      tell();
+      return own;
+    }
+
+    function toggle(slot) {
+      const chosen = players[slot];
+      if (!chosen) return;
+      if (!chosen.video.paused && !chosen.video.ended) {
+        chosen.video.pause();
+        return;
+      }
+      const moment = together.checked && players.some((other) => other !== chosen && !other.video.paused) ? position : null;
+      players.forEach((other) => { if (other !== chosen) other.video.pause(); });
+      if (moment !== null) chosen.video.currentTime = moment;
+      chosen.video.play().catch(() => {});
+      const strip = chosen.figure.parentElement;
+      strip.scrollTo({ left: chosen.figure.offsetLeft - (strip.clientWidth - chosen.figure.clientWidth) / 2, behavior: "smooth" });
+    }
+
+    function rate(code, key, value) {
+      const rating = spec.ratings[code] || (spec.ratings[code] = {});
+      rating[key] = { value, ms: Math.round(performance.now() - began) };
+      spec.onChange();
+    }
+
+    function row(dimension, own) {
+      const name = own.name + ", " + dimension.title;
+      const group = "r-" + own.code + "-" + dimension.key;
+      const line = h("div", { class: "rating", role: "radiogroup", "aria-label": name, "data-code": own.code, "data-dimension": dimension.key });
+      const jump = h("button", { type: "button", class: "name", tabindex: "-1", "aria-hidden": "true" }, "▶ " + own.name);
+      jump.addEventListener("click", () => toggle(players.indexOf(own)));
+      const chosen = (spec.ratings[own.code] || {})[dimension.key];
+      const steps = h("div", { class: "steps" });
+      for (let value = survey.scale[0]; value <= survey.scale[1]; value++) {
+        const text = dimension.anchors[value - survey.scale[0]];
+        const input = h("input", { type: "radio", name: group, value, "aria-label": value + ": " + text });
+        input.checked = Boolean(chosen) && chosen.value === value;
+        input.addEventListener("change", () => { line.classList.remove("missing"); rate(own.code, dimension.key, value); });
+        steps.append(h("label", { title: text }, input, h("span", { "aria-hidden": "true" }, value)));
+      }
+      line.addEventListener("keydown", (event) => {
+        const input = [...steps.querySelectorAll("input")].find((one) => one.value === event.key);
+        if (!input || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+        event.preventDefault();
+        input.click();
+        const all = [...root.querySelectorAll(".rating")];
+        const after = all[all.indexOf(line) + 1];
+        if (after) (after.querySelector("input:checked") || after.querySelector("input")).focus();
+      });
+      line.append(jump, steps);
+      return line;
+    }
+
+    function dimensionCard(dimension) {
+      return h("fieldset", { class: "dimension" },
+        h("legend", {}, dimension.title),
+        h("p", {}, dimension.question),
+        h("details", {}, h("summary", {}, "What 1 to 5 mean"),
+          h("ol", {}, ...dimension.anchors.map((text) => h("li", {}, text))), h("p", {}, "For example: " + dimension.example)),
+        h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, "worst"), h("span", {}, "best")),
+        ...players.map((own) => row(dimension, own)));
+    }
+
+    // What is still to do, in words, and the first place where.
+    function missing() {
+      const unheard = players.filter((own) => spec.played[own.code].ratio < COMPLETE);
+      const lines = [...root.querySelectorAll(".rating")].filter((line) => !line.querySelector("input:checked"));
+      return {
+        unheard: unheard.map((own) => own.name),
+        unrated: lines.length,
+        mark() {
+          lines.forEach((line) => line.classList.add("missing"));
+          const target = unheard.length ? unheard[0].button : lines.length ? lines[0].querySelector("input") : null;
+          if (target) { target.focus(); target.scrollIntoView({ block: "center" }); }
+        },
+      };
+    }
+
+    function key(event) {
+      const match = /^Digit(\d)$/.exec(event.code);
+      if (!match || !event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      toggle(Number(match[1]) - 1);
+    }
+
+    document.addEventListener("keydown", key);
+    root.append(
+      h("div", { class: "card" },
+        h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
+        h("p", { class: "soft" }, "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best)."),
+        h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), " … ", h("kbd", {}, String(players.length)),
+          " plays a video, ", h("kbd", {}, "Tab"), " goes from row to row, ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."),
+        h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
+      h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
+      h("div", { class: "dimensions" }, ...survey.dimensions.map(dimensionCard)));
+
+    return {
+      missing,
+      close() {
+        document.removeEventListener("keydown", key);
+        players.forEach((own) => { own.video.pause(); own.video.removeAttribute("src"); own.video.load(); });
+      },
+    };
+  }
+
+  return { show };
+})();

@@ -1,0 +1,161 @@
+"""What a questionnaire shows: clips, the systems' sounds for them, controls, a clip to practise on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from suites import Clip, Suite, open_suite
+from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from visaudio_bench.errors import UsageError
+from visaudio_bench.pool import available_cores
+from visaudio_bench.registry import did_you_mean
+
+REFERENCE = "reference"
+ANCHOR = "low anchor"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Clips to rate, a clip to practise on or None, and where each system's sound of each clip lies.
+
+    `sounds` is system -> clip id -> file. `controls` names the roles of systems that are made from the reference
+    sound of the clip: `REFERENCE` is the sound itself, `ANCHOR` its left channel on both ears.
+    """
+
+    suite: str
+    clips: tuple[Clip, ...]
+    training: Clip | None
+    sounds: Mapping[str, Mapping[str, Path]]
+    controls: Mapping[str, str]
+
+
+def from_run(
+    suite: str,
+    run: Path,
+    systems: Sequence[str],
+    *,
+    clips: str,
+    training: str | None,
+    hidden_reference: bool,
+    low_anchor: bool,
+    seed: int,
+) -> Sources:
+    """Sounds of a run folder, `audio/<suite>/<system>/<clip>.wav`, and the suite's videos.
+
+    Raises:
+        UsageError: no such run, system, clip or sound.
+    """
+    opened = open_suite(suite)
+    folder = run / "audio" / opened.name
+    if not folder.is_dir():
+        raise UsageError(f"{folder} does not exist; {run} is not a run of {opened.name}. Make one with: bench run")
+    sounds = {}
+    present = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    for system in systems:
+        if system not in present:
+            raise UsageError(
+                f'{folder} has no system "{system}".{did_you_mean(system, present)} It has: {", ".join(present)}.'
+            )
+        sounds[system] = {path.stem: path for path in sorted((folder / system).glob("*.wav"))}
+    chosen = _choose(
+        opened.name, opened.clips(), sounds, clips, training, _controls(hidden_reference, low_anchor), seed
+    )
+    _make_pending(opened, [*chosen.clips, *([chosen.training] if chosen.training else [])])
+    return chosen
+
+
+def _make_pending(suite: Suite, clips: Sequence[Clip]) -> None:
+    """Let the suite make its files, until those of the clips exist."""
+    wanted = {clip.id for clip in clips} & set(suite.pending())
+    if wanted:
+        for made in suite.prepare(available_cores()):
+            wanted.discard(made)
+            if not wanted:
+                return
+
+
+def from_folders(
+    folders: Sequence[str],
+    videos: Path | None,
+    *,
+    clips: str,
+    training: str | None,
+    hidden_reference: bool,
+    low_anchor: bool,
+    seed: int,
+) -> Sources:
+    """Sounds of plain folders given as NAME=DIR, and videos of the same names; a video's own sound is its reference.
+
+    Raises:
+        UsageError: not NAME=DIR, or no such folder, video or sound.
+    """
+    if videos is None or not videos.is_dir():
+        raise UsageError(f"--videos must be a folder of videos, got {videos}.")
+    sounds = {}
+    for given in folders:
+        name, _, folder = given.partition("=")
+        if not (name and folder and Path(folder).is_dir()):
+            raise UsageError(f'--system NAME=DIR with an existing folder was expected, got "{given}".')
+        sounds[name] = _files(Path(folder), SOUND_SUFFIXES)
+    found = tuple(Clip(name, path, path, 0.0, None) for name, path in _files(videos, VIDEO_SUFFIXES).items())
+    return _choose(videos.name, found, sounds, clips, training, _controls(hidden_reference, low_anchor), seed)
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes}
+
+
+def _controls(hidden_reference: bool, low_anchor: bool) -> dict[str, str]:
+    return ({REFERENCE: "hidden_reference"} if hidden_reference else {}) | (
+        {ANCHOR: "low_anchor"} if low_anchor else {}
+    )
+
+
+def _choose(
+    suite: str,
+    clips: Sequence[Clip],
+    sounds: Mapping[str, Mapping[str, Path]],
+    wanted: str,
+    training: str | None,
+    controls: Mapping[str, str],
+    seed: int,
+) -> Sources:
+    for name in controls:
+        if name in sounds:
+            raise UsageError(f'the control "{name}" and a system have the same name; leave one of them out.')
+    by_id = {clip.id: clip for clip in clips if clip.video is not None}
+    full = [name for name in by_id if all(name in files for files in sounds.values())]
+    if not wanted.isdigit():
+        chosen = [name.strip() for name in wanted.split(",")]
+    elif int(wanted) < 1 or int(wanted) > len(full):
+        counts = ", ".join(f"{system} {len(files)}" for system, files in sounds.items())
+        raise UsageError(
+            f"{wanted} clips were asked for; {len(full)} clip(s) of {suite} have a video and a sound of every system "
+            f"({len(by_id)} videos; sounds: {counts})."
+        )
+    else:
+        picked = np.random.default_rng(seed).permutation(len(full))[: int(wanted)]
+        chosen = [full[index] for index in sorted(picked)]
+    for name in (*chosen, *([training] if training and training != "none" else [])):
+        _check(name, by_id, sounds, suite)
+    spare = [name for name in full if name not in chosen]
+    practice = training or (spare[0] if spare else "none")
+    return Sources(
+        suite,
+        tuple(by_id[name] for name in chosen),
+        by_id.get(practice) if practice != "none" else None,
+        sounds,
+        controls,
+    )
+
+
+def _check(name: str, by_id: Mapping[str, Clip], sounds: Mapping[str, Mapping[str, Path]], suite: str) -> None:
+    if name not in by_id:
+        raise UsageError(f'{suite} has no clip "{name}" with a video.{did_you_mean(name, by_id)}')
+    for system, files in sounds.items():
+        if name not in files:
+            raise UsageError(f'system "{system}" has no sound for clip "{name}".')

@@ -1,0 +1,208 @@
+"""Votes of one study out of files of responses: what is repeated or missing is refused, or allowed and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.mos.protocol import COLUMNS, KEYS
+from bench.mos.responses import Mask, Responses, Rules, check_values, codes_of, ratings_of
+from metrics.opinion import ROLES, Codes, Floats, Votes
+from visaudio_bench.errors import UsageError
+from visaudio_bench.registry import did_you_mean
+
+
+@dataclass
+class Study:
+    """The votes of one study with what must be reported beside them."""
+
+    study_id: str
+    votes: Votes
+    scale: tuple[int, int]
+    checks: dict[str, dict[str, str]]
+    sources: list[str]
+    forms: list[str]
+    suites: list[str]
+    devices: dict[str, int]
+    dates: tuple[str, str] | None
+    raters_known: bool
+    exceptions: dict[str, int] = field(default_factory=dict)
+
+
+def studies(files: Sequence[Responses], rules: Rules) -> list[Study]:
+    """The studies found in the files, in order of appearance. A file without `study_id` is a study of its own name.
+
+    Raises:
+        UsageError: a response that `rules` do not allow.
+    """
+    parts: dict[str, list[tuple[Responses, Codes]]] = {}
+    for responses in files:
+        check_values(responses, rules)
+        names = [name or responses.path.stem for name in responses.get("study_id")]
+        codes, found = codes_of(names)
+        for code, name in enumerate(found):
+            parts.setdefault(name, []).append((responses, np.flatnonzero(codes == code)))
+    return [_study(name, pieces, rules) for name, pieces in parts.items()]
+
+
+@dataclass
+class _Gathered:
+    """Columns of one study over its files."""
+
+    columns: dict[str, list[str]]
+    rating: Codes
+    there: Mask
+    where: list[tuple[Responses, int]]
+
+
+def _gather(pieces: list[tuple[Responses, Codes]], scale: tuple[int, int]) -> _Gathered:
+    columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
+    ratings, there = [], []
+    where: list[tuple[Responses, int]] = []
+    for responses, rows in pieces:
+        rating, is_there = ratings_of(responses, scale)
+        ratings.append(rating[rows])
+        there.append(is_there[rows])
+        where += [(responses, int(row)) for row in rows]
+        everything = len(rows) == len(responses)
+        for name, column in columns.items():
+            values = responses.get(name)
+            column.extend(values if everything else [values[row] for row in rows])
+    return _Gathered(columns, np.concatenate(ratings), np.concatenate(there), where)
+
+
+def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: Rules) -> Study:
+    data = _gather(pieces, rules.scale)
+    asked = _votes(data)
+    given = asked.where(data.there)
+    keep, repeated = _duplicates(given, [data.where[row] for row in np.flatnonzero(data.there)], rules.duplicates)
+    kept = given.where(keep)
+    missing = _missing(name, asked, kept, rules)
+    files = [responses for responses, _ in pieces]
+    stamps = sorted(stamp for stamp in set(data.columns["timestamp_utc"]) if stamp)
+    return Study(
+        study_id=name,
+        votes=kept,
+        scale=rules.scale,
+        checks={
+            "headphones": _by_rater(data, "headphone_check"),
+            "orientation": _by_rater(data, "lr_check"),
+        },
+        sources=[responses.path.name for responses in files],
+        forms=[responses.form for responses in files],
+        suites=sorted({suite for suite in data.columns["suite"] if suite}),
+        devices=_devices(data),
+        dates=(stamps[0], stamps[-1]) if stamps else None,
+        raters_known=all(responses.raters_known for responses in files),
+        exceptions={"missing votes": missing, "repeated votes left out": repeated},
+    )
+
+
+def _votes(data: _Gathered) -> Votes:
+    coded = {name: codes_of(data.columns[name]) for name in ("rater_id", "clip_id", "system", "dimension")}
+    dimensions = coded["dimension"][1]
+    order = sorted(range(len(dimensions)), key=lambda code: (_place(dimensions[code]), code))
+    rank = np.argsort(order)
+    roles, role_names = codes_of(data.columns["role"])
+    return Votes(
+        rater=coded["rater_id"][0],
+        clip=coded["clip_id"][0],
+        system=coded["system"][0],
+        dimension=rank[coded["dimension"][0]],
+        rating=data.rating,
+        role=np.array([ROLES.index(role or "test") for role in role_names], dtype=np.int64)[roles],
+        expected=_expected(data),
+        raters=coded["rater_id"][1],
+        clips=coded["clip_id"][1],
+        systems=coded["system"][1],
+        dimensions=tuple(dimensions[code] for code in order),
+    )
+
+
+def _place(dimension: str) -> int:
+    return KEYS.index(dimension) if dimension in KEYS else len(KEYS)
+
+
+def _expected(data: _Gathered) -> Floats:
+    codes, found = codes_of(data.columns["expected"])
+    values = np.full(len(found), np.nan)
+    for code, text in enumerate(found):
+        if not text:
+            continue
+        try:
+            values[code] = float(text)
+        except ValueError:
+            responses, row = data.where[int(np.flatnonzero(codes == code)[0])]
+            raise UsageError(f'{responses.where(row)}: "expected" is "{text}", a number was expected.') from None
+    return values[codes]
+
+
+def _duplicates(votes: Votes, where: list[tuple[Responses, int]], policy: str) -> tuple[Mask, int]:
+    """Which votes to keep when a rater voted twice on the same clip, system and dimension, and how many go."""
+    sizes = (len(votes.clips), len(votes.systems), len(votes.dimensions))
+    key = ((votes.rater * sizes[0] + votes.clip) * sizes[1] + votes.system) * sizes[2] + votes.dimension
+    order = np.argsort(key, kind="stable")
+    again = np.flatnonzero(key[order][1:] == key[order][:-1])
+    keep = np.ones(len(key), dtype=np.bool_)
+    if len(again) and policy == "refuse":
+        first, second = order[again[0]], order[again[0] + 1]
+        responses, row = where[second]
+        other, other_row = where[first]
+        raise UsageError(
+            f"{responses.where(row)}: a second vote of rater {votes.raters[votes.rater[second]]} on clip "
+            f"{votes.clips[votes.clip[second]]}, system {votes.systems[votes.system[second]]}, dimension "
+            f"{votes.dimensions[votes.dimension[second]]}; the first is {other.where(other_row)}. "
+            f"{len(again)} vote(s) are repeated; to keep one of each: --duplicates first, or: --duplicates last"
+        )
+    keep[order[again + 1 if policy == "first" else again]] = False
+    return keep, len(again)
+
+
+def _missing(name: str, asked: Votes, votes: Votes, rules: Rules) -> int:
+    """How many test votes are missing for every rater to have voted on every sample; more than allowed is an error.
+
+    Raters and samples are those of `asked`, which holds empty ratings as well: who gave none at all counts too.
+    """
+    rows, test = asked.with_role("test"), votes.with_role("test")
+    sample = (rows.clip * len(votes.systems) + rows.system) * len(votes.dimensions) + rows.dimension
+    wanted = len(np.unique(sample))
+    by_rater = np.bincount(test.rater, minlength=len(votes.raters))
+    missing = int(wanted * len(votes.raters) - by_rater.sum())
+    if missing > rules.allow_missing:
+        short = [f"{votes.raters[k]} {by_rater[k]}" for k in np.flatnonzero(by_rater < wanted)]
+        by_system = np.bincount(test.system, minlength=len(votes.systems))
+        counts = ", ".join(
+            f"{system} {count}{_misspelt(system, votes.systems) if 2 * count < by_system.max() else ''}"
+            for system, count in zip(votes.systems, by_system, strict=True)
+            if count
+        )
+        raise UsageError(
+            f'study "{name}": {missing} of {wanted * len(votes.raters)} votes are missing. Of {wanted} votes each, '
+            f"these raters gave fewer: {', '.join(short[:8])}{' …' if len(short) > 8 else ''}. "
+            f"Votes by system: {counts}. "
+            f"To go on without them: --allow-missing {missing}; to leave incomplete raters out: --screen incomplete"
+        )
+    return missing
+
+
+def _misspelt(system: str, systems: Sequence[str]) -> str:
+    return did_you_mean(system, [other for other in systems if other != system])
+
+
+def _by_rater(data: _Gathered, column: str) -> dict[str, str]:
+    """The check's outcome of each rater; "fail" anywhere wins over "pass"."""
+    worst: dict[str, str] = {}
+    for rater, outcome in set(zip(data.columns["rater_id"], data.columns[column], strict=True)):
+        known = outcome if outcome in ("pass", "fail") else "none"
+        ranks = ("fail", "none", "pass")
+        worst[rater] = min(worst.get(rater, "pass"), known, key=ranks.index)
+    return worst
+
+
+def _devices(data: _Gathered) -> dict[str, int]:
+    devices: dict[str, int] = {}
+    for _, device in sorted(set(zip(data.columns["rater_id"], data.columns["listening_device"], strict=True))):
+        devices[device or "not stated"] = devices.get(device or "not stated", 0) + 1
+    return devices

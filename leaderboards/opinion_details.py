@@ -1,0 +1,108 @@
+"""The tables behind a table of mean opinion scores: comparisons, agreement, raters, clips, votes."""
+
+from __future__ import annotations
+
+from leaderboards.opinion import Study
+from leaderboards.tables import EMPTY, Cell, Column, Row, Table
+
+
+def pair_table(study: Study) -> Table:
+    """Every pair of systems on every dimension: difference, probability of a higher vote, p-values."""
+    columns = (
+        Column("difference", "A − B", f"± {study['confidence']:.0%}"),
+        Column("superiority", "P(A > B)"),
+        Column("p_sign_flip", "p sign flip"),
+        Column("p_holm", "p Holm"),
+        Column("p_wilcoxon", "p Wilcoxon"),
+    )
+    rows = []
+    for pair in study["pairs"]:
+        d = pair["difference"]
+        shown = EMPTY if d["mean"] is None else f"{d['mean']:+.3f} ± {_number(d['half'])}"
+        cells = [Cell(shown, d["mean"], d["low"], d["high"], reason=d["reason"])]
+        cells += [Cell(_number(pair[c.key]), pair[c.key]) for c in columns[1:]]
+        rows.append(Row(f"{pair['dimension']}: {pair['a']} − {pair['b']}", tuple(cells), pair["dimension"]))
+    groups = [
+        f"{d['key']} tie groups (systems sharing a letter are not told apart): "
+        + ", ".join(
+            f"{row['system']} {row['tie_group']}"
+            for row in sorted(study["opinions"], key=lambda row: -(row["mean"] or 0))
+            if row["dimension"] == d["key"] and row["role"] == "test"
+        )
+        for d in study["dimensions"]
+    ]
+    tests = [
+        f"{row['dimension']} Friedman chi-square {_number(row['statistic'])}, p {_number(row['p'])}"
+        for row in study["omnibus"]
+    ]
+    return Table(f"Comparisons, study {study['study_id']}", columns, tuple(rows), "pair", (*groups, *tests))
+
+
+def agreement_table(study: Study) -> Table:
+    """Reliability of the ratings by dimension."""
+    columns = (
+        Column("icc_2_1", "ICC(2,1)"),
+        Column("icc_2_k", "ICC(2,k)"),
+        Column("krippendorff_alpha_ordinal", "Krippendorff α", "ordinal"),
+        Column("n_complete_samples", "samples", "complete"),
+    )
+    rows = [
+        Row(row["dimension"], tuple(Cell(_number(row[column.key]), row[column.key]) for column in columns))
+        for row in study["agreement"]
+    ]
+    return Table(f"Agreement of raters, study {study['study_id']}", columns, tuple(rows), "dimension")
+
+
+def rater_table(study: Study) -> Table:
+    """Each rater's votes, bias, inconsistency, agreement with the others, and the rules that leave them out."""
+    columns = (
+        Column("n_votes", "votes"),
+        Column("mean", "mean"),
+        Column("sd", "SD"),
+        Column("bias", "bias"),
+        Column("inconsistency", "inconsistency"),
+        Column("agreement", "r with others"),
+    )
+    rows = []
+    for rater in study["raters"]:
+        cells = [Cell(_number(rater[column.key]), rater[column.key]) for column in columns]
+        label = rater["rater"] + (f" (out: {', '.join(rater['excluded_by'])})" if rater["excluded_by"] else "")
+        rows.append(Row(label, tuple(cells)))
+    return Table(f"Raters, study {study['study_id']}", columns, tuple(rows), "rater")
+
+
+def clip_table(study: Study) -> Table:
+    """Mean opinion score of every clip, systems in rows within clips, one column a dimension."""
+    columns = tuple(Column(d["key"], d["title"], better="higher") for d in study["dimensions"])
+    found = {(row["clip"], row["system"], row["dimension"]): row for row in study["clips"]}
+    rows = []
+    for clip in dict.fromkeys(row["clip"] for row in study["clips"]):
+        for system in study["systems"]:
+            mine = [found.get((clip, system, column.key)) for column in columns]
+            if any(mine):
+                cells = tuple(
+                    Cell(_number(m["mean"]), m["mean"]) if m else Cell(EMPTY, reason="no votes") for m in mine
+                )
+                rows.append(Row(f"{clip}: {system}", cells, clip))
+    return Table(f"Mean opinion scores by clip, study {study['study_id']}", columns, tuple(rows), "clip: system")
+
+
+def vote_table(study: Study) -> Table:
+    """How often each value of the scale was given, and the standard deviation of votes, by system and dimension."""
+    low, high = study["scale"]
+    values = range(low, high + 1)
+    columns = (*(Column(str(value), str(value), "votes") for value in values), Column("sd", "SD"))
+    rows = []
+    for row in study["opinions"]:
+        cells = [*(Cell(str(count), count) for count in row["histogram"]), Cell(_number(row["sd"]), row["sd"])]
+        rows.append(Row(f"{row['dimension']}: {row['system']}", tuple(cells), row["system"]))
+    return Table(f"Votes, study {study['study_id']}", columns, tuple(rows), "dimension: system")
+
+
+def _number(value: float | None) -> str:
+    """Three decimals, three digits where that would show 0.000, integers as they are."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.2g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"

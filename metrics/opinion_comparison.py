@@ -1,0 +1,175 @@
+"""Which system is rated better: comparisons of two systems on the same raters and clips.
+
+Every comparison is paired: the difference of the two votes that one rater gave one clip. Raters differ by two points
+and more in how they use the scale (Rosenberg and Ramabhadran 2017, Interspeech), and that cancels in the difference.
+
+- the mean difference with a `crossed` interval (module `opinion`);
+- p by sign flips: under the null hypothesis each rater's total difference is as likely with the other sign. All 2^R
+  sign patterns are counted exactly, for any R, because totals of integer votes are integers and their distribution is
+  a convolution;
+- p by Wilcoxon's signed-rank test over the mean differences of the raters;
+- the probability that A is rated above B, P(A > B) + P(A = B) / 2;
+- Holm (1979) corrects the sign-flip p over the pairs of a dimension;
+- Friedman's test asks whether any system differs, over the rater means;
+- tie groups: runs of the ranking within which no pair differs significantly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from metrics.opinion import Floats, Interval, Votes, crossed
+
+EXACT_RANKS = 50
+
+
+class Comparison(NamedTuple):
+    """A against B on one dimension; `difference` is A minus B, `p_holm` is corrected within the dimension."""
+
+    dimension: str
+    a: str
+    b: str
+    difference: Interval
+    superiority: float
+    p_sign_flip: float
+    p_wilcoxon: float
+    p_holm: float
+    n_raters: int
+    n_clips: int
+    n_pairs: int
+
+
+def sign_flip_p(totals: npt.ArrayLike) -> float:
+    """Two-sided p of the sum of integers `(R,)` under all 2^R sign patterns; NaN for none.
+
+    Raises:
+        ValueError: a total is not an integer.
+    """
+    values = np.asarray(totals)
+    whole = np.rint(values).astype(np.int64)
+    if not np.array_equal(whole, values):
+        raise ValueError("the sign-flip test counts sums of integers; give totals of votes, not means")
+    if not len(whole):
+        return math.nan
+    step = int(np.gcd.reduce(whole)) or 1
+    sizes = np.sort(np.abs(whole[whole != 0])) // step
+    chances = np.ones(1)
+    for size in sizes:
+        longer = np.zeros(len(chances) + 2 * size)
+        longer[: len(chances)] += 0.5 * chances
+        longer[2 * size :] += 0.5 * chances
+        chances = longer
+    sums = np.arange(len(chances)) - len(chances) // 2
+    return min(1.0, float(chances[np.abs(sums) >= abs(int(whole.sum())) // step].sum()))
+
+
+def wilcoxon_p(differences: Floats) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test; 1 where every difference is 0, NaN for none.
+
+    Zeros are left out, ties have mean ranks. Exact for up to 50 differences, ties or not: twice the signed mean ranks
+    are integers, and their sign flips are counted. Beyond that the normal approximation, corrected for ties.
+    """
+    if not len(differences):
+        return math.nan
+    nonzero = differences[differences != 0]
+    if not len(nonzero):
+        return 1.0
+    if len(nonzero) > EXACT_RANKS:
+        return float(stats.wilcoxon(nonzero, method="asymptotic").pvalue)
+    return sign_flip_p(np.rint(2 * stats.rankdata(np.abs(nonzero)) * np.sign(nonzero)))
+
+
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """Holm's (1979) step-down correction of `(m,)` p-values; NaN stays NaN and is not counted."""
+    p = np.asarray(p_values, dtype=np.float64)
+    corrected = np.full_like(p, np.nan)
+    rising = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    steps = p[rising] * np.arange(len(rising), 0, -1)
+    corrected[rising] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: float = 0.95) -> list[Comparison]:
+    """Every pair of `systems` on one dimension, with Holm's correction over the pairs."""
+    cells = {system: votes.full_matrix(system, dimension) for system in systems}
+    found = [_pair(dimension, a, b, cells[a] - cells[b], confidence) for a, b in combinations(systems, 2)]
+    corrected = holm([pair.p_sign_flip for pair in found])
+    return [pair._replace(p_holm=float(p)) for pair, p in zip(found, corrected, strict=True)]
+
+
+def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float) -> Comparison:
+    there = ~np.isnan(differences)
+    kept = differences[there.any(1)][:, there.any(0)]
+    inside = ~np.isnan(kept)
+    totals = np.where(inside, kept, 0.0).sum(1)
+    pairs = kept[inside]
+    return Comparison(
+        dimension=dimension,
+        a=a,
+        b=b,
+        difference=crossed(kept, confidence),
+        superiority=float(((pairs > 0) + 0.5 * (pairs == 0)).mean()) if len(pairs) else math.nan,
+        p_sign_flip=sign_flip_p(totals),
+        p_wilcoxon=wilcoxon_p(totals / np.maximum(inside.sum(1), 1)),
+        p_holm=math.nan,
+        n_raters=kept.shape[0],
+        n_clips=kept.shape[1],
+        n_pairs=len(pairs),
+    )
+
+
+class Omnibus(NamedTuple):
+    """Friedman's chi-square over the systems and its p; NaN with fewer than three systems or three raters."""
+
+    statistic: float
+    p: float
+
+
+def friedman(votes: Votes, dimension: str, systems: Sequence[str]) -> Omnibus:
+    """Does any system differ? Blocks are raters (those who rated every system), values their means over clips."""
+    means = []
+    for system in systems:
+        cell = votes.full_matrix(system, dimension)
+        there = ~np.isnan(cell)
+        counts = there.sum(1)
+        sums = np.where(there, cell, 0.0).sum(1)
+        means.append(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan))
+    table = np.array(means)
+    table = table[:, ~np.isnan(table).any(0)] if means else table
+    if len(means) < 3 or table.shape[1] < 3 or np.all(table == table[0]):
+        return Omnibus(math.nan, math.nan)
+    result = stats.friedmanchisquare(*table)
+    return Omnibus(float(result.statistic), float(result.pvalue))
+
+
+def tie_groups(means: dict[str, float], comparisons: Sequence[Comparison], alpha: float = 0.05) -> dict[str, str]:
+    """Letters by system: two systems that share a letter are not told apart (Holm-corrected p above `alpha`).
+
+    Systems are ranked by mean; each letter is a longest run of the ranking without a significant pair in it.
+    """
+    order = sorted((system for system in means if not math.isnan(means[system])), key=lambda s: -means[s])
+    different = {frozenset((pair.a, pair.b)) for pair in comparisons if pair.p_holm <= alpha}
+    runs: list[tuple[int, int]] = []
+    for start in range(len(order)):
+        end = start + 1
+        while end < len(order) and not any(frozenset((order[k], order[end])) in different for k in range(start, end)):
+            end += 1
+        if not runs or end > runs[-1][1]:
+            runs.append((start, end))
+    letters = dict.fromkeys(order, "")
+    for number, (start, end) in enumerate(runs):
+        for system in order[start:end]:
+            letters[system] += _letter(number)
+    return letters
+
+
+def _letter(number: int) -> str:
+    """Letters a … z, then a1, b1, … so that any number of systems has letters."""
+    return chr(ord("a") + number % 26) + (str(number // 26) if number >= 26 else "")

@@ -1,0 +1,338 @@
+"""The questionnaire in a real Chromium: checks failed and passed, reload, all groups, download, table."""
+
+import csv
+import shutil
+import time
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from bench.cli.mos import mos
+from bench.mos.export import export_text
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+)
+pytestmark = [
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER), reason="BROWSER TEST NOT RUN: apt-get install chromium chromium-driver"
+    ),
+]
+
+
+@pytest.fixture
+def browser(tmp_path):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,900"):
+        options.add_argument(flag)
+    options.add_experimental_option(
+        "prefs", {"download.default_directory": str(tmp_path / "downloads"), "download.prompt_for_download": False}
+    )
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.downloads = tmp_path / "downloads"
+    yield driver
+    driver.quit()
+
+
+class Rater:
+    """Somebody at the page, who hears what the check sounds really hold, through headphones that may be miswired."""
+
+    def __init__(self, browser, folder: Path, swapped: bool = False, deaf: bool = False):
+        self.browser, self.folder, self.swapped, self.deaf = browser, folder, swapped, deaf
+        self.wait = WebDriverWait(browser, 20, poll_frequency=0.03, ignored_exceptions=[StaleElementReferenceException])
+
+    def find(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def press(self, selector):
+        self.wait.until(lambda _: self.find(selector).is_enabled())
+        self.find(selector).click()
+
+    def step(self) -> str:
+        return self.find("#screen").get_attribute("data-step")
+
+    def open(self, query: str = ""):
+        self.browser.get((self.folder / "index.html").as_uri() + query)
+        self.listen()
+
+    def listen(self):
+        """Keep the names of the sounds that are played, as ears would hear them; play them fast."""
+        self.browser.execute_script(
+            "const later = window.setTimeout; window.setTimeout = (f, ms) => later(f, ms / 20);"
+            "window.heard = []; document.getElementById('probe').addEventListener('play', (e) => {"
+            " e.target.playbackRate = 16; window.heard.push(e.target.currentSrc.split('/').pop()); });"
+        )
+
+    def ears(self, name: str) -> np.ndarray:
+        samples, _ = soundfile.read(self.folder / "checks" / name)
+        return samples.T[::-1] if self.swapped else samples.T
+
+    def answer(self, kind: str, names: list[str]) -> int:
+        sounds = [self.ears(name) for name in names]
+        if kind == "orientation":
+            left, right = np.sum(sounds[0] ** 2, axis=1)
+            return int(right > left)
+        if self.deaf:
+            return int(np.argmin([np.sum((s[0] + s[1]) ** 2) for s in sounds]))  # a loudspeaker adds the channels
+        if kind == "antiphase":
+            return int(np.argmin([np.sum(s**2) for s in sounds]))
+        return int(np.argmax([np.abs(s[0] - s[1]).max() for s in sounds]))
+
+    def check(self, kind: str):
+        assert self.step() == kind
+        for trial in range(6):
+            self.wait.until(lambda _, t=trial: f"Trial {t + 1} of" in self.find("#screen").text)
+            self.browser.execute_script("window.heard = []")
+            self.press("#listen")
+            self.wait.until(lambda _: self.find(".answer").is_enabled() and "again" in self.find("#listen").text)
+            names = self.browser.execute_script("return window.heard")
+            self.all(".answer")[self.answer(kind, names)].click()
+
+    def failed(self) -> str:
+        return " ".join(element.text for element in self.all("#failed"))
+
+    def begin(self, device: str = "over-ear headphones"):
+        self.find("#consent").click()
+        self.find(f"#device option[value='{device}']").click()
+        self.press("#next")
+        assert self.step() == "level"
+        assert not self.find("#next").is_enabled()
+        self.press("#listen")
+        self.press("#next")
+
+    def play_all(self, skip: int = 0):
+        for button in self.all(".player button")[skip:]:
+            button.click()
+            self.browser.execute_script("document.querySelectorAll('video').forEach((v) => { v.playbackRate = 4; })")
+            figure = button.find_element(By.XPATH, "..")
+            self.wait.until(lambda _, f=figure: "✓" in f.text)
+
+    def rate_all(self, opinion):
+        for line in self.all(".rating"):
+            value = opinion(line.get_attribute("data-code"), line.get_attribute("data-dimension"))
+            line.find_elements(By.CSS_SELECTOR, "input")[value - 1].send_keys(Keys.SPACE)
+
+
+def opinion_of(key: Path):
+    """Votes that depend on the system alone, so that the table can be foretold."""
+    with key.open() as file:
+        systems = {row["code"]: row["system"] for row in csv.DictReader(file)}
+    values = {"ThinkSound": 3, "AudioX": 3, "ViSAGe": 2, "See2Sound": 1, "ViSAudio": 5}
+
+    def opinion(code: str, dimension: str) -> int:
+        del dimension
+        return values.get(systems.get(code, ""), 3)
+
+    return opinion
+
+
+def severe(browser) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path):
+    rater = Rater(browser, survey.folder)
+    rater.open("?rater=7")
+    rater.press("#next")
+    assert "tick the box" in rater.find("[role=alert]").text
+    rater.begin()
+    rater.check("orientation")
+
+    rater.deaf = True  # loudspeakers: the antiphase tone cancels and seems the quietest
+    rater.check("antiphase")
+    assert "loudspeakers" in rater.failed()
+    rater.deaf = False
+    rater.press("#next")
+    rater.check("antiphase")
+    rater.check("huggins")
+
+    practise(rater)
+    opinion = opinion_of(survey.key)
+    rate_with_a_reload_in_the_middle(rater, opinion)
+    rate_by_keyboard(rater, opinion)
+
+    assert rater.step() == "end"
+    rater.press("#download")
+    file = browser.downloads / "trial_R07_responses.csv"
+    rater.wait.until(lambda _: file.exists() and file.stat().st_size > 0)
+    assert severe(browser) == []
+    check_responses(file)
+    result = CliRunner().invoke(
+        mos, ["--ratings", str(file), "--codes", str(survey.key), "--ci", "clips-t", "--out", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if line.startswith(" ViSAudio"))
+    assert line.split()[1:4] == ["5.000", "±", "0.000"]
+    assert (tmp_path / "out" / "mos.csv").exists()
+
+
+def practise(rater):
+    assert rater.step() == "guide"
+    assert "immersive spatiality" in rater.find("#screen").text
+    rater.press("#next")
+    assert rater.step() == "training"
+    rater.play_all()
+    rater.rate_all(lambda code, dimension: 3)
+    rater.press("#next")
+
+
+def rate_with_a_reload_in_the_middle(rater, opinion):
+    assert rater.step() == "group-0"
+    first = [line.get_attribute("data-code") for line in rater.all(".rating")[:5]]
+    rater.find("#next").click()
+    assert rater.step() == "group-0", "an empty group was accepted"
+    rater.rate_all(opinion)
+    rater.find("#next").click()
+    assert rater.step() == "group-0", "a group was accepted whose samples were not played"
+    assert "play to the end: Video 1" in rater.find("#todo").text
+    rater.find(".player button").click()
+    rater.browser.execute_script("document.querySelector('video').playbackRate = 4")
+    rater.wait.until(lambda _: "✓" in rater.find(".player").text)
+
+    rater.browser.refresh()
+    rater.listen()
+    assert rater.step() == "group-0"
+    assert [line.get_attribute("data-code") for line in rater.all(".rating")[:5]] == first
+    assert len(rater.all(".rating input:checked")) == 25
+    assert "✓" in rater.find(".player").text
+    rater.play_all(skip=1)
+    rater.press("#next")
+
+
+def rate_by_keyboard(rater, opinion):
+    """A digit rates the row and goes on to the next; Shift and a digit play a video."""
+    browser = rater.browser
+    assert rater.step() == "group-1"
+    inputs = rater.all(".rating input")
+    codes = [(line.get_attribute("data-code"), line.get_attribute("data-dimension")) for line in rater.all(".rating")]
+    browser.execute_script("arguments[0].focus()", inputs[0])
+    for code, dimension in codes:
+        browser.switch_to.active_element.send_keys(str(opinion(code, dimension)))
+    assert len(rater.all(".rating input:checked")) == 25
+    browser.execute_script(
+        "document.dispatchEvent(new KeyboardEvent('keydown', {code: 'Digit1', key: '!', shiftKey: true}))"
+    )
+    rater.wait.until(lambda _: rater.browser.execute_script("return document.querySelector('video').played.length"))
+    rater.wait.until(lambda _: "✓" in rater.find(".player").text)
+    rater.play_all(skip=1)
+    rater.press("#next")
+
+
+def check_responses(file: Path):
+    with file.open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == 2 * 5 * 5
+    assert {row["headphone_check"] for row in rows} == {"pass"}
+    assert {row["lr_check"] for row in rows} == {"pass"}
+    assert {row["rater_id"] for row in rows} == {"R07"}
+    assert {row["listening_device"] for row in rows} == {"over-ear headphones"}
+    assert all(float(row["played_ratio"]) >= 0.98 and int(row["n_plays"]) >= 1 for row in rows)
+    assert all(row["timestamp_utc"].endswith("Z") and row["rating_ms"].isdigit() for row in rows)
+    # The names of systems are nowhere in what the rater saw or sent.
+    assert not {"ThinkSound", "ViSAudio"} & {row["system"] for row in rows}
+
+
+def test_exchanged_channels_are_caught_by_the_orientation_check(browser, survey):
+    rater = Rater(browser, survey.folder, swapped=True)
+    rater.open()
+    rater.begin()
+    for attempt in range(3):
+        rater.check("orientation")
+        assert "Left and right seem to be exchanged" in rater.failed()
+        assert rater.find("#next").text.startswith("Try again" if attempt < 2 else "Go on")
+        rater.press("#next")
+    rater.check("antiphase")  # the two headphone checks alone would have let this rater through
+    rater.check("huggins")
+    state = browser.execute_script("return JSON.parse(localStorage.getItem('visaudio-bench/trial/' + SURVEY.build))")
+    outcomes = SimpleNamespace(**{name: check["outcome"] for name, check in state["checks"].items()})
+    assert (outcomes.orientation, outcomes.antiphase, outcomes.huggins) == ("fail", "pass", "pass")
+
+
+def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
+    database = tmp_path / "r.sqlite"
+    process, base = start_server(survey.folder, database)
+    try:
+        rater = Rater(browser, survey.folder)
+        browser.get(base)
+        rater.listen()
+        assert not rater.all("#rater"), "the server gives the number"
+        rater.begin()
+        browser.execute_script(
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
+            "s.step = 'end';"
+            "for (const g of SURVEY.groups) for (const c of g.samples) { s.played[c] = {ratio: 1, n: 1};"
+            " s.ratings[c] = Object.fromEntries(SURVEY.dimensions.map((d) => [d.key, {value: 4, ms: 900}])); }"
+            "localStorage.setItem(k, JSON.stringify(s));"
+        )
+        browser.refresh()
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        # An answer that was lost on its way back: the page posts the same session again and is told that it is safe.
+        browser.execute_script(
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
+            "s.sent = '';"
+            "localStorage.setItem(k, JSON.stringify(s));"
+        )
+        browser.refresh()
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+    finally:
+        process.kill()
+        process.wait()
+    text, count = export_text(database, "long")
+    assert count == 50
+    assert {row["rater_id"] for row in csv.DictReader(text.splitlines())} == {"R01"}
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_nothing_is_wider_than_the_screen(browser, survey, width, height):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    rater = Rater(browser, survey.folder)
+    rater.open()
+    steps = ("welcome", "level", "orientation", "guide", "group-0", "end")
+    for step in steps:
+        browser.execute_script(
+            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
+            "localStorage.setItem(k, JSON.stringify({...s, step: arguments[0], number: 0, rater: 'x', order: [0, 1]}))",
+            step,
+        )
+        browser.refresh()
+        time.sleep(0.1)
+        assert rater.step() == step
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width, step
+        small = browser.execute_script(
+            "return [...document.querySelectorAll('main button, .rating label')].map((e) => e.getBoundingClientRect())"
+            ".filter((r) => r.width && r.height && (r.height < 32 || r.width < 32)).length"
+        )
+        assert small == 0, step

@@ -1,0 +1,188 @@
+"""The collecting server: what it keeps through kill -9, what it refuses, what comes out again."""
+
+import csv
+import json
+import signal
+import sqlite3
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench.cli.mos import mos
+from bench.mos.protocol import COLUMNS
+
+pytest.importorskip("uvicorn", reason="SERVER TEST NOT RUN: pip install 'visaudio-bench[mos]'")
+pytest.importorskip("starlette")
+
+
+class Server:
+    """A running `bench mos serve`, and requests to it."""
+
+    def __init__(self, process: subprocess.Popen, base: str):
+        self.process, self.base = process, base
+
+    def ask(self, path: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        request = urllib.request.Request(self.base + path, data, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+
+@pytest.fixture
+def server(survey, tmp_path, start_server):
+    running = Server(*start_server(survey.folder, tmp_path / "r.sqlite"))
+    yield running
+    running.stop()
+
+
+def session(folder: Path, rater: str, **changes: object) -> dict:
+    """A whole session as the page posts it."""
+    data = json.loads((folder / "survey.json").read_text())
+    rows = []
+    for order, group in enumerate(data["groups"], 1):
+        for slot, code in enumerate(group["samples"], 1):
+            for dimension in data["dimensions"]:
+                row = dict.fromkeys(COLUMNS, "") | {
+                    "study_id": data["study_id"],
+                    "session_id": f"s{rater}",
+                    "rater_id": rater,
+                    "group_id": group["id"],
+                    "clip_id": group["clip"],
+                    "system": code,
+                    "slot": slot,
+                    "group_order": order,
+                    "dimension": dimension["key"],
+                    "rating": 1 + slot % 5,
+                }
+                rows.append([(row | changes)[name] for name in COLUMNS])
+    return {"columns": list(COLUMNS), "rows": rows}
+
+
+def encoded(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_what_was_received_survives_kill_9(survey, tmp_path, start_server):
+    database = tmp_path / "r.sqlite"
+    server = Server(*start_server(survey.folder, database))
+    assert server.ask("/responses", encoded(session(survey.folder, "R01"))) == (201, b"received")
+    server.stop(signal.SIGKILL)
+    server = Server(*start_server(survey.folder, database))
+    assert server.ask("/responses", encoded(session(survey.folder, "R02")))[0] == 201
+    server.stop(signal.SIGKILL)
+    out = tmp_path / "responses.csv"
+    assert CliRunner().invoke(mos, ["export", str(database), "--out", str(out)]).exit_code == 0
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 50
+    assert {row["rater_id"] for row in rows} == {"R01", "R02"}
+    result = CliRunner().invoke(
+        mos, ["--ratings", str(out), "--codes", str(survey.key), "--out", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0, result.exception
+    assert "2 raters, 2 clips, 4 votes a cell, 100 in all" in result.stdout
+
+
+def test_responses_are_never_changed(server, survey, tmp_path):
+    server.ask("/responses", encoded(session(survey.folder, "R01")))
+    connection = sqlite3.connect(tmp_path / "r.sqlite")
+    for statement in ("DELETE FROM responses", "UPDATE responses SET rater_id = 'x'"):
+        with pytest.raises(sqlite3.IntegrityError, match="only ever added"):
+            connection.execute(statement)
+    connection.close()
+
+
+def test_what_does_not_fit_is_refused_with_a_reason(server, survey):
+    good = session(survey.folder, "R01")
+    short = {**good, "rows": good["rows"][:-1]}
+    doubled = {**good, "rows": [*good["rows"][:-1], good["rows"][0]]}
+    refused = {
+        b"not json": 400,
+        b"[]": 400,
+        b"\xff\xfe": 400,
+        b"[" * 100_000: 400,
+        encoded({"columns": ["a"], "rows": []}): 400,
+        encoded(short): 400,
+        encoded(doubled): 400,
+        encoded(session(survey.folder, "R01", rating=6)): 400,
+        encoded(session(survey.folder, "R01", rating=2.5)): 400,
+        encoded(session(survey.folder, "R01", system="s0")): 400,
+        encoded(session(survey.folder, "R01", study_id="other")): 400,
+        encoded(session(survey.folder, "R01", rater_id="../../x")): 400,
+        encoded(session(survey.folder, "R01", suite="x" * 1000)): 400,
+        encoded(session(survey.folder, "R01", slot=None)): 400,
+        b" " * 1_100_000: 413,
+    }
+    for body, status in refused.items():
+        assert server.ask("/responses", body)[0] == status, body[:60]
+    assert server.ask("/responses", encoded(good), Content_Type="text/plain")[0] == 415
+    assert server.ask("/responses", encoded(good), Origin="http://elsewhere.example")[0] == 403
+    assert server.ask("/responses", encoded(good), Host="elsewhere.example")[0] == 400
+    assert server.ask("/responses", encoded(good))[0] == 201
+    assert server.ask("/responses", encoded(good)) == (409, b"this session has answered already")
+    again = session(survey.folder, "R01", session_id="another")
+    assert server.ask("/responses", encoded(again)) == (409, b"this rater has answered already")
+
+
+def test_the_page_is_served_with_parts_of_videos_and_numbers_for_raters(server, survey):
+    status, page = server.ask("/")
+    assert (status, b"survey.js" in page) == (200, True)
+    assert b'"post": "responses"' in server.ask("/server.js")[1]
+    media = next((survey.folder / "media").iterdir())
+    status, part = server.ask(f"/media/{media.name}", Range="bytes=10-19")
+    assert (status, part) == (206, media.read_bytes()[10:20])
+    assert [json.loads(server.ask("/rater", b"")[1])["rater"] for _ in range(3)] == [1, 2, 3]
+    assert server.ask("/../survey.key.csv")[0] == 404
+    assert server.ask("/%2e%2e/survey.key.csv")[0] == 404
+
+
+def test_only_this_machine_can_reach_it(server):
+    port = server.base.rsplit(":", 1)[1]
+    listening = Path("/proc/net/tcp")
+    if not listening.exists():
+        pytest.skip("no table of sockets on this system")
+    lines = [line.split()[1] for line in listening.read_text().splitlines()[1:]]
+    own = [address for address in lines if address.endswith(f":{int(port):04X}")]
+    assert own
+    assert all(address.startswith("0100007F:") for address in own)
+
+
+def test_folders_and_databases_that_are_none(tmp_path, survey):
+    result = CliRunner().invoke(mos, ["serve", str(tmp_path)])
+    assert "is not a questionnaire" in str(result.exception)
+    (tmp_path / "x.sqlite").write_text("no database at all, just text")
+    result = CliRunner().invoke(mos, ["serve", str(survey.folder), "--database", str(tmp_path / "x.sqlite")])
+    assert "cannot be used as a database" in str(result.exception)
+    result = CliRunner().invoke(mos, ["export", str(tmp_path / "none.sqlite")])
+    assert "does not exist" in str(result.exception)
+
+
+@pytest.mark.parametrize("target", ["sureal", "p808"])
+def test_exported_to_another_tool_and_read_again(tmp_path, target):
+    file, out = tmp_path / "r.csv", tmp_path / f"other.{'json' if target == 'sureal' else 'csv'}"
+    CliRunner().invoke(mos, ["simulate", "--out", str(file), "--raters", "4", "--clips", "3"])
+    result = CliRunner().invoke(mos, ["export", str(file), "--to", target])
+    assert "--dimension" in str(result.exception)
+    command = ["export", str(file), "--to", target, "--dimension", "SI", "--out", str(out)]
+    assert CliRunner().invoke(mos, command).exit_code == 0
+    for ratings, extra, folder in ((file, [], "a"), (out, ["--form", target, "--dimension", "SI"], "b")):
+        result = CliRunner().invoke(mos, ["--ratings", str(ratings), *extra, "--out", str(tmp_path / folder)])
+        assert result.exit_code == 0, result.exception
+
+    def si(folder: str) -> dict[str, str]:
+        with (tmp_path / folder / "mos.csv").open() as handle:
+            return {r["system"]: (r["mean"], r["half"]) for r in csv.DictReader(handle) if r["dimension"] == "SI"}
+
+    assert si("a") == si("b")
