@@ -13,10 +13,10 @@ run: $(VENV)/.ready
 	$(BIN)/bench run --suite simroom --out runs/simroom
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto -rs -m "not slow"
 
 test-all: $(VENV)/.ready-test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -rs
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .

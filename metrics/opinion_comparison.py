@@ -26,6 +26,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from metrics.opinion import Floats, Interval, Votes, crossed
+from metrics.uncertainty import holm
 
 EXACT_RANKS = 50
 
@@ -84,16 +85,6 @@ def wilcoxon_p(differences: Floats) -> float:
     if len(nonzero) > EXACT_RANKS:
         return float(stats.wilcoxon(nonzero, method="asymptotic").pvalue)
     return sign_flip_p(np.rint(2 * stats.rankdata(np.abs(nonzero)) * np.sign(nonzero)))
-
-
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's (1979) step-down correction of `(m,)` p-values; NaN stays NaN and is not counted."""
-    p = np.asarray(p_values, dtype=np.float64)
-    corrected = np.full_like(p, np.nan)
-    rising = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
-    steps = p[rising] * np.arange(len(rising), 0, -1)
-    corrected[rising] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return corrected
 
 
 def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: float = 0.95) -> list[Comparison]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from metrics.opinion import Votes
-from metrics.opinion_comparison import compare, friedman, holm, sign_flip_p, tie_groups, wilcoxon_p
+from metrics.opinion_comparison import compare, friedman, sign_flip_p, tie_groups, wilcoxon_p
 
 
 def study(cube: np.ndarray) -> Votes:
@@ -64,14 +64,6 @@ def test_wilcoxon_with_ties_is_scipys_permutation_test():
     exact = stats.wilcoxon(values[values != 0], method=stats.PermutationMethod(n_resamples=np.inf)).pvalue
     assert wilcoxon_p(values) == pytest.approx(exact)
     assert wilcoxon_p(np.zeros(4)) == 1.0
-
-
-def test_holm_on_the_example_of_his_procedure():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.9])[0] == 1.0
-    found = holm([math.nan, 0.02])
-    assert math.isnan(found[0])
-    assert found[1] == 0.02
 
 
 def test_a_comparison_is_paired_by_rater_and_clip():
