@@ -1,16 +1,10 @@
-"""From sound files to per-clip quantities, with a cache that is keyed by what the files contain.
-
-A cached feature is identified by the SHA-256 of the decoded samples it was computed from, and by the source of the
-module that computed it: renaming, copying or re-encoding without loss hits the cache, a changed sample or a changed
-line of code does not. Entries are written atomically, so that a killed run loses at most the clip it was working on.
-"""
+"""From sound files to per-clip quantities: decoding, screening, and the families of metrics."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from baselines.system import SAMPLE_RATE
+from bench.store import cached
 from metrics.quantity import Quantity
 from metrics.screen import screen
 from suites import Clip
 from suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import atomic_path, cache_dir, source_revision
 
 ERROR_RATE = 16000
 
@@ -64,6 +58,11 @@ class Scored(NamedTuple):
     quantities: Mapping[str, Quantity]
     problems: tuple[Problem, ...]
 
+    @property
+    def scored(self) -> bool:
+        """Whether the sound could be judged at all."""
+        return not any(problem.fatal for problem in self.problems)
+
 
 class Ears:
     """Decoded two-channel sound with the features that are computed from it at most once."""
@@ -83,27 +82,12 @@ class Ears:
         """Interaural cues, from the cache where they are there."""
         from metrics.interaural import Cues, interaural_cues
 
-        return Cues(**cached("metrics.interaural", [self.digest], lambda: interaural_cues(self.samples)._asdict()))
+        return Cues(**cached(["metrics.interaural"], [self.digest], lambda: interaural_cues(self.samples)._asdict()))
 
     @cached_property
     def at_error_rate(self) -> Samples:
         """The sound at 16 kHz, which waveform distances are defined at."""
         return resample(self.samples, SAMPLE_RATE, ERROR_RATE)
-
-
-def cached(module: str, digests: Sequence[str], compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """What `compute` gives, from the cache if the same source of `module` computed it from the same samples before."""
-    key = hashlib.sha256("/".join([module, source_revision(module), *digests]).encode()).hexdigest()
-    path = cache_dir() / "features" / key[:2] / f"{key}.npz"
-    try:
-        with np.load(path) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        pass  # not there, or damaged from outside: compute it
-    arrays = {name: np.asarray(value) for name, value in compute().items()}
-    with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
-    return arrays
 
 
 def read_reference(clip: Clip) -> Ears | None:
@@ -218,7 +202,7 @@ def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Qu
         found = clip_quantities(prediction.at_error_rate, reference.at_error_rate, ERROR_RATE)
         return {name: quantity.value for name, quantity in found.items()}
 
-    values = cached("metrics.binaural_error", [prediction.digest, reference.digest], compute)
+    values = cached(["metrics.binaural_error"], [prediction.digest, reference.digest], compute)
     return {name: Quantity(float(value)) for name, value in values.items()}
 
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from metrics.catalogue import METRICS, Metric, defaults
+from metrics.protocol import Protocol
 from visaudio_bench.registry import Registry
 
 REGISTRY: Registry[Metric] = Registry("metric", "visaudio_bench.metrics", METRICS)
+
+
+def under_protocol(metrics: Sequence[Metric], protocol: Protocol) -> tuple[Metric, ...]:
+    """The metrics with the views that the protocol chooses for them."""
+    views = {"desync": protocol.desync_view, "ib_score": protocol.ib_view}
+    return tuple(
+        replace(metric, views=(views[metric.key],), shown=(views[metric.key],)) if metric.key in views else metric
+        for metric in metrics
+    )
 
 
 def find_metrics(requests: Sequence[str]) -> tuple[Metric, ...] | None:

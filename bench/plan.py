@@ -11,7 +11,10 @@ from typing import Any
 from baselines import DEFAULT_SYSTEMS, System, open_system
 from baselines.outputs import Outputs, open_outputs
 from bench.console import clock
+from bench.metrics import under_protocol
 from metrics.catalogue import METRICS, Metric, defaults
+from metrics.protocol import OURS, Protocol
+from models.weights import MissingWeights, missing
 from suites import Clip, Suite, open_suite
 from suites.folder import FolderSuite, media_files
 from visaudio_bench.errors import UsageError
@@ -68,17 +71,40 @@ class Plan:
     device: str = "cpu"
     workers: int = field(default_factory=available_cores)
     allow_missing: int = 0
+    protocol: Protocol = OURS
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have."""
-        if self.metrics is not None:
-            return self.metrics
-        return defaults() if job.has_references else DESCRIPTIVE
+        chosen = self.metrics
+        if chosen is None:
+            chosen = defaults() if job.has_references else DESCRIPTIVE
+        return under_protocol(chosen, self.protocol)
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
         """The metrics of every suite, once each."""
         return tuple(dict.fromkeys(metric for job in self.jobs for metric in self.metrics_for(job)))
+
+    @cached_property
+    def missing_weights(self) -> tuple[MissingWeights, ...]:
+        """Weight files that the metrics need and that are not here."""
+        return missing([name for metric in self.all_metrics for name in metric.weights])
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """Metrics that cannot be computed for want of weights, with the sentence that says what to do."""
+        absent = {one.name: str(one) for one in self.missing_weights}
+        return {m.key: absent[name] for m in self.all_metrics for name in m.weights if name in absent}
+
+    @property
+    def left_out(self) -> str:
+        """One line on what cannot be computed, why, and the command that helps; empty if nothing is missing."""
+        if not self.missing_weights:
+            return ""
+        titles = ", ".join(metric.title for metric in self.all_metrics if metric.key in self.unavailable)
+        files = ", ".join(f"{one.name} {one.size} {one.licence}" for one in self.missing_weights)
+        command = " ".join(["bench weights fetch", *(one.name for one in self.missing_weights)])
+        return f"{titles}: weights are not here ({files}). Get them: {command}"
 
     def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
         """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system."""
@@ -110,6 +136,9 @@ class Plan:
             "device": self.device,
             "workers": self.workers,
             "allow_missing": self.allow_missing,
+            "protocol": self.protocol.record(),
+            "missing_weights": [absent._asdict() for absent in self.missing_weights],
+            "left_out": self.left_out,
             "estimate_seconds": round(self._estimate(to_make)),
         }
 
@@ -141,6 +170,8 @@ def describe(summary: dict[str, Any]) -> str:
                 shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
                 lines.append(f"           {len(unmatched)} of its files belong to no clip of the suite: {shown}")
     lines.append(f"  metrics  {', '.join(summary['metrics'])}")
+    if summary["left_out"]:
+        lines.append(f"  left out {summary['left_out']}")
     workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
     lines.append(f"  output   {summary['out']} ({workers}, about {clock(summary['estimate_seconds'])})")
     return "\n".join(lines)
@@ -160,7 +191,14 @@ def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) 
     return tuple(_without_needless(job, asked=set(systems)) for job in jobs)
 
 
-def score_job(predictions: Sequence[str], references: Path | None, videos: Path | None, *, binauralised: bool) -> Job:
+def score_job(
+    predictions: Sequence[str],
+    references: Path | None,
+    videos: Path | None,
+    *,
+    binauralised: bool,
+    duration: float | None,
+) -> Job:
     """The job of `bench score`: the clips are the references, or without those every file that was predicted.
 
     Raises:
@@ -177,6 +215,7 @@ def score_job(predictions: Sequence[str], references: Path | None, videos: Path 
         {name: shown[name] for name in wanted if name in shown},
         names=tuple(wanted),
         own_sound=False,
+        duration=duration,
     )
     anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()
     return Job(suite, (*anchors, *outputs))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.metrics import REGISTRY
+from bench.metrics import REGISTRY, under_protocol
 from leaderboards.board import leaderboard
-from leaderboards.judge import info_from, judge
+from leaderboards.judge import Basis, info_from, judge
 from leaderboards.schema import Result, read_clip_rows, read_results
 from leaderboards.tables import Table
+from metrics.protocol import PROTOCOLS
 
 
 def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
@@ -20,11 +21,14 @@ def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
     run = read_results(folder)
     rows = read_clip_rows(folder / "clips.csv")
     suites, systems = info_from(run.body)
-    metrics = {suite["info"]["name"]: [REGISTRY.get(key) for key in suite["metrics"]] for suite in run.body["suites"]}
+    protocol = PROTOCOLS[run.provenance["protocol"]["name"]]
+    metrics = {
+        suite["info"]["name"]: under_protocol([REGISTRY.get(key) for key in suite["metrics"]], protocol)
+        for suite in run.body["suites"]
+    }
+    basis = Basis(run.provenance["seed"], folder, protocol.frechet_mean, run.body["unavailable"])
     results = [
-        result
-        for suite in suites
-        for result in judge(rows, suite, systems[suite.name], metrics[suite.name], run.provenance["seed"])
+        result for suite in suites for result in judge(rows, suite, systems[suite.name], metrics[suite.name], basis)
     ]
     every = list(dict.fromkeys(metric for chosen in metrics.values() for metric in chosen))
     return leaderboard(results, suites, systems, every), results

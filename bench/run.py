@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,15 +18,19 @@ from baselines import System
 from bench.console import note, track
 from bench.features import Prediction, Problem, Scored, Task, admit, score_clip
 from bench.generate import generate, recorded
+from bench.listen import FeatureRows, Judged, listen
+from bench.networks import Net
 from bench.plan import Job, Plan, describe
 from bench.provenance import provenance
 from leaderboards.board import leaderboard
-from leaderboards.judge import SuiteInfo, SystemInfo, judge
+from leaderboards.features import feature_file
+from leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
 from leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_failures, write_results
 from leaderboards.tables import Table, render
 from metrics.catalogue import Metric
 from metrics.interaural_sets import REFERENCE
 from metrics.quantity import Quantity
+from models.weights import require
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.pool import map_unordered
@@ -58,6 +62,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> Finished | None:
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
     failures: list[Failure] = []
+    nets = _networks(plan)
     for asked in plan.jobs:
         _prepare(plan, asked)
         bad = _admit(plan, asked)
@@ -67,8 +72,8 @@ def execute(plan: Plan, *, dry_run: bool = False) -> Finished | None:
         failures += unmade
         scored = _score_all(plan, job, paths)
         failures += _problems(job, scored)
-        rows += _rows(plan, job, scored, failures)
-    return _write(plan, rows, failures)
+        rows += _rows(plan, job, scored, _listen_all(plan, job, paths, nets), failures)
+    return _write(plan, rows, failures, nets)
 
 
 def _job(plan: Plan, suite: str) -> Job:
@@ -128,12 +133,36 @@ def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], li
 
 def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
     """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
-    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job)))
+    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job) if not metric.weights))
     tasks = [Task(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
         scored[outcome.item.clip.id] = outcome.result()
     return [one for clip in job.clips for one in scored.get(clip.id, [])]
+
+
+def _networks(plan: Plan) -> dict[str, Net]:
+    """The networks that the metrics need and whose weights are here; nothing is loaded before it is used."""
+    names = dict.fromkeys(name for metric in plan.all_metrics for name in metric.weights)
+    absent = {one.name for one in plan.missing_weights}
+    return {name: Net(name, require(name), plan.device) for name in names if name not in absent}
+
+
+def _listen_all(
+    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Mapping[str, Net]
+) -> dict[tuple[str, str], Judged]:
+    """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
+    clips = [clip for clip in job.clips if paths.get(clip.id)] if nets else []
+    found: dict[tuple[str, str], Judged] = {}
+    features: dict[str, FeatureRows] = {}
+    for clip in track(clips, len(clips), f"networks on {job.suite.name}"):
+        sounds = {prediction.system: prediction.path for prediction in paths[clip.id]}
+        for heard in listen(clip, sounds, nets, plan.protocol):
+            found[heard.system, heard.clip] = heard.quantities
+            features.setdefault(heard.system, FeatureRows()).add(heard)
+    for system, rows in features.items():
+        rows.save(feature_file(plan.out, job.suite.name, system))
+    return found
 
 
 def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
@@ -144,7 +173,13 @@ def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
     ]
 
 
-def _rows(plan: Plan, job: Job, scored: Sequence[Scored], failures: Sequence[Failure]) -> list[ClipRow]:
+def _rows(
+    plan: Plan,
+    job: Job,
+    scored: Sequence[Scored],
+    heard: Mapping[tuple[str, str], Judged],
+    failures: Sequence[Failure],
+) -> list[ClipRow]:
     """The per-clip table of one suite: every wanted quantity of every clip and system, also where there is none."""
     by_key = {(one.system, one.clip): one for one in scored}
     reasons = {(f.system, f.clip): f.reason for f in failures if f.suite == job.suite.name}
@@ -155,7 +190,7 @@ def _rows(plan: Plan, job: Job, scored: Sequence[Scored], failures: Sequence[Fai
         for clip in job.clips:
             key = (system.card.name, clip.id)
             reason = reasons.get(key) or reasons.get(("", clip.id), "")
-            for (name, view), quantity in _found(wanted, by_key.get(key)).items():
+            for (name, view), quantity in _found(wanted, by_key.get(key), heard.get(key, {})).items():
                 value, status, why = _told(quantity, measured, reason)
                 rows.append(ClipRow(job.suite.name, system.card.name, clip.id, name, view, value, status, why))
     return rows
@@ -171,29 +206,33 @@ def _told(quantity: Quantity | None, measured: Status, reason: str) -> tuple[flo
 
 
 def _wanted(metrics: Sequence[Metric], system: System) -> list[Metric]:
-    return [metric for metric in metrics if metric.track == "generation" or system.card.binauralises]
+    return [metric for metric in metrics if metric.track != "binauralisation" or system.card.binauralises]
 
 
-def _found(metrics: Sequence[Metric], one: Scored | None) -> dict[tuple[str, str], Quantity | None]:
+def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict[tuple[str, str], Quantity | None]:
     """The quantities that the metrics read, by name and view; None where the prediction has no scores."""
     found: dict[tuple[str, str], Quantity | None] = {}
     for metric in metrics:
-        for name in (name.removeprefix(REFERENCE) for name in metric.quantities):
-            if one is None or not one.quantities:
-                found[name, metric.views[0]] = None
-            elif name.endswith("[]"):
-                found |= {(key, metric.views[0]): q for key, q in one.quantities.items() if key.startswith(name[:-1])}
-            elif name in one.quantities:
-                found[name, metric.views[0]] = one.quantities[name]
+        for view in metric.views:
+            for name in (name.removeprefix(REFERENCE) for name in metric.quantities):
+                if one is None or not one.scored:
+                    found[name, view] = None
+                elif (name, view) in heard:
+                    found[name, view] = heard[name, view]
+                elif name.endswith("[]"):
+                    found |= {(key, view): q for key, q in one.quantities.items() if key.startswith(name[:-1])}
+                elif name in one.quantities:
+                    found[name, view] = one.quantities[name]
     return found
 
 
-def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure]) -> Finished:
+def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mapping[str, Net]) -> Finished:
     suites = [_suite_info(job) for job in plan.jobs]
     systems = {job.suite.name: [_system_info(system) for system in job.systems] for job in plan.jobs}
     results: list[Result] = []
+    basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
     for job, suite in zip(plan.jobs, suites, strict=True):
-        results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), plan.seed)
+        results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), basis)
     tables = leaderboard(results, suites, systems, plan.all_metrics)
     write_failures(plan.out / "failures.jsonl", failures)
     write_clip_rows(plan.out, rows)
@@ -209,9 +248,12 @@ def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure]) -> Finished
             for job, info in zip(plan.jobs, suites, strict=True)
         ],
         "metrics": {metric.key: metric.version for metric in plan.all_metrics},
+        "unavailable": plan.unavailable,
         "failures": len(failures),
     }
-    write_results(plan.out, results, provenance(seed=plan.seed, device=plan.device), extra)
+    origin = provenance(seed=plan.seed, device=plan.device)
+    weights = {name: net.weights.sha256 for name, net in nets.items()}
+    write_results(plan.out, results, {**origin, "weights": weights, "protocol": plan.protocol.record()}, extra)
     save_tables(plan.out, tables)
     return Finished(tables, failures)
 

@@ -11,6 +11,7 @@ reference's own sound, and their table holds only those.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from leaderboards.judge import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
 from leaderboards.schema import Result
@@ -18,6 +19,7 @@ from leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
 from metrics.catalogue import Metric
 
 TITLES = {
+    "content": "what is heard, and when",
     "generation": "where the sound is",
     "binauralisation": "waveforms of systems that heard the reference's sound",
 }
@@ -43,95 +45,127 @@ def leaderboard(
     return tables
 
 
+class _Shown(NamedTuple):
+    """One column: a metric in one view."""
+
+    metric: Metric
+    view: str
+
+    @property
+    def title(self) -> str:
+        """`FD-VGG mix` where the metric has several columns, else the metric's title."""
+        return f"{self.metric.title} {self.view}" if len(self.metric.shown) > 1 else self.metric.title
+
+    def column(self, *, compared: bool) -> Column:
+        """The column; without a reference row nothing can be near the reference."""
+        better = "none" if self.metric.better == "reference" and not compared else self.metric.better
+        key = f"{self.metric.key}_{self.view}" if len(self.metric.shown) > 1 else self.metric.key
+        return Column(key, self.title, self.metric.unit, better)
+
+
+class _Board:
+    """The results of one suite by system and column."""
+
+    def __init__(self, results: Sequence[Result], systems: Sequence[SystemInfo], metrics: Sequence[Metric]):
+        self.cells = {(result.system, result.metric, result.view): result for result in results}
+        every = [_Shown(metric, view) for metric in metrics for view in metric.shown]
+        self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
+        rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
+        self.rows = sorted(rows, key=lambda system: (not system.anchor, self._place(system)))
+        self.competitors = [system for system in self.rows if not system.anchor]
+
+    def result(self, system: SystemInfo, shown: _Shown) -> Result | None:
+        """The result of a cell, None where the metric does not judge the system."""
+        return self.cells.get((system.name, shown.metric.key, shown.view))
+
+    def _value(self, system: SystemInfo, shown: _Shown) -> float | None:
+        result = self.result(system, shown)
+        return None if result is None else result.value
+
+    def _place(self, system: SystemInfo) -> float:
+        """Position among the competing systems: by the first column that has a direction."""
+        for shown in self.columns:
+            value = self._value(system, shown)
+            if not system.anchor and shown.metric.better in ("higher", "lower") and value is not None:
+                return -value if shown.metric.better == "higher" else value
+        return 0.0 if system.anchor else float("inf")
+
+    def cell(self, system: SystemInfo, shown: _Shown) -> Cell:
+        """What is shown of a result; marks only where at least two systems compete."""
+        result = self.result(system, shown)
+        if result is None or result.value is None:
+            return Cell(EMPTY, reason=result.reason if result else "not judged by this metric")
+        text = f"{result.value:.{shown.metric.digits}f}"
+        if result.low is not None and result.high is not None:
+            text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
+        mark = self._mark(result, shown) if len(self.competitors) > 1 else ""
+        return Cell(text, result.value, result.low, result.high, mark, result.reason)
+
+    def _mark(self, result: Result, shown: _Shown) -> Mark:
+        found = (self.result(system, shown) for system in self.competitors)
+        ranks = sorted({one.rank for one in found if one is not None and one.rank is not None})
+        if result.rank not in ranks[:2]:
+            return ""
+        return "best" if result.rank == ranks[0] else "second"
+
+
 def _table(
     suite: SuiteInfo, title: str, metrics: Sequence[Metric], systems: Sequence[SystemInfo], results: Sequence[Result]
 ) -> Table:
-    cell = {(result.system, result.metric): result for result in results}
-    shown = [metric for metric in metrics if any(r.metric == metric.key and r.value is not None for r in results)]
-    rows = [system for system in systems if any((system.name, metric.key) in cell for metric in shown)]
-    rows.sort(key=lambda system: (not system.anchor, _place(system, shown, cell)))
-    competitors = [system for system in rows if not system.anchor]
-    marked = len(competitors) > 1
-    compared = any(system.name == REFERENCE_SYSTEM for system in rows)
+    board = _Board(results, systems, metrics)
+    compared = any(system.name == REFERENCE_SYSTEM for system in board.rows)
     return Table(
         title=f"{suite.title} · {suite.clips} clips · {title}",
-        columns=tuple(_column(metric, compared) for metric in shown),
+        columns=tuple(shown.column(compared=compared) for shown in board.columns),
         rows=tuple(
             Row(
                 label=system.title + (HEARD if system.binauralises and not system.anchor else ""),
-                cells=tuple(
-                    _cell(cell.get((system.name, metric.key)), metric, marked, cell, competitors) for metric in shown
-                ),
+                cells=tuple(board.cell(system, shown) for shown in board.columns),
                 group="anchors" if system.anchor else "systems",
             )
-            for system in rows
+            for system in board.rows
         ),
-        notes=tuple(_notes(suite, rows, shown, results)),
+        notes=tuple(_notes(suite, board, results)),
     )
 
 
-def _column(metric: Metric, compared: bool) -> Column:
-    """A metric's column; without a reference row nothing can be near the reference."""
-    better = "none" if metric.better == "reference" and not compared else metric.better
-    return Column(metric.key, metric.title, metric.unit, better)
-
-
-def _place(system: SystemInfo, metrics: Sequence[Metric], cell: Mapping[tuple[str, str], Result]) -> float:
-    """Position among the competing systems: by the first column that has a direction."""
-    for metric in metrics:
-        result = cell.get((system.name, metric.key))
-        if not system.anchor and metric.better in ("higher", "lower") and result and result.value is not None:
-            return -result.value if metric.better == "higher" else result.value
-    return 0.0 if system.anchor else float("inf")
-
-
-def _cell(
-    result: Result | None,
-    metric: Metric,
-    marked: bool,
-    cells: Mapping[tuple[str, str], Result],
-    competitors: Sequence[SystemInfo],
-) -> Cell:
-    if result is None or result.value is None:
-        return Cell(EMPTY, reason=result.reason if result else "not judged by this metric")
-    text = f"{result.value:.{metric.digits}f}"
-    if result.low is not None and result.high is not None:
-        text += f" ±{(result.high - result.low) / 2:.{metric.digits}f}"
-    mark: Mark = ""
-    if marked and result.rank is not None:
-        ranks = {cells[s.name, metric.key].rank for s in competitors if (s.name, metric.key) in cells} - {None}
-        position = sorted(rank for rank in ranks if rank is not None).index(result.rank)
-        mark = ("best", "second", "")[min(position, 2)]
-    return Cell(text, result.value, result.low, result.high, mark, result.reason)
-
-
-def _notes(
-    suite: SuiteInfo, systems: Sequence[SystemInfo], metrics: Sequence[Metric], results: Sequence[Result]
-) -> list[str]:
+def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
     notes = []
     if suite.synthetic:
         notes.append("Simulated scenes: directions are exact, and no number here compares with a published one.")
-    if any(system.binauralises and not system.anchor for system in systems):
+    if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(f"{HEARD} was given the reference's own mono sound.")
+    metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
-        if result.metric.endswith("_floor") and result.value is not None:
-            base = next((m for m in metrics if f"{m.key}_floor" == result.metric), None)
-            if base:
-                notes.append(
-                    f"{base.title} between two random halves of the reference set: {result.value:.{base.digits}f} "
-                    f"{base.unit}; less than that says nothing."
-                )
-    thin = [words for system in systems if (words := _thin(system, suite, metrics, results))]
+        metric = metrics.get(result.metric.removesuffix("_floor"))
+        if result.metric.endswith("_floor") and result.value is not None and metric is not None:
+            notes.append(
+                f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "
+                f"{metric.unit}; less than that says nothing."
+            )
+    notes += _sizes(board)
+    thin = [words for system in board.rows if (words := _thin(system, suite, board))]
     if thin:
         notes.append(f"Rests on fewer than half of the {suite.clips} clips: {', '.join(thin)}.")
     return notes
 
 
-def _thin(system: SystemInfo, suite: SuiteInfo, metrics: Sequence[Metric], results: Sequence[Result]) -> str:
+def _sizes(board: _Board) -> list[str]:
+    """A Fréchet distance never goes without N and d: its bias is about 1/N."""
+    found = []
+    for shown in board.columns:
+        if shown.metric.features and shown.view == shown.metric.shown[0]:
+            results = (board.result(system, shown) for system in board.rows)
+            sizes = {one.reason.partition(";")[0] for one in results if one is not None and one.value is not None}
+            found.append(f"{shown.metric.title}: {', '.join(sorted(sizes))}.")
+    return found
+
+
+def _thin(system: SystemInfo, suite: SuiteInfo, board: _Board) -> str:
     """Which of a system's values rest on few clips, in words: `ΔITD of Mono (2)`."""
-    count = {result.metric: result.n for result in results if result.system == system.name and result.n}
-    few = [metric for metric in metrics if count.get(metric.key, suite.clips) < FEW * suite.clips]
+    count = {shown: result.n for shown in board.columns if (result := board.result(system, shown)) and result.n}
+    few = [shown for shown in board.columns if count.get(shown, suite.clips) < FEW * suite.clips]
     if not few:
         return ""
-    what = "everything" if len(few) == len(metrics) else " and ".join(metric.title for metric in few)
-    return f"{what} of {system.title} ({min(count[metric.key] for metric in few)})"
+    what = "everything" if len(few) == len(board.columns) else " and ".join(shown.title for shown in few)
+    return f"{what} of {system.title} ({min(count[shown] for shown in few)})"

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leaderboards.features import REFERENCE_SET, feature_file, read_features, set_distance
 from leaderboards.schema import ClipRow, Result, Status
 from metrics.catalogue import Metric
 from metrics.interaural_sets import REFERENCE, half_split_floor
@@ -46,8 +48,25 @@ class SuiteInfo:
     synthetic: bool
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What a suite is judged from, beside its rows.
+
+    Attributes:
+        seed: of the bootstrap; every system is resampled with the same clips.
+        run: the run folder, for the features that distances between sets are computed from; None without.
+        frechet_mean: precision of mean features, `float64` or `float32`.
+        missing: why a metric has no values at all, by key (its weights are missing).
+    """
+
+    seed: int = 0
+    run: Path | None = None
+    frechet_mean: str = "float64"
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
 def judge(
-    rows: Sequence[ClipRow], suite: SuiteInfo, systems: Sequence[SystemInfo], metrics: Sequence[Metric], seed: int
+    rows: Sequence[ClipRow], suite: SuiteInfo, systems: Sequence[SystemInfo], metrics: Sequence[Metric], basis: Basis
 ) -> list[Result]:
     """Every metric of every system on one suite, with interval and rank.
 
@@ -56,49 +75,56 @@ def judge(
         suite: the suite.
         systems: the systems, in the order of the table.
         metrics: the metrics, in the order of the columns.
-        seed: of the bootstrap; every system is resampled with the same clips.
+        basis: seed, features, and what is known to be missing.
     """
-    table = _Table(rows, suite)
+    table = _Table(rows, suite, basis)
     results = []
     for metric in metrics:
-        eligible = [s for s in systems if metric.track == "generation" or s.binauralises]
-        judged = [table.result(metric, system.name, seed) for system in eligible]
-        ranks = table.ranks(metric, [s.name for s in eligible if not s.anchor], judged, seed)
-        results += [replace(result, rank=ranks.get(result.system)) for result in judged]
-        results += table.floor(metric, seed)
+        eligible = [s for s in systems if metric.track != "binauralisation" or s.binauralises]
+        competing = [s.name for s in eligible if not s.anchor]
+        for view in metric.views:
+            judged = [table.result(metric, view, system.name) for system in eligible]
+            ranks = table.ranks(metric, view, competing, judged)
+            results += [replace(result, rank=ranks.get(result.system)) for result in judged]
+        results += table.floor(metric)
     return results
 
 
 class _Table:
     """The rows of one suite as arrays over its clips."""
 
-    def __init__(self, rows: Sequence[ClipRow], suite: SuiteInfo):
+    def __init__(self, rows: Sequence[ClipRow], suite: SuiteInfo, basis: Basis):
         self.suite = suite
-        self.rows: dict[str, dict[str, dict[str, ClipRow]]] = defaultdict(lambda: defaultdict(dict))
+        self.basis = basis
+        self.rows: dict[str, dict[str, dict[tuple[str, str], ClipRow]]] = defaultdict(lambda: defaultdict(dict))
         for row in rows:
             if row.suite == suite.name:
-                self.rows[row.system][row.clip][row.metric] = row
+                self.rows[row.system][row.clip][row.metric, row.view] = row
         self.clips = sorted({clip for clips in self.rows.values() for clip in clips})
 
-    def values(self, metric: Metric, system: str) -> Values:
+    def values(self, metric: Metric, view: str, system: str) -> Values:
         """The metric's quantities of one system, and of the reference set where the metric asks for it."""
-        reference = {REFERENCE + name: row for name, row in self._gathered(REFERENCE_SYSTEM).items()}
-        return select({**self._gathered(system), **reference}, metric.quantities)
+        reference = {REFERENCE + name: row for name, row in self._gathered(view, REFERENCE_SYSTEM).items()}
+        return select({**self._gathered(view, system), **reference}, metric.quantities)
 
-    def _gathered(self, system: str) -> Values:
+    def _gathered(self, view: str, system: str) -> Values:
         per_clip: list[Mapping[str, float]] = [
-            {name: row.value for name, row in self.rows[system][clip].items() if row.value is not None}
-            for clip in self.clips
+            {name: row.value for (name, of), row in rows.items() if of == view and row.value is not None}
+            for rows in (self.rows[system][clip] for clip in self.clips)
         ]
         return gather(per_clip)
 
-    def result(self, metric: Metric, system: str, seed: int) -> Result:
+    @property
+    def _measured(self) -> Status:
+        return "synthetic" if self.suite.synthetic else "measured"
+
+    def result(self, metric: Metric, view: str, system: str) -> Result:
         """One cell, without its rank."""
         blank = Result(
             suite=self.suite.name,
             system=system,
             metric=metric.key,
-            view=metric.views[0],
+            view=view,
             value=None,
             low=None,
             high=None,
@@ -109,23 +135,41 @@ class _Table:
             version=metric.version,
             interval=metric.interval,
         )
-        quantities = self.values(metric, system)
+        if metric.key in self.basis.missing:
+            return replace(blank, reason=self.basis.missing[metric.key])
+        if metric.features:
+            return self._of_features(blank, metric, view, system)
+        quantities = self.values(metric, view, system)
         refusal = self._refusal(metric, system)
         if refusal:
             return replace(blank, status="failed", reason=refusal)
-        measured: Status = "synthetic" if self.suite.synthetic else "measured"
         if metric.interval == "bootstrap":
-            interval = bootstrap(metric.aggregate, quantities, seed=seed)
-            value, low, high, n = interval
+            value, low, high, n = bootstrap(metric.aggregate, quantities, seed=self.basis.seed)
         else:
             value = float(metric.aggregate(quantities))
             n = int(np.any([np.isfinite(q).reshape(-1, q.shape[-1]).any(0) for q in quantities.values()], axis=0).sum())
             low = high = float("nan")
         if not np.isfinite(value):
-            status, reason = self._why_empty(metric, system)
+            status, reason = self._why_empty(metric, view, system)
             return replace(blank, status=status, reason=reason)
-        result = replace(blank, value=float(value), low=_finite(low), high=_finite(high), n=n, status=measured)
+        result = replace(blank, value=float(value), low=_finite(low), high=_finite(high), n=n, status=self._measured)
         return self._jackknifed(result, metric, quantities) if metric.interval == "jackknife" else result
+
+    def _of_features(self, blank: Result, metric: Metric, view: str, system: str) -> Result:
+        """A distance between the system's features and the reference's."""
+        assert self.basis.run is not None  # metrics of features come with a run folder
+        own, true = (
+            read_features(feature_file(self.basis.run, self.suite.name, name), metric.features)
+            for name in (system, REFERENCE_SET)
+        )
+        if own is None or true is None:
+            return replace(blank, reason="no features: no sound was long enough, or none could be read")
+        if set(own.clips) != set(true.clips):
+            return replace(blank, status="failed", reason=_other_clips(len(own.clips), len(true.clips)))
+        if min(len(own.clips), len(true.clips)) < 2:
+            return replace(blank, reason="a distance between sets needs at least two clips")
+        value, low, high, clips, remark = set_distance(metric, own, true, view, self.basis.frechet_mean)
+        return replace(blank, value=value, low=low, high=high, n=clips, status=self._measured, reason=remark)
 
     def _jackknifed(self, result: Result, metric: Metric, quantities: Values) -> Result:
         if result.n < metric.minimum_clips:
@@ -142,49 +186,48 @@ class _Table:
             return ""
         scored = [clip for clip in self.clips if _has_value(self.rows[system][clip])]
         expected = [clip for clip in self.clips if _has_value(self.rows[REFERENCE_SYSTEM][clip])]
-        if scored == expected or not scored:
-            return ""
-        return f"scored on {len(scored)} of {len(expected)} clips: distances between sets need the same clips"
+        return "" if scored == expected or not scored else _other_clips(len(scored), len(expected))
 
-    def _why_empty(self, metric: Metric, system: str) -> tuple[Status, str]:
-        names = set(metric.quantities)
-        found = [row for clip in self.rows[system].values() for row in clip.values() if row.metric in names]
+    def _why_empty(self, metric: Metric, view: str, system: str) -> tuple[Status, str]:
+        wanted = {(name, view) for name in metric.quantities}
+        found = [row for clip in self.rows[system].values() for key, row in clip.items() if key in wanted]
         reasons = Counter(row.reason for row in found if row.reason)
         failed = bool(found) and all(row.status == "failed" for row in found)
         status: Status = "failed" if failed else "missing"
         return status, reasons.most_common(1)[0][0] if reasons else "undefined on these clips"
 
-    def ranks(self, metric: Metric, names: Sequence[str], results: Sequence[Result], seed: int) -> dict[str, int]:
+    def ranks(self, metric: Metric, view: str, names: Sequence[str], results: Sequence[Result]) -> dict[str, int]:
         """Ranks of the competing systems; Holm over all pairs of the column decides who can be told apart."""
         if metric.better not in ("higher", "lower"):
             return {}
         value = {r.system: r.value for r in results if r.value is not None and r.system in names}
         ordered = sorted(value, key=lambda name: (value[name] or 0.0) * (-1 if metric.better == "higher" else 1))
         pairs = list(combinations(ordered, 2))
-        adjusted = holm([self._p_value(metric, first, second, seed) for first, second in pairs])
+        adjusted = holm([self._p_value(metric, view, first, second) for first, second in pairs])
         p_values = {frozenset(pair): p for pair, p in zip(pairs, adjusted, strict=True)}
         return tie_groups(ordered, lambda leader, other: bool(p_values[frozenset((leader, other))] < SIGNIFICANT))
 
-    def _p_value(self, metric: Metric, first: str, second: str, seed: int) -> float:
-        a, b = self.values(metric, first), self.values(metric, second)
-        if metric.quantities == (metric.key,):
-            return sign_flip_test(a[metric.key] - b[metric.key], seed=seed)
+    def _p_value(self, metric: Metric, view: str, first: str, second: str) -> float:
         if metric.interval != "bootstrap":
             return float("nan")  # set distances have no clip-wise exchange
-        return exchange_test(metric.aggregate, a, b, seed=seed)
+        a, b = self.values(metric, view, first), self.values(metric, view, second)
+        if metric.quantities == (metric.key,):
+            return sign_flip_test(a[metric.key] - b[metric.key], seed=self.basis.seed)
+        return exchange_test(metric.aggregate, a, b, seed=self.basis.seed)
 
-    def floor(self, metric: Metric, seed: int) -> list[Result]:
+    def floor(self, metric: Metric) -> list[Result]:
         """What a distance between sets says about two random halves of the reference: less than this means nothing."""
         if not any(name.startswith(REFERENCE) for name in metric.quantities):
             return []
-        splits = half_split_floor(metric.aggregate, self.values(metric, REFERENCE_SYSTEM), seed=seed)
+        view = metric.views[0]
+        quantities = self.values(metric, view, REFERENCE_SYSTEM)
+        splits = half_split_floor(metric.aggregate, quantities, seed=self.basis.seed)
         if not np.isfinite(splits).any():
             return []
-        template = self.result(metric, REFERENCE_SYSTEM, seed)
         low, high = np.nanquantile(splits, [0.025, 0.975])
         return [
             replace(
-                template,
+                self.result(metric, view, REFERENCE_SYSTEM),
                 metric=f"{metric.key}_floor",
                 value=float(np.nanmean(splits)),
                 low=float(low),
@@ -196,7 +239,11 @@ class _Table:
         ]
 
 
-def _has_value(rows: Mapping[str, ClipRow]) -> bool:
+def _other_clips(scored: int, expected: int) -> str:
+    return f"scored on {scored} of {expected} clips: distances between sets need the same clips"
+
+
+def _has_value(rows: Mapping[tuple[str, str], ClipRow]) -> bool:
     return any(row.value is not None for row in rows.values())
 
 

@@ -5,8 +5,9 @@ and `Metric.aggregate` turns them into the result, so that every result can be r
 that is a mean over clips has its own key as its single quantity. Vectors are written `name[]`; a set metric reads
 those of the reference set too, as `reference:name[]`.
 
-The order is the order of the columns. Two tracks are never mixed in one table: `generation` (video to binaural audio,
-where the content may differ from the reference) and `binauralisation` (the mono mix of the reference was given).
+The order is the order of the columns. Tracks are never mixed in one table: `content` (what is heard and when, by frozen
+networks: the objective metrics of the ViSAudio paper, in its order), `generation` (where the sound is, when its content
+may differ from the reference) and `binauralisation` (the mono mix of the reference was given).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wass
 from metrics.quantity import Quantities
 
 Better = Literal["higher", "lower", "reference", "none"]
-Track = Literal["generation", "binauralisation"]
+Track = Literal["generation", "binauralisation", "content"]
 IntervalKind = Literal["bootstrap", "jackknife", "none"]
 Aggregate = Callable[[Quantities], npt.NDArray[np.float64]]
 
@@ -45,6 +46,8 @@ class Metric:
     needs_reference: whether the reference's sound is read. default: shown unless asked otherwise.
     digits: decimals shown. version: raised whenever the same input gives another number. interval: how it is found.
     minimum_clips: below this many clips no interval is given. source: where the definition comes from.
+    weights: networks it needs, by the names of their weight files. features: of a distance between sets of features,
+    the network they come from (it reads those instead of `quantities`). shown: views that get a column.
     """
 
     key: str
@@ -67,6 +70,9 @@ class Metric:
     version: int = 1
     interval: IntervalKind = "bootstrap"
     minimum_clips: int = 2
+    weights: tuple[str, ...] = ()
+    features: str = ""
+    shown: tuple[str, ...] = BINAURAL
 
 
 def defaults(track: Track | None = None) -> tuple[Metric, ...]:
@@ -113,7 +119,65 @@ _PERCENT: dict[str, Any] = {"high": 100.0, "perfect": 100.0}
 _CORRELATION: dict[str, Any] = {"low": -1.0, "high": 1.0, "perfect": 1.0, "digits": 2}
 _DESCRIPTIVE: dict[str, Any] = {"perfect": None, "needs_reference": False}
 
+
+def _content(key: str, title: str, unit: str, better: Better, weights: str, description: str, **other: Any) -> Metric:
+    """A metric of what is heard and when, by a frozen network: by default a mean over clips, of the mix."""
+    fields: dict[str, Any] = {
+        "low": 0.0, "high": None, "perfect": 0.0, "digits": 3, "quantities": (key,), "aggregate": aggregate.mean(key),
+        "default": True, "views": ("mix",), "shown": ("mix",),
+    }  # fmt: skip
+    return Metric(
+        key=key, title=title, unit=unit, better=better, description=description, track="content", weights=(weights,),
+        **fields | other,
+    )  # fmt: skip
+
+
+_BOTH_EARS: dict[str, Any] = {
+    "views": ("mix", "avg", "left", "right"), "shown": ("mix", "avg"), "needs_reference": True,
+}  # fmt: skip
+
+
+def _feature_distance(key: str, title: str, network: str, description: str, **other: Any) -> Metric:
+    """A distance between sets of a network's features."""
+    fields: dict[str, Any] = {
+        "quantities": (), "interval": "jackknife", "features": network, "family": "metrics.frechet", **_BOTH_EARS,
+    }  # fmt: skip
+    return _content(key, title, "", "lower", network, description, **fields | other)
+
+
 _ALL = (
+    _feature_distance(
+        "fd_vgg", "FD-VGG", "vggish", "Fréchet distance of VGGish features, one row for every 0.96 s.",
+        source="Kilgour et al. 2019; ViSAudio, section 5.1",
+    ),
+    _feature_distance(
+        "fd_pann", "FD-PANN", "panns", "Fréchet distance of PANNs Cnn14 features, one row a clip.",
+        source="Liu et al. 2023 (AudioLDM); ViSAudio, section 5.1",
+    ),
+    _content(
+        "kl_pann", "KL-PANN", "", "lower", "panns",
+        "KL divergence of the classes of PANNs Cnn14 from the reference's, in nats.",
+        family="metrics.divergence", source="Kreuk et al. 2023; ViSAudio, section 5.1", **_BOTH_EARS,
+    ),
+    _content(
+        "desync", "DeSync", "s", "lower", "synchformer",
+        "Mean offset between sound and picture that Synchformer sees.",
+        high=2.0, family="metrics.synchrony", needs_reference=False, source="Cheng et al. 2025 (MMAudio)",
+    ),
+    _content(
+        "ib_score", "IB-Score", "", "higher", "imagebind",
+        "Cosine between ImageBind's embeddings of sound and picture.",
+        low=-1.0, high=1.0, perfect=None, family="metrics.semantics", needs_reference=False,
+        source="Girdhar et al. 2023; Cheng et al. 2025 (MMAudio)",
+    ),
+    _feature_distance(
+        "kad_vgg", "KAD-VGG", "vggish", "Kernel distance of VGGish features: unbiased, no Gaussian is assumed.",
+        family="metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
+    ),
+    _feature_distance(
+        "kad_pann", "KAD-PANN", "panns", "Kernel distance of PANNs features: unbiased, no Gaussian is assumed.",
+        family="metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
+    ),
     _generation(
         "lr_acc", "LR-Acc", "%", "higher",
         "Share of segments whose sound is on the same side as in the reference; centred or silent counts half.",

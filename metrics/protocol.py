@@ -7,15 +7,12 @@ happens to a clip that does not fit. `Protocol` names each such choice; the defa
 What both have in common: the mix is (left + right) / 2 without any gain; a KL divergence is that of the prediction
 from the reference (natural logarithm, softmax over 527 logits); ImageBind hears three clips of 2 s that reach to the
 end of the sound; DeSync looks at the first and the last 14 segments.
-
-Functions: `pair`, which clips of a set can be scored and which cannot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 View = Literal["mix", "left", "right", "avg"]
 
@@ -24,57 +21,36 @@ View = Literal["mix", "left", "right", "avg"]
 class Protocol:
     """Named choices. `avg` as a view is the mean of the scores of left and right, each against its own side.
 
-    average: whether `avg` is the mean of two scores, or the score of the rows of both channels pooled into one set
-        (of features twice as many, and therefore less biased: another number, never called by the same name).
+    window: whether a sound is cut to its clip before its mean is taken off and it is resampled, or after.
     desync_view, ib_view: the channel that is scored. Of a stereo file the reference takes the mix for DeSync and,
         in silence, the left channel for IB-Score.
     frechet_mean: precision of the mean features in a Fréchet distance; the covariances are float64 in both.
     short_video: whether the last frame is held to fill the clip, and the clip recorded, or the clip is dropped.
         The reference's frame filter never emits the last frame, so that it drops every video of exactly 8 s.
     nan_logits: whether a clip with a NaN among its offset logits has no score, or the NaN counts as the maximum.
-    unpaired: whether clips without a partner fail the run (unless so many are allowed) or are left out in silence.
     """
 
     name: str = "visaudio-bench"
-    average: Literal["mean_of_scores", "pooled"] = "mean_of_scores"
+    window: Literal["clip", "file"] = "clip"
     desync_view: View = "mix"
     ib_view: View = "mix"
     frechet_mean: Literal["float64", "float32"] = "float64"
     short_video: Literal["hold", "drop"] = "hold"
     nan_logits: Literal["missing", "maximum"] = "missing"
-    unpaired: Literal["fail", "drop"] = "fail"
 
     def record(self) -> dict[str, str]:
         """Every choice by name, for the provenance of a result."""
         return asdict(self)
 
 
+OURS = Protocol()
 AV_BENCHMARK = Protocol(
     name="av-benchmark",
+    window="file",
     ib_view="left",
     frechet_mean="float32",
     short_video="drop",
     nan_logits="maximum",
-    unpaired="drop",
 )
 
-PROTOCOLS = {protocol.name: protocol for protocol in (Protocol(), AV_BENCHMARK)}
-
-
-class Pairing(NamedTuple):
-    """Clip ids on both sides, in the order of the reference; those without a prediction; those without a reference."""
-
-    paired: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-
-
-def pair(reference: Iterable[str], predicted: Iterable[str]) -> Pairing:
-    """Match clips by their whole id. Nothing is shortened: the reference cuts ids of 20, 21 and 30 characters."""
-    wanted, given = list(dict.fromkeys(reference)), list(dict.fromkeys(predicted))
-    have, want = set(given), set(wanted)
-    return Pairing(
-        tuple(clip for clip in wanted if clip in have),
-        tuple(clip for clip in wanted if clip not in have),
-        tuple(clip for clip in given if clip not in want),
-    )
+PROTOCOLS = {protocol.name: protocol for protocol in (OURS, AV_BENCHMARK)}

@@ -42,10 +42,10 @@ class FolderSuite(Suite):
 
     `sounds` and `videos` map clip ids to files. A clip's reference is its file in `sounds`, or else, with
     `own_sound`, the sound track of its video. `names` are the clip ids where not just those with a file count.
+    `duration` in seconds cuts every clip; without it each is as long as its file.
     """
 
     split = "all"
-    duration = None
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class FolderSuite(Suite):
         *,
         names: tuple[str, ...] | None = None,
         own_sound: bool = True,
+        duration: float | None = None,
     ):
         self.name = name
         self.names = sorted({*sounds, *videos} if names is None else names)
@@ -62,6 +63,7 @@ class FolderSuite(Suite):
         self.sounds = sounds
         self.videos = videos
         self.own_sound = own_sound
+        self.duration = duration
         self._clips: tuple[Clip, ...] | None = None
 
     def clips(self) -> tuple[Clip, ...]:
@@ -77,7 +79,7 @@ class FolderSuite(Suite):
         lengths = [heard.sound if sound else shown.sound if audio else None, shown.picture]
         known = [length for length in lengths if length]
         # A file that cannot be probed stays in the suite: reading it says what is wrong, for that clip alone.
-        return Clip(name, video, audio, duration=min(known) if known else None)
+        return Clip(name, video, audio, duration=self.duration or (min(known) if known else None))
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, and the size of each file."""

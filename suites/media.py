@@ -13,9 +13,10 @@ Errors are `ClipError`s with a stable reason code:
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import av
 import numpy as np
@@ -227,6 +228,51 @@ def iter_frames(
     while wanted is not None and made < wanted:
         yield made / fps, picture
         made += 1
+
+
+class Selection(Protocol):
+    """Which frames to take, by index, and how many times the last one was held."""
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """Indices of decoded frames, ascending, repeats allowed."""
+
+    @property
+    def held(self) -> int:
+        """How many of them hold the last frame beyond its time."""
+
+
+def read_sampled_frames(
+    path: Path, selects: Sequence[Callable[[Sequence[Fraction]], Selection]], *, start: float = 0.0, duration: float
+) -> list[tuple[NDArray[np.uint8], int]]:
+    """Frames chosen by their exact time stamps, for several choices from one decoding.
+
+    Args:
+        path: a video file.
+        selects: each gets the time stamps (seconds from the window's start, exact) of all frames of the window and
+            of the first one after it, and says which to take.
+        start: of the window, seconds.
+        duration: of the window, seconds.
+
+    Returns:
+        For each choice `(N, H, W, 3)` uint8 RGB and how many frames were held.
+
+    Raises:
+        ClipError: the file is missing, unreadable, corrupt, or has no pictures in the window.
+    """
+    frames: list[av.VideoFrame] = []
+    times: list[Fraction] = []
+    origin = Fraction(start).limit_denominator(10**6)
+    for time, frame in _decode_frames(path, start):
+        frames.append(frame)
+        times.append(Fraction(frame.pts or 0) * Fraction(frame.time_base or 1) - origin)
+        if time > duration:
+            break
+    if not frames:
+        raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
+    chosen = [select(times) for select in selects]
+    pictures = {index: _upright(frames[index]) for index in sorted({i for one in chosen for i in one.indices})}
+    return [(np.stack([pictures[index] for index in one.indices]), one.held) for one in chosen]
 
 
 def _upright(frame: av.VideoFrame) -> Frame:

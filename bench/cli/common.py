@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:  # the command line starts without these
-    from bench.plan import Plan
+    from bench.plan import Job, Plan
     from leaderboards.tables import Table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,12 +47,55 @@ def run_options(command: Command) -> Command:
             "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
             help="Let up to N clips be unusable without failing the run.",
         ),
+        click.option(
+            "--device", default="auto", show_default=True, metavar="NAME",
+            help="Where networks run: cpu, cuda, cuda:1; auto takes a CUDA device if there is one.",
+        ),
+        click.option(
+            "--compat", type=click.Choice(["av-benchmark"]),
+            help="Make the choices of the reference implementation where they differ from ours; recorded.",
+        ),
         click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
         format_option,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
+    """The plan that the shared options ask for."""
+    from bench.metrics import find_metrics
+    from bench.plan import Plan
+    from metrics.protocol import OURS, PROTOCOLS
+    from visaudio_bench.pool import available_cores
+
+    return Plan(
+        jobs=jobs,
+        metrics=find_metrics(options["metrics"]),
+        out=options["out"] or Path("runs") / default_out,
+        seed=options["seed"],
+        device=_device(options["device"]),
+        workers=options["workers"] or available_cores(),
+        allow_missing=options["allow_missing"],
+        protocol=PROTOCOLS[options["compat"]] if options["compat"] else OURS,
+    )
+
+
+def _device(name: str) -> str:
+    """The device, checked before any work is done."""
+    import torch
+
+    from visaudio_bench.errors import UsageError
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used: {reason}. See what there is: bench doctor") from error
+    return name
 
 
 def print_tables(tables: Sequence[Table], form: str) -> None:
@@ -78,6 +121,8 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
     if finished is None:
         return
     print_tables(finished.tables, form)
+    if plan.left_out:
+        note(f"left out: {plan.left_out}")
     bad = unusable(finished.failures)
     for clip, failures in list(bad.items())[:10]:
         for failure in failures[:3]:

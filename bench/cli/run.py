@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from bench.cli.common import finish, run_options, split_names
+from bench.cli.common import finish, make_plan, run_options, split_names
 
 EPILOG = """\b
 Examples
@@ -44,17 +43,8 @@ def run(suites: tuple[str, ...], systems: tuple[str, ...], limit: int | None, **
 
     Killed at any moment, the same command goes on from there.
     """
-    from bench.metrics import find_metrics
-    from bench.plan import Plan, open_jobs
-    from visaudio_bench.pool import available_cores
+    from bench.plan import open_jobs
 
     jobs = open_jobs(suites, systems, limit)
-    plan = Plan(
-        jobs=jobs,
-        metrics=find_metrics(options["metrics"]),
-        out=options["out"] or Path("runs") / "-".join(job.suite.name for job in jobs),
-        seed=options["seed"],
-        workers=options["workers"] or available_cores(),
-        allow_missing=options["allow_missing"],
-    )
+    plan = make_plan(jobs, "-".join(job.suite.name for job in jobs), options)
     finish(plan, options["form"], dry_run=options["dry_run"])

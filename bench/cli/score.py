@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.cli.common import finish, run_options
+from bench.cli.common import finish, make_plan, run_options
 
 EPILOG = """\b
 Examples
@@ -35,25 +35,27 @@ Examples
     is_flag=True,
     help="The predictions were made from the references' own mono sound: waveform distances apply.",
 )
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Judge only so much of each clip.",
+)
 @run_options
 def score(
-    predictions: tuple[str, ...], references: Path | None, videos: Path | None, binauralised: bool, **options: Any
+    predictions: tuple[str, ...],
+    references: Path | None,
+    videos: Path | None,
+    binauralised: bool,
+    duration: float | None,
+    **options: Any,
 ) -> None:
     """Score folders of sound files that you already have.
 
     Files are matched by name without the suffix; whatever does not match is listed.
     """
-    from bench.metrics import find_metrics
-    from bench.plan import Plan, score_job
-    from visaudio_bench.pool import available_cores
+    from bench.plan import score_job
 
-    job = score_job(predictions, references, videos, binauralised=binauralised)
-    plan = Plan(
-        jobs=(job,),
-        metrics=find_metrics(options["metrics"]),
-        out=options["out"] or Path("runs") / f"score-{'-'.join(s.card.name for s in job.systems if not s.card.anchor)}",
-        seed=options["seed"],
-        workers=options["workers"] or available_cores(),
-        allow_missing=options["allow_missing"],
-    )
-    finish(plan, options["form"], dry_run=options["dry_run"])
+    job = score_job(predictions, references, videos, binauralised=binauralised, duration=duration)
+    names = "-".join(system.card.name for system in job.systems if not system.card.anchor)
+    finish(make_plan((job,), f"score-{names}", options), options["form"], dry_run=options["dry_run"])

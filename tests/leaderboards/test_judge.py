@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaderboards.board import leaderboard
-from leaderboards.judge import SuiteInfo, SystemInfo, judge
+from leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
 from leaderboards.schema import ClipRow, Result, read_clip_rows, read_results, write_clip_rows, write_results
 from metrics.catalogue import METRICS
 from visaudio_bench.errors import UsageError
@@ -54,7 +54,7 @@ def three_systems() -> list[ClipRow]:
 
 
 def test_value_is_the_mean_and_systems_that_cannot_be_told_apart_share_a_rank() -> None:
-    results = {r.system: r for r in judge(three_systems(), SUITE, [GOOD, TWIN, BAD], [ILD], seed=0)}
+    results = {r.system: r for r in judge(three_systems(), SUITE, [GOOD, TWIN, BAD], [ILD], Basis())}
     own = [row.value for row in three_systems() if row.system == "good"]
     assert results["good"].value == pytest.approx(np.mean([v for v in own if v is not None]))
     assert results["good"].low < results["good"].value < results["good"].high  # type: ignore[operator]
@@ -66,14 +66,13 @@ def test_the_order_of_rows_changes_nothing() -> None:
     shuffled = three_systems()
     np.random.default_rng(0).shuffle(shuffled)  # type: ignore[arg-type]
     shuffled = [ClipRow(*row) for row in shuffled]
-    assert judge(shuffled, SUITE, [GOOD, TWIN, BAD], [ILD], 0) == judge(
-        three_systems(), SUITE, [GOOD, TWIN, BAD], [ILD], 0
-    )
+    systems = [GOOD, TWIN, BAD]
+    assert judge(shuffled, SUITE, systems, [ILD], Basis()) == judge(three_systems(), SUITE, systems, [ILD], Basis())
 
 
 def test_a_missing_clip_is_counted_and_a_missing_system_has_a_reason() -> None:
     table = [*rows("good", "lr_acc", [100.0, 50.0, None]), *rows("bad", "lr_acc", [None, None, None])]
-    good, bad = judge(table, SUITE, [GOOD, BAD], [LR], 0)
+    good, bad = judge(table, SUITE, [GOOD, BAD], [LR], Basis())
     assert (good.value, good.n) == (75.0, 2)
     assert (bad.value, bad.status, bad.reason, bad.n) == (None, "failed", "silent", 0)
 
@@ -86,7 +85,7 @@ def test_pooled_concordance_comes_from_the_sums() -> None:
         "sum_xx": (x * x).sum(1), "sum_yy": (y * y).sum(1), "sum_xy": (x * y).sum(1),
     }  # fmt: skip
     table = [row for name, values in sums.items() for row in rows("good", f"lat_ccc.{name}", values.tolist())]
-    (result,) = judge(table, SUITE, [GOOD], [CCC], 0)
+    (result,) = judge(table, SUITE, [GOOD], [CCC], Basis())
     a, b = x.ravel(), y.ravel()
     expected = 2 * np.cov(a, b, bias=True)[0, 1] / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
     assert result.value == pytest.approx(expected, abs=1e-12)
@@ -100,13 +99,13 @@ def cue_rows(system: str, clips: int, shift: float = 0.0) -> list[ClipRow]:
 
 def test_a_set_distance_refuses_other_clips_and_prints_its_floor() -> None:
     fcd = METRICS["fcd"]
-    same = judge([*cue_rows("reference", 40), *cue_rows("good", 40, 1.0)], SUITE, [REFERENCE, GOOD], [fcd], 0)
+    same = judge([*cue_rows("reference", 40), *cue_rows("good", 40, 1.0)], SUITE, [REFERENCE, GOOD], [fcd], Basis())
     by = {(r.system, r.metric): r for r in same}
     assert by["reference", "fcd"].value == pytest.approx(0, abs=1e-9)
     assert by["good", "fcd"].value == pytest.approx(9, rel=0.5)
     assert by["good", "fcd"].low is not None
     assert 0 < (by["reference", "fcd_floor"].value or 0) < (by["good", "fcd"].value or 0)
-    fewer = judge([*cue_rows("reference", 40), *cue_rows("good", 39)], SUITE, [REFERENCE, GOOD], [fcd], 0)
+    fewer = judge([*cue_rows("reference", 40), *cue_rows("good", 39)], SUITE, [REFERENCE, GOOD], [fcd], Basis())
     refused = next(r for r in fewer if r.system == "good")
     assert refused.value is None
     assert refused.reason == "scored on 39 of 40 clips: distances between sets need the same clips"
@@ -114,7 +113,7 @@ def test_a_set_distance_refuses_other_clips_and_prints_its_floor() -> None:
 
 def test_waveform_distances_are_for_systems_that_heard_the_reference() -> None:
     table = [*rows("reference", "stft", [0.0] * 30), *rows("good", "stft", [1.0] * 30)]
-    results = judge(table, SUITE, [REFERENCE, GOOD], [METRICS["stft"]], 0)
+    results = judge(table, SUITE, [REFERENCE, GOOD], [METRICS["stft"]], Basis())
     assert [r.system for r in results] == ["reference"]
 
 
@@ -125,7 +124,7 @@ def test_the_two_tracks_never_share_a_table() -> None:
     )
     metrics = [ILD, METRICS["stft"]]
     systems = [heard, GOOD]
-    results = judge(table, SUITE, systems, metrics, 0)
+    results = judge(table, SUITE, systems, metrics, Basis())
     first, second = leaderboard(results, [SUITE], {"s": systems}, metrics)
     assert [c.key for c in first.columns] == ["delta_ild"]
     assert [c.key for c in second.columns] == ["stft"]
@@ -135,7 +134,7 @@ def test_the_two_tracks_never_share_a_table() -> None:
 def test_marks_go_to_competing_systems_and_ties_share_them() -> None:
     anchor = rows("reference", "delta_ild", [0.0] * 30)
     systems = [REFERENCE, GOOD, TWIN, BAD]
-    results = judge([*anchor, *three_systems()], SUITE, systems, [ILD], 0)
+    results = judge([*anchor, *three_systems()], SUITE, systems, [ILD], Basis())
     (table,) = leaderboard(results, [SUITE], {"s": systems}, [ILD])
     marks = {row.label: row.cells[0].mark for row in table.rows}
     assert marks == {"Reference": "", "good": "best", "twin": "best", "bad": "second"}

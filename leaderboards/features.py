@@ -1,0 +1,100 @@
+"""The rows of features that a run leaves behind, and the distances between sets of them.
+
+`RUN/features/<suite>/<system>.npz` holds `clips` (ids), and for each network `<network>` `(R, 3, d)` (mix, left, right)
+with `<network>_clip` `(R,)`, the clip of each row; `@reference.npz` holds the references'.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.catalogue import Metric
+from metrics.frechet import frechet_distance, frechet_jackknife
+from metrics.kernel_distance import kernel_distance
+from metrics.uncertainty import Estimate
+
+VIEWS = ("mix", "left", "right")
+REFERENCE_SET = "@reference"
+
+Rows = NDArray[np.float64]
+
+
+class FeatureSet(NamedTuple):
+    """Features of one system from one network: `(R, 3, d)` rows, the clip number of each, and the clip ids."""
+
+    rows: Rows
+    clip: NDArray[np.int64]
+    clips: tuple[str, ...]
+
+
+class Distance(NamedTuple):
+    """A distance between sets: its value, an interval where there is one, and the remark that it never goes without."""
+
+    value: float
+    low: float | None
+    high: float | None
+    clips: int
+    remark: str
+
+
+def feature_file(run: Path, suite: str, system: str) -> Path:
+    """Where the features of one system's sounds for one suite lie."""
+    return run / "features" / suite / f"{system}.npz"
+
+
+def read_features(path: Path, network: str) -> FeatureSet | None:
+    """The features of one network, None where the run has none."""
+    if not path.is_file():
+        return None
+    with np.load(path) as stored:
+        if network not in stored:
+            return None
+        rows, clip, names = stored[network], stored[f"{network}_clip"], stored["clips"]
+    return FeatureSet(rows.astype(np.float64), clip, tuple(names[np.unique(clip)].tolist()))
+
+
+def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, view: str, mean: str) -> Distance:
+    """FD or KAD of one view; `avg` is the mean of the distances of left and right.
+
+    Args:
+        metric: the metric, which says what kind of distance it is.
+        prediction: features of the system.
+        reference: features of the reference, of the same clips.
+        view: mix, left, right or avg.
+        mean: precision of the mean features of a Fréchet distance, `float64`, or `float32` to reproduce av-benchmark.
+    """
+    if view == "avg":
+        left, right = (set_distance(metric, prediction, reference, side, mean) for side in ("left", "right"))
+        return left._replace(value=(left.value + right.value) / 2, low=None, high=None)
+    p, g = (side.rows[:, VIEWS.index(view)] for side in (prediction, reference))
+    clips = len(prediction.clips)
+    if metric.family == "metrics.kernel_distance":
+        found = kernel_distance(p, g)
+        return Distance(found.value, None, None, clips, _size(len(p), clips, found.d))
+    distance = frechet_distance(p, g)
+    value = distance.value
+    if mean == "float32":
+        value += _mean_step(p, g, np.float32) - _mean_step(p, g, np.float64)
+    estimate = frechet_jackknife(p, g, clips=prediction.clip, reference_clips=reference.clip)
+    return Distance(
+        value, estimate.low, estimate.high, clips, _remark(_size(len(p), clips, distance.dimension), estimate)
+    )
+
+
+def _mean_step(p: Rows, g: Rows, dtype: Any) -> float:
+    step = p.astype(dtype).mean(0) - g.astype(dtype).mean(0)
+    return float(step @ step)
+
+
+def _size(rows: int, clips: int, dimension: int) -> str:
+    return f"N = {rows} rows of {clips} clips, d = {dimension}"
+
+
+def _remark(size: str, estimate: Estimate) -> str:
+    if estimate.value is None:
+        return f"{size}; {estimate.reason}"
+    return f"{size}; bias-corrected by jackknife: {estimate.value:.4g}"

@@ -1,0 +1,183 @@
+"""Metrics by networks through the command line, with weights that exist in tests only."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from models.backbones.imagebind import ImageBind
+from models.backbones.panns import Cnn14
+from models.backbones.synchformer import Synchformer
+from models.backbones.vggish import Vggish
+from models.weights import WEIGHTS, WEIGHTS_VARIABLE
+
+NETWORKS = {"vggish": Vggish, "panns": Cnn14, "synchformer": Synchformer, "imagebind": ImageBind}
+CONTENT = "fd_vgg,fd_pann,kl_pann,desync,ib_score"
+
+
+@pytest.fixture(scope="module")
+def weight_files(tmp_path_factory: pytest.TempPathFactory, filled: Callable) -> Callable[..., Path]:
+    """A folder of filled weight files under their published names, made as they are asked for."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def make(*names: str) -> Path:
+        for name in names:
+            path = folder / WEIGHTS[name].file
+            if not path.exists():
+                torch.save(filled(NETWORKS[name]), path)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def install(weight_files: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the registry take the filled files of these networks for the published ones."""
+
+    def put(*names: str) -> None:
+        folder = weight_files(*names)
+        monkeypatch.setenv(WEIGHTS_VARIABLE, str(folder))
+        for name in WEIGHTS:
+            size = (folder / WEIGHTS[name].file).stat().st_size if name in names else WEIGHTS[name].size
+            known = {"sha256": None, "md5": None} if name in names else {}
+            monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], size=size, **known))
+
+    return put
+
+
+@pytest.fixture
+def six_clips(tmp_path: Path, golden: Path, end_to_end_sound: Callable) -> Path:
+    """The six clips of the reference's own end-to-end run: references, predictions, videos."""
+    for index in range(6):
+        for kind, (samples, rate) in end_to_end_sound(index).items():
+            path = tmp_path / f"{kind}s" / f"clip_{index:02d}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, samples.T, rate, subtype="PCM_16")
+    shutil.copytree(golden / "video", tmp_path / "videos")
+    return tmp_path
+
+
+def score(bench: Callable, folder: Path, *more: object) -> object:
+    places = [word for kind in ("predictions", "references", "videos") for word in (f"--{kind}", folder / kind)]
+    return bench("score", *places, "--duration", 8, "--out", folder / "run", "--workers", 1, *more)
+
+
+def values(run: Path) -> dict[tuple[str, str, str], dict[str, str]]:
+    with (run / "results.csv").open() as file:
+        return {(row["system"], row["metric"], row["view"]): row for row in csv.DictReader(file)}
+
+
+def expected(golden: Path) -> dict[str, dict[str, float]]:
+    return json.loads((golden / "end_to_end.json").read_text())
+
+
+def number(run: Path, metric: str, view: str, system: str = "predictions") -> float:
+    return float(values(run)[system, metric, view]["value"])
+
+
+def test_the_references_own_scores_come_out_of_the_command_line(
+    bench: Callable, install: Callable, six_clips: Path, golden: Path
+) -> None:
+    install("vggish", "panns")
+    told = score(bench, six_clips, "--metric", CONTENT, "--compat", "av-benchmark")
+    assert told.code == 0, told.err
+    run, printed = six_clips / "run", expected(golden)
+    for view, source in (("mix", "stereo_files"), ("left", "left"), ("right", "right")):
+        assert number(run, "fd_vgg", view) == pytest.approx(printed[source]["FD-VGG"], rel=1e-5)
+        assert number(run, "fd_pann", view) == pytest.approx(printed[source]["FD-PANN"], rel=2e-5)
+        assert number(run, "kl_pann", view) == pytest.approx(printed[source]["KL-PANNS-softmax"], abs=2e-6)
+    for metric, column in (("fd_vgg", "FD_VGG_avg"), ("fd_pann", "FD_PANN_avg"), ("kl_pann", "KL_PANN_avg")):
+        assert number(run, metric, "avg") == pytest.approx(printed["table2_columns"][column], rel=2e-5, abs=2e-6)
+    for title in ("FD-VGG mix", "FD-VGG avg", "FD-PANN mix", "KL-PANN avg", "N = 48 rows of 6 clips, d = 128"):
+        assert title in told.out
+    for metric, view in (("fd_vgg", "mix"), ("kl_pann", "mix"), ("fd_pann", "avg")):
+        assert number(run, metric, view, "reference") == pytest.approx(0, abs=1e-4)
+        assert number(run, metric, view) > number(run, metric, view, "reference")
+    missing = values(run)["predictions", "desync", "mix"]
+    assert (missing["value"], missing["status"]) == ("", "missing")
+    assert "bench weights fetch synchformer" in missing["reason"]
+    assert "left out: DeSync, IB-Score: weights are not here" in told.err
+    assert bench("report", run, "--format", "md").out == (run / "leaderboard.md").read_text()
+    provenance = json.loads((run / "results.json").read_text())["provenance"]
+    assert set(provenance["weights"]) == {"vggish", "panns"}
+    assert provenance["protocol"]["name"] == "av-benchmark"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_all_of_the_references_columns_with_all_networks(
+    bench: Callable, install: Callable, six_clips: Path, golden: Path
+) -> None:
+    install(*NETWORKS)
+    told = score(bench, six_clips, "--metric", CONTENT, "--compat", "av-benchmark")
+    assert told.code == 0, told.err
+    printed, run = expected(golden)["table2_columns"], six_clips / "run"
+    assert number(run, "desync", "mix") == pytest.approx(printed["DeSync_stereo_files"], abs=1e-6)
+    assert number(run, "ib_score", "left") == pytest.approx(printed["IB_stereo_files_left_channel"], abs=1e-5)
+
+
+def test_missing_weights_leave_the_column_out_and_say_what_to_do(
+    bench: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "empty"))
+    told = bench("run", "--suite", f"folder:{clips}", "--out", tmp_path / "run", "--workers", 1, "--limit", 2)
+    assert told.code == 0
+    assert "FD-VGG" not in told.out
+    (line,) = [line for line in told.err.splitlines() if line.startswith("left out:")]
+    assert "FD-VGG, FD-PANN, KL-PANN, DeSync, IB-Score: weights are not here" in line
+    assert line.endswith("bench weights fetch vggish panns synchformer imagebind")
+    row = values(tmp_path / "run")["mono", "fd_vgg", "mix"]
+    assert (row["value"], row["n"], row["status"]) == ("", "0", "missing")
+    assert "289 MB, Apache-2.0" in row["reason"]
+
+
+def test_a_wrong_weight_file_is_refused_by_name(
+    bench: Callable, install: Callable, weight_files: Callable, six_clips: Path
+) -> None:
+    install("vggish")
+    path = weight_files("vggish") / WEIGHTS["vggish"].file
+    kept = path.read_bytes()
+    torch.save({"conv_block6.bn2.weight": torch.zeros(len(kept) // 4)}, path)
+    try:
+        told = score(bench, six_clips, "--metric", "fd_vgg")
+    finally:
+        path.write_bytes(kept)
+    assert told.code == 1
+    assert "does not hold the weights of VGGish" in told.err
+    assert "It looks like PANNs Cnn14" in told.err
+
+
+def test_what_was_embedded_is_not_embedded_again(
+    bench: Callable, install: Callable, six_clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("vggish")
+    assert score(bench, six_clips, "--metric", "fd_vgg").code == 0
+    before = (six_clips / "run" / "results.csv").read_bytes()
+    monkeypatch.setattr(Vggish, "embed", lambda *_: pytest.fail("embedded again"))
+    assert score(bench, six_clips, "--metric", "fd_vgg").code == 0
+    assert (six_clips / "run" / "results.csv").read_bytes() == before
+    samples, rate = soundfile.read(six_clips / "predictions" / "clip_02.wav", dtype="int16")
+    soundfile.write(six_clips / "predictions" / "clip_02.wav", np.roll(samples, 4410, axis=0), rate)
+    with pytest.raises(pytest.fail.Exception, match="embedded again"):
+        score(bench, six_clips, "--metric", "fd_vgg")
+
+
+def test_a_set_distance_is_refused_for_other_clips(bench: Callable, install: Callable, six_clips: Path) -> None:
+    install("vggish")
+    (six_clips / "predictions" / "clip_04.wav").unlink()
+    told = score(bench, six_clips, "--metric", "fd_vgg,kad_vgg", "--allow-missing", 1)
+    assert told.code == 0
+    row = values(six_clips / "run")["predictions", "fd_vgg", "mix"]
+    assert (row["value"], row["status"]) == ("", "failed")
+    assert "scored on 5 of 6 clips" in row["reason"]
+    # Unbiased, so that the mono row, whose mix is the reference's own, comes out around zero on either side.
+    assert abs(number(six_clips / "run", "kad_vgg", "mix", "mono")) < 5
