@@ -49,7 +49,7 @@ class Cnn14(nn.Module):
         self.blocks = len(channels)
         self.fc1 = Linear(channels[-1], channels[-1])
         self.fc_audioset = Linear(channels[-1], classes)
-        self.eval()
+        self.eval()  # batch statistics are never wanted of a frozen network
 
     def forward(self, x: Tensor) -> PannsOutput:
         """Sound `(B, n)` at 16 kHz to features and logits.
@@ -98,9 +98,10 @@ class _Spectrogram(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        time = torch.arange(_WINDOW, dtype=torch.float64)
-        angle = 2 * math.pi / _WINDOW * torch.outer(torch.arange(_WINDOW // 2 + 1, dtype=torch.float64), time)
-        window = torch.hann_window(_WINDOW, periodic=True, dtype=torch.float64)
+        # on the CPU whatever the default device: arithmetic on the meta device costs seconds of imports
+        time = torch.arange(_WINDOW, dtype=torch.float64, device="cpu")
+        angle = 2 * math.pi / _WINDOW * torch.outer(time[: _WINDOW // 2 + 1], time)
+        window = torch.hann_window(_WINDOW, periodic=True, dtype=torch.float64, device="cpu")
         self.stft = nn.ModuleDict(
             {
                 "conv_real": _fixed_convolution(torch.cos(angle) * window),
@@ -138,9 +139,9 @@ def _slaney_filters() -> Tensor:
         # linear below 1 kHz (15 mel), logarithmic above with 27 mel for a factor of 6.4
         return frequency * 3 / 200 if frequency < 1000 else 15 + 27 * math.log(frequency / 1000) / math.log(6.4)
 
-    points = torch.linspace(mel(_LOW), mel(_HIGH), _BANDS + 2, dtype=torch.float64)
+    points = torch.linspace(mel(_LOW), mel(_HIGH), _BANDS + 2, dtype=torch.float64, device="cpu")
     hertz = torch.where(points < 15, points * 200 / 3, 1000 * torch.exp((points - 15) * math.log(6.4) / 27))
-    at = torch.linspace(0, SAMPLE_RATE / 2, _WINDOW // 2 + 1, dtype=torch.float64)[:, None]
+    at = torch.linspace(0, SAMPLE_RATE / 2, _WINDOW // 2 + 1, dtype=torch.float64, device="cpu")[:, None]
     left, centre, right = hertz[:-2], hertz[1:-1], hertz[2:]
     triangles = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp(min=0.0)
     return (triangles * 2 / (right - left)).float()

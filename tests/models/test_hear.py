@@ -130,6 +130,7 @@ def test_our_vggish_follows_the_api():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["panns", "imagebind_audio"])
 def test_our_larger_backbones_follow_the_api(name):
     assert hear.validate(f"models.hear_api.{name}", "random") == []
