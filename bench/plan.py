@@ -93,7 +93,11 @@ class Plan:
     @property
     def unavailable(self) -> dict[str, str]:
         """Metrics that cannot be computed for want of weights, with the sentence that says what to do."""
-        absent = {one.name: str(one) for one in self.missing_weights}
+        # Without the folder, so that results do not depend on where a machine keeps its weights.
+        absent = {
+            one.name: f"weights {one.name} ({one.size}, {one.licence}) are not here. Get them: {one.command}"
+            for one in self.missing_weights
+        }
         return {m.key: absent[name] for m in self.all_metrics for name in m.weights if name in absent}
 
     @property
