@@ -13,7 +13,10 @@ from metrics.quantity import gather, select
 from metrics.uncertainty import bootstrap, jackknife
 
 CLIPS = 6
-each_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.key)
+each_entry = pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.key)
+each_metric = pytest.mark.parametrize(
+    "metric", [metric for metric in METRICS.values() if not metric.weights], ids=lambda metric: metric.key
+)
 
 
 def as_reference(table):
@@ -104,18 +107,21 @@ def test_a_silent_system_guesses_the_side_and_has_no_errors(table):
         assert np.isnan(METRICS[key].aggregate(of(METRICS[key], table["silent"])))
 
 
-@each_metric
+@each_entry
 def test_every_entry_is_complete(metric):
     assert METRICS[metric.key] is metric
     assert metric.description.endswith(".") and "\n" not in metric.description
-    assert metric.title and metric.source and metric.views == ("binaural",) and metric.version >= 1
+    assert metric.title and metric.source and metric.version >= 1
+    assert (metric.views == ("binaural",)) == (metric.track != "content") == (not metric.weights)
+    assert set(metric.shown) <= set(metric.views)
+    assert bool(metric.features) == (not metric.quantities)
     assert __import__(metric.family, fromlist=["_"]).__doc__
     if metric.low is not None and metric.high is not None:
         assert metric.low < metric.high
     assert any(name.startswith(REFERENCE) for name in metric.quantities) == (metric.family == "metrics.interaural_sets")
 
 
-@each_metric
+@each_entry
 def test_entries_can_be_sent_to_workers(metric):
     assert pickle.loads(pickle.dumps(metric)).key == metric.key
 
@@ -125,7 +131,8 @@ def test_default_columns_and_their_order():
         "lr_acc", "lat_err", "lat_ccc", "delta_ild", "delta_itd", "delta_iacc", "side_mid"
     ]  # fmt: skip
     assert [metric.key for metric in defaults("binauralisation")] == ["stft", "env"]
-    assert len(defaults()) == 9
+    assert [metric.title for metric in defaults("content")] == ["FD-VGG", "FD-PANN", "KL-PANN", "DeSync", "IB-Score"]
+    assert len(defaults()) == 14
 
 
 def test_tables_and_statistics_start_without_torch_and_scipy():

@@ -117,7 +117,7 @@ def test_the_caption_names_every_source_visible_ones_first():
     assert scene.labelled_caption == "Visible sound: a drum beating, Invisible sound: a bird chirping"
 
 
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.floats(-1, 10))
+@given(st.lists(st.floats(-5, 5, width=16), min_size=1, max_size=6), st.floats(-1, 10))
 def test_a_trajectory_meets_its_knots_and_stays_between_them(values, time):
     knots = tuple((float(index), value) for index, value in enumerate(values))
     at_knots = at_times(knots, np.arange(len(values), dtype=float))[:, 0]
