@@ -25,6 +25,7 @@ from bench.provenance import provenance
 from leaderboards.board import leaderboard
 from leaderboards.features import feature_file
 from leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
+from leaderboards.page import page
 from leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_failures, write_results
 from leaderboards.tables import Table, render
 from metrics.catalogue import Metric
@@ -262,6 +263,7 @@ def save_tables(out: Path, tables: Sequence[Table]) -> None:
     """Write the leaderboard in the formats that other programs read."""
     for form in ("md", "tex", "csv"):
         write_text(out / f"leaderboard.{form}", render(tables, form))
+    write_text(out / "leaderboard.html", page(tables, f"Leaderboard of {out.name}"))
 
 
 def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:

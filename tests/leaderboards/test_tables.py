@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+from leaderboards.page import page
 from leaderboards.tables import Cell, Column, Row, Table, render
 
 TABLE = Table(
@@ -53,3 +54,23 @@ def test_csv_and_json_carry_exact_values_marks_and_reasons() -> None:
     cell = table["rows"][1]["cells"]["a"]
     assert cell == {"text": "80.0 ±5.0", "value": 80.0, "low": 75.0, "high": 85.0, "mark": "best", "reason": ""}
     assert table["rows"][1]["cells"]["b"]["value"] is None
+
+
+def test_the_page_is_one_file_with_every_cell_and_its_reason() -> None:
+    from html.parser import HTMLParser
+
+    seen: list[str] = []
+    tags: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_data(self, data: str) -> None:
+            seen.append(data.strip())
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(f"{tag} {dict(attrs)}")
+
+    Reader().feed(page([TABLE], "a <run>"))
+    assert {"a <run>", "my_model & co", "80.0 ±5.0", "50 % is chance | here.", "LR-Acc ↑", "dB"} <= set(seen)
+    assert any("silent" in tag for tag in tags)
+    assert any("'class': 'best'" in tag for tag in tags)
+    assert not any("src" in tag or "href" in tag for tag in tags)

@@ -1,0 +1,20 @@
+"""The leaderboard as one HTML file that needs no server and no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+from leaderboards.tables import Table
+
+
+def page(tables: Sequence[Table], title: str) -> str:
+    """The tables as a page; every cell tells its exact value, or why it is empty, when it is pointed at."""
+    import jinja2
+
+    template = (files("leaderboards") / "page.html").read_text(encoding="utf-8")
+    return (
+        jinja2.Environment(autoescape=True, keep_trailing_newline=True)
+        .from_string(template)
+        .render(tables=tables, title=title)
+    )
