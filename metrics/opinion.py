@@ -170,7 +170,8 @@ def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
 
     With V_R the variance of the mean if only raters were drawn (rater and residual parts), V_I the same for clips and
     V_E the residual part alone: SE^2 = max(V_R + V_I - V_E, V_R, V_I), and by Satterthwaite
-    df = SE^4 / (V_R^2 / (R-1) + V_I^2 / (I-1) + V_E^2 / (n-R-I+1)).
+    df = SE^4 / (V_R^2 / (R-1) + V_I^2 / (I-1) + V_E^2 / (n-R-I+1)),
+    at least min(R, I) - 1 where a component is estimated below zero.
     """
     del seed
     there = ~np.isnan(cell)
@@ -190,6 +191,8 @@ def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
         return _around(mean, 0.0)
     spread = by_rater**2 / (raters - 1) + by_clip**2 / (clips - 1) + rest**2 / max(n - raters - clips + 1, 1)
     df = squared**2 / spread
+    if min(parts.rater, parts.clip) < 0:  # estimates below zero take the approximation out of its range
+        df = max(df, min(raters, clips) - 1)
     return _around(mean, float(stats.t.ppf(0.5 + confidence / 2, df)) * math.sqrt(squared), df)
 
 

@@ -109,6 +109,14 @@ def test_intervals_move_with_the_votes_and_not_with_their_order(cell, shift):
             assert method(shuffled, 0.95, 0)[:4] == pytest.approx(plain[:4])
 
 
+def test_votes_that_agree_less_than_chance_keep_a_usable_interval():
+    """Both components are below zero here; Satterthwaite alone gives 0.15 degrees of freedom and ±16 million."""
+    cell = np.array([[1, 1, 3, 1], [4, 1, 1, 1], [1, 1, 1, 3], [3, 1, 1, 2], [1, 4, 2, 1]], dtype=float)
+    found = INTERVALS["crossed"](cell, 0.95, 0)
+    assert found.df == 3
+    assert 0 < found.half < 1
+
+
 def test_the_twins_of_the_paper_exchange_raters_and_clips():
     cell = np.random.default_rng(0).integers(1, 6, (12, 10)).astype(float)
     assert paper(cell) == paper_clips(cell.T)
