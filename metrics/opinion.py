@@ -191,7 +191,7 @@ def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
         return _around(mean, 0.0)
     spread = by_rater**2 / (raters - 1) + by_clip**2 / (clips - 1) + rest**2 / max(n - raters - clips + 1, 1)
     df = squared**2 / spread
-    if min(parts.rater, parts.clip) < 0:  # estimates below zero take the approximation out of its range
+    if min(parts.rater, parts.clip) < -1e-9 * rest * n:  # estimates below zero take the approximation out of its range
         df = max(df, min(raters, clips) - 1)
     return _around(mean, float(stats.t.ppf(0.5 + confidence / 2, df)) * math.sqrt(squared), df)
 
