@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -101,7 +102,8 @@ def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Val
 
 
 def _start_worker() -> None:
-    """Single-threaded numerics, and an end when the parent has ended (also by kill -9)."""
+    """Single-threaded numerics, an end when the parent has ended (also by kill -9), and Ctrl-C left to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
     parent = multiprocessing.parent_process()

@@ -65,3 +65,18 @@ def test_killed_in_every_stage_the_run_ends_with_the_same_numbers(tmp_path: Path
     finish(undisturbed, shared_cache)
     for table in TABLES:
         assert (out / table).read_bytes() == (undisturbed / table).read_bytes(), table
+
+
+def test_ctrl_c_ends_the_run_with_one_sentence(tmp_path: Path) -> None:
+    arguments = [*command(tmp_path / "run")[:-1], "2"]
+    process = subprocess.Popen(
+        arguments, env=environment(tmp_path / "cache"), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while count(tmp_path / "cache", "*.json") < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "interrupted; what was finished is kept" in said
+    assert "Traceback" not in said
