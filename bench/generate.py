@@ -51,6 +51,14 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     return found
 
 
+def made_sounds(folder: Path) -> dict[str, Path]:
+    """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
+    found = {path.stem: path for path in sorted(folder.glob("*.wav"))}
+    for record in sorted(folder.glob("*.json")):
+        found.setdefault(record.stem, folder / json.loads(record.read_text(encoding="utf-8"))["file"])
+    return found
+
+
 def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Made]:
     """Make the sounds of `missing`, yielding each with its record already written."""
     workers = plan.workers if isinstance(system, ClipwiseSystem) else 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.generate import made_sounds
 from suites import Clip, Suite, open_suite
 from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
@@ -60,7 +61,7 @@ def from_run(
             raise UsageError(
                 f'{folder} has no system "{system}".{did_you_mean(system, present)} It has: {", ".join(present)}.'
             )
-        sounds[system] = {path.stem: path for path in sorted((folder / system).glob("*.wav"))}
+        sounds[system] = made_sounds(folder / system)
     chosen = _choose(
         opened.name, opened.clips(), sounds, clips, training, _controls(hidden_reference, low_anchor), seed
     )

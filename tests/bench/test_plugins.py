@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import visaudio_bench.registry
+from bench.generate import made_sounds
 from suites.media import read_sound, write_audio
 
 PLUGIN = """
@@ -73,6 +74,7 @@ def test_plug_ins_and_outputs_stand_in_the_table_like_anything_else(
     assert found["clips", "ours", "lr_acc"] == "100.0"
     assert found["other", "ours", "lr_acc"] == ""
     assert found["other", "louder", "lr_acc"] == "100.0"
+    assert made_sounds(tmp_path / "run" / "audio" / "clips" / "ours")["clip3"] == outputs / "clip3.wav"
     assert "level" in bench("list", "metrics").out
     assert "their_plugin:Louder" in bench("list", "systems").out
 
