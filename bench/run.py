@@ -73,7 +73,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> Finished | None:
         failures += unmade
         scored = _score_all(plan, job, paths)
         failures += _problems(job, scored)
-        rows += _rows(plan, job, scored, _listen_all(plan, job, paths, nets), failures)
+        rows += _rows(plan, job, scored, _listen_all(plan, job, _scorable(paths, scored), nets), failures)
     return _write(plan, rows, failures, nets)
 
 
@@ -140,6 +140,12 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
         scored[outcome.item.clip.id] = outcome.result()
     return [one for clip in job.clips for one in scored.get(clip.id, [])]
+
+
+def _scorable(paths: Mapping[str, list[Prediction]], scored: Iterable[Scored]) -> dict[str, list[Prediction]]:
+    """The predictions that could be judged at all, by clip."""
+    good = {(one.clip, one.system) for one in scored if one.scored}
+    return {clip: [one for one in found if (clip, one.system) in good] for clip, found in paths.items()}
 
 
 def _networks(plan: Plan) -> dict[str, Net]:
