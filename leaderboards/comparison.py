@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from leaderboards.board import row_label
+from leaderboards.board import SIMULATED, row_label
 from leaderboards.judge import SuiteInfo, SystemInfo, info_from
 from leaderboards.published import ASPECTS, Place, Published, all_columns, content_columns, contradictions
 from leaderboards.schema import Result, Run
@@ -79,39 +79,43 @@ def _measured(name: str, run: Run) -> list[Measured]:
 
 
 def _table(measured: Sequence[Measured], rows: Sequence[Published]) -> Table:
+    """One suite: anchors, the competing systems with what is published of them, then what is only published."""
     suite, columns = measured[0].suite, content_columns()
     dataset = None if suite.synthetic else DATASETS.get(suite.name)
     here = [row for row in rows if (row.dataset, row.split) == dataset and row.place in columns]
-    lines = []
-    for one in sorted(measured, key=lambda one: not one.system.anchor):
-        lines += _compared(one, _label(one, measured), [row for row in here if row.system == one.system.name], columns)
-    known = {one.system.name for one in measured}
+    lines: list[Row] = []
+    known = dict.fromkeys(one.system.name for one in sorted(measured, key=lambda one: not one.system.anchor))
+    for name in known:
+        same = [one for one in measured if one.system.name == name]
+        lines += _compared(same, [row for row in here if row.system == name], columns)
     lines += [_published_row(here, name, columns) for name in _systems(here) if name not in known]
+    title = suite.title + (f" · beside {' · '.join(dataset)}" if dataset else "")
     notes = [*_conditions(measured), *_reasons(measured, columns), *_few(measured, here), *_sources(here)]
-    return Table(suite.title, (*LEADING, *columns.values()), tuple(lines), "method", tuple(notes))
+    return Table(title, (*LEADING, *columns.values()), tuple(lines), "method", tuple(notes))
 
 
-def _label(one: Measured, others: Sequence[Measured]) -> str:
-    """The system's title, with the run where several runs have the system."""
-    several = sum(other.system.name == one.system.name for other in others) > 1
-    return row_label(one.system) + (f" ({one.run})" if several else "")
+def _compared(same: Sequence[Measured], rows: Sequence[Published], columns: Mapping[Place, Column]) -> list[Row]:
+    """One system: what each run measured, what is published of it, and the differences."""
+    system = same[0].system
+    group = system.name if rows else "anchors" if system.anchor else "systems"
+    lines, differences, first = [], [], _first(rows)
+    for one in same:
+        label = row_label(one.system) + (f" ({one.run})" if len(same) > 1 else "")
+        cells = {place: _measured_cell(one.results.get(place)) for place in columns}
+        lines.append(Row(label, (*_status_and_size(one, columns), *cells.values()), group))
+        gaps = (_difference(cells[place], first.get(place), place) for place in columns)
+        differences.append(Row(f"{label}: difference", (Cell("difference"), Cell(EMPTY), *gaps), group))
+    return [*lines, replace(_published_row(rows, system.name, columns), group=group), *differences] if rows else lines
 
 
-def _compared(one: Measured, label: str, rows: Sequence[Published], columns: Mapping[Place, Column]) -> list[Row]:
-    """The measured row, and under it what is published of the same method and the difference."""
+def _status_and_size(one: Measured, columns: Mapping[Place, Column]) -> tuple[Cell, Cell]:
+    """Status of a measured row, and how many clips its values rest on: `2695`, or `2690–2695` where they differ."""
     found = [result for place in columns if (result := one.results.get(place)) is not None]
-    with_value = [result for result in found if result.value is not None]
-    status = (with_value or found)[0].status if found else "missing"
-    sizes = sorted({result.n for result in with_value})
-    clips = Cell("–".join(str(size) for size in dict.fromkeys((sizes[0], sizes[-1]))) if sizes else EMPTY)
-    cells = {place: _measured_cell(one.results.get(place)) for place in columns}
-    lines = [Row(label, (Cell(status), clips, *cells.values()), label)]
-    if rows:
-        first = _first(rows)
-        differences = (_difference(cells[place], first.get(place), place) for place in columns)
-        lines.append(replace(_published_row(rows, one.system.name, columns), group=label))
-        lines.append(Row(f"{label}: difference", (Cell("difference"), Cell(EMPTY), *differences), label))
-    return lines
+    valued = [result for result in found if result.value is not None]
+    if not valued:
+        return Cell(found[0].status if found else "missing"), Cell(EMPTY, reason="no values")
+    low, high = (pick(result.n for result in valued) for pick in (min, max))
+    return Cell(valued[0].status), Cell(str(low), low) if low == high else Cell(f"{low}–{high}")
 
 
 def _measured_cell(result: Result | None) -> Cell:
@@ -176,22 +180,27 @@ def _published_cell(row: Published | None, rivals: Sequence[Published], better: 
 
 def _conditions(measured: Sequence[Measured]) -> list[str]:
     """How the measured rows were made."""
-    if measured[0].suite.synthetic:
-        return ["Simulated scenes: directions are exact, and no number here compares with a published one."]
     runs = dict.fromkeys((one.run, one.protocol) for one in measured)
-    return [f"Measured in {run} under the protocol {protocol}." for run, protocol in runs]
+    notes = [f"Measured in {run} under the protocol {protocol}." for run, protocol in runs]
+    if measured[0].suite.synthetic:
+        notes.append(SIMULATED)
+    return notes
 
 
 def _reasons(measured: Sequence[Measured], columns: Mapping[Place, Column]) -> list[str]:
-    """Why measured values are missing, each reason once."""
-    found: dict[str, list[str]] = {}
+    """Why measured values are missing, each reason once; systems are named where others have the value."""
+    lacking: dict[tuple[str, str], list[str]] = {}
     for one in measured:
         for place, column in columns.items():
             result = one.results.get(place)
             if result is None or result.value is None:
                 reason = "not in this run" if result is None else f"{result.status}, {result.reason}"
-                found.setdefault(reason, []).append(column.title)
-    return [f"No {', '.join(dict.fromkeys(titles))}: {reason}." for reason, titles in found.items()]
+                lacking.setdefault((reason, column.title), []).append(row_label(one.system))
+    titles: dict[tuple[str, str], list[str]] = {}
+    for (reason, title), systems in lacking.items():
+        who = "" if len(systems) == len(measured) else f" of {', '.join(dict.fromkeys(systems))}"
+        titles.setdefault((who, reason), []).append(title)
+    return [f"No {', '.join(several)}{who}: {reason}." for (who, reason), several in titles.items()]
 
 
 def _few(measured: Sequence[Measured], rows: Sequence[Published]) -> list[str]:
