@@ -24,6 +24,7 @@ TITLES = {
     "binauralisation": "waveforms of systems that heard the reference's sound",
 }
 HEARD = "†"
+HEARD_NOTE = f"{HEARD} was given the reference's own mono sound."
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 # Values that rest on less than this share of the clips are named under the table.
 FEW = 0.5
@@ -140,7 +141,7 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
     if suite.synthetic:
         notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):
-        notes.append(f"{HEARD} was given the reference's own mono sound.")
+        notes.append(HEARD_NOTE)
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
         metric = metrics.get(result.metric.removesuffix("_floor"))

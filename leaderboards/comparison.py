@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from leaderboards.board import SIMULATED, row_label
+from leaderboards.board import HEARD_NOTE, SIMULATED, row_label
 from leaderboards.judge import SuiteInfo, SystemInfo, info_from
 from leaderboards.published import ASPECTS, Place, Published, all_columns, content_columns, contradictions
 from leaderboards.schema import Result, Run
@@ -184,6 +184,8 @@ def _conditions(measured: Sequence[Measured]) -> list[str]:
     notes = [f"Measured in {run} under the protocol {protocol}." for run, protocol in runs]
     if measured[0].suite.synthetic:
         notes.append(SIMULATED)
+    if any(one.system.binauralises and not one.system.anchor for one in measured):
+        notes.append(HEARD_NOTE)
     return notes
 
 

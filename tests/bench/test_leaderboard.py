@@ -15,7 +15,7 @@ from leaderboards.opinion import write_opinions
 from leaderboards.schema import ClipRow, Result, write_clip_rows, write_results
 
 OURS = SystemInfo("visaudio", "ViSAudio here", anchor=False, binauralises=False)
-OTHER = SystemInfo("own", "Own", anchor=False, binauralises=False)
+OTHER = SystemInfo("own", "Own", anchor=False, binauralises=True)
 CLIPS = 2695
 
 
@@ -53,7 +53,7 @@ def _rows(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_published_value_and_difference_stand_under_the_measured_one(bench: Callable, tmp_path: Path) -> None:
     (table,) = _tables(bench, _run(tmp_path / "run"))
     rows = _rows(table)
-    assert list(rows)[:4] == ["ViSAudio here", "ViSAudio: published", "ViSAudio here: difference", "Own"]
+    assert list(rows)[:4] == ["ViSAudio here", "ViSAudio: published", "ViSAudio here: difference", "Own†"]
     assert [rows[name]["status"]["text"] for name in list(rows)[:4]] == [
         "measured", "published", "difference", "measured"
     ]  # fmt: skip
@@ -66,6 +66,7 @@ def test_published_value_and_difference_stand_under_the_measured_one(bench: Call
     assert set(rows) >= {f"{name}: published" for name in ("ThinkSound", "AudioX", "ViSAGe", "See2Sound")}
     assert any("1.355 in Table 2; 1.638 in Table S1 and Table S2" in note for note in table["notes"])
     assert not any("clips are larger" in note for note in table["notes"])
+    assert any(note.startswith("† was given the reference") for note in table["notes"])
 
 
 def test_missing_values_say_why(bench: Callable, tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_missing_values_say_why(bench: Callable, tmp_path: Path) -> None:
     assert rows["ViSAudio here"]["desync"]["value"] is None
     assert rows["ViSAudio here"]["desync"]["reason"] == "missing: no weights of synchformer"
     assert rows["ViSAudio here: difference"]["desync"]["value"] is None
-    assert rows["Own"]["ib_score"]["reason"] == "missing: not in this run"
+    assert rows["Own†"]["ib_score"]["reason"] == "missing: not in this run"
     assert "No DeSync of ViSAudio here: missing, no weights of synchformer." in table["notes"]
     assert any(note.startswith("No FD-VGG avg, FD-PANN mix") and "of" not in note for note in table["notes"])
 
@@ -90,7 +91,7 @@ def test_nothing_published_stands_beside_what_does_not_compare(
 ) -> None:
     (table,) = _tables(bench, _run(tmp_path / "run", suite, synthetic=synthetic))
     rows = _rows(table)
-    assert list(rows) == ["ViSAudio here", "Own"]
+    assert list(rows) == ["ViSAudio here", "Own†"]
     assert {row["status"]["text"] for row in rows.values()} == {"synthetic" if synthetic else "measured"}
     assert any("Simulated" in note for note in table["notes"]) == synthetic
 
@@ -99,12 +100,13 @@ def test_simulated_and_real_suites_of_one_name_stay_apart(bench: Callable, tmp_p
     runs = [_run(tmp_path / "real"), _run(tmp_path / "simulated", synthetic=True)]
     real, simulated = _tables(bench, *runs)
     assert "ViSAudio: published" in _rows(real)
-    assert list(_rows(simulated)) == ["ViSAudio here", "Own"]
+    assert list(_rows(simulated)) == ["ViSAudio here", "Own†"]
 
 
 def test_two_runs_of_one_system_are_told_apart(bench: Callable, tmp_path: Path) -> None:
     runs = [_run(tmp_path / "a"), _run(tmp_path / "b")]
-    (table,) = _tables(bench, *runs)
+    (table,) = _tables(bench, *runs, runs[0])
+    assert len(_rows(table)) == len(table["rows"])
     assert {f"ViSAudio here ({run})" for run in runs} < set(_rows(table))
     assert sum(name == "ViSAudio: published" for name in (row["method"] for row in table["rows"])) == 1
 
