@@ -24,6 +24,8 @@ TITLES = {
     "binauralisation": "waveforms of systems that heard the reference's sound",
 }
 HEARD = "†"
+HEARD_NOTE = f"{HEARD} was given the reference's own mono sound."
+SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 # Values that rest on less than this share of the clips are named under the table.
 FEW = 0.5
 
@@ -45,7 +47,12 @@ def leaderboard(
     return tables
 
 
-class _Shown(NamedTuple):
+def row_label(system: SystemInfo) -> str:
+    """The title of a system, marked where it was given the reference's sound."""
+    return system.title + (HEARD if system.binauralises and not system.anchor else "")
+
+
+class Shown(NamedTuple):
     """One column: a metric in one view."""
 
     metric: Metric
@@ -68,17 +75,17 @@ class _Board:
 
     def __init__(self, results: Sequence[Result], systems: Sequence[SystemInfo], metrics: Sequence[Metric]):
         self.cells = {(result.system, result.metric, result.view): result for result in results}
-        every = [_Shown(metric, view) for metric in metrics for view in metric.shown]
+        every = [Shown(metric, view) for metric in metrics for view in metric.shown]
         self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
         rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
         self.rows = sorted(rows, key=lambda system: (not system.anchor, self._place(system)))
         self.competitors = [system for system in self.rows if not system.anchor]
 
-    def result(self, system: SystemInfo, shown: _Shown) -> Result | None:
+    def result(self, system: SystemInfo, shown: Shown) -> Result | None:
         """The result of a cell, None where the metric does not judge the system."""
         return self.cells.get((system.name, shown.metric.key, shown.view))
 
-    def _value(self, system: SystemInfo, shown: _Shown) -> float | None:
+    def _value(self, system: SystemInfo, shown: Shown) -> float | None:
         result = self.result(system, shown)
         return None if result is None else result.value
 
@@ -90,7 +97,7 @@ class _Board:
                 return -value if shown.metric.better == "higher" else value
         return 0.0 if system.anchor else float("inf")
 
-    def cell(self, system: SystemInfo, shown: _Shown) -> Cell:
+    def cell(self, system: SystemInfo, shown: Shown) -> Cell:
         """What is shown of a result; marks only where at least two systems compete."""
         result = self.result(system, shown)
         if result is None or result.value is None:
@@ -101,7 +108,7 @@ class _Board:
         mark = self._mark(result, shown) if len(self.competitors) > 1 else ""
         return Cell(text, result.value, result.low, result.high, mark, result.reason)
 
-    def _mark(self, result: Result, shown: _Shown) -> Mark:
+    def _mark(self, result: Result, shown: Shown) -> Mark:
         found = (self.result(system, shown) for system in self.competitors)
         ranks = sorted({one.rank for one in found if one is not None and one.rank is not None})
         if result.rank not in ranks[:2]:
@@ -119,7 +126,7 @@ def _table(
         columns=tuple(shown.column(compared=compared) for shown in board.columns),
         rows=tuple(
             Row(
-                label=system.title + (HEARD if system.binauralises and not system.anchor else ""),
+                label=row_label(system),
                 cells=tuple(board.cell(system, shown) for shown in board.columns),
                 group="anchors" if system.anchor else "systems",
             )
@@ -132,9 +139,9 @@ def _table(
 def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
     notes = []
     if suite.synthetic:
-        notes.append("Simulated scenes: directions are exact, and no number here compares with a published one.")
+        notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):
-        notes.append(f"{HEARD} was given the reference's own mono sound.")
+        notes.append(HEARD_NOTE)
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
         metric = metrics.get(result.metric.removesuffix("_floor"))

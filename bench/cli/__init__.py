@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
     "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
+    "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
     "mos": ("bench.cli.mos:mos", "Listening tests: questionnaire, server, table of mean opinion scores."),
     "diff": ("bench.cli.diff:diff", "Explain why the results of two runs differ."),
     "weights": ("bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:  # the command line starts without these
     from bench.plan import Job, Plan
+    from leaderboards.schema import Run
     from leaderboards.tables import Table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -24,6 +25,14 @@ format_option = click.option(
     default="text",
     show_default=True,
     help="Format of the table on stdout.",
+)
+
+
+mos_option = click.option(
+    "--mos",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Put the mean opinion scores of a mos.json beside the results.",
 )
 
 
@@ -105,6 +114,20 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
     terminal = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, 80) if terminal else None
     click.echo(render(tables, form, colour=terminal, width=width), nl=False)  # type: ignore[arg-type]
+
+
+def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]:
+    """The tables of a run, with the opinions of a `mos.json` to their right where one is given."""
+    if mos is None:
+        return list(tables)
+    from leaderboards.board import row_label
+    from leaderboards.judge import info_from
+    from leaderboards.opinion import read_opinions, with_opinions
+
+    _, systems = info_from(run.body)
+    titles = {system.name: row_label(system) for several in systems.values() for system in several}
+    studies = read_opinions(mos)
+    return [with_opinions(table, studies, titles) for table in tables]
 
 
 def finish(plan: Plan, form: str, *, dry_run: bool) -> None:

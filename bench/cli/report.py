@@ -6,19 +6,21 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from bench.cli.common import format_option, mos_option, print_tables, with_mos
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@mos_option
 @format_option
-def report(run: Path, form: str) -> None:
+def report(run: Path, mos: Path | None, form: str) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv."""
     from bench.console import note
     from bench.report import recompute
     from leaderboards.schema import read_results
 
     tables, results = recompute(run)
-    print_tables(tables, form)
-    if results != read_results(run).results:
+    found = read_results(run)
+    print_tables(with_mos(tables, mos, found), form)
+    if results != found.results:
         note(f"these numbers are not those of {run / 'results.json'}: it was made by other code, or clips.csv changed")

@@ -1,0 +1,35 @@
+"""`bench leaderboard`: measured results beside the numbers of papers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.common import format_option, mos_option, print_tables, with_mos
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.Path(path_type=Path))
+@mos_option
+@format_option
+def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
+    """Print the results of RUNs beside published ones, or the published tables alone.
+
+    Suites named biaudio, music and fairplay stand beside the test sets of the ViSAudio paper; systems named visaudio,
+    thinksound, audiox, visage and see2sound beside its methods. Example: bench run --suite folder:data/biaudio
+    --system outputs:visaudio=DIR.
+    """
+    from leaderboards.comparison import comparison_tables, published_tables
+    from leaderboards.published import read_published
+    from leaderboards.schema import read_results
+    from visaudio_bench.errors import UsageError
+
+    if mos and len(runs) != 1:
+        raise UsageError(f"--mos stands beside the results of one RUN, {len(runs)} were given; name the RUN it is of.")
+    published = read_published()
+    if not runs:
+        print_tables(published_tables(published), form)
+        return
+    found = [(str(run), read_results(run)) for run in dict.fromkeys(runs)]
+    print_tables(with_mos(comparison_tables(found, published), mos, found[0][1]), form)
