@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from bench.networks import (
     meaning,
     offsets,
     panns,
+    scenes,
     vggish,
 )
 from leaderboards.features import REFERENCE_SET, VIEWS
@@ -38,6 +39,9 @@ from suites import Clip
 from suites.media import read_binaural
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
+
+if TYPE_CHECKING:
+    from models.hear import HearBackbone
 
 Judged = dict[tuple[str, str], Quantity]
 
@@ -74,8 +78,16 @@ class FeatureRows:
             np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def listen(clip: Clip, sounds: Mapping[str, Path], nets: Mapping[str, Net], protocol: Protocol) -> Iterator[Heard]:
+def listen(
+    clip: Clip,
+    sounds: Mapping[str, Path],
+    nets: Mapping[str, Net],
+    protocol: Protocol,
+    backbones: Mapping[str, HearBackbone],
+) -> Iterator[Heard]:
     """What the networks say of the reference (under `@reference`) and of every system's sound for one clip.
+
+    `backbones` are HEAR modules by the name of their features.
 
     Sounds that cannot be read are left out here; scoring lists them.
     """
@@ -84,12 +96,12 @@ def listen(clip: Clip, sounds: Mapping[str, Path], nets: Mapping[str, Net], prot
         seeing = Seeing(clip.video, clip.start, clip.duration)
     reference = _hearing(clip.audio, clip, clip.start, protocol) if clip.audio else None
     if reference is not None:
-        yield Heard(clip.id, REFERENCE_SET, {}, _features(nets, reference))
+        yield Heard(clip.id, REFERENCE_SET, {}, _features(nets, backbones, reference))
     for system, path in sounds.items():
         hearing = _hearing(path, clip, 0.0, protocol)
         if hearing is not None:
             quantities = _classes(nets, hearing, reference) | _pictures(nets, hearing, seeing, protocol)
-            yield Heard(clip.id, system, quantities, _features(nets, hearing))
+            yield Heard(clip.id, system, quantities, _features(nets, backbones, hearing))
 
 
 def _hearing(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearing | None:
@@ -102,14 +114,16 @@ def _hearing(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearin
     return Hearing(sound, clip.duration)
 
 
-def _features(nets: Mapping[str, Net], hearing: Hearing) -> dict[str, NDArray[np.float32]]:
+def _features(
+    nets: Mapping[str, Net], backbones: Mapping[str, HearBackbone], hearing: Hearing
+) -> dict[str, NDArray[np.float32]]:
     """Rows `(k, 3, d)` of each network that features are taken from; none of sound that is too short for it."""
     found: dict[str, NDArray[np.float32]] = {}
     if "vggish" in nets and hearing.seconds >= VGGISH_SECONDS:
         found["vggish"] = vggish(nets["vggish"], hearing)["features"].transpose(1, 0, 2)
     if "panns" in nets:
         found["panns"] = panns(nets["panns"], hearing)["features"][None]
-    return found
+    return found | {name: scenes(backbone, hearing)["features"][None] for name, backbone in backbones.items()}
 
 
 def _classes(nets: Mapping[str, Net], hearing: Hearing, reference: Hearing | None) -> Judged:

@@ -181,3 +181,26 @@ def test_a_set_distance_is_refused_for_other_clips(bench: Callable, install: Cal
     assert "scored on 5 of 6 clips" in row["reason"]
     # Unbiased, so that the mono row, whose mix is the reference's own, comes out around zero on either side.
     assert abs(number(six_clips / "run", "kad_vgg", "mix", "mono")) < 5
+
+
+def test_bfloat16_is_asked_for_recorded_and_cached_by_itself(
+    bench: Callable, install: Callable, six_clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("vggish", "panns")
+    for path in six_clips.glob("*s/clip_0[2-5].*"):
+        path.unlink()
+    heard: list[int] = []
+    embed = Vggish.embed
+    monkeypatch.setattr(Vggish, "embed", lambda self, x: heard.append(len(x)) or embed(self, x))
+    found: dict[str, list[float]] = {}
+    for dtype in ("float32", "bfloat16", "float32"):
+        heard.clear()
+        told = score(bench, six_clips, "--metric", "fd_vgg,fd_pann,kl_pann", "--dtype", dtype)
+        assert told.code == 0, told.err
+        assert json.loads((six_clips / "run" / "results.json").read_text())["provenance"]["dtype"] == dtype
+        assert len(heard) == (0 if dtype in found else 2 * 4)  # reference, mono, swapped, prediction of each clip
+        now = [number(six_clips / "run", metric, "left") for metric in ("fd_vgg", "fd_pann", "kl_pann")]
+        assert found.setdefault(dtype, now) == now
+    for exact, near in zip(found["float32"], found["bfloat16"], strict=True):
+        assert exact != near
+        assert near == pytest.approx(exact, rel=0.05)
