@@ -168,18 +168,23 @@ def _guarded(
 def _desync(nets: Mapping[str, Net], hearing: Hearing, seeing: Seeing, protocol: Protocol) -> Quantity:
     answer = offsets(nets["synchformer"], hearing, seeing, protocol.desync_view)
     found = desync(answer["logits"][None], nan_is_maximum=protocol.nan_logits == "maximum")
-    return _held(float(found.per_clip[0]), int(answer["held"]), protocol, "nan_logits")
+    held = int(answer["held"])
+    return _held(float(found.per_clip[0]), held, held, protocol, "nan_logits")
 
 
 def _ib_score(nets: Mapping[str, Net], hearing: Hearing, seeing: Seeing, protocol: Protocol) -> Quantity:
     answer = meaning(nets["imagebind"], hearing, seeing, protocol.ib_view)
     found = ib_score(answer["video"][None], answer["audio"][None])
-    return _held(float(found.per_clip[0]), int(answer["held"]), protocol, "undefined")
+    return _held(float(found.per_clip[0]), int(answer["held"]), int(answer["sync_held"]), protocol, "undefined")
 
 
-def _held(value: float, held: int, protocol: Protocol, undefined_reason: str) -> Quantity:
-    """The reference drops a clip whose last frame would have to be held; this benchmark scores it and says so."""
-    if held and protocol.short_video == "drop":
+def _held(value: float, held: int, sync_held: int, protocol: Protocol, undefined_reason: str) -> Quantity:
+    """The reference drops a clip whose last frame would have to be held; this benchmark scores it and says so.
+
+    What drops a clip there is Synchformer's frames, 25 a second, whichever network the score is of; what is said here
+    is whether the pictures of this score were held (of the four that ImageBind looks at in 8 s, none is the last).
+    """
+    if sync_held and protocol.short_video == "drop":
         return undefined("short_video")
     if math.isnan(value):
         return undefined(undefined_reason)

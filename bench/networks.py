@@ -118,6 +118,11 @@ class Seeing:
             )
         return frames, held
 
+    def held(self, rate: Fraction) -> int:
+        """How many frames at `rate` hold the last one, however many."""
+        held: int = self._sampled[rate][1]
+        return held
+
 
 class Net:
     """A frozen network that is loaded when it is first needed and not before."""
@@ -234,12 +239,16 @@ def _sync_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
-    """ImageBind's `audio` and `video` embeddings `(1024,)`, and how many frames were `held`."""
+    """ImageBind's `audio` and `video` embeddings `(1024,)`, and how many frames were `held`.
+
+    `sync_held` is how many Synchformer would need held: the reference drops such a clip for both networks.
+    """
     video = _imagebind_video(net, seeing)
     return {
         "audio": _imagebind_audio(net, hearing, view)["embedding"],
         "video": video["embedding"],
         "held": video["held"],
+        "sync_held": video["sync_held"],
     }
 
 
@@ -261,6 +270,6 @@ def _imagebind_video(net: Net, seeing: Seeing) -> Arrays:
     def compute() -> Arrays:
         frames, held = seeing.frames(IMAGEBIND_RATE)
         embedding = net.module.embed_video([video_crops(frames).to(net.device)])
-        return {"embedding": embedding[0].cpu().numpy(), "held": held}
+        return {"embedding": embedding[0].cpu().numpy(), "held": held, "sync_held": seeing.held(SYNC_RATE)}
 
     return net.answer(["video", seeing.digest], compute, _PICTURES)
