@@ -23,7 +23,7 @@ def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
     rows = read_clip_rows(folder / "clips.csv")
     suites, systems = info_from(run.body)
     protocol = PROTOCOLS[run.provenance["protocol"]["name"]]
-    backbones = run.provenance["backbones"].values()
+    backbones = run.provenance.get("backbones", {}).values()
     added = {metric.key: metric for one in backbones for metric in backbone_distances(one["module"])}
     metrics = {
         suite["info"]["name"]: under_protocol(
