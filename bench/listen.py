@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from bench.networks import (
     meaning,
     offsets,
     panns,
+    scenes,
     vggish,
 )
 from leaderboards.features import REFERENCE_SET, VIEWS
@@ -38,6 +39,9 @@ from suites import Clip
 from suites.media import read_binaural
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
+
+if TYPE_CHECKING:
+    from models.hear import HearBackbone
 
 Judged = dict[tuple[str, str], Quantity]
 
@@ -74,8 +78,16 @@ class FeatureRows:
             np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def listen(clip: Clip, sounds: Mapping[str, Path], nets: Mapping[str, Net], protocol: Protocol) -> Iterator[Heard]:
+def listen(
+    clip: Clip,
+    sounds: Mapping[str, Path],
+    nets: Mapping[str, Net],
+    protocol: Protocol,
+    backbones: Mapping[str, HearBackbone],
+) -> Iterator[Heard]:
     """What the networks say of the reference (under `@reference`) and of every system's sound for one clip.
+
+    `backbones` are HEAR modules by the name of their features.
 
     Sounds that cannot be read are left out here; scoring lists them.
     """
@@ -84,12 +96,12 @@ def listen(clip: Clip, sounds: Mapping[str, Path], nets: Mapping[str, Net], prot
         seeing = Seeing(clip.video, clip.start, clip.duration)
     reference = _hearing(clip.audio, clip, clip.start, protocol) if clip.audio else None
     if reference is not None:
-        yield Heard(clip.id, REFERENCE_SET, {}, _features(nets, reference))
+        yield Heard(clip.id, REFERENCE_SET, {}, _features(nets, backbones, reference))
     for system, path in sounds.items():
         hearing = _hearing(path, clip, 0.0, protocol)
         if hearing is not None:
             quantities = _classes(nets, hearing, reference) | _pictures(nets, hearing, seeing, protocol)
-            yield Heard(clip.id, system, quantities, _features(nets, hearing))
+            yield Heard(clip.id, system, quantities, _features(nets, backbones, hearing))
 
 
 def _hearing(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearing | None:
@@ -102,14 +114,16 @@ def _hearing(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearin
     return Hearing(sound, clip.duration)
 
 
-def _features(nets: Mapping[str, Net], hearing: Hearing) -> dict[str, NDArray[np.float32]]:
+def _features(
+    nets: Mapping[str, Net], backbones: Mapping[str, HearBackbone], hearing: Hearing
+) -> dict[str, NDArray[np.float32]]:
     """Rows `(k, 3, d)` of each network that features are taken from; none of sound that is too short for it."""
     found: dict[str, NDArray[np.float32]] = {}
     if "vggish" in nets and hearing.seconds >= VGGISH_SECONDS:
         found["vggish"] = vggish(nets["vggish"], hearing)["features"].transpose(1, 0, 2)
     if "panns" in nets:
         found["panns"] = panns(nets["panns"], hearing)["features"][None]
-    return found
+    return found | {name: scenes(backbone, hearing)["features"][None] for name, backbone in backbones.items()}
 
 
 def _classes(nets: Mapping[str, Net], hearing: Hearing, reference: Hearing | None) -> Judged:
@@ -154,18 +168,23 @@ def _guarded(
 def _desync(nets: Mapping[str, Net], hearing: Hearing, seeing: Seeing, protocol: Protocol) -> Quantity:
     answer = offsets(nets["synchformer"], hearing, seeing, protocol.desync_view)
     found = desync(answer["logits"][None], nan_is_maximum=protocol.nan_logits == "maximum")
-    return _held(float(found.per_clip[0]), int(answer["held"]), protocol, "nan_logits")
+    held = int(answer["held"])
+    return _held(float(found.per_clip[0]), held, held, protocol, "nan_logits")
 
 
 def _ib_score(nets: Mapping[str, Net], hearing: Hearing, seeing: Seeing, protocol: Protocol) -> Quantity:
     answer = meaning(nets["imagebind"], hearing, seeing, protocol.ib_view)
     found = ib_score(answer["video"][None], answer["audio"][None])
-    return _held(float(found.per_clip[0]), int(answer["held"]), protocol, "undefined")
+    return _held(float(found.per_clip[0]), int(answer["held"]), int(answer["sync_held"]), protocol, "undefined")
 
 
-def _held(value: float, held: int, protocol: Protocol, undefined_reason: str) -> Quantity:
-    """The reference drops a clip whose last frame would have to be held; this benchmark scores it and says so."""
-    if held and protocol.short_video == "drop":
+def _held(value: float, held: int, sync_held: int, protocol: Protocol, undefined_reason: str) -> Quantity:
+    """The reference drops a clip whose last frame would have to be held; this benchmark scores it and says so.
+
+    What drops a clip there is Synchformer's frames, 25 a second, whichever network the score is of; what is said here
+    is whether the pictures of this score were held (of the four that ImageBind looks at in 8 s, none is the last).
+    """
+    if sync_held and protocol.short_video == "drop":
         return undefined("short_video")
     if math.isnan(value):
         return undefined(undefined_reason)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,11 +23,15 @@ from bench.store import cached
 from models.weights import Located
 from suites.media import Sound, read_sampled_frames
 from visaudio_bench.errors import ClipError
+from visaudio_bench.files import digest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.hear import HearBackbone
+
 Arrays = dict[str, Any]
+Dtype = Literal["float32", "bfloat16"]
 
 # Source files that an answer depends on, beside the network's own.
 _SOUND = ("models.backbones.waveform", "models.backbones.layers")
@@ -114,18 +118,26 @@ class Seeing:
             )
         return frames, held
 
+    def held(self, rate: Fraction) -> int:
+        """How many frames at `rate` hold the last one, however many."""
+        held: int = self._sampled[rate][1]
+        return held
+
 
 class Net:
     """A frozen network that is loaded when it is first needed and not before."""
 
-    def __init__(self, name: str, weights: Located, device: str):
+    def __init__(self, name: str, weights: Located, device: str, dtype: Dtype = "float32"):
         self.name = name
         self.weights = weights
         self.device = device
+        self.dtype = dtype
 
     @cached_property
     def module(self) -> Any:
         """The network with its weights, on its device."""
+        import torch
+
         from models.backbones.imagebind import ImageBind
         from models.backbones.panns import Cnn14
         from models.backbones.synchformer import Synchformer
@@ -133,7 +145,7 @@ class Net:
         from models.loading import load
 
         kinds: dict[str, Any] = {"vggish": Vggish, "panns": Cnn14, "synchformer": Synchformer, "imagebind": ImageBind}
-        return load(kinds[self.name], self.weights.path, device=self.device)
+        return load(kinds[self.name], self.weights.path, device=self.device, dtype=getattr(torch, self.dtype))
 
     def answer(self, digests: Sequence[str], compute: Callable[[], Arrays], sources: tuple[str, ...]) -> Arrays:
         """What the network says of what has these digests, computed unless it was before."""
@@ -143,7 +155,9 @@ class Net:
             with torch.inference_mode():
                 return compute()
 
-        return cached((f"models.backbones.{self.name}", *sources), [self.weights.sha256, *digests], computed)
+        return cached(
+            (f"models.backbones.{self.name}", *sources), [self.weights.sha256, self.dtype, *digests], computed
+        )
 
 
 def _sound_rows(net: Net, hearing: Hearing) -> Tensor:
@@ -170,6 +184,23 @@ def panns(net: Net, hearing: Hearing) -> Arrays:
         return {"features": output.features.cpu().numpy(), "logits": output.logits.cpu().numpy()}
 
     return net.answer(["features", hearing.digest], compute, _SOUND)
+
+
+def scenes(backbone: HearBackbone, hearing: Hearing) -> Arrays:
+    """`features` `(3, width)`: what a HEAR module says of mix, left and right.
+
+    Modules are mono and may look at what else is in a batch: each view is embedded by itself, as it is in the file.
+    """
+
+    def compute() -> Arrays:
+        import torch
+
+        rate = hearing.sound.source_rate
+        views = hearing.views[:, : round(hearing.seconds * rate)]
+        return {"features": torch.cat([backbone.embed(view[None], rate) for view in views]).numpy()}
+
+    sources = ("models.hear", "models.backbones.waveform")
+    return cached(sources, ["scenes", digest(backbone.identity), hearing.digest], compute)
 
 
 def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
@@ -208,12 +239,16 @@ def _sync_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
-    """ImageBind's `audio` and `video` embeddings `(1024,)`, and how many frames were `held`."""
+    """ImageBind's `audio` and `video` embeddings `(1024,)`, and how many frames were `held`.
+
+    `sync_held` is how many Synchformer would need held: the reference drops such a clip for both networks.
+    """
     video = _imagebind_video(net, seeing)
     return {
         "audio": _imagebind_audio(net, hearing, view)["embedding"],
         "video": video["embedding"],
         "held": video["held"],
+        "sync_held": video["sync_held"],
     }
 
 
@@ -235,6 +270,6 @@ def _imagebind_video(net: Net, seeing: Seeing) -> Arrays:
     def compute() -> Arrays:
         frames, held = seeing.frames(IMAGEBIND_RATE)
         embedding = net.module.embed_video([video_crops(frames).to(net.device)])
-        return {"embedding": embedding[0].cpu().numpy(), "held": held}
+        return {"embedding": embedding[0].cpu().numpy(), "held": held, "sync_held": seeing.held(SYNC_RATE)}
 
     return net.answer(["video", seeing.digest], compute, _PICTURES)

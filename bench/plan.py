@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines import DEFAULT_SYSTEMS, System, open_system
 from baselines.outputs import Outputs, open_outputs
 from bench.console import clock
 from bench.metrics import under_protocol
-from metrics.catalogue import METRICS, Metric, defaults
+from bench.networks import Dtype
+from metrics.catalogue import METRICS, Metric, backbone_distances, defaults
 from metrics.protocol import OURS, Protocol
 from models.weights import MissingWeights, missing
 from suites import Clip, Suite, open_suite
 from suites.folder import FolderSuite, media_files
 from visaudio_bench.errors import UsageError
 from visaudio_bench.pool import available_cores
+
+if TYPE_CHECKING:
+    from models.hear import HearBackbone
 
 # The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
 ANCHORS = ("reference", "mono", "swapped", "repaired")
@@ -62,7 +66,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a run was asked for; `metrics` None stands for the defaults of each suite."""
+    """Everything a run was asked for.
+
+    `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features.
+    """
 
     jobs: tuple[Job, ...]
     metrics: tuple[Metric, ...] | None
@@ -72,13 +79,20 @@ class Plan:
     workers: int = field(default_factory=available_cores)
     allow_missing: int = 0
     protocol: Protocol = OURS
+    dtype: Dtype = "float32"
+    backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
-        """The metrics asked for, else the default ones that the suite can have."""
+        """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
         chosen = self.metrics
         if chosen is None:
             chosen = defaults() if job.has_references else DESCRIPTIVE
-        return under_protocol(chosen, self.protocol)
+        added = [m for one in self.backbones_for(job).values() for m in backbone_distances(one.identity["module"])]
+        return under_protocol((*chosen, *added), self.protocol)
+
+    def backbones_for(self, job: Job) -> Mapping[str, HearBackbone]:
+        """The HEAR modules that listen to a suite: none without references, which their distances are from."""
+        return self.backbones if job.has_references else {}
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
@@ -138,6 +152,8 @@ class Plan:
             "out": str(self.out),
             "seed": self.seed,
             "device": self.device,
+            "dtype": self.dtype,
+            "backbones": [backbone.name for backbone in self.backbones.values()],
             "workers": self.workers,
             "allow_missing": self.allow_missing,
             "protocol": self.protocol.record(),
@@ -223,6 +239,32 @@ def score_job(
     )
     anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()
     return Job(suite, (*anchors, *outputs))
+
+
+def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) -> dict[str, HearBackbone]:
+    """The HEAR modules of `--backbone`, loaded and tried on noise, by the name of their features.
+
+    Raises:
+        UsageError: a module does not load or does not follow the API, two have one name, or nothing has a reference.
+    """
+    if not requests:
+        return {}
+    if not any(job.has_references for job in jobs):
+        raise UsageError("--backbone measures a distance from the references' sounds, and there are no references.")
+    from models.hear import HearBackbone
+
+    found: dict[str, HearBackbone] = {}
+    for request in dict.fromkeys(requests):
+        backbone = HearBackbone(request, device)
+        backbone.check()
+        (name,) = {metric.features for metric in backbone_distances(backbone.identity["module"])}
+        if name in found:
+            raise UsageError(
+                f"{found[name].name} and {request} would both be called {name}; columns of a table need different "
+                "names. Give them a run each."
+            )
+        found[name] = backbone
+    return found
 
 
 def _media(option: str, folder: Path) -> dict[str, Path]:

@@ -44,7 +44,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def provenance(*, seed: int, device: str) -> dict[str, Any]:
+def provenance(*, seed: int, device: str, dtype: str) -> dict[str, Any]:
     """The block that every result carries; suites, systems and metrics are added by the run."""
     from suites.media import DECODER, RESAMPLER
 
@@ -56,7 +56,7 @@ def provenance(*, seed: int, device: str) -> dict[str, Any]:
         "packages": package_versions(),
         "seed": seed,
         "device": device,
-        "dtype": "float32",
+        "dtype": dtype,
         "resampler": RESAMPLER,
         "decoder": DECODER,
     }

@@ -9,6 +9,7 @@ from leaderboards.board import leaderboard
 from leaderboards.judge import Basis, info_from, judge
 from leaderboards.schema import Result, read_clip_rows, read_results
 from leaderboards.tables import Table
+from metrics.catalogue import backbone_distances
 from metrics.protocol import PROTOCOLS
 
 
@@ -22,8 +23,12 @@ def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
     rows = read_clip_rows(folder / "clips.csv")
     suites, systems = info_from(run.body)
     protocol = PROTOCOLS[run.provenance["protocol"]["name"]]
+    backbones = run.provenance.get("backbones", {}).values()
+    added = {metric.key: metric for one in backbones for metric in backbone_distances(one["module"])}
     metrics = {
-        suite["info"]["name"]: under_protocol([REGISTRY.get(key) for key in suite["metrics"]], protocol)
+        suite["info"]["name"]: under_protocol(
+            [added.get(key) or REGISTRY.get(key) for key in suite["metrics"]], protocol
+        )
         for suite in run.body["suites"]
     }
     basis = Basis(run.provenance["seed"], folder, protocol.frechet_mean, run.body["unavailable"])

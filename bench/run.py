@@ -134,7 +134,7 @@ def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], li
 
 def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
     """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
-    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job) if not metric.weights))
+    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job) if not _by_networks(metric)))
     tasks = [Task(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
@@ -148,23 +148,28 @@ def _scorable(paths: Mapping[str, list[Prediction]], scored: Iterable[Scored]) -
     return {clip: [one for one in found if (clip, one.system) in good] for clip, found in paths.items()}
 
 
+def _by_networks(metric: Metric) -> bool:
+    return bool(metric.weights or metric.features)
+
+
 def _networks(plan: Plan) -> dict[str, Net]:
     """The networks that the metrics need and whose weights are here; nothing is loaded before it is used."""
     names = dict.fromkeys(name for metric in plan.all_metrics for name in metric.weights)
     absent = {one.name for one in plan.missing_weights}
-    return {name: Net(name, require(name), plan.device) for name in names if name not in absent}
+    return {name: Net(name, require(name), plan.device, plan.dtype) for name in names if name not in absent}
 
 
 def _listen_all(
     plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Mapping[str, Net]
 ) -> dict[tuple[str, str], Judged]:
     """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
-    clips = [clip for clip in job.clips if paths.get(clip.id)] if nets else []
+    backbones = plan.backbones_for(job)
+    clips = [clip for clip in job.clips if paths.get(clip.id)] if nets or backbones else []
     found: dict[tuple[str, str], Judged] = {}
     features: dict[str, FeatureRows] = {}
     for clip in track(clips, len(clips), f"networks on {job.suite.name}"):
         sounds = {prediction.system: prediction.path for prediction in paths[clip.id]}
-        for heard in listen(clip, sounds, nets, plan.protocol):
+        for heard in listen(clip, sounds, nets, plan.protocol, backbones):
             found[heard.system, heard.clip] = heard.quantities
             features.setdefault(heard.system, FeatureRows()).add(heard)
     for system, rows in features.items():
@@ -258,9 +263,10 @@ def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mappi
         "unavailable": plan.unavailable,
         "failures": len(failures),
     }
-    origin = provenance(seed=plan.seed, device=plan.device)
+    origin = provenance(seed=plan.seed, device=plan.device, dtype=plan.dtype)
     weights = {name: net.weights.sha256 for name, net in nets.items()}
-    write_results(plan.out, results, {**origin, "weights": weights, "protocol": plan.protocol.record()}, extra)
+    networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
+    write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
     save_tables(plan.out, tables)
     return Finished(tables, failures)
 

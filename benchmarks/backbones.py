@@ -40,6 +40,7 @@ from torch import Tensor, nn
 
 from models.backbones import imagebind, panns, synchformer, vggish, waveform
 from models.backbones.frames import select_frames
+from models.loading import narrow
 
 Stage = Callable[[nn.Module], Tensor]
 
@@ -74,7 +75,7 @@ def main() -> None:
         for name, stage in chosen.items():
             exact = report(name, stage, network)
             if arguments.bfloat16 and name != "resize":
-                near = report(f"{name} bf16", stage, copy.deepcopy(network).to(torch.bfloat16), REFERENCE[name])
+                near = report(f"{name} bf16", stage, narrow(copy.deepcopy(network), torch.bfloat16), REFERENCE[name])
                 print(
                     f"{'':<26}largest difference {float((near - exact).abs().max() / exact.abs().max()):.2g} of maximum"
                 )
@@ -110,7 +111,7 @@ def groups() -> list[tuple[Callable[[], nn.Module], dict[str, Stage]]]:
     return [
         (nn.Identity, {"resize": lambda _: synchformer.prepare_frames(often).float()}),
         (vggish.Vggish, {"vggish": lambda net: net.embed(heard())}),
-        (panns.Cnn14, {"panns": lambda net: net(heard().to(net.fc1.weight.dtype)).features.float()}),
+        (panns.Cnn14, {"panns": lambda net: net(heard()).features}),
         (
             synchformer.Synchformer,
             {

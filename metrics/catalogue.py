@@ -13,7 +13,7 @@ may differ from the reference) and `binauralisation` (the mono mix of the refere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -303,3 +303,24 @@ _ALL = (
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
+
+
+def backbone_distances(module: str) -> tuple[Metric, Metric]:
+    """Fréchet and kernel distance of the scene embeddings of a HEAR module, one row a clip.
+
+    They belong to a run that names the module, not to the catalogue; the name alone is enough to make them again.
+    """
+    name = module.rpartition(".")[2]
+    frechet, kernel = METRICS["fd_pann"], METRICS["kad_pann"]
+    return (
+        replace(
+            frechet, key=f"fd_hear_{name}", title=f"FD-{name}", features=f"hear_{name}", weights=(),
+            description=f"Fréchet distance of the scene embeddings of {module}, one row a clip.",
+            source="Kilgour et al. 2019; Turian et al. 2022 (HEAR)",
+        ),
+        replace(
+            kernel, key=f"kad_hear_{name}", title=f"KAD-{name}", features=f"hear_{name}", weights=(),
+            description=f"Kernel distance of the scene embeddings of {module}: unbiased, no Gaussian is assumed.",
+            source="Chung et al. 2025; Turian et al. 2022 (HEAR)",
+        ),
+    )  # fmt: skip

@@ -39,6 +39,7 @@ SAMPLE_RATES = (16000, 22050, 32000, 44100, 48000)
 _LENGTHS = (1.07, 1.98, 4.0)
 _SCENE_LENGTH = 2.74
 _HOP_JITTER, _WIDE_HOP = 1.0, 50.0
+_HELP = "See: bench hear validate"
 
 
 class HearBackbone:
@@ -48,7 +49,8 @@ class HearBackbone:
         name: what it was asked for, `hear:MODULE#WEIGHTS`.
         sample_rate: the rate that it listens at, in Hz.
         width: length of a scene embedding.
-        identity: module, version of its package and what its weights are (SHA-256 of a file), for caches and results.
+        identity: module, version of its package, what its weights are (SHA-256 of a file), and hashes of the module's
+            own source and of the tensors that it loaded, for caches and results.
     """
 
     def __init__(self, name: str, device: torch.device | str = "cpu"):
@@ -70,12 +72,30 @@ class HearBackbone:
                 raise UsageError(f'{module_name}.load_model("{weights}") failed: {error!r}') from error
         problems = [finding.text for finding in _check_model(model) if finding.level == "error"]
         if problems:
-            raise UsageError(f"{name} does not follow the HEAR API: {'; '.join(problems)}. See: bench hear validate")
+            raise UsageError(f"{name} does not follow the HEAR API: {'; '.join(problems)}. {_HELP}")
         self._model: Any = model.to(device).eval()
         self._device = device
         self.sample_rate = int(model.sample_rate)
         self.width = int(model.scene_embedding_size)
-        self.identity = {"module": module_name, "version": _version(self._module), "weights": _weights(weights)}
+        self.identity = {
+            "module": module_name,
+            "version": _version(self._module),
+            "source": _source(self._module),
+            "weights": _weights(weights),
+            "tensors": _tensors(self._model),
+        }
+
+    def check(self) -> None:
+        """Try the module on noise, so that a run does not end at its first sound.
+
+        Raises:
+            UsageError: it fails, or what it returns is not what the API says.
+        """
+        with _quiet(), torch.no_grad():
+            findings = _guarded(partial(_check_scene, self._module, self._model), "scenes")
+        problems = [finding.text for finding in findings if finding.level == "error"]
+        if problems:
+            raise UsageError(f"{self.name} does not follow the HEAR API: {'; '.join(problems)}. {_HELP}")
 
     @torch.no_grad()
     def embed(self, x: Tensor, sample_rate: int) -> Tensor:
@@ -224,3 +244,18 @@ def _weights(weights: str) -> str:
         return weights
     with Path(weights).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _source(module: ModuleType) -> str:
+    """SHA-256 of the module's file: a module that is being written has no version that changes with it."""
+    path = getattr(module, "__file__", None)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else "unknown"
+
+
+def _tensors(model: nn.Module) -> str:
+    """SHA-256 of everything that was loaded, wherever from: `load_model("")` may take what it likes."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(memoryview(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,7 +63,19 @@ def load(
     with torch.device("meta"):
         built = network()
     fill(built, read_state(path), str(path))
-    return built.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    return narrow(built, dtype).to(device).eval().requires_grad_(False)
+
+
+def narrow(network: Network, dtype: torch.dtype) -> Network:
+    """The network itself, its numbers turned into `dtype`, except for those parts that it names in `exact`.
+
+    What computes a spectrogram stays in float32: decibels in bfloat16 have two digits.
+    """
+    exact: tuple[str, ...] = getattr(network, "exact", ())
+    for name, tensor in chain(network.named_parameters(), network.named_buffers()):
+        if tensor.is_floating_point() and not name.startswith(exact):
+            tensor.data = tensor.data.to(dtype)
+    return network
 
 
 def read_state(path: Path) -> State:

@@ -61,6 +61,14 @@ def run_options(command: Command) -> Command:
             help="Where networks run: cpu, cuda, cuda:1; auto takes a CUDA device if there is one.",
         ),
         click.option(
+            "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+            help="Numbers that networks compute with: bfloat16 is faster and changes the scores a little; recorded.",
+        ),
+        click.option(
+            "--backbone", "backbones", multiple=True, metavar="hear:MODULE#WEIGHTS",
+            help="Add FD and KAD of a module with the HEAR API, in its own precision. May be given several times.",
+        ),
+        click.option(
             "--compat", type=click.Choice(["av-benchmark"]),
             help="Make the choices of the reference implementation where they differ from ours; recorded.",
         ),
@@ -75,19 +83,22 @@ def run_options(command: Command) -> Command:
 def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
     """The plan that the shared options ask for."""
     from bench.metrics import find_metrics
-    from bench.plan import Plan
+    from bench.plan import Plan, open_backbones
     from metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
+    device = _device(options["device"])
     return Plan(
         jobs=jobs,
         metrics=find_metrics(options["metrics"]),
         out=options["out"] or Path("runs") / default_out,
         seed=options["seed"],
-        device=_device(options["device"]),
+        device=device,
         workers=options["workers"] or available_cores(),
         allow_missing=options["allow_missing"],
         protocol=PROTOCOLS[options["compat"]] if options["compat"] else OURS,
+        dtype=options["dtype"],
+        backbones=open_backbones(options["backbones"], jobs, device),
     )
 
 

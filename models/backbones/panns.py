@@ -38,6 +38,7 @@ class Cnn14(nn.Module):
     ignored: tuple[str, ...] = ()
     sample_rate = SAMPLE_RATE
     width = 2048
+    exact = ("spectrogram_extractor.", "logmel_extractor.", "bn0.")
 
     def __init__(self, channels: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048), classes: int = 527):
         super().__init__()
@@ -61,10 +62,10 @@ class Cnn14(nn.Module):
             raise ValueError(f"Cnn14 needs at least {SHORTEST} samples at 16 kHz (0.31 s), got {x.shape[-1]}")
         with exact_float32(x.device):
             features = torch.cat([self._features(part) for part in torch.split(x, _CLIPS_AT_ONCE)])
-        return PannsOutput(features, self.fc_audioset(features))
+        return PannsOutput(features.float(), self.fc_audioset(features).float())
 
     def _features(self, x: Tensor) -> Tensor:
-        maps = self.bn0(self.log_mel(x)[:, None].transpose(1, 3)).transpose(1, 3)
+        maps = self.bn0(self.log_mel(x)[:, None].transpose(1, 3)).transpose(1, 3).to(self.fc1.weight.dtype)
         for index in range(1, self.blocks + 1):
             maps = self.get_submodule(f"conv_block{index}")(maps)
             if index < self.blocks:

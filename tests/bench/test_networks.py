@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import shutil
@@ -14,11 +15,15 @@ import pytest
 import soundfile
 import torch
 
+from bench.networks import Hearing, Net, Seeing, meaning, offsets, panns, vggish
 from models.backbones.imagebind import ImageBind
 from models.backbones.panns import Cnn14
 from models.backbones.synchformer import Synchformer
 from models.backbones.vggish import Vggish
-from models.weights import WEIGHTS, WEIGHTS_VARIABLE
+from models.loading import narrow
+from models.weights import WEIGHTS, WEIGHTS_VARIABLE, Located
+from suites.media import read_binaural
+from visaudio_bench.files import CACHE_VARIABLE
 
 NETWORKS = {"vggish": Vggish, "panns": Cnn14, "synchformer": Synchformer, "imagebind": ImageBind}
 CONTENT = "fd_vgg,fd_pann,kl_pann,desync,ib_score"
@@ -185,3 +190,58 @@ def test_a_broken_sound_is_out_and_a_set_distance_is_refused_for_other_clips(
     assert "scored on 5 of 6 clips" in row["reason"]
     # Unbiased, so that the mono row, whose mix is the reference's own, comes out around zero on either side.
     assert abs(number(six_clips / "run", "kad_vgg", "mix", "mono")) < 5
+
+
+def test_bfloat16_is_asked_for_recorded_and_cached_by_itself(
+    bench: Callable, install: Callable, six_clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("vggish", "panns")
+    for path in six_clips.glob("*s/clip_0[2-5].*"):
+        path.unlink()
+    heard: list[int] = []
+    embed = Vggish.embed
+    monkeypatch.setattr(Vggish, "embed", lambda self, x: heard.append(len(x)) or embed(self, x))
+    found: dict[str, list[float]] = {}
+    for dtype in ("float32", "bfloat16", "float32"):
+        heard.clear()
+        told = score(bench, six_clips, "--metric", "fd_vgg,fd_pann,kl_pann", "--duration", 2, "--dtype", dtype)
+        assert told.code == 0, told.err
+        assert json.loads((six_clips / "run" / "results.json").read_text())["provenance"]["dtype"] == dtype
+        assert len(heard) == (0 if dtype in found else 2 * 4)  # reference, mono, swapped, prediction of each clip
+        now = [number(six_clips / "run", metric, "left") for metric in ("fd_vgg", "fd_pann", "kl_pann")]
+        assert found.setdefault(dtype, now) == now
+    for exact, near in zip(found["float32"], found["bfloat16"], strict=True):
+        assert exact != near
+        assert near == pytest.approx(exact, rel=0.05)
+
+
+def test_every_network_answers_in_bfloat16(six_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of the published shapes but small, behind the same preparation as the published ones."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(six_clips / "cache"))
+    torch.manual_seed(0)
+    small = {
+        "vggish": Vggish(channels=(4, 4, 4, 4, 4, 4), hidden=8),
+        "panns": Cnn14(channels=(4, 4, 4, 4, 8, 2048)),
+        "synchformer": Synchformer(width=64, depth=1, heads=2),
+        "imagebind": ImageBind(audio=(32, 1, 2), vision=(32, 1, 2)),
+    }
+    hearing = Hearing(read_binaural(six_clips / "references" / "clip_00.wav"), 5.0)
+    seeing = Seeing(six_clips / "videos" / "clip_00.mp4", 0.0, 5.0)
+    found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    for dtype in ("float32", "bfloat16"):
+        nets = {name: Net(name, Located(six_clips, name), "cpu", dtype) for name in small}
+        for name, net in nets.items():
+            network = narrow(copy.deepcopy(small[name]), getattr(torch, dtype)).eval().requires_grad_(False)
+            monkeypatch.setitem(net.__dict__, "module", network)
+        found[dtype] = {
+            "vggish": vggish(nets["vggish"], hearing),
+            "panns": panns(nets["panns"], hearing),
+            "synchformer": offsets(nets["synchformer"], hearing, seeing, "mix"),
+            "imagebind": meaning(nets["imagebind"], hearing, seeing, "mix"),
+        }
+    for name, answer in found["float32"].items():
+        for key, exact in answer.items():
+            near = found["bfloat16"][name][key]
+            assert near.dtype == exact.dtype
+            if "held" not in key:
+                assert 0 < np.abs(near - exact).max() < 0.1 * np.abs(exact).max(), (name, key)

@@ -10,7 +10,7 @@ from models.backbones.imagebind import ImageBind
 from models.backbones.panns import Cnn14
 from models.backbones.synchformer import MotionFormer
 from models.backbones.vggish import Vggish
-from models.loading import load, looks_like, read_state
+from models.loading import load, looks_like, narrow, read_state
 from visaudio_bench.errors import BenchError
 
 
@@ -136,6 +136,14 @@ def test_no_file_and_no_state_dict(tmp_path, file):
 def test_types(file):
     path = file(tiny_vggish().state_dict())
     assert load(tiny_vggish, path, dtype=torch.bfloat16).features[0].weight.dtype == torch.bfloat16
+
+
+def test_what_a_network_names_exact_keeps_its_numbers():
+    network = narrow(Cnn14(channels=(2, 2, 2, 2, 2, 2)), torch.bfloat16)
+    kept = {name.partition(".")[0] for name, value in network.state_dict().items() if value.dtype == torch.float32}
+    assert kept == {"spectrogram_extractor", "logmel_extractor", "bn0"}
+    assert network.fc1.weight.dtype == torch.bfloat16
+    assert network.conv_block1.bn1.running_var.dtype == torch.bfloat16
 
 
 def test_signatures_are_those_of_the_networks():
