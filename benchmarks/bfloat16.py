@@ -21,6 +21,9 @@ and those of the differences are a hint at most. 28 CPU seconds in float32, 17 i
 | KAD-VGG | avg | 0.6714 | 0.6738 | +0.36 % |
 | KAD-PANN | mix | -5.470 | -5.512 | -0.77 % |
 | KAD-PANN | avg | -9.320 | -9.358 | -0.41 % |
+
+With all four networks, filled likewise, on two clips: DeSync mix 1.8 in both, IB-Score mix 0.01158 and 0.01170
+(+1.0 %); 162 CPU seconds in float32, 106 in bfloat16.
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ Two tools that print the same metric disagree for reasons that neither prints: w
 happens to a clip that does not fit. `Protocol` names each such choice; the default is this benchmark's, and
 `AV_BENCHMARK` is what the reference implementation (av-benchmark, commit 050a5cd) does where it differs.
 
-What both have in common: the mix is (left + right) / 2 without any gain; a KL divergence is that of the prediction
-from the reference (natural logarithm, softmax over 527 logits); ImageBind hears three clips of 2 s that reach to the
-end of the sound; DeSync looks at the first and the last 14 segments.
+Some choices have one value here, because nobody needs another; they are recorded all the same.
 """
 
 from __future__ import annotations
@@ -21,6 +19,13 @@ View = Literal["mix", "left", "right", "avg"]
 class Protocol:
     """Named choices. `avg` as a view is the mean of the scores of left and right, each against its own side.
 
+    mix: how two channels become one; without any gain.
+    average: what `avg` is: not the score of the rows of both channels pooled into one set, which is less biased.
+    kl: the direction of the divergence, of softmaxes over 527 logits, with the natural logarithm.
+    frechet_root: how the trace of the root of two covariances is found.
+    frames: which frames of a video are taken; those that FFmpeg's fps filter would emit.
+    audio_clips: where ImageBind's three clips of 2 s lie in a sound: the last one reaches to its end.
+    unpaired: what becomes of clips without a partner.
     window: whether a sound is cut to its clip before its mean is taken off and it is resampled, or after.
     desync_view, ib_view: the channel that is scored. Of a stereo file the reference takes the mix for DeSync and,
         in silence, the left channel for IB-Score.
@@ -31,6 +36,15 @@ class Protocol:
     """
 
     name: str = "visaudio-bench"
+    mix: Literal["half of the sum"] = "half of the sum"
+    average: Literal["mean of the scores"] = "mean of the scores"
+    kl: Literal["reference || prediction"] = "reference || prediction"
+    frechet_root: Literal["eigenvalues, or singular values where singular"] = (
+        "eigenvalues, or singular values where singular"
+    )
+    frames: Literal["fps filter, nearest"] = "fps filter, nearest"
+    audio_clips: Literal["to the end"] = "to the end"
+    unpaired: Literal["listed, and fail the run"] = "listed, and fail the run"
     window: Literal["clip", "file"] = "clip"
     desync_view: View = "mix"
     ib_view: View = "mix"
