@@ -167,7 +167,8 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
     note(f"saved in {plan.out}")
     if len(bad) > plan.allow_missing:
         raise BenchError(
-            f"{len(bad)} of the clips have a sound that cannot be used as it is, {plan.allow_missing} allowed; "
+            f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "
+            f"{plan.allow_missing} allowed; "
             f"every one is listed in {plan.out / 'failures.jsonl'}. "
             f"Mend them, or accept the table without them: --allow-missing {len(bad)}"
         )
