@@ -26,6 +26,7 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from models.hear import HearBackbone
@@ -155,9 +156,14 @@ class Net:
             with torch.inference_mode():
                 return compute()
 
-        return cached(
-            (f"models.backbones.{self.name}", *sources), [self.weights.sha256, self.dtype, *digests], computed
-        )
+        # A graphics card rounds otherwise than a processor: what one said is not shown as the other's.
+        made_by = [self.weights.sha256, self.dtype, kind_of(self.device)]
+        return cached((f"models.backbones.{self.name}", *sources), [*made_by, *digests], computed)
+
+
+def kind_of(device: torch.device | str) -> str:
+    """`cpu` or `cuda`, whichever card it is."""
+    return str(device).partition(":")[0]
 
 
 def _sound_rows(net: Net, hearing: Hearing) -> Tensor:
@@ -200,7 +206,8 @@ def scenes(backbone: HearBackbone, hearing: Hearing) -> Arrays:
         return {"features": torch.cat([backbone.embed(view[None], rate) for view in views]).numpy()}
 
     sources = ("models.hear", "models.backbones.waveform")
-    return cached(sources, ["scenes", digest(backbone.identity), hearing.digest], compute)
+    made_by = [digest(backbone.identity), kind_of(backbone.device)]
+    return cached(sources, ["scenes", *made_by, hearing.digest], compute)
 
 
 def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:

@@ -74,7 +74,7 @@ class HearBackbone:
         if problems:
             raise UsageError(f"{name} does not follow the HEAR API: {'; '.join(problems)}. {_HELP}")
         self._model: Any = model.to(device).eval()
-        self._device = device
+        self.device = device
         self.sample_rate = int(model.sample_rate)
         self.width = int(model.scene_embedding_size)
         self.identity = {
@@ -106,7 +106,7 @@ class HearBackbone:
         Raises:
             BenchError: the model fails, or returns something else than it promised.
         """
-        audio = resample(x, sample_rate, self.sample_rate).to(self._device)
+        audio = resample(x, sample_rate, self.sample_rate).to(self.device)
         with _quiet():
             try:
                 rows = self._module.get_scene_embeddings(audio, self._model)

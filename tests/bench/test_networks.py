@@ -245,3 +245,16 @@ def test_every_network_answers_in_bfloat16(six_clips: Path, monkeypatch: pytest.
             assert near.dtype == exact.dtype
             if "held" not in key:
                 assert 0 < np.abs(near - exact).max() < 0.1 * np.abs(exact).max(), (name, key)
+
+
+def test_answers_of_one_kind_of_device_are_not_taken_for_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path))
+    weights = Located(tmp_path / "none.pth", "0" * 64)
+
+    def ask(device: str, value: float) -> float:
+        answer = Net("vggish", weights, device, "float32").answer(["same"], lambda: {"x": value}, ())
+        return float(answer["x"])
+
+    assert (ask("cpu", 1.0), ask("cuda:0", 2.0), ask("cuda:1", 3.0), ask("cpu", 4.0)) == (1.0, 2.0, 2.0, 1.0)
