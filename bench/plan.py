@@ -104,7 +104,7 @@ class Plan:
         """Weight files that the metrics need and that are not here."""
         return missing([name for metric in self.all_metrics for name in metric.weights])
 
-    @property
+    @cached_property
     def unavailable(self) -> dict[str, str]:
         """Metrics that cannot be computed for want of weights, with the sentence that says what to do."""
         # Without the folder, so that results do not depend on where a machine keeps its weights.
