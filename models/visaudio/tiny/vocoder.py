@@ -139,7 +139,8 @@ def _analyse(sound: Tensor, plan: _Plan) -> Tensor:
     """Spectra `(B, 2, 2 n, 1025)` of `(B, 2, T)`; a full-scale sine has power 1 in its bin."""
     missing = -sound.shape[-1] % LATENT_HOP
     padded = functional.pad(sound, (_EDGE, _EDGE + missing))
-    return torch.fft.rfft(padded.unfold(-1, _FFT, _HOP) * plan.window) * (2 / plan.window.sum())
+    spectra: Tensor = torch.fft.rfft(padded.unfold(-1, _FFT, _HOP) * plan.window)
+    return spectra * (2 / plan.window.sum())
 
 
 def _synthesise(spectra: Tensor, plan: _Plan) -> Tensor:
@@ -186,5 +187,5 @@ def _noise(frames: int, device: torch.device) -> Tensor:
     """Spectra `(frames, 1025)` of white noise, of mean power 1, always the same."""
     length = (frames - 1) * _HOP + _FFT
     samples = torch.randn(length, generator=torch.Generator().manual_seed(0)).to(device)
-    spectra = torch.fft.rfft(samples.unfold(-1, _FFT, _HOP) * _plan(device).window)
+    spectra: Tensor = torch.fft.rfft(samples.unfold(-1, _FFT, _HOP) * _plan(device).window)
     return spectra / math.sqrt(float(_plan(device).window.square().sum()))
