@@ -110,7 +110,7 @@ def test_single_blocks(blocks, layer, angles):
 def test_joint_blocks(blocks, layer, angles, name):
     block = layer(name, JointBlock(64, 4, pre_only=name == "joint_pre_only"))
     streams = (blocks["in.x"], blocks["in.clip"], blocks["in.text"])
-    result = block(streams, (blocks["in.extended_c"], blocks["in.global_c"]), angles)
+    result = block(streams, block.modulations(blocks["in.extended_c"], blocks["in.global_c"]), angles)
     for stream, part in zip(result, ("latent", "clip", "text"), strict=True):
         assert off(stream, blocks[f"out.{name}.{part}"]) < 1e-5
 
@@ -225,11 +225,9 @@ def test_visaudio_flow_and_stages(visaudio):
     x, t = ears(golden, "in.x"), golden.tensors["in.t"]
     projected = network.project(golden.conditions(), x.shape[2])
     assert off(projected.spatial, ears(golden, "out.mid.f_pe")) < 1e-5
-    conditions = network._conditions_at(t, projected)
-    assert (
-        off(torch.stack(network.after_joint(x, conditions, projected), 1), ears(golden, "out.mid.after_joint")) < 1e-4
-    )
-    found = torch.stack(network.spacetime(conditions[0], projected.spatial), 1)
+    conditions = network.conditions_at(t, projected)
+    assert off(torch.stack(network.joint(x, conditions, projected), 1), ears(golden, "out.mid.after_joint")) < 1e-4
+    found = torch.stack(network.branch_conditions(conditions[0], projected), 1)
     assert off(found, ears(golden, "out.mid.f_sp")) < 1e-4
     assert off(network.velocity(x, t, projected), ears(golden, "out.flow")) < 1e-4
     assert off(network(x, t, network.null(2, golden.lengths())), ears(golden, "out.uncond")) < 1e-4
