@@ -57,7 +57,9 @@ class BigVgan(nn.Module):
             nn.ModuleList([_Transposed(widths[stage], widths[stage + 1], kernel, rate)])
             for stage, (kernel, rate) in enumerate(zip(kernels, rates, strict=True))
         )
-        self.resblocks = nn.ModuleList(_Block(after, kernel, dilations) for after in widths[1:] for kernel in block_kernels)
+        self.resblocks = nn.ModuleList(
+            _Block(after, kernel, dilations) for after in widths[1:] for kernel in block_kernels
+        )
         self.activation_post = _Activation(widths[-1])
         self.conv_post = _Conv(widths[-1], 1, 7, bias=False)
         self.folded = False

@@ -137,4 +137,4 @@ def test_a_video_may_end_a_little_early_and_no_more(videos: dict[str, Path]) -> 
     BuiltInConditioners().encode(videos["left"], None, start=0.0, duration=2.2)
     with pytest.raises(ClipError, match=r"shows 2\.00 s .* --duration 2") as told:
         BuiltInConditioners().encode(videos["left"], None, start=0.0, duration=2.5)
-    assert told.value.reason == "short_video"
+    assert told.value.reason == "short"
