@@ -57,7 +57,9 @@ class BigVgan(nn.Module):
             nn.ModuleList([_Transposed(widths[stage], widths[stage + 1], kernel, rate)])
             for stage, (kernel, rate) in enumerate(zip(kernels, rates, strict=True))
         )
-        self.resblocks = nn.ModuleList(_Block(after, kernel, dilations) for after in widths[1:] for kernel in block_kernels)
+        self.resblocks = nn.ModuleList(
+            _Block(after, kernel, dilations) for after in widths[1:] for kernel in block_kernels
+        )
         self.activation_post = _Activation(widths[-1])
         self.conv_post = _Conv(widths[-1], 1, 7, bias=False)
         self.folded = False
@@ -105,7 +107,7 @@ class BigVgan(nn.Module):
             for stage, up in enumerate(self.ups):
                 x = up.get_submodule("0")(x)
                 x = self._blocks(stage, x)
-            sound = self.conv_post(self.activation_post(x))
+            sound: Tensor = self.conv_post(self.activation_post(x))
         return sound[:, 0].float().clamp(-1.0, 1.0)
 
     def _blocks(self, stage: int, x: Tensor) -> Tensor:

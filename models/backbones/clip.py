@@ -42,7 +42,7 @@ class DfnClip(nn.Module):
         config = dict(config or open_clip.get_model_config(ARCHITECTURE))
         config["vision_cfg"] = {**config["vision_cfg"], "image_size": side}
         self.side = side
-        self.public = open_clip.CLIP(**config)
+        self.public: Any = open_clip.CLIP(**config)
 
     def finish(self) -> None:
         """Make the causal mask again, which is not part of the file."""

@@ -100,7 +100,7 @@ def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, coun
 
 
 def squash(frames: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
-    """`(N, H, W, 3)` uint8 to `(N, 3, side, side)` uint8 on the CPU; the aspect is not kept, so that no edge is lost."""
+    """`(N, H, W, 3)` uint8 to `(N, 3, side, side)` uint8 on the CPU; the aspect is not kept, and no edge is lost."""
     return _scale(_planar(frames), [side, side])
 
 

@@ -127,7 +127,9 @@ class _LogMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.melW = nn.Parameter(slaney_filters(_BANDS, _WINDOW // 2 + 1, _LOW, _HIGH, SAMPLE_RATE), requires_grad=False)
+        self.melW = nn.Parameter(
+            slaney_filters(_BANDS, _WINDOW // 2 + 1, _LOW, _HIGH, SAMPLE_RATE), requires_grad=False
+        )
 
     def forward(self, power: Tensor) -> Tensor:
         return 10.0 * torch.log10((power @ self.melW).clamp(min=1e-10))

@@ -41,7 +41,7 @@ class PerceptionEncoder(nn.Module):
         """
         super().__init__()
         self._make = (architecture, options)
-        self.public = self._made()
+        self.public: Any = self._made()
         self.side: int = self.public.patch_embed.img_size[0]
         self.grid: int = self.public.patch_embed.grid_size[0] // _POOL
 
