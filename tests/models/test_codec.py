@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn.utils import parametrizations
@@ -156,6 +156,7 @@ def small(filled):
     return network.eval()
 
 
+@settings(max_examples=30)
 @given(frames=st.integers(2, 40), rows=st.integers(1, 3))
 def test_vae_halves_and_doubles_time(small, frames, rows):
     mean, std = small.encode(torch.randn(rows, 128, frames))
@@ -175,7 +176,9 @@ def test_folding_makes_rows_of_norm_one_whatever_their_size(filled):
     first, second = small_vae(), small_vae()
     state = filled(small_vae)
     first.load_state_dict(state)
-    second.load_state_dict({key: 7 * value if value.ndim == 3 and "conv" in key else value for key, value in state.items()})
+    second.load_state_dict(
+        {key: 7 * value if value.ndim == 3 and "conv" in key else value for key, value in state.items()}
+    )
     first.fold()
     second.fold()
     row = second.decoder.conv_in.weight[0]
@@ -252,7 +255,9 @@ def test_full_size_vocoder_is_the_authors(architecture, filled):
     fill(network, state, "filled weights")
     seen = {}
     for name in ("conv_pre", "ups.0.0", "resblocks.0", "conv_post"):
-        network.get_submodule(name).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, out, name=name: seen.update({name: out.clone()})
+        )
     sound = network(stored["in.mel"])
     close(sound[:, None], stored["out.wav"], 5e-5)
     close(seen["conv_post"], stored["out.before_clamp"], 5e-5)
@@ -264,7 +269,7 @@ def test_full_size_vocoder_is_the_authors(architecture, filled):
 @pytest.fixture(scope="module")
 def small_vocoder_state(filled):
     state = with_filters(filled(small_vocoder))
-    state["conv_post.weight_g"] *= 0.1
+    state["conv_post.weight_g"] *= 0.02
     return state
 
 
@@ -337,6 +342,7 @@ def test_a_slow_wave_passes_the_two_changes_of_rate():
     torch.testing.assert_close(activation(x)[..., 20:-20], x[..., 20:-20], atol=2e-3, rtol=0)
 
 
+@settings(max_examples=15)
 @given(frames=st.integers(1, 12), rows=st.integers(1, 2))
 def test_vocoder_makes_512_samples_a_frame_within_full_scale(vocoder, frames, rows):
     sound = vocoder(8 * torch.randn(rows, 128, frames))
@@ -352,6 +358,7 @@ def both(small, vocoder):
     return codec.Codec44k(small, vocoder).eval()
 
 
+@settings(max_examples=15)
 @given(samples=st.integers(1024, 9000))
 def test_latents_cover_the_sound_with_zeros_behind(both, samples):
     sound = torch.randn(1, samples)
@@ -420,7 +427,10 @@ def test_a_wrong_file_is_named(tmp_path, case):
 
 def test_another_size_of_the_same_model_is_named(tmp_path, filled):
     torch.save(filled(partial(vae.Vae, width=4)), tmp_path / "file.pth")
-    with pytest.raises(BenchError, match=r"55 of 58 keys have another shape .*, expected .*44.1 kHz\)\."):
+    with pytest.raises(
+        BenchError,
+        match=r"53 of 57 keys have another shape .*is \(4, 128, 3\), expected \(8, 128, 3\)\. It looks like MMAudio's VAE",
+    ):
         load(small_vae, tmp_path / "file.pth")
 
 
@@ -437,7 +447,7 @@ def test_checks_of_files(tmp_path, monkeypatch, filled, small_vocoder_state):
     weight_checks.vae(saved(state))
     with pytest.raises(BenchError, match="deviation of a mel band is not positive"):
         weight_checks.vae(saved(state | {"data_std": torch.zeros(1, 128, 1)}))
-    with pytest.raises(BenchError, match="decoder.learnable_gain has values that are not numbers"):
+    with pytest.raises(BenchError, match="learnable_gain has values that are not numbers"):
         weight_checks.vae(saved(state | {"decoder.learnable_gain": torch.tensor(torch.nan)}))
     weight_checks.bigvgan(saved(small_vocoder_state))
     key = "activation_post.upsample.filter"
