@@ -256,6 +256,30 @@ def test_clip_from_a_file_is_the_same_with_its_mask(tmp_path, small_clip, suffix
         assert 0 < float((found - exact).abs().max()) < 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_full_size_clip_answers_in_the_published_shapes(open_clip, frames):
+    """About 5 GB and 30 s of one core."""
+    network = with_random_numbers(DfnClip)
+    pictures = network.encode_frames(network.prepare(frames(3, 1, 90, 160)))
+    words = network.encode_text(["waves break on the right"])
+    for found, shape in ((pictures, (1, 1024)), (words, (1, 77, 1024))):
+        assert found.shape == shape
+        torch.testing.assert_close(found.norm(dim=-1), torch.ones(shape[:-1]))
+
+
+def with_random_numbers(make):
+    """A network on the CPU without the costly initialisation of its library."""
+    with torch.device("meta"):
+        network = make()
+    network.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for value in network.public.state_dict().values():
+        value.normal_(0, 0.02, generator=generator)
+    network.finish()
+    return network.eval().requires_grad_(False)
+
+
 # --- Perception Encoder ----------------------------------------------------------------------------------------------
 
 tiny_encoder = partial(PerceptionEncoder, "vit_pe_spatial_tiny_patch16_512", img_size=96, depth=2)
@@ -309,6 +333,18 @@ def test_perception_encoder_from_a_file_is_the_same_with_its_angles(tmp_path, sm
     near = load(tiny_encoder, tmp_path / "model.safetensors", dtype=torch.bfloat16)
     assert near.public.rope.pos_embed.dtype == torch.float32
     assert 0 < float((near.encode_frames(pictures) - expected).abs().max()) < 0.1 * float(expected.abs().max())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_full_size_perception_encoder_answers_in_the_published_shape(small_encoder, frames):
+    """About 2 GB and 20 s of one core. The angles of its places are those of a network that was made on the CPU."""
+    network = with_random_numbers(PerceptionEncoder)
+    made = PerceptionEncoder(depth=1).public.rope.pos_embed
+    assert torch.equal(network.public.rope.pos_embed, made) and bool(made.isfinite().all())
+    found = network.encode_frames(network.prepare(frames(3, 1, 90, 160)))
+    assert found.shape == (1, 16, 16, 1024)
+    assert bool(found.isfinite().all()) and float(found.std()) > 0
 
 
 # --- files and packages ----------------------------------------------------------------------------------------------
@@ -410,7 +446,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
 
     code = (
-        "import sys, models.backbones.clip, models.backbones.perception_encoder, models.backbones.codec, models.loading;"
+        "import sys, models.backbones.clip, models.backbones.perception_encoder, models.backbones.codec;"
         "print([name for name in ('open_clip', 'timm', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
