@@ -107,7 +107,7 @@ class BigVgan(nn.Module):
             for stage, up in enumerate(self.ups):
                 x = up.get_submodule("0")(x)
                 x = self._blocks(stage, x)
-            sound = self.conv_post(self.activation_post(x))
+            sound: Tensor = self.conv_post(self.activation_post(x))
         return sound[:, 0].float().clamp(-1.0, 1.0)
 
     def _blocks(self, stage: int, x: Tensor) -> Tensor:
