@@ -24,8 +24,8 @@ from visaudio_bench.errors import ClipError
 
 SIDE = 224
 _CHUNK = 32
-# names of the two ways to choose frames, for the keys of caches
-NEAREST, FIRST = "fps filter, nearest", "first at or after k/fps, last held for at most 0.25 s"
+# the name of what `first_frames` does, for the keys of caches
+FIRST = "first at or after k/fps, last held for at most 0.25 s"
 _MAY_BE_MISSING = Fraction(1, 4)
 
 
@@ -41,7 +41,7 @@ class Selection(NamedTuple):
 
 
 def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
-    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps (`NEAREST`).
+    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps.
 
     Frame j belongs to slot `floor(t_j * rate + 1/2)`; the output starts at the slot of frame 0; a slot is filled by
     the last frame at or before it, so that of several frames in one slot the last wins and gaps repeat the earlier

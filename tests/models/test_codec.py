@@ -314,6 +314,14 @@ def test_folding_is_torchs_weight_normalisation(ours, torchs):
     torch.testing.assert_close(ours(x), torchs(x))
 
 
+def test_vocoder_in_bfloat16_is_near(tmp_path, small_vocoder_state, vocoder):
+    torch.save(small_vocoder_state, tmp_path / "bigvgan.pt")
+    near = load(small_vocoder, tmp_path / "bigvgan.pt", dtype=torch.bfloat16)
+    x = torch.randn(1, 128, 6)
+    assert near(x).dtype == torch.float32
+    close(near(x), vocoder(x), 0.1)
+
+
 def test_a_vocoder_is_folded_once_and_only_once():
     network = small_vocoder()
     with pytest.raises(RuntimeError, match="call fold"):

@@ -6,6 +6,7 @@ import sys
 from fractions import Fraction
 from functools import partial
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,7 @@ from models.backbones.perception_encoder import PerceptionEncoder
 from models.backbones.synchformer import SynchformerVisual
 from models.extras import import_extra
 from models.loading import load, read_state
+from suites.media import read_sampled_frames
 from visaudio_bench.errors import BenchError, ClipError
 
 NOT_RUN = "ENCODERS NOT TESTED: pip install 'visaudio-bench[video]'"
@@ -82,6 +84,21 @@ def test_the_last_frame_is_held_for_a_quarter_of_a_second(missing):
         assert len(chosen.indices) == 50
         assert chosen.held == sum(Fraction(k, 25) > times[-1] for k in range(50))
         assert set(chosen.indices[50 - chosen.held :]) <= {len(times) - 1}
+
+
+def test_frames_of_a_real_file_are_those_of_its_time_stamps(golden):
+    """Two rates from one decoding; the pictures are the decoded ones, in order."""
+    path = golden / "video" / "clip_00.mp4"
+    choices = [partial(first_frames, rate=8, count=16), partial(first_frames, rate=25, count=50)]
+    (slow, slow_held), (fast, fast_held) = read_sampled_frames(path, choices, start=1.0, duration=2.0)
+    assert slow_held == fast_held == 0
+    with av.open(str(path)) as container:
+        decoded = [(frame.pts * frame.time_base - 1, frame) for frame in container.decode(video=0)]
+    for pictures, rate in ((slow, 8), (fast, 25)):
+        assert pictures.shape[0] == 2 * rate
+        for k, picture in enumerate(pictures):
+            shown = next(frame for time, frame in decoded if time >= Fraction(k, rate))
+            assert np.array_equal(picture, shown.to_ndarray(format="rgb24"))
 
 
 def test_no_frames_are_a_mistake_of_the_caller():
