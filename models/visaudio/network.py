@@ -9,6 +9,7 @@ weights may be float32, with or without autocast, or bfloat16; time enters in fl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -203,11 +204,11 @@ class MMAudio(FlowNetwork):
         local_c, global_c = self.conditions_at(t, projected)
         streams = (self.audio_input_proj(x.to(projected.clip.dtype)), projected.clip, projected.text)
         angles = (projected.latent_angles, projected.clip_angles)
-        for block in self.joint_blocks:
+        for block in cast(Iterable[JointBlock], self.joint_blocks):
             streams = block(streams, block.modulations(local_c, global_c), angles)
         latent = streams[0]
-        for block in self.fused_blocks:
-            latent = block(latent, local_c, projected.latent_angles)
+        for fused in self.fused_blocks:
+            latent = fused(latent, local_c, projected.latent_angles)
         flow: Tensor = self.final_layer(latent, global_c)
         return flow.to(x.dtype)
 
@@ -258,7 +259,7 @@ class ViSAudio(FlowNetwork):
         first, second = ears[:, order[0]], ears[:, order[1]]
         clip, text = projected.clip, projected.text
         angles = (projected.latent_angles, projected.clip_angles)
-        for block in self.joint_blocks:
+        for block in cast(Iterable[JointBlock], self.joint_blocks):
             modulations = block.modulations(*conditions)
             first, clip, text = block((first, clip, text), modulations, angles)
             second, clip, text = block((second, clip, text), modulations, angles)
@@ -269,7 +270,7 @@ class ViSAudio(FlowNetwork):
         batch = len(ears)
         latent, clip, text = ears.transpose(0, 1).flatten(0, 1), projected.clip, projected.text
         angles = (projected.latent_angles, projected.clip_angles)
-        for block in self.joint_blocks:
+        for block in cast(Iterable[JointBlock], self.joint_blocks):
             modulations = [_twice(*stream) for stream in block.modulations(*conditions)]
             latent, clip, text = block((latent, *_twice(clip, text)), modulations, angles)
             clip, text = (unflatten(stream, 0, (2, batch)).mean(0) for stream in (clip, text))
