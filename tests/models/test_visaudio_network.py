@@ -361,10 +361,30 @@ def test_nothing_keeps_torch_from_compiling_a_step_as_one_graph(small, filled_ne
 
 
 @pytest.mark.slow
+def test_blocks_of_a_kind_share_what_is_compiled(small, filled_network, inputs):
+    network = filled_network(small(depth=9, fused_depth=5))
+    x, t, conditions = inputs(network.config)
+    projected = network.project(conditions, x.shape[-2])
+    expected = network.velocity(x, t, projected)
+    torch.compiler.reset()
+    compiled = []
+
+    def count(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    network.compile_blocks(backend=count)
+    assert off(network.velocity(x, t, projected), expected) < 1e-5
+    # joint, the last joint, single; and again where memory is laid out in another way
+    assert len(compiled) <= 5 < len(network.joint_blocks) + 2 * len(network.single_blocks_l)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("change", VARIANTS)
 def test_nothing_keeps_torch_from_compiling_training_as_one_graph(small, filled_network, inputs, change):
     network = filled_network(small(**change))
     x, t, conditions = inputs(network.config)
+    torch.compiler.reset()  # the number of variants that torch keeps of one function is limited
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     assert off(compiled(x, t, conditions), network(x, t, conditions)) < 1e-5
 
