@@ -4,8 +4,8 @@
     PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/flow.py --mono              of MMAudio
     PYTHONPATH=. python benchmarks/flow.py --device cuda                         whole clips on a graphics card
 
-One core of an AMD Zen 5 server (torch 2.11, the second core busy), `large_44k_v2`, random weights, one clip. CPU seconds;
-`off by` is the largest difference from float32 as a share of the largest value. 1.51 G weights are 6.0 GB.
+One core of an AMD Zen 5 server (torch 2.11, the second core busy), `large_44k_v2`, random weights, one clip, CPU
+seconds. `off by` is the largest difference from float32 as a share of the largest value. 1.51 G weights are 6.0 GB.
 
 | ViSAudio | CPU s | GFLOP | GFLOP/s | peak GB | off by |
 |---|---|---|---|---|---|
@@ -14,8 +14,8 @@ One core of an AMD Zen 5 server (torch 2.11, the second core busy), `large_44k_v
 | one evaluation, bfloat16 autocast | 4.5 | 1007 | 224 | 7.1 | 2.5 % |
 | one evaluation, bfloat16 weights | 3.8 | 1007 | 266 | 7.1 | 2.6 % |
 
-A clip takes 50 evaluations (25 steps with guidance) and conditions twice: 320 CPU seconds in float32, 50.9 TFLOP; at the
-790 TFLOP/s of an H200 in bfloat16 that would be 64 ms. Nothing has been measured on a graphics card yet.
+A clip takes 50 evaluations (25 steps with guidance) and conditions twice: 320 CPU seconds in float32, 50.9 TFLOP.
+At the 790 TFLOP/s of an H200 in bfloat16 that would be 64 ms. Nothing has been measured on a graphics card yet.
 
 The counts are lower than those of the network as it is written (1340 GFLOP with its conditions): both ears share the
 first convolution of Algorithm 1 (30) and the modulations of the joint blocks (23).

@@ -97,19 +97,19 @@ class FlowNetwork(nn.Module):
     def drop(self, conditions: Conditions, clip_mask: Tensor, sync_mask: Tensor, text_mask: Tensor) -> Conditions:
         """Conditions of nothing for the clips whose mask is true; masks are `(B,)`.
 
-        Spatial features go with sync. The learned empty features take part in the graph even when no mask is true,
-        because data-parallel training wants a gradient for every parameter at every step.
+        Spatial features go with sync, where the network has any. The learned empty features take part in the graph
+        even when no mask is true, because data-parallel training wants a gradient for every parameter at every step.
         """
-        spatial = conditions.spatial
+        spatial, nowhere = conditions.spatial, self._empty_spatial()
         return Conditions(
             clip=_replaced(conditions.clip, clip_mask, self.empty_clip_feat),
             sync=_replaced(conditions.sync, sync_mask, self.empty_sync_feat),
             text=_replaced(conditions.text, text_mask, self.empty_string_feat),
-            spatial=None if spatial is None else _replaced(spatial, sync_mask, self._empty_spatial()),
+            spatial=None if spatial is None or nowhere is None else _replaced(spatial, sync_mask, nowhere),
         )
 
-    def _empty_spatial(self) -> Tensor:
-        raise ValueError(f"{self.title} of configuration {self.config.name} takes no spatial features")
+    def _empty_spatial(self) -> Tensor | None:
+        return None
 
     def normalise(self, latent: Tensor) -> Tensor:
         """The codec's latent `(..., n, C)` to the network's: mean 0 and deviation 1 in each channel."""
@@ -127,23 +127,25 @@ class FlowNetwork(nn.Module):
             length: latent frames n. Lengths need not be those that the network was trained with: positions and
                 resampling follow the ratio between them.
         """
-        dtype = self.clip_cond_proj.weight.dtype
-        clip = self.clip_input_proj(conditions.clip.to(dtype))
-        text = self.text_input_proj(conditions.text.to(dtype))
-        segments = unflatten(conditions.sync.to(dtype), 1, (-1, SYNC_TOKENS)) + self.sync_pos_emb
+        device = conditions.clip.device
+        if device.type == "meta" or not torch.is_autocast_enabled(device.type):
+            # where it is enabled, spatial features in 16 bits are taken as they are
+            conditions = conditions.to(dtype=self.clip_cond_proj.weight.dtype)
+        clip = self.clip_input_proj(conditions.clip)
+        text = self.text_input_proj(conditions.text)
+        segments = unflatten(conditions.sync, 1, (-1, SYNC_TOKENS)) + self.sync_pos_emb
         sync = self.sync_input_proj(segments.flatten(1, 2))
         clip_mean, text_mean = clip.mean(1), text.mean(1)
         pooled = self.global_cond_mlp(self.clip_cond_proj(clip_mean) + self.text_cond_proj(text_mean))
         if self.config.joint_tokens == "pooled":
             clip, text = clip_mean[:, None], text_mean[:, None]
         head = self.config.hidden // self.config.heads
-        device = clip.device
         return Projected(
             clip=clip,
             text=text,
             sync=sync[:, nearest_exact(sync.shape[1], length).to(device)],
             pooled=pooled,
-            spatial=None if conditions.spatial is None else self._project_spatial(conditions.spatial.to(dtype), length),
+            spatial=None if conditions.spatial is None else self._project_spatial(conditions.spatial, length),
             latent_angles=rope_angles(length, head, device=device),
             clip_angles=rope_angles(clip.shape[1], head, length / clip.shape[1], device=device),
         )
@@ -313,8 +315,8 @@ class ViSAudio(FlowNetwork):
         projected: Tensor = self.pe_proj(spatial, length)
         return projected
 
-    def _empty_spatial(self) -> Tensor:
-        return self.empty_pe_feat if self.config.spacetime else super()._empty_spatial()
+    def _empty_spatial(self) -> Tensor | None:
+        return self.empty_pe_feat if self.config.spacetime else None
 
 
 def build(config: Config) -> FlowNetwork:

@@ -458,10 +458,28 @@ def test_networks_refuse_what_they_are_not(small, filled_network, inputs):
     x, t, conditions = inputs(network.config)
     with pytest.raises(ValueError, match="needs spatial features"):
         network(x, t, dataclasses.replace(conditions, spatial=None))
-    mono = filled_network(small().mono)
+
+
+@pytest.mark.parametrize("change", [{"spacetime": False}, {"dual": False, "spacetime": False}])
+def test_networks_without_a_place_for_spatial_features_leave_them_out(small, filled_network, inputs, change):
+    network = filled_network(small(**change))
+    x, t, conditions = inputs(network.config)
+    more = dataclasses.replace(conditions, spatial=inputs(small())[2].spatial)
+    assert torch.equal(network(x, t, more), network(x, t, conditions))
+    yes = torch.ones(2, dtype=torch.bool)
+    assert network.drop(more, yes, yes, yes).spatial is None
+
+
+def test_features_may_lie_in_16_bits(small, filled_network, inputs):
+    network = filled_network(small())
+    x, t, conditions = inputs(network.config)
+    stored = dataclasses.replace(conditions, spatial=conditions.spatial.bfloat16())
+    rounded = dataclasses.replace(conditions, spatial=stored.spatial.float())
+    assert torch.equal(network(x, t, stored), network(x, t, rounded))
     no = torch.zeros(2, dtype=torch.bool)
-    with pytest.raises(ValueError, match="takes no spatial features"):
-        mono.drop(conditions, no, no, no)
+    assert network.drop(stored, no, no, no).spatial.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network(x, t, stored), network(x, t, rounded))
 
 
 @settings(max_examples=10)
