@@ -99,7 +99,7 @@ class TimestepEmbedder(nn.Module):
 
     def sinusoid(self, t: Tensor) -> Tensor:
         """Cosines, then sines: `(B,)` to `(B, frequencies)` float32."""
-        angles = t.float()[:, None] * self.freqs
+        angles = t.float()[:, None] * self.freqs.to(t.device)
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
     def forward(self, t: Tensor) -> Tensor:
