@@ -220,5 +220,5 @@ def test_bfloat16_is_close_and_recorded(
         record = json.loads((tmp_path / dtype / "clip0.json").read_text())
         assert record["provenance"]["settings"]["precision"] == dtype
     exact, rounded = (read_sound(tmp_path / dtype / "clip0.wav").samples for dtype in ("float32", "bfloat16"))
-    off = np.abs(exact - rounded).max() / np.abs(exact).max()
-    assert 0 < off < 0.3
+    assert not np.array_equal(exact, rounded)
+    assert 20 * np.log10(rounded.std(axis=1) / exact.std(axis=1)) == pytest.approx([0, 0], abs=1.0)
