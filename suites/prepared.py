@@ -83,10 +83,11 @@ class PreparedSuite(Suite):
     def remarks(self) -> tuple[str, ...]:
         """How many clips there are here and in the paper, what was left out, and what identifies the set."""
         published = self.dataset.published.get(self.split)
+        clips = "1 clip" if len(self.entries) == 1 else f"{len(self.entries):,} clips"
         beside = f"; the paper has {published:,}" if published else ""
         left_out = len(list(read_rejects(self.dataset)))
         rejects = f", {left_out:,} left out in preparation (bench data check {self.dataset.name})" if left_out else ""
-        return (f"{self.name}: {len(self.entries):,} clips, manifest {self.manifest_hash()[:16]}{beside}{rejects}",)
+        return (f"{self.name}: {clips}, manifest {self.manifest_hash()[:16]}{beside}{rejects}",)
 
 
 def _select(dataset: Dataset, entries: Iterable[Entry], part: str) -> tuple[Entry, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def write_movie(
     picture_delay: float = 0.0,
     times: Sequence[int] = (),
     rotation: int = 0,
+    step: int = 2,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A file of 64 x 32 pictures, grey level 10 + 2 k in frame k, lighter on the left; `seconds` None is sound alone.
+    """A file of 64 x 32 pictures, grey level 10 + `step` k in frame k, lighter on the left; `seconds` None is sound alone.
 
     Delays are in the time stamps. `times` are the frames' time stamps in milliseconds where the rate is not constant.
     """
@@ -51,7 +53,7 @@ def write_movie(
             video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "g": "10"})
             video.width, video.height, video.pix_fmt = 64, 32, "yuv420p"
             video.codec_context.thread_count = 1
-            video.codec_context.time_base = video.time_base = __import__("fractions").Fraction(1, 1000)
+            video.codec_context.time_base = video.time_base = Fraction(1, 1000)
             if rotation:
                 video.set_display_rotation(rotation)
         if sound is not None:
@@ -59,7 +61,7 @@ def write_movie(
             audio = container.add_stream(codec, rate=rate, layout=layout)
         stamps = list(times) or [round(1000 * k / fps) for k in range(round((seconds or 0) * fps))]
         for k, stamp in enumerate(stamps):
-            picture = np.full((32, 64, 3), min(10 + 2 * k, 235), dtype=np.uint8)
+            picture = np.full((32, 64, 3), min(10 + step * k, 235), dtype=np.uint8)
             picture[:, :16] += 20
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
             frame.pts = stamp + round(1000 * picture_delay)

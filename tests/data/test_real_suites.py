@@ -95,7 +95,7 @@ def test_parts_of_a_suite(bench: Callable, data: Path, tmp_path: Path, fairplay_
     told = bench("run", "--suite", "fairplay", "--subset", "split1:tset")
     assert (told.code, 'Did you mean "split1:test"?' in told.err) == (2, True)
     told = bench("run", "--suite", "fairplay", "--subset", "split1:test", "--dry-run")
-    assert (told.code, "fairplay-split1-test: 1 clips" in told.err) == (0, True)
+    assert (told.code, "fairplay-split1-test: 1 clip," in told.err) == (0, True)
     told = bench("run", "--suite", "fairplay,music", "--subset", "split1:test")
     assert (told.code, "one suite" in told.err) == (2, True)
 
