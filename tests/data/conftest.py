@@ -41,7 +41,7 @@ def write_movie(
     step: int = 2,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A file of 64 x 32 pictures, grey level 10 + `step` k in frame k, lighter on the left; `seconds` None is sound alone.
+    """A file of 64 x 32 pictures, grey 10 + `step` k in frame k, lighter on the left; `seconds` None is sound alone.
 
     Delays are in the time stamps. `times` are the frames' time stamps in milliseconds where the rate is not constant.
     """
