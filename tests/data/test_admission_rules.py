@@ -74,7 +74,7 @@ def test_dual_mono_is_dropped_only_where_the_suite_says_so(tmp_path: Path, movie
     with pytest.raises(ClipError, match=r"D = 0\.0000") as caught:
         admit(video, tmp_path / "x.wav", 0.0, 1.0, Rules(drop_equal=True))
     assert caught.value.reason == "no_difference"
-    barely = np.repeat(white(1, 1.1), 2, axis=0) + 0.005 * white(2, 1.1, seed=1)
+    barely = np.repeat(white(1, 1.1), 2, axis=0) + 0.015 * white(2, 1.1, seed=1)
     write_audio(tmp_path / "y.wav", barely, RATE)
     measured = admit(video, tmp_path / "y.wav", 0.0, 1.0, Rules())
     assert "borderline" in measured.flags

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suites.captions import SoundCaption, parse_labelled
@@ -34,6 +34,7 @@ entries = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(rows=st.lists(entries, min_size=1, max_size=6, unique_by=lambda entry: entry.clip_id))
 def test_both_forms_give_back_every_row(tmp_path_factory: pytest.TempPathFactory, rows: list[Entry]) -> None:
     folder = tmp_path_factory.mktemp("manifest")
