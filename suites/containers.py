@@ -145,9 +145,7 @@ def picture_span(path: Path, start: float, end: float) -> tuple[float, float]:
                 break
         else:
             raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
-    with opened(path) as container:
-        stream = first_stream(path, container, "video")
-        seek(container, max(start, end - 2.0))
+        container.seek(round(max(start, end - 2.0) * av.time_base))
         return first, max(_ends(container, stream, end), default=first)
 
 

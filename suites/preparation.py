@@ -73,7 +73,7 @@ class Preparation:
 
     @cached_property
     def _keys(self) -> list[str]:
-        return [_key(one, self.found.root, self.rules) for one in self.found.candidates]
+        return [key_of(one, self.found.root, self.rules) for one in self.found.candidates]
 
     @property
     def pending(self) -> list[Candidate]:
@@ -91,7 +91,7 @@ class Preparation:
             for outcome in map_isolated(work, pending, workers, timeout):
                 windows = outcome.value if outcome.error is None else [_refused(outcome.error)]
                 assert windows is not None
-                key = _key(outcome.item, self.found.root, self.rules)
+                key = key_of(outcome.item, self.found.root, self.rules)
                 self._known[key] = windows
                 if not any(window.get("reason") in NOT_FINAL for window in windows):
                     journal.write(json.dumps({"key": key, "windows": windows}) + "\n")
@@ -206,7 +206,7 @@ def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | R
     )
 
 
-def _key(candidate: Candidate, root: Path, rules: Rules) -> str:
+def key_of(candidate: Candidate, root: Path, rules: Rules) -> str:
     """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
     entry = candidate.entry
     paths = (entry.video, entry.audio, entry.meta.get("right"))
