@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from baselines.published.downmix import BS775, downmix
-from baselines.published.postprocess import POSTPROCESSES, Options
+from baselines.published.postprocess import POSTPROCESSES
 from suites.ambisonics import encode
 from suites.media import Samples
 from visaudio_bench.errors import ClipError
 
 RATE = 44100
-CHANNELS = {"mono": 1, "stereo": 2, "foa": 4, "5.1": 6}
-HALF = Options(seconds=0.5)
+CHANNELS = {"mono_to_both_ears": 1, "two_channels": 2, "ambisonics_to_binaural": 4, "surround_to_two_channels": 6}
+EIGHT, HALF = {"seconds": 8.0}, {"seconds": 0.5}
 
 
 def noise(channels: int, seconds: float, rate: int = RATE, seed: int = 0) -> Samples:
@@ -34,9 +34,9 @@ def left_leads(ears: Samples) -> int:
 @pytest.mark.parametrize("decoder", ["omnitone", "kemar"])
 def test_a_plane_wave_from_the_left_ends_louder_and_earlier_left(decoder: str) -> None:
     wave = noise(1, 5.0, 16000)[0]
-    options = Options(compressed_seconds=5.0, decoder=decoder)
+    options = {"seconds": 8.0, "compression": 0.625, "decoder": decoder}
     for azimuth, sign in ((np.pi / 2, 1), (-np.pi / 2, -1)):
-        ears = POSTPROCESSES["foa"](encode(wave, azimuth), 16000, options).samples
+        ears = POSTPROCESSES["ambisonics_to_binaural"](encode(wave, azimuth), 16000, options).samples
         assert ears.shape == (2, 352800)
         louder = 10 * np.log10(np.sum(ears[0] ** 2) / np.sum(ears[1] ** 2))
         assert sign * louder > 3
@@ -44,7 +44,7 @@ def test_a_plane_wave_from_the_left_ends_louder_and_earlier_left(decoder: str) -
 
 
 def test_a_plane_wave_from_the_front_is_the_same_in_both_ears() -> None:
-    ears = POSTPROCESSES["foa"](encode(noise(1, 0.5)[0], 0.0), RATE, HALF).samples
+    ears = POSTPROCESSES["ambisonics_to_binaural"](encode(noise(1, 0.5)[0], 0.0), RATE, HALF).samples
     np.testing.assert_array_equal(ears[0], ears[1])
 
 
@@ -61,50 +61,52 @@ def test_coefficients_of_the_downmix() -> None:
 
 def test_the_downmix_keeps_the_energy_of_independent_channels() -> None:
     sound = noise(6, 0.5)
-    ears = POSTPROCESSES["5.1"](sound, RATE, HALF).samples
+    ears = POSTPROCESSES["surround_to_two_channels"](sound, RATE, HALF).samples
     expected = BS775**2 @ np.sum(sound.astype(np.float64) ** 2, axis=1)
     np.testing.assert_allclose(np.sum(ears.astype(np.float64) ** 2, axis=1), expected, rtol=0.03)
 
 
 def test_mono_is_heard_by_both_ears_and_stereo_stays() -> None:
     mono = noise(1, 0.5)
-    ears = POSTPROCESSES["mono"](mono, RATE, HALF).samples
+    ears = POSTPROCESSES["mono_to_both_ears"](mono, RATE, HALF).samples
     np.testing.assert_allclose(ears, np.repeat(mono, 2, axis=0), atol=2**-16)
     stereo = noise(2, 0.5)
-    np.testing.assert_allclose(POSTPROCESSES["stereo"](stereo, RATE, HALF).samples, stereo, atol=2**-16)
+    np.testing.assert_allclose(POSTPROCESSES["two_channels"](stereo, RATE, HALF).samples, stereo, atol=2**-16)
 
 
 @pytest.mark.parametrize(
     ("layout", "rate", "samples", "padded", "cut"),
     [
-        ("stereo", 44100, 352256, 544, 0),  # ThinkSound: 172 latents of 2048
-        ("mono", 44100, 353280, 0, 480),  # MMAudio: 345 frames of 1024
-        ("stereo", 44100, 485100, 0, 132300),  # AudioX: 11 s
-        ("5.1", 16000, 163872, 0, 35872),  # See2Sound
-        ("stereo", 16000, 128000, 0, 0),  # 2.5D Visual Sound
+        ("two_channels", 44100, 352256, 544, 0),  # ThinkSound: 172 latents of 2048
+        ("mono_to_both_ears", 44100, 353280, 0, 480),  # MMAudio: 345 frames of 1024
+        ("two_channels", 44100, 485100, 0, 132300),  # AudioX: 11 s
+        ("surround_to_two_channels", 16000, 163872, 0, 35872),  # See2Sound
+        ("two_channels", 16000, 128000, 0, 0),  # 2.5D Visual Sound
     ],
 )
 def test_native_lengths_become_eight_seconds(layout: str, rate: int, samples: int, padded: int, cut: int) -> None:
     sound = noise(CHANNELS[layout], samples / rate, rate)
     assert sound.shape[1] == samples
-    finished = POSTPROCESSES[layout](sound, rate, Options())
+    finished = POSTPROCESSES[layout](sound, rate, EIGHT)
     assert finished.samples.shape == (2, 352800)
     assert finished.samples.dtype == np.float32
-    step = finished.provenance["steps"][0]
+    step = finished.record["steps"][0]
     assert (step["padded"], step["cut"]) == (padded, cut)
     assert not finished.samples[:, 352800 - padded :].any()
 
 
 def test_visage_becomes_eight_seconds() -> None:
     """80063 samples at 16 kHz: 5.004 s, cut to five, heard, and stretched to eight."""
-    finished = POSTPROCESSES["foa"](noise(4, 80063 / 16000, 16000), 16000, Options(compressed_seconds=5.0))
+    finished = POSTPROCESSES["ambisonics_to_binaural"](
+        noise(4, 80063 / 16000, 16000), 16000, {"seconds": 8.0, "compression": 0.625}
+    )
     assert finished.samples.shape == (2, 352800)
-    steps = {step["step"]: step for step in finished.provenance["steps"]}
+    steps = {step["step"]: step for step in finished.record["steps"]}
     assert steps["fit"]["cut"] == 63
-    assert (steps["stretch"]["from"], steps["stretch"]["to"], steps["stretch"]["by"]) == (5.0, 8.0, "atempo")
+    assert (steps["stretch"]["compression"], steps["stretch"]["to"], steps["stretch"]["by"]) == (0.625, 8.0, "atempo")
     assert steps["stretch"]["filter"].startswith("libavfilter ")
     assert steps["binaural"]["decoder"] == "omnitone"
-    json.dumps(finished.provenance, allow_nan=False)
+    json.dumps(finished.record, allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -120,40 +122,44 @@ def test_visage_becomes_eight_seconds() -> None:
 )
 def test_what_was_not_promised_is_refused(reason: str, sound: Samples) -> None:
     with pytest.raises(ClipError) as caught:
-        POSTPROCESSES["stereo"](sound, RATE, HALF)
+        POSTPROCESSES["two_channels"](sound, RATE, HALF)
     assert caught.value.reason == reason
 
 
 def test_fifty_milliseconds_may_be_missing_and_no_more() -> None:
-    finished = POSTPROCESSES["stereo"](noise(2, 0.5)[:, : 22050 - 2205], RATE, HALF)
-    assert finished.provenance["steps"][0]["padded"] == 2205
+    finished = POSTPROCESSES["two_channels"](noise(2, 0.5)[:, : 22050 - 2205], RATE, HALF)
+    assert finished.record["steps"][0]["padded"] == 2205
     with pytest.raises(ClipError, match="50 ms"):
-        POSTPROCESSES["stereo"](noise(2, 0.5)[:, : 22050 - 2206], RATE, HALF)
+        POSTPROCESSES["two_channels"](noise(2, 0.5)[:, : 22050 - 2206], RATE, HALF)
 
 
 def test_only_what_exceeds_full_scale_is_turned_down() -> None:
     quiet, loud = noise(2, 0.5), 40 * noise(2, 0.5)
-    assert POSTPROCESSES["stereo"](quiet, RATE, HALF).provenance["gain"] == 1.0
-    finished = POSTPROCESSES["stereo"](loud, RATE, HALF)
-    assert finished.provenance["gain"] == pytest.approx(1 / np.abs(loud).max())
-    np.testing.assert_allclose(finished.samples, loud * finished.provenance["gain"], atol=2**-14)
+    assert POSTPROCESSES["two_channels"](quiet, RATE, HALF).gain == 1.0
+    finished = POSTPROCESSES["two_channels"](loud, RATE, HALF)
+    assert finished.gain == pytest.approx(1 / np.abs(loud).max())
+    np.testing.assert_allclose(finished.samples, loud * finished.gain, atol=2**-14)
 
 
 def test_levels_are_those_of_the_result() -> None:
-    finished = POSTPROCESSES["stereo"](noise(2, 0.5), RATE, HALF)
+    finished = POSTPROCESSES["two_channels"](noise(2, 0.5), RATE, HALF)
     left, right = np.sqrt(np.mean(finished.samples.astype(np.float64) ** 2, axis=1))
-    assert finished.provenance["rms"] == pytest.approx({"left": left, "right": right})
-    assert finished.provenance["peak"] == pytest.approx(np.abs(finished.samples).max())
+    assert finished.record["rms"] == pytest.approx({"left": left, "right": right})
+    assert finished.record["peak"] == pytest.approx(np.abs(finished.samples).max())
 
 
 # The channels that change places when everything is mirrored, and their signs.
-MIRROR = {"stereo": ([1, 0], [1, 1]), "foa": ([0, 1, 2, 3], [1, -1, 1, 1]), "5.1": ([1, 0, 2, 3, 5, 4], [1] * 6)}
+MIRROR = {
+    "two_channels": ([1, 0], [1, 1]),
+    "ambisonics_to_binaural": ([0, 1, 2, 3], [1, -1, 1, 1]),
+    "surround_to_two_channels": ([1, 0, 2, 3, 5, 4], [1] * 6),
+}
 
 
 @settings(max_examples=12)
 @given(st.sampled_from([*MIRROR]), st.integers(0, 2**16), st.booleans())
 def test_a_mirrored_sound_ends_mirrored(layout: str, seed: int, compressed: bool) -> None:
-    options = Options(seconds=0.4, compressed_seconds=0.25 if compressed else None)
+    options = {"seconds": 0.4, "compression": 0.625 if compressed else 1.0}
     sound = noise(CHANNELS[layout], 0.4, 16000, seed)
     order, signs = MIRROR[layout]
     mirrored = sound[order] * np.array(signs, dtype=np.float32)[:, None]
