@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -49,19 +51,30 @@ class SystemCard:
 
 
 class Generation(NamedTuple):
-    """One clip's outcome: the sound file, or the reason code and sentence why there is none."""
+    """One clip's outcome: the sound file, or the reason code and sentence why there is none.
+
+    `details` is JSON-able and goes into the sound's record: what is worth knowing of how it was made.
+    """
 
     clip: str
     path: Path | None
     seconds: float
     reason: str = ""
     message: str = ""
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 class System(ABC):
     """Something that makes binaural sound for clips."""
 
     card: SystemCard
+
+    def unavailable(self) -> str:
+        """One sentence on why this system cannot run on this machine, with the command that helps; empty if it can.
+
+        A run lists it as missing and goes on with the others.
+        """
+        return ""
 
     @abstractmethod
     def generate(
@@ -126,7 +139,36 @@ def clip_rng(seed: int, system: str, clip: str) -> np.random.Generator:
 
 SystemFactory = Callable[[str | None], System]
 
-SYSTEMS: Registry[SystemFactory] = Registry(
+
+class SystemRegistry(Registry[SystemFactory]):
+    """The systems of this project and of plug-ins, and the published ones: a folder with a card is a system."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every known name: built-ins, published systems with their variants, plug-ins."""
+        from baselines.published.installation import published_names
+
+        known = super().names()
+        return (*known, *(name for name in published_names() if name not in known))
+
+    def origin(self, name: str) -> str:
+        """As `Registry.origin`, `published` for a published system."""
+        return "published" if self._is_published(name) else super().origin(name)
+
+    def get(self, name: str) -> SystemFactory:
+        """As `Registry.get`."""
+        if self._is_published(name):
+            from baselines.published.system import open_published
+
+            return partial(open_published, name)
+        return super().get(name)
+
+    def _is_published(self, name: str) -> bool:
+        from baselines.published.installation import published_names
+
+        return name not in super().names() and name in published_names()
+
+
+SYSTEMS = SystemRegistry(
     "system",
     "visaudio_bench.systems",
     {

@@ -31,8 +31,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """Python code that a system imports and no package index has: a repository at a commit, put on its path."""
+
+    repository: str
+    commit: str
+
+    @property
+    def name(self) -> str:
+        """The repository's own name."""
+        return self.repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+
+@dataclass(frozen=True)
 class Weights:
-    """One file of weights.
+    """One file of weights, or one folder (a model hub's cache).
 
     file: its name in the system's weights folder. origin: where its authors offer it. size: bytes, None where no
     record was found. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
@@ -86,6 +99,8 @@ class Card:
         weights_licence: as its authors state it.
         weights: the files.
         python: version of its environment.
+        programs: what must be on the machine beside Python packages, such as ffmpeg.
+        extras: further code on its path.
         gpu_memory_gb: what its authors or measurements say; None where unknown.
         timeout_seconds: longest time without a word from a worker before it counts as hanging.
         given: what a clip of a job must have.
@@ -110,6 +125,8 @@ class Card:
     weights_licence: str
     weights: tuple[Weights, ...]
     python: str
+    programs: tuple[str, ...]
+    extras: tuple[Extra, ...]
     gpu_memory_gb: float | None
     timeout_seconds: float
     given: tuple[Given, ...]
@@ -165,6 +182,8 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
         weights_licence=weights.pop("licence", "no weights"),
         weights=tuple(Weights(**file) for file in weights.pop("files", ())),
         python=str(environment.pop("python", "")),
+        programs=tuple(environment.pop("programs", ())),
+        extras=tuple(Extra(**extra) for extra in environment.pop("extras", ())),
         gpu_memory_gb=environment.pop("gpu_memory_gb", None),
         timeout_seconds=float(environment.pop("timeout_seconds", 1800)),
         given=tuple(given.pop("given", ("video",))),
