@@ -53,7 +53,8 @@ class SystemCard:
 class Generation(NamedTuple):
     """One clip's outcome: the sound file, or the reason code and sentence why there is none.
 
-    `details` is JSON-able and goes into the sound's record: what is worth knowing of how it was made.
+    `provenance` is what the system alone knows of how the sound was made (weights, settings, post-processing); it is
+    kept in the record beside the sound.
     """
 
     clip: str
@@ -61,20 +62,13 @@ class Generation(NamedTuple):
     seconds: float
     reason: str = ""
     message: str = ""
-    details: Mapping[str, Any] = MappingProxyType({})
+    provenance: Mapping[str, Any] = MappingProxyType({})
 
 
 class System(ABC):
     """Something that makes binaural sound for clips."""
 
     card: SystemCard
-
-    def unavailable(self) -> str:
-        """One sentence on why this system cannot run on this machine, with the command that helps; empty if it can.
-
-        A run lists it as missing and goes on with the others.
-        """
-        return ""
 
     @abstractmethod
     def generate(
@@ -91,6 +85,11 @@ class System(ABC):
             seed: of the whole run; a clip's own seed is derived from it and the clip's id (`clip_seed`), so that a
                 clip's sound does not depend on the others.
         """
+
+    @property
+    def unavailable(self) -> str:
+        """Why the system cannot run here, in one sentence with the command that helps; empty if it can."""
+        return ""
 
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """The files that a clip's sound depends on; when one of them changes, the sound is made again."""
@@ -178,6 +177,9 @@ SYSTEMS = SystemRegistry(
         "repaired": "baselines.trivial:Repaired",
         "noise": "baselines.trivial:Noise",
         "motion-pan": "baselines.motion_pan:MotionPan",
+        "visaudio": "baselines.visaudio:open_visaudio",
+        "visaudio-dual": "baselines.visaudio:open_dual",
+        "mmaudio-dup": "baselines.visaudio:open_mmaudio_dup",
         "outputs": "baselines.outputs:open_outputs",
     },
 )

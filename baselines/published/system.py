@@ -62,6 +62,7 @@ class PublishedSystem(System):
         """Where it lies on this machine."""
         return installation(self.details)
 
+    @property
     def unavailable(self) -> str:
         """Why it cannot be run here, with the command that helps."""
         return self.unavailable_because
@@ -134,8 +135,8 @@ class PublishedSystem(System):
             heard.file.unlink(missing_ok=True)
         made_from = {"options": dict(self.options), **identity(self.details, self.installed)}
         told = {name: heard.event.get(name) for name in ("seed", "memory", "remarks", "setting")}
-        details = {"texts": task.texts._asdict(), "worker": told, "made_from": made_from, **done}
-        return Generation(heard.clip, path, seconds, details=details)
+        provenance = {"texts": task.texts._asdict(), "worker": told, "made_from": made_from, **done}
+        return Generation(heard.clip, path, seconds, provenance=provenance)
 
 
 def _monos(details: Card, options: Any) -> dict[str, Path] | None:

@@ -15,6 +15,7 @@ from visaudio_bench.registry import did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
     "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
+    "generate": ("bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
     "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
     "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
