@@ -49,7 +49,7 @@ class Weights:
 
     file: its name in the system's weights folder. origin: where its authors offer it. size: bytes, None where no
     record was found. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
-    md5: known checksums.
+    md5: known checksums. optional: only some options need it.
     """
 
     file: str
@@ -58,6 +58,7 @@ class Weights:
     registry: str = ""
     sha256: str = ""
     md5: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,13 @@ class Card:
         given: what a clip of a job must have.
         frames_per_second: of the pictures in `frames`.
         image_at: second of the picture in `image`.
+        shortest_seconds: of a clip that it can be given; what `bench systems check` gives it.
         native: what it makes; None for `outputs_only`.
         postprocess: key into `POSTPROCESSES`.
         options: its choices by name.
         variants: named sets of options, each a row of its own: `name-variant`.
         may_be_mono: the same sound in both ears is an answer of the system's, and no defect.
+        runner: its half of the contract; relatives may share one.
         folder: where the card lies.
     """
 
@@ -132,22 +135,19 @@ class Card:
     given: tuple[Given, ...]
     frames_per_second: float
     image_at: float
+    shortest_seconds: float
     native: Native | None
     postprocess: str
     options: Mapping[str, Option]
     variants: Mapping[str, Options]
     may_be_mono: bool
+    runner: Path
     folder: Path
 
     @property
     def lock(self) -> Path:
         """The pinned packages of its environment."""
         return self.folder / "requirements.lock"
-
-    @property
-    def runner(self) -> Path:
-        """Its half of the contract."""
-        return self.folder / "runner.py"
 
     @property
     def commit(self) -> str:
@@ -178,6 +178,7 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
     options = {name: Option(**_tuples(option)) for name, option in body.pop("options", {}).items()}
     return Card(
         folder=folder,
+        runner=(folder / environment.pop("runner", "runner.py")).resolve(),
         source=Source(**source) if source else None,
         weights_licence=weights.pop("licence", "no weights"),
         weights=tuple(Weights(**file) for file in weights.pop("files", ())),
@@ -189,6 +190,7 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
         given=tuple(given.pop("given", ("video",))),
         frames_per_second=float(given.pop("frames_per_second", 10)),
         image_at=float(given.pop("image_at", 4)),
+        shortest_seconds=float(given.pop("shortest_seconds", 1)),
         native=Native(**native) if native else None,
         postprocess=post.pop("name"),
         options=options,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,12 @@ class PublishedSystem(System):
                 tasks[clip.id] = self._task(clip, clip_seed(seed, self.card.name, clip.id) % 2**31)
             except ClipError as error:
                 yield Generation(clip.id, None, 0.0, error.reason, error.message)
+        yield from self.run(tasks, out, device)
+
+    def run(self, tasks: Mapping[str, Task], out: Path, device: str) -> Iterator[Generation]:
+        """Make the sounds of `tasks` (by clip id) in the folder `out`, in the order they finish."""
+        if not tasks:
+            return
         with job_area() as area:
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
@@ -109,7 +115,7 @@ class PublishedSystem(System):
                 return Start(job, job.command(self.installed.python), worker_environment(self.installed, job))
 
             timeout = self.details.timeout_seconds
-            for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout) if tasks else ():
+            for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
                 yield self._generation(heard, out, tasks[heard.clip])
 
     def _task(self, clip: Clip, seed: int) -> Task:
