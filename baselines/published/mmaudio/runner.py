@@ -24,6 +24,9 @@ def load(job: worker_kit.Job) -> worker_kit.Generate:
     if job.weights is not None:
         path = job.weights / Path(config.model_path).name
         net.load_weights(torch.load(str(path), map_location=job.device, weights_only=True))
+    else:  # made as NaN, because they belong to the weights
+        net.latent_mean.data.zero_()
+        net.latent_std.data.fill_(1)
     features = _features(job, config, torch).to(job.device, dtype).eval()
     flow = FlowMatching(min_sigma=0, inference_mode="euler", num_steps=job.options["steps"])
 
