@@ -4,6 +4,8 @@ The call sequence is that of the authors' README, with its settings; the prompt 
 that the README gives for video to audio.
 """
 
+from __future__ import annotations
+
 import json
 
 import worker_kit
@@ -11,7 +13,7 @@ import worker_kit
 SECONDS = 10  # the model has an embedding for each of 50 pictures, five a second
 
 
-def load(job):
+def load(job: worker_kit.Job) -> worker_kit.Generate:
     """Build the model; the returned function makes one clip."""
     import torch
     from stable_audio_tools.data.utils import load_and_process_audio, read_video
@@ -21,7 +23,7 @@ def load(job):
 
     if job.weights is None:
         raise RuntimeError("AudioX cannot be built without its weights: its configuration is published with them")
-    _show_weights_by_name(job)
+    worker_kit.link_weights(job)
     settings = json.loads((job.weights / "config.json").read_text(encoding="utf-8"))
     model = create_model_from_config(settings)
     model.load_state_dict(load_ckpt_state_dict(str(job.weights / "model.ckpt")))
@@ -29,9 +31,9 @@ def load(job):
     rate, options = settings["sample_rate"], job.options
 
     @torch.no_grad()
-    def generate(clip):
+    def generate(clip: worker_kit.Clip) -> worker_kit.Sound:
         if clip.seconds > SECONDS:
-            raise ValueError("AudioX makes %d s of sound, and this clip is %g s long" % (SECONDS, clip.seconds))
+            raise ValueError(f"AudioX makes {SECONDS} s of sound, and this clip is {clip.seconds:g} s long")
         pictures = read_video(str(clip.video), seek_time=0, duration=SECONDS, target_fps=settings["video_fps"])
         silence = load_and_process_audio(None, rate, 0, SECONDS)
         condition = {
@@ -57,13 +59,6 @@ def load(job):
         return worker_kit.Sound((sound / sound.abs().max()).clamp(-1, 1).mul(32767).to(torch.int16), rate)
 
     return generate
-
-
-def _show_weights_by_name(job):
-    """Links in the current directory to the folders of the weights: transformers looks there before the network."""
-    for folder in job.weights.iterdir():
-        if folder.is_dir():
-            (job.work / folder.name).symlink_to(folder)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ called ffmpeg, which comes with the environment. What it writes is faulty at thi
 right microphone stands outside the room and hears nothing. It is taken as it is.
 """
 
+from __future__ import annotations
+
 import os
+from typing import Any
 
 import worker_kit
 
@@ -19,7 +22,7 @@ FILES = {
 }
 
 
-def load(job):
+def load(job: worker_kit.Job) -> worker_kit.Generate:
     """Build the three networks; the returned function makes one clip."""
     if job.weights is None:
         raise RuntimeError("See2Sound cannot be built without its weights: its networks are read from their files")
@@ -29,15 +32,15 @@ def load(job):
     from see2sound import See2Sound
 
     _bring_ffmpeg(job)
-    _show_weights_by_name(job)
-    settings = {name: str(job.weights / file) for name, file in FILES.items()}
+    worker_kit.link_weights(job)
+    settings: dict[str, Any] = {name: str(job.weights / file) for name, file in FILES.items()}
     settings.update(download=False, low_mem=job.options["low_memory"], gpu=True, steps=job.options["steps"])
     path = job.work / "see2sound.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     model = See2Sound(config_path=str(path))
     model.setup()
 
-    def generate(clip):
+    def generate(clip: worker_kit.Clip) -> worker_kit.Sound:
         made = job.work / "surround.wav"
         if made.exists():
             made.unlink()
@@ -56,20 +59,13 @@ def load(job):
     return generate
 
 
-def _bring_ffmpeg(job):
+def _bring_ffmpeg(job: worker_kit.Job) -> None:
     import imageio_ffmpeg
 
     programs = job.work / "programs"
     programs.mkdir()
     (programs / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
     os.environ["PATH"] = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
-
-
-def _show_weights_by_name(job):
-    """Links in the current directory to the folders of the weights: transformers looks there before the network."""
-    for folder in job.weights.iterdir():
-        if folder.is_dir():
-            (job.work / folder.name).symlink_to(folder)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,22 @@
 first one, and leave clips that fail out without a word.
 """
 
+from __future__ import annotations
+
 import json
 import math
+from typing import Any, Callable, Dict
 
 import worker_kit
 
 # Below this the sync features no longer have the number that the model is built for, 24 a second.
 SHORTEST = 8
-FEATURES = {
-    "metaclip_features": lambda seconds: (8 * seconds, 1024),
-    "sync_features": lambda seconds: (24 * seconds, 768),
-    "metaclip_text_features": lambda seconds: (77, 1024),
-    "t5_features": lambda seconds: (77, 2048),
-}
+
+Features = Dict[str, Any]
+Encode = Callable[[worker_kit.Clip, int], Features]
 
 
-def load(job):
+def load(job: worker_kit.Job) -> worker_kit.Generate:
     """Build the generator and the encoders; the returned function makes one clip."""
     import torch
     from predict import predict_step
@@ -31,7 +31,7 @@ def load(job):
     encode = _encoder(job) if job.weights else _noise
 
     @torch.no_grad()
-    def generate(clip):
+    def generate(clip: worker_kit.Clip) -> worker_kit.Sound:
         seconds = max(SHORTEST, math.ceil(clip.seconds))
         latents = round(44100 / 64 / 32 * seconds)
         model.model.model.update_seq_lengths(latents, 8 * seconds, 24 * seconds)
@@ -48,7 +48,7 @@ def load(job):
     return generate
 
 
-def _model(job, settings):
+def _model(job: worker_kit.Job, settings: dict[str, Any]) -> Any:
     import torch
     from ThinkSound.models import create_model_from_config
     from ThinkSound.models.utils import load_ckpt_state_dict
@@ -61,25 +61,23 @@ def _model(job, settings):
     return model.to(job.device)
 
 
-def _encoder(job):
+def _encoder(job: worker_kit.Job) -> Encode:
     """The authors' data set and encoders, with the texts and not a table of them: pandas takes "NA" for no text."""
     from data_utils.v2a_utils.feature_utils_224 import FeaturesUtils
     from data_utils.v2a_utils.vggsound_224_no_audio import VGGSound
 
-    _show_weights_by_name(job)
+    worker_kit.link_weights(job)
     videos, table = job.work / "videos", job.work / "clips.csv"
     videos.mkdir()
     number = {clip.id: index for index, clip in enumerate(job.clips)}
     for clip in job.clips:
-        (videos / ("clip%d.mp4" % number[clip.id])).symlink_to(clip.video)
-    rows = ["clip%d,-,-" % index for index in number.values()]
+        (videos / f"clip{number[clip.id]}.mp4").symlink_to(clip.video)
+    rows = [f"clip{index},-,-" for index in number.values()]
     table.write_text("\n".join(["id,caption,caption_cot", *rows]) + "\n", encoding="utf-8")
     data = VGGSound(str(videos), tsv_path=str(table), duration_sec=float(SHORTEST), audio_samples=None)
-    encoders = FeaturesUtils(synchformer_ckpt=str(job.weights / "synchformer_state_dict.pth")).to(job.device)
-    if not job.options["drop_paths"]:
-        encoders.synchformer.eval()
+    encoders = FeaturesUtils(synchformer_ckpt=str(job.weights / "synchformer_state_dict.pth")).to(job.device).eval()
 
-    def encode(clip, seconds):
+    def encode(clip: worker_kit.Clip, seconds: int) -> Features:
         index = number[clip.id]
         data.labels[index], data.caption_cot[index] = clip.caption or "", clip.cot or ""
         data.clip_expected_length, data.sync_expected_length, data.duration_sec = 8 * seconds, 25 * seconds, seconds
@@ -96,19 +94,17 @@ def _encoder(job):
     return encode
 
 
-def _noise(clip, seconds):
+def _noise(clip: worker_kit.Clip, seconds: int) -> Features:
     """Noise instead of features, where there are no weights: the encoders' tokenisers are downloads like weights."""
     import torch
 
     del clip
-    return {name: torch.randn(shape(seconds)) for name, shape in FEATURES.items()}
-
-
-def _show_weights_by_name(job):
-    """Links in the current directory to the folders of the weights: transformers looks there before the network."""
-    for folder in job.weights.iterdir():
-        if folder.is_dir():
-            (job.work / folder.name).symlink_to(folder)
+    return {
+        "metaclip_features": torch.randn(8 * seconds, 1024),
+        "sync_features": torch.randn(24 * seconds, 768),
+        "metaclip_text_features": torch.randn(77, 1024),
+        "t5_features": torch.randn(77, 2048),
+    }
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ their functions are called one after the other. `encode` is what `data/infer_cli
 do in two passes with an edited CLIP: the edit only lets the patches out, and a hook does that too.
 """
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
 import worker_kit
 
@@ -16,7 +19,7 @@ CHECKPOINT, CLIP_FILE, DAC_FILE = "visage", "ViT-B-32.pt", "weights_44khz_8kbps_
 CLIP_SIZES = (512, 224, 12, 768, 32, 77, 49408, 512, 8, 12)
 
 
-def load(job):
+def load(job: worker_kit.Job) -> worker_kit.Generate:
     """Build CLIP, the codec and the model; the returned function makes one clip."""
     import torch
     import torchaudio
@@ -29,10 +32,10 @@ def load(job):
     direction = torch.from_numpy(_direction(job.options["elevation"], job.options["azimuth"]))[None].to(job.device)
 
     @torch.no_grad()
-    def generate(one):
+    def generate(one: worker_kit.Clip) -> worker_kit.Sound:
         paths = sorted(one.frames.glob("*.png"))
         if len(paths) > PICTURES:
-            raise ValueError("ViSAGe sees %d pictures, this clip has %d: it is too long" % (PICTURES, len(paths)))
+            raise ValueError(f"ViSAGe sees {PICTURES} pictures, this clip has {len(paths)}: it is too long")
         paths += paths[-1:] * (PICTURES - len(paths))  # a clip below 8 s: its last picture is held
         pictures = torch.stack([preprocess(Image.open(path).convert("RGB")) for path in paths]).to(job.device)
         whole, patches = _encode(clip, pictures)
@@ -51,25 +54,26 @@ def load(job):
     return generate
 
 
-def _clip(job):
+def _clip(job: worker_kit.Job) -> tuple[Any, Any]:
     import clip
 
     if job.weights:
-        return clip.load(str(job.weights / CLIP_FILE), device=job.device)
+        network, preprocess = clip.load(str(job.weights / CLIP_FILE), device=job.device)
+        return network, preprocess
     from clip.clip import _transform
     from clip.model import CLIP
 
     return CLIP(*CLIP_SIZES).eval().to(job.device), _transform(CLIP_SIZES[1])
 
 
-def _codec(job):
+def _codec(job: worker_kit.Job) -> Any:
     import dac
 
     codec = dac.DAC.load(str(job.weights / DAC_FILE)) if job.weights else dac.DAC()
     return codec.eval().to(job.device)
 
 
-def _model(job):
+def _model(job: worker_kit.Job) -> Any:
     from modeling.visage import VisageForAmbisonicsGeneration
     from modeling.visage_mono import VisageConfig
 
@@ -84,22 +88,22 @@ def _model(job):
     return model.eval().to(job.device)
 
 
-def _direction(elevation, azimuth):
+def _direction(elevation: float, azimuth: float) -> Any:
     """The camera's direction `(3,)` as the authors' preprocessing gives it to the model, in their units of 2 degrees.
 
     Their class opens a list of all clips' directions when it is made, of which this is one.
     """
     from data.preprocess_ambi import PreprocessorAmbi
 
-    preprocessor = object.__new__(PreprocessorAmbi)
+    preprocessor: Any = object.__new__(PreprocessorAmbi)
     preprocessor.ambi_data = {"clip": (elevation, azimuth)}
     return preprocessor.prepare_ambi("clip.npy")
 
 
-def _encode(clip, pictures):
+def _encode(clip: Any, pictures: Any) -> tuple[Any, Any]:
     """CLIP's vector of each picture `(T, 512)`, and its patches behind the last layer `(T, 50, 768)`, as float32."""
-    seen = []
-    hook = clip.visual.transformer.register_forward_hook(lambda module, given, made: seen.append(made))
+    seen: list[Any] = []
+    hook = clip.visual.transformer.register_forward_hook(lambda _module, _given, made: seen.append(made))
     try:
         whole = clip.encode_image(pictures)
     finally:
@@ -107,7 +111,7 @@ def _encode(clip, pictures):
     return whole.float(), seen[0].permute(1, 0, 2)
 
 
-def _energy_map(patches):
+def _energy_map(patches: Any) -> Any:
     """Where the authors expect sound to come from, `(T, 49)`, as their `data/infer_clip_energy.py` computes it."""
     from data.infer_clip_energy import compute_cossim_score, compute_energy_map, top_p_filtering
 
