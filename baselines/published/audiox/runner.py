@@ -15,14 +15,14 @@ SECONDS = 10  # the model has an embedding for each of 50 pictures, five a secon
 
 def load(job: worker_kit.Job) -> worker_kit.Generate:
     """Build the model; the returned function makes one clip."""
+    if job.weights is None:
+        raise RuntimeError("AudioX cannot be built without its weights: its configuration is published with them")
     import torch
     from stable_audio_tools.data.utils import load_and_process_audio, read_video
     from stable_audio_tools.inference.generation import generate_diffusion_cond
     from stable_audio_tools.models.factory import create_model_from_config
     from stable_audio_tools.models.utils import load_ckpt_state_dict
 
-    if job.weights is None:
-        raise RuntimeError("AudioX cannot be built without its weights: its configuration is published with them")
     worker_kit.link_weights(job)
     settings = json.loads((job.weights / "config.json").read_text(encoding="utf-8"))
     model = create_model_from_config(settings)
