@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -49,13 +51,18 @@ class SystemCard:
 
 
 class Generation(NamedTuple):
-    """One clip's outcome: the sound file, or the reason code and sentence why there is none."""
+    """One clip's outcome: the sound file, or the reason code and sentence why there is none.
+
+    `provenance` is what the system alone knows of how the sound was made (weights, settings, post-processing); it is
+    kept in the record beside the sound.
+    """
 
     clip: str
     path: Path | None
     seconds: float
     reason: str = ""
     message: str = ""
+    provenance: Mapping[str, Any] = MappingProxyType({})
 
 
 class System(ABC):
@@ -78,6 +85,11 @@ class System(ABC):
             seed: of the whole run; a clip's own seed is derived from it and the clip's id (`clip_seed`), so that a
                 clip's sound does not depend on the others.
         """
+
+    @property
+    def unavailable(self) -> str:
+        """Why the system cannot run here, in one sentence with the command that helps; empty if it can."""
+        return ""
 
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """The files that a clip's sound depends on; when one of them changes, the sound is made again."""
@@ -126,7 +138,36 @@ def clip_rng(seed: int, system: str, clip: str) -> np.random.Generator:
 
 SystemFactory = Callable[[str | None], System]
 
-SYSTEMS: Registry[SystemFactory] = Registry(
+
+class SystemRegistry(Registry[SystemFactory]):
+    """The systems of this project and of plug-ins, and the published ones: a folder with a card is a system."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every known name: built-ins, published systems with their variants, plug-ins."""
+        from baselines.published.installation import published_names
+
+        known = super().names()
+        return (*known, *(name for name in published_names() if name not in known))
+
+    def origin(self, name: str) -> str:
+        """As `Registry.origin`, `published` for a published system."""
+        return "published" if self._is_published(name) else super().origin(name)
+
+    def get(self, name: str) -> SystemFactory:
+        """As `Registry.get`."""
+        if self._is_published(name):
+            from baselines.published.system import open_published
+
+            return partial(open_published, name)
+        return super().get(name)
+
+    def _is_published(self, name: str) -> bool:
+        from baselines.published.installation import published_names
+
+        return name not in super().names() and name in published_names()
+
+
+SYSTEMS = SystemRegistry(
     "system",
     "visaudio_bench.systems",
     {
@@ -136,6 +177,9 @@ SYSTEMS: Registry[SystemFactory] = Registry(
         "repaired": "baselines.trivial:Repaired",
         "noise": "baselines.trivial:Noise",
         "motion-pan": "baselines.motion_pan:MotionPan",
+        "visaudio": "baselines.visaudio:open_visaudio",
+        "visaudio-dual": "baselines.visaudio:open_dual",
+        "mmaudio-dup": "baselines.visaudio:open_mmaudio_dup",
         "outputs": "baselines.outputs:open_outputs",
     },
 )

@@ -45,6 +45,7 @@ The events, `events.jsonl` (written by `worker_kit`, one flushed line each, read
 Exit codes: 0 the job is through (failed clips are in the events), 4 the model could not be loaded, 5 memory ran out
 (the process ends so that the next clip starts in a fresh one). Everything else is a crash.
 
-Captions are chosen by `baselines.published.captions.texts`. After a worker the rest is ours: native sound to `(2, seconds x 44100)` by the card's post-processing
-(`baselines.published.postprocess.POSTPROCESSES`), validation, wav, record.
+Captions are chosen by `baselines.published.captions.texts`. After a worker the rest is ours: native sound to
+`(2, seconds x 44100)` by the card's post-processing (`baselines.published.postprocess.POSTPROCESSES`), validation,
+wav, record.
 """

@@ -31,12 +31,25 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """Python code that a system imports and no package index has: a repository at a commit, put on its path."""
+
+    repository: str
+    commit: str
+
+    @property
+    def name(self) -> str:
+        """The repository's own name."""
+        return self.repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+
+@dataclass(frozen=True)
 class Weights:
-    """One file of weights.
+    """One file of weights, or one folder (a model hub's cache).
 
     file: its name in the system's weights folder. origin: where its authors offer it. size: bytes, None where no
     record was found. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
-    md5: known checksums.
+    md5: known checksums. optional: only some options need it.
     """
 
     file: str
@@ -45,6 +58,7 @@ class Weights:
     registry: str = ""
     sha256: str = ""
     md5: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,16 +100,20 @@ class Card:
         weights_licence: as its authors state it.
         weights: the files.
         python: version of its environment.
+        programs: what must be on the machine beside Python packages, such as ffmpeg.
+        extras: further code on its path.
         gpu_memory_gb: what its authors or measurements say; None where unknown.
         timeout_seconds: longest time without a word from a worker before it counts as hanging.
         given: what a clip of a job must have.
         frames_per_second: of the pictures in `frames`.
         image_at: second of the picture in `image`.
+        shortest_seconds: of a clip that it can be given; what `bench systems check` gives it.
         native: what it makes; None for `outputs_only`.
         postprocess: key into `POSTPROCESSES`.
         options: its choices by name.
         variants: named sets of options, each a row of its own: `name-variant`.
         may_be_mono: the same sound in both ears is an answer of the system's, and no defect.
+        runner: its half of the contract; relatives may share one.
         folder: where the card lies.
     """
 
@@ -110,27 +128,26 @@ class Card:
     weights_licence: str
     weights: tuple[Weights, ...]
     python: str
+    programs: tuple[str, ...]
+    extras: tuple[Extra, ...]
     gpu_memory_gb: float | None
     timeout_seconds: float
     given: tuple[Given, ...]
     frames_per_second: float
     image_at: float
+    shortest_seconds: float
     native: Native | None
     postprocess: str
     options: Mapping[str, Option]
     variants: Mapping[str, Options]
     may_be_mono: bool
+    runner: Path
     folder: Path
 
     @property
     def lock(self) -> Path:
         """The pinned packages of its environment."""
         return self.folder / "requirements.lock"
-
-    @property
-    def runner(self) -> Path:
-        """Its half of the contract."""
-        return self.folder / "runner.py"
 
     @property
     def commit(self) -> str:
@@ -161,15 +178,19 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
     options = {name: Option(**_tuples(option)) for name, option in body.pop("options", {}).items()}
     return Card(
         folder=folder,
+        runner=(folder / environment.pop("runner", "runner.py")).resolve(),
         source=Source(**source) if source else None,
         weights_licence=weights.pop("licence", "no weights"),
         weights=tuple(Weights(**file) for file in weights.pop("files", ())),
         python=str(environment.pop("python", "")),
+        programs=tuple(environment.pop("programs", ())),
+        extras=tuple(Extra(**extra) for extra in environment.pop("extras", ())),
         gpu_memory_gb=environment.pop("gpu_memory_gb", None),
         timeout_seconds=float(environment.pop("timeout_seconds", 1800)),
         given=tuple(given.pop("given", ("video",))),
         frames_per_second=float(given.pop("frames_per_second", 10)),
         image_at=float(given.pop("image_at", 4)),
+        shortest_seconds=float(given.pop("shortest_seconds", 1)),
         native=Native(**native) if native else None,
         postprocess=post.pop("name"),
         options=options,

@@ -15,11 +15,13 @@ from visaudio_bench.registry import did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
     "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
+    "generate": ("bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
     "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
     "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
     "mos": ("bench.cli.mos:mos", "Listening tests: questionnaire, server, table of mean opinion scores."),
     "diff": ("bench.cli.diff:diff", "Explain why the results of two runs differ."),
+    "systems": ("bench.cli.systems:systems", "List, install, check and remove published systems."),
     "weights": ("bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
     "hear": ("bench.cli.hear:hear", "Check modules with the HEAR API."),
     "doctor": ("bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
