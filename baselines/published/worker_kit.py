@@ -274,6 +274,16 @@ def _interleaved(samples: Any) -> tuple[bytes, int, int]:
     return samples.T.astype("<f4").tobytes(), int(samples.shape[0]), int(samples.shape[1])
 
 
+def link_weights(job: Job) -> None:
+    """Links in the current directory to the folders of the weights, such as `google/t5-v1_1-xl`.
+
+    transformers looks for a model of that name there before it asks the network.
+    """
+    for folder in job.weights.iterdir() if job.weights else ():
+        if folder.is_dir():
+            (job.work / folder.name).symlink_to(folder)
+
+
 def read_wav(path: Path) -> tuple[list[list[float]], int]:
     """Channels as lists of floats, and the rate, of a 16-bit or 32-bit-float wav; for code that only writes files.
 
