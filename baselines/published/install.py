@@ -127,7 +127,7 @@ def _clone(repository: str, commit: str, target: Path) -> Path:
 def _environment(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
     if wishes.python is not None:
         python = wishes.python.expanduser().absolute()  # resolving a venv's link would leave the venv
-        if not os.access(python, os.X_OK):
+        if not (python.is_file() and os.access(python, os.X_OK)):
             raise UsageError(f"--python {wishes.python} is not a Python interpreter.")
         return {"python": str(python), "lock": "", **_packages(python)}
     lock = hashlib.sha256(card.lock.read_bytes()).hexdigest()

@@ -66,6 +66,9 @@ def _weights(card: Card) -> dict[str, str]:
     for wanted in card.weights:
         path = home_of(card) / "weights" / wanted.file
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.suffix:  # a folder of a model hub
+            path.mkdir(exist_ok=True)
+            continue
         path.write_text('{"sample_rate": 44100, "sample_size": 485100, "video_fps": 5}')
     return {wanted.file: "" for wanted in card.weights}
 
