@@ -16,7 +16,16 @@ from typing import NamedTuple
 from baselines.published.card import Card
 from baselines.system import SAMPLE_RATE
 from suites.clip import Clip
-from suites.media import Frame, iter_frames, read_binaural, read_sound, write_audio, write_picture, write_video
+from suites.media import (
+    Frame,
+    iter_frames,
+    read_binaural,
+    read_sound,
+    round_to_16_bit,
+    write_audio,
+    write_picture,
+    write_video,
+)
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import cache_dir, digest, source_revision
 
@@ -123,7 +132,7 @@ def _frames(clip: Clip, seconds: float, fps: float) -> Path:
 
 
 def _mono(clip: Clip, seconds: float, other: Path | None) -> Path:
-    """One channel at 44.1 kHz: the mean of the reference's two, or of whatever channels the other sound has."""
+    """One channel, 44.1 kHz, 16 bits: the mean of the reference's two, or of all that the other sound has."""
     source = other or clip.audio
     if source is None:
         raise ClipError("no_reference", f"clip {clip.id} has no reference sound, whose mono mix this system needs.")
@@ -132,6 +141,6 @@ def _mono(clip: Clip, seconds: float, other: Path | None) -> Path:
     def make(path: Path) -> None:
         read = read_sound if other else read_binaural
         samples = read(source, start=start, duration=seconds, sample_rate=SAMPLE_RATE).samples
-        write_audio(path, samples.mean(axis=0, keepdims=True), SAMPLE_RATE)
+        write_audio(path, round_to_16_bit(samples.mean(axis=0, keepdims=True)), SAMPLE_RATE)
 
     return _made(source, ".wav", make, start, seconds)

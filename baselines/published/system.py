@@ -42,12 +42,12 @@ class PublishedSystem(System):
         self.monos = _monos(details, self.options)
         self.unavailable_because = why_unavailable(details)
         random = not self.unavailable_because and self.installed.is_random
-        name = f"{details.name}-{variant}" if variant else details.name
-        name = row_name(name + ("-random-weights" if random else ""), chosen.changed)
+        marks = [variant] * bool(variant) + ["random weights"] * random
+        name = "-".join([details.name, *(mark.replace(" ", "-") for mark in marks)])
+        marks += [f"{option}={value}" for option, value in sorted(chosen.changed.items())]
         self.card = SystemCard(
-            name=name,
-            title=details.title
-            + (f" ({name.removeprefix(details.name).lstrip('-@')})" if name != details.name else ""),
+            name=row_name(name, chosen.changed),
+            title=details.title + (f" ({', '.join(marks)})" if marks else ""),
             summary=details.summary,
             inputs=self._inputs(),
             revision=self._revision(),

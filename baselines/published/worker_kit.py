@@ -45,7 +45,7 @@ NOT_LOADED, OUT_OF_MEMORY = 4, 5
 
 
 class Clip(NamedTuple):
-    """What a system is given for one clip. Paths are absolute; what the card does not ask for is None.
+    """What a system is given for one clip. Paths are absolute; what the card does not ask for keeps its default.
 
     video: silent mp4, 25 pictures a second, last picture held 0.2 s beyond the clip's end. image: png. frames: folder
     with `000001.png`, ... . mono: one-channel wav of the sound to be binauralised. caption, cot: text. seconds: length
@@ -55,7 +55,7 @@ class Clip(NamedTuple):
     id: str
     seed: int
     seconds: float
-    video: Path
+    video: Path = Path()
     image: Path | None = None
     frames: Path | None = None
     mono: Path | None = None
@@ -68,13 +68,13 @@ class Job(NamedTuple):
 
     system: str
     source: Path
-    weights: Path | None
     work: Path
     native: Path
     events: Path
     device: str
     options: dict[str, Any]
     clips: tuple[Clip, ...]
+    weights: Path | None = None
 
 
 class Sound(NamedTuple):
@@ -119,7 +119,8 @@ def read_job(path: Path) -> Job:
 
 
 def _with_paths(fields: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: Path(value) if name in names and value is not None else value for name, value in fields.items()}
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {name: Path(value) if name in names else value for name, value in given.items()}
 
 
 class _Events:
