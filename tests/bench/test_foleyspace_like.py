@@ -166,7 +166,7 @@ def test_a_clip_that_fails_is_reported_by_its_reason(clips: Path, tmp_path: Path
     system = FoleySpaceLike(f"outputs:theirs={sounds}")
     assert system.card.name == "foleyspace-like+theirs"
     suite = [*open_suite(f"folder:{clips}").clips()]
-    suite[3] = Clip("clip3", None, suite[3].audio)
+    suite[3] = Clip("clip3", None, suite[3].audio, duration=2.0)
     made = {one.clip: one for one in system.generate(suite, tmp_path / "out", only={c.id for c in suite})}
     assert made["clip0"].path is not None
     assert [made[f"clip{n}"].reason for n in (1, 2, 3)] == ["short", "missing", "no_video"]
