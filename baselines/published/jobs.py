@@ -27,7 +27,7 @@ from visaudio_bench.files import cache_dir, write_json
 from visaudio_bench.pool import available_cores
 
 # What a worker inherits of our environment: what the machine needs, nothing that tells where our files are.
-INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "OMP_NUM_THREADS")
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -154,16 +154,36 @@ def _link_file(source: str, target: str) -> str:
     return target
 
 
-def worker_environment(installation: Installation, folder: JobFolder) -> dict[str, str]:
+def visible_gpu(device: str, shard: int) -> str:
+    """The CUDA device of a shard, as `CUDA_VISIBLE_DEVICES` has it; `cuda` without a number deals all devices out."""
+    if not device.startswith("cuda"):
+        return ""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    number = device.partition(":")[2]
+    if not seen:
+        return number or str(shard % max(1, _count_gpus()))
+    there = seen.split(",")
+    return there[int(number)] if number else there[shard % len(there)]
+
+
+def _count_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def worker_environment(installation: Installation, folder: JobFolder, gpu: str) -> dict[str, str]:
     """The environment variables of a worker: a home of its own, no network for model hubs, the same threads always.
 
-    The number of threads changes floating-point sums, so it does not depend on how many shards there are.
+    The number of threads changes floating-point sums, so it does not depend on how many shards there are. `gpu` is
+    the one CUDA device that the worker sees, empty for none: authors' code takes the first one that it finds.
     """
     inherited: Mapping[str, str] = {name: os.environ[name] for name in INHERITED if name in os.environ}
     weights = installation.weights or installation.home
     return {
         "OMP_NUM_THREADS": str(available_cores()),
         **inherited,
+        "CUDA_VISIBLE_DEVICES": gpu,
         "PATH": f"{installation.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}",
         "PYTHONPATH": os.pathsep.join(map(str, (folder.path / "code", *installation.extras))),
         "PYTHONNOUSERSITE": "1",

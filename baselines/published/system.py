@@ -18,7 +18,7 @@ from baselines.published.installation import (
     published_names,
     why_unavailable,
 )
-from baselines.published.jobs import Task, job_area, worker_environment, write_job
+from baselines.published.jobs import Task, job_area, visible_gpu, worker_environment, write_job
 from baselines.published.options import choose, row_name
 from baselines.published.supervise import Heard, Start, supervise
 from baselines.system import Generation, Input, System, SystemCard, clip_seed
@@ -110,9 +110,11 @@ class PublishedSystem(System):
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
                 here = area / f"shard-{shard}-{attempt}"
-                where = _device(device, shard)
+                gpu = visible_gpu(device, shard)
+                where = "cuda:0" if gpu else device  # the only one that it sees
                 job = write_job(here, self.details, self.installed, self.options, where, [tasks[i] for i in ids])
-                return Start(job, job.command(self.installed.python), worker_environment(self.installed, job))
+                environment = worker_environment(self.installed, job, gpu)
+                return Start(job, job.command(self.installed.python), environment)
 
             timeout = self.details.timeout_seconds
             for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
@@ -160,15 +162,6 @@ def _monos(details: Card, options: Any) -> dict[str, Path] | None:
 def _length(clip: Clip) -> float:
     assert clip.video is not None  # a clip without a length is a whole file
     return float(probe(clip.video).picture or 0.0) - clip.start
-
-
-def _device(device: str, shard: int) -> str:
-    """The device of a shard: `cuda` without a number means every CUDA device there is, in turn."""
-    if device != "cuda":
-        return device
-    import torch
-
-    return f"cuda:{shard % max(1, torch.cuda.device_count())}"
 
 
 def open_published(name: str, argument: str | None) -> PublishedSystem:

@@ -180,8 +180,9 @@ def test_no_reference_is_reachable_from_a_job(
 
     original = module.worker_environment
 
-    def spy(installation: object, folder: object) -> dict[str, str]:
-        environment = original(installation, folder)  # type: ignore[arg-type]
+    def spy(installation: object, folder: object, gpu: str) -> dict[str, str]:
+        environment = original(installation, folder, gpu)  # type: ignore[arg-type]
+        assert environment["CUDA_VISIBLE_DEVICES"] == gpu == ""
         seen.append(folder.path)  # type: ignore[attr-defined]
         environments.append(environment)
         text = (folder.path / "job.json").read_text()  # type: ignore[attr-defined]

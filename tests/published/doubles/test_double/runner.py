@@ -49,7 +49,7 @@ def act(job, clip):
     mark.touch()
     if mode == "error":
         raise KeyError("no such thing")
-    if mode == "memory" or mode == "memoryonce" and first:
+    if mode == "memory" or (mode == "memoryonce" and first):
         raise MemoryError("out of memory")
     if mode == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -78,7 +78,7 @@ def noise(clip, options):
     count = round(clip.seconds * 16000) + 4
     left = [options["gain"] * random.uniform(-1, 1) for _ in range(count)]
     if options["tone"] == "dull":
-        left = [(a + b) / 2 for a, b in zip(left, [0.0] + left)]
+        left = [(a + b) / 2 for a, b in zip(left, [0.0, *left])]
     return [left[4:], [value / 2 for value in left[:-4]]]
 
 
