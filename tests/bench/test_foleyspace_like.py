@@ -172,7 +172,10 @@ def test_a_clip_that_fails_is_reported_by_its_reason(clips: Path, tmp_path: Path
     assert [made[f"clip{n}"].reason for n in (1, 2, 3)] == ["short", "missing", "no_video"]
 
 
-def test_the_row_hears_the_sides_of_the_simulated_rooms(bench: Callable, tmp_path: Path) -> None:
+def test_the_row_hears_the_sides_of_the_simulated_rooms(
+    bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISAUDIO_BENCH_WEIGHTS", raising=False)
     run = tmp_path / "run"
     told = bench("run", "--suite", "simroom-mini", "--system", "foleyspace-like:mono,foleyspace-like", "--out", run)
     assert told.code == 0, told.err
@@ -189,8 +192,8 @@ def test_the_row_hears_the_sides_of_the_simulated_rooms(bench: Callable, tmp_pat
     assert "foleyspace-like+mono: all made" in again.err
 
 
-def test_the_side_seen_is_the_side_of_the_simulated_source(bench: Callable, tmp_path: Path) -> None:
-    """The clip of the small suite whose single visible source is farthest to one side."""
+def test_the_side_seen_is_the_side_of_the_simulated_source(tmp_path: Path) -> None:
+    """In the clip of the small suite whose only source is in the picture and farthest to one side."""
     suite = open_suite("simroom-mini")
     list(suite.prepare())
     sides = {}
