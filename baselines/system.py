@@ -180,6 +180,7 @@ SYSTEMS = SystemRegistry(
         "visaudio": "baselines.visaudio:open_visaudio",
         "visaudio-dual": "baselines.visaudio:open_dual",
         "mmaudio-dup": "baselines.visaudio:open_mmaudio_dup",
+        "foleyspace-like": "baselines.foleyspace_like:FoleySpaceLike",
         "outputs": "baselines.outputs:open_outputs",
     },
 )

@@ -8,7 +8,7 @@ the left ear 18 samples ahead and 6.02 dB louder, stretched to eight (tests/publ
 | method   | lag | coherence | level difference  | pitch    |
 |----------|-----|-----------|-------------------|----------|
 | atempo   | 18  | 0.9997    | 6.02 dB           | kept     |
-| resample | 29  | 0.975     | 6.02 dB           | -8.1 st  |
+| resample | 29  | 0.977     | 6.02 dB           | -8.1 st  |
 
 Overlapping segments repeat short sounds, and atempo shows the repetition before the sound: the centroid of a click
 lies 11 to 30 ms early, which a synchrony metric with steps of 200 ms does not see.

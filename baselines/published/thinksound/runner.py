@@ -55,7 +55,7 @@ def _model(job: worker_kit.Job, settings: dict[str, Any]) -> Any:
 
     model = create_model_from_config(settings)
     if job.weights:
-        model.load_state_dict(torch.load(str(job.weights / job.options["checkpoint"]), map_location="cpu"))
+        model.load_state_dict(torch.load(str(job.weights / "thinksound_light.ckpt"), map_location="cpu"))
         vae = load_ckpt_state_dict(str(job.weights / "vae.ckpt"), prefix="autoencoder.")
         model.pretransform.load_state_dict(vae)
     return model.to(job.device)

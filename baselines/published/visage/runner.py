@@ -1,7 +1,7 @@
 """ViSAGe (Kim, Yun and Kim, ICLR 2025): first-order ambisonics of five seconds, from twenty pictures.
 
 The authors' scripts pass their features through files and need a ground truth that generation then ignores; here
-their functions are called one after the other. `encode` is what `data/infer_clip.py` and `data/infer_clip_patch.py`
+their functions are called one after the other. `_encode` is what `data/infer_clip.py` and `data/infer_clip_patch.py`
 do in two passes with an edited CLIP: the edit only lets the patches out, and a hook does that too.
 """
 
