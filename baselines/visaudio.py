@@ -86,7 +86,9 @@ class FlowSystem(System):
     @property
     def unavailable(self) -> str:
         """Which weight files are not here, and how to get them."""
-        files = ([] if self.path.is_file() else [MMAUDIO_WEIGHTS]) + list(required_weights(self.kind))
+        files = ([] if self.path.is_file() else [MMAUDIO_WEIGHTS]) + list(
+            required_weights(self.kind, spatial=self.variant.spacetime)
+        )
         absent = weights.missing(files)
         if not absent:
             return ""

@@ -31,7 +31,8 @@ _BLOCK = 1 << 22
 class WeightFile:
     """One published file.
 
-    name: what it is called on the command line. file: the name it was published under. purpose: what needs it.
+    name: what it is called on the command line. file: the name it was published under, or one that tells more where
+    that is `model.safetensors`. purpose: what needs it.
     size: bytes; about right only where `size_is_exact` is False, because no record of the exact size was found.
     licence: of the weights. origin: where its authors offer it. sha256, md5: known checksums, from the authors or from
     records of others that agree (`checksum_from`). check: `module:function` that takes the path, answers whether the
@@ -117,10 +118,26 @@ WEIGHTS: dict[str, WeightFile] = {
             "mmaudio-vae-44k", "v1-44.pth", "audio codec of ViSAudio (mel to latent and back)", 1_221_900_000,
             "CC-BY-NC-4.0", f"{_MMAUDIO}v1-44.pth",
             md5="fab020275fa44c6589820ce025191600", checksum_from="the authors' download script",
+            check="models.weight_checks:vae",
         ),
         WeightFile(
             "bigvgan-v2-44k", "bigvgan_generator.pt", "vocoder of ViSAudio", 489_000_000, "MIT",
             "https://huggingface.co/nvidia/bigvgan_v2_44khz_128band_512x/resolve/main/bigvgan_generator.pt",
+            sha256="d9fe7ec6bd0b44ed9d66973d5012d8181c1570b01e5c72df51973e241dccd357",
+            checksum_from="the publisher's page of the file, version 2.4", check="models.weight_checks:bigvgan",
+        ),
+        WeightFile(
+            "clip-dfn5b", "open_clip_pytorch_model.bin", "pictures and text for ViSAudio", 3_947_000_000,
+            "apple-amlr (research only)",
+            "https://huggingface.co/apple/DFN5B-CLIP-ViT-H-14-378/resolve/main/open_clip_pytorch_model.bin",
+            sha256="c07a17b547d461c60a3cce5062b26bf8545b13de602c4c59d8490361eb716033",
+            checksum_from="the publisher's page of the file", check="models.weight_checks:clip",
+        ),
+        WeightFile(
+            "pe-spatial-l14", "vit_pe_spatial_large_patch14_448.fb.safetensors", "where things are, for ViSAudio",
+            1_215_900_000, "Apache-2.0",
+            "https://huggingface.co/timm/vit_pe_spatial_large_patch14_448.fb/resolve/main/model.safetensors",
+            check="models.weight_checks:perception_encoder",
         ),
     )
 }  # fmt: skip

@@ -188,7 +188,9 @@ def fill_tensor(key: str, like: torch.Tensor, salt: str) -> torch.Tensor:
         return torch.zeros(like.shape, dtype=like.dtype)
     generator = torch.Generator().manual_seed(zlib.crc32((salt + key).encode()))
     draw = torch.randn(tuple(like.shape), generator=generator)
-    if like.ndim >= 2:
+    if key.endswith("weight_g"):
+        draw = (1.0 + 0.02 * draw).abs()
+    elif like.ndim >= 2:
         draw = draw / math.sqrt(like.numel() / like.shape[0])
     elif key.endswith("running_var"):
         draw = 1.0 + 0.1 * draw.abs()

@@ -28,7 +28,7 @@ _FFT, _HOP = 2048, 512
 _FRAMES = LATENT_HOP // _HOP  # spectra a token
 _EDGE = (_FFT - _HOP) // 2  # so that the first spectrum is centred on the first hop
 _LOWEST, _HIGHEST = 50.0, 16000.0
-_FLOOR = 1e-10  # of power in a band: -100 dB below a full-scale sine
+_FLOOR = 1e-12  # of power in a band: -120 dB below a full-scale sine
 _QUIET = 1e-8  # power that is added to both ears before they are compared: silence comes from the front
 _DIFFERENCE_LOW = 300.0
 # Interaural cues are means over 0.4 s of power, as a listener's are: between two sounds the last direction holds.
@@ -91,7 +91,7 @@ class NoiseVocoder:
         plan = _plan(latent.device)
         levels = latent[..., :LEVELS].mean(1)
         own = (latent[:, 0, :, LEVELS:] - latent[:, -1, :, LEVELS:]) / 2
-        power = _to_frames(10 ** (_LEVEL_UNIT * (levels @ plan.envelope).clamp(-5, 1) / 10))
+        power = _to_frames(10 ** (_LEVEL_UNIT * (levels @ plan.envelope).clamp(-6, 1) / 10))
         ratio = 10 ** (_DIFFERENCE_UNIT * (own[..., :DIFFERENCES] @ plan.spread).clamp(-1.5, 1.5) / 10)
         left = _to_frames(ratio / (1 + ratio))
         lead = _to_frames(_LEAD_UNIT * own[..., DIFFERENCES:])
