@@ -30,8 +30,8 @@ RUNNABLE = [name for name, card in CARDS.items() if card.status == "runnable"]
 # Whose authors' demos are so much alike that one double serves both.
 SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
 # The doubles of these need no torch: a process of theirs starts in a tenth of a second, and everything can be tried.
-LIGHT = ("mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural")
-NEED_WEIGHTS = ("audiox", "see2sound")
+LIGHT = ("mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural", "selva", "hunyuanvideo-foley")
+NEED_WEIGHTS = ("audiox", "see2sound", "selva", "hunyuanvideo-foley")
 MILD = {"error": "error", "nan": "not_finite", "zeros": "silent", "channels": "channels", "rate": "wrong_rate",
         "short": "short"}  # fmt: skip
 HARD = {"crash": "crash", "killed": "killed", "partial": "crash", "memory": "out_of_memory", "hang": "timeout"}
@@ -168,6 +168,20 @@ def test_mmaudio_is_called_as_its_demo_calls_it(
     }  # fmt: skip
     assert made["fine"].provenance["worker"]["remarks"] == []
     assert made["short"].reason == "short"
+
+
+def test_selva_and_hunyuan_are_called_as_their_authors_call_them(
+    adapt: Adapt, named: Callable, tmp_path: Path, calls: list[dict[str, Any]]
+) -> None:
+    run(adapt("selva", "guidance=3"), named(["fine"]), tmp_path / "selva")
+    assert calls == [{
+        "pictures": 25, "text": ["caption of fine"], "negative": [""], "steps": 25, "guidance": 3.0, "loaded": True,
+        "lengths": [192, [250, 64, 192]],
+    }]  # fmt: skip
+    run(adapt("hunyuanvideo-foley", "offload=true"), named(["fine"]), tmp_path / "hunyuan")
+    assert calls == [{
+        "texts": ["noisy, harsh", "caption of fine"], "guidance": 4.5, "steps": 50, "size": "xxl", "offload": True,
+    }]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["visual-sound-25d", "sep-stereo", "pseudo-binaural"])
