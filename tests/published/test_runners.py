@@ -278,6 +278,53 @@ RELIED_ON: dict[str, Mapping[tuple[str, str], set[str]]] = {
         ("see2sound/inference.py", "See2Sound.__init__"): {"config_path"},
         ("see2sound/inference.py", "See2Sound.run"): {"path", "output_path", "num_audios", "prompt", "steps"},
     },
+    "mmaudio": {
+        ("mmaudio/eval_utils.py", "load_video"): {"video_path", "duration_sec", "load_all_frames"},
+        ("mmaudio/eval_utils.py", "generate"): {
+            "clip_video", "sync_video", "text", "negative_text", "feature_utils", "net", "fm", "rng", "cfg_strength"
+        },
+        ("mmaudio/model/flow_matching.py", "FlowMatching.__init__"): {"min_sigma", "inference_mode", "num_steps"},
+        ("mmaudio/model/networks.py", "get_my_mmaudio"): {"name"},
+        ("mmaudio/model/utils/features_utils.py", "FeaturesUtils.__init__"): {
+            "tod_vae_ckpt", "synchformer_ckpt", "enable_conditions", "mode", "bigvgan_vocoder_ckpt", "need_vae_encoder"
+        },
+        ("mmaudio/ext/autoencoder/vae.py", "get_my_vae"): {"name"},
+    },
+    "visual_sound_25d": {
+        ("demo.py", "main"): set(),
+        ("models/models.py", "ModelBuilder.build_visual"): {"weights"},
+        ("models/models.py", "ModelBuilder.build_audio"): {"weights"},
+        ("options/test_options.py", "TestOptions.initialize"): {"self"},
+    },
+    "sep_stereo": {
+        ("demo_stereo.py", "main"): set(),
+        ("models/networks.py", "weights_init"): {"m"},
+        ("options/test_options.py", "TestOptions.initialize"): {"self"},
+    },
+    "selva": {
+        ("selva/utils/eval_utils.py", "load_video"): {"video_path", "duration_sec", "load_all_frames"},
+        ("selva/utils/eval_utils.py", "generate"): {
+            "clip_video", "sync_video", "text", "negative_text", "feature_utils", "net_video_enc", "net_generator",
+            "fm", "rng", "cfg_strength"
+        },
+        ("selva/model/networks_generator.py", "get_my_mmaudio"): {"name"},
+        ("selva/model/networks_video_enc.py", "get_my_textsynch"): {"name"},
+        ("selva/model/networks_video_enc.py", "TextSynch.update_seq_lengths"): {"video_seq_len"},
+        ("selva/model/utils/features_utils.py", "FeaturesUtils.__init__"): {
+            "tod_vae_ckpt", "synchformer_ckpt", "enable_conditions", "mode", "bigvgan_vocoder_ckpt", "need_vae_encoder"
+        },
+    },
+    "hunyuanvideo_foley": {
+        ("hunyuanvideo_foley/utils/model_utils.py", "load_model"): {
+            "model_path", "config_path", "device", "enable_offload", "model_size"
+        },
+        ("hunyuanvideo_foley/utils/model_utils.py", "denoise_process"): {
+            "visual_feats", "text_feats", "audio_len_in_s", "model_dict", "cfg", "guidance_scale", "num_inference_steps"
+        },
+        ("hunyuanvideo_foley/utils/feature_utils.py", "feature_process"): {
+            "video_path", "prompt", "model_dict", "cfg", "neg_prompt"
+        },
+    },
 }  # fmt: skip
 
 
