@@ -175,6 +175,16 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23)
             container.mux(stream.encode())
 
 
+def write_picture(path: Path, picture: Frame) -> None:
+    """Write one `(H, W, 3)` uint8 RGB picture as png, atomically."""
+    height, width = picture.shape[:2]
+    encoder: Any = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "rgb24", Fraction(1, 25)
+    packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"".join(bytes(packet) for packet in (*packets, *encoder.encode(None))))
+
+
 def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -> None:
     """Write an mp4 of the pictures of a silent mp4, as they are, and sound `(2, N)` as 16-bit FLAC, atomically.
 
