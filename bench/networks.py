@@ -36,7 +36,7 @@ Dtype = Literal["float32", "bfloat16"]
 
 # Source files that an answer depends on, beside the network's own.
 _SOUND = ("models.backbones.waveform", "models.backbones.layers")
-_PICTURES = ("models.backbones.frames", "models.backbones.layers")
+_PICTURES = ("models.backbones.frames", "models.backbones.layers", "suites.selection")
 
 SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
 # Synchformer compares windows of 4.8 s; ImageBind looks at pairs of frames, one every 2 s.

@@ -1,4 +1,4 @@
-"""Pictures in front of the networks: which frames are taken, and how they are scaled and cropped.
+"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is `select_frames`.
 
 Frames are `(N, H, W, 3)` uint8 RGB. Scaling happens on the 8-bit values on the CPU (bicubic, antialiased), because
 networks were fed that way and because it is exact: floating-point scaling differs by a grey level in up to a fifth
@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,46 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from suites.selection import fps_filter as select_frames
+
+__all__ = ["SIDE", "centre_crop", "normalise", "scale_short_side", "select_frames", "three_crops"]
+
 SIDE = 224
 _CHUNK = 32
-
-
-class Selection(NamedTuple):
-    """Which source frame fills each slot, and how many of the slots at the end were filled by holding the last frame.
-
-    `held` counts what the reference's frame filter would not have produced: it never emits the last frame of a
-    stream, so that a video of exactly 8 s has 199 frames at 25 a second and is dropped there without a word.
-    """
-
-    indices: tuple[int, ...]
-    held: int
-
-
-def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
-    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps.
-
-    Frame j belongs to slot `floor(t_j * rate + 1/2)`; the output starts at the slot of frame 0; a slot is filled by
-    the last frame at or before it, so that of several frames in one slot the last wins and gaps repeat the earlier
-    frame. The last frame is held for what is left; how much of that a score may stand on is for the caller to say.
-
-    Args:
-        times: time stamps of all decoded frames in seconds, ascending; exact fractions where the container has them.
-        rate: wanted frames a second (25 for Synchformer, 1/2 for ImageBind).
-        count: slots to fill.
-
-    Raises:
-        ValueError: there are no frames.
-    """
-    if not times:
-        raise ValueError("a video without frames cannot be selected from")
-    slots = [math.floor(Fraction(time) * Fraction(rate) + Fraction(1, 2)) for time in times]
-    indices: list[int] = []
-    for index, (slot, following) in enumerate(pairwise(slots)):
-        indices += [index] * (following - slot)
-        if len(indices) >= count:
-            break
-    held = max(0, count - len(indices))
-    return Selection((*indices[:count], *[len(slots) - 1] * held), held)
 
 
 def scale_short_side(frames: NDArray[np.uint8] | Tensor, side: int = SIDE) -> Tensor:
