@@ -1,0 +1,88 @@
+"""Captions of built clips: from a file, or from whatever can describe a clip.
+
+The paper has Qwen2.5-Omni describe each clip and Qwen3 condense the description; its prompts are not published, so no
+such model is part of this project. Anything with a method `caption` takes its place (docs/construction.md has an
+example); what it says is kept in a file, and a file is what data sets are made from.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from suites.captions import SoundCaption, parse_labelled
+from visaudio_bench.errors import UsageError
+
+COLUMNS = "id and either visible and invisible, or caption"
+
+
+class Captioner(Protocol):
+    """Describes clips."""
+
+    def caption(self, video: Path, audio: Path) -> SoundCaption:
+        """What is heard and seen in a silent video with its binaural sound, and what is heard only."""
+
+
+def read_captions(path: Path) -> dict[str, SoundCaption]:
+    """Captions by clip id, from a `.csv` with a header or a `.jsonl`.
+
+    Columns: `id` (or `clip_id`), and `visible` with `invisible` (which may be empty), or `caption` in the labelled form
+    `Visible sound: A, Invisible sound: B`. Where an id comes again, the last line counts.
+
+    Raises:
+        UsageError: the file is missing, or a row has no id or nothing visible.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; --captions expects a .csv or .jsonl file with {COLUMNS}.")
+    captions: dict[str, SoundCaption] = {}
+    for number, row in enumerate(_rows(path), 1):
+        clip = row.get("id") or row.get("clip_id")
+        if not clip:
+            raise UsageError(f"{path}, row {number}: no clip id. Expected the columns {COLUMNS}.")
+        captions[str(clip)] = _caption(row, f"{path}, row {number} ({clip})")
+    return captions
+
+
+def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() == ".csv":
+        return list(csv.DictReader(text.splitlines()))
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError as error:
+        raise UsageError(f"{path} is not a file of JSON lines: {error}") from error
+
+
+def _caption(row: Mapping[str, Any], where: str) -> SoundCaption:
+    if row.get("visible"):
+        return SoundCaption(str(row["visible"]).strip(), str(row.get("invisible") or "").strip() or None)
+    try:
+        parsed = parse_labelled(str(row.get("caption") or ""))
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}.") from error
+    if parsed is None:
+        raise UsageError(f"{where}: no caption. Expected the columns {COLUMNS}.")
+    return parsed
+
+
+def caption_clips(clips: Mapping[str, tuple[Path, Path]], captioner: Captioner, path: Path) -> Iterator[str]:
+    """Have every clip described that `path` does not hold yet, yielding its id as its line is written.
+
+    Args:
+        clips: video and sound by clip id.
+        captioner: who describes.
+        path: a `.jsonl` file that `read_captions` reads; it grows by a line a clip, so this can be killed and repeated.
+    """
+    done = read_captions(path) if path.is_file() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        for clip, (video, audio) in clips.items():
+            if clip in done:
+                continue
+            said = captioner.caption(video, audio)
+            file.write(json.dumps({"id": clip, **said._asdict()}, ensure_ascii=False) + "\n")
+            file.flush()
+            yield clip
