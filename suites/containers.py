@@ -127,3 +127,37 @@ def decoded(path: Path, container: Any, stream: Any) -> Iterator[Any]:
             break
     if bad > max(1, BAD_PACKETS * total):
         raise ClipError("corrupt", f"{path} is damaged: {bad} of {total} packets cannot be decoded.")
+
+
+def picture_span(path: Path, start: float, end: float) -> tuple[float, float]:
+    """When the first picture at or after `start` comes up, and until when pictures are shown, looking to `end`.
+
+    One picture is decoded; the end is read off the time stamps of packets, without decoding. Seconds.
+
+    Raises:
+        ClipError: the file cannot be read, or shows no picture after `start`.
+    """
+    with opened(path) as container:
+        stream = first_stream(path, container, "video")
+        seek(container, start - 1)
+        for frame in decoded(path, container, stream):
+            if frame.pts is not None and (first := float(frame.pts * frame.time_base)) >= start - 5e-4:
+                break
+        else:
+            raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
+    with opened(path) as container:
+        stream = first_stream(path, container, "video")
+        seek(container, max(start, end - 2.0))
+        return first, max(_ends(container, stream, end), default=first)
+
+
+def _ends(container: Any, stream: Any, enough: float) -> Iterator[float]:
+    """When each picture ceases to be shown, by the time stamps of packets, until one is decoded after `enough`."""
+    per_frame = float(1 / stream.average_rate) if stream.average_rate else 0.04
+    for packet in packets(container, stream):
+        if packet is None or packet.pts is None or packet.is_discard:
+            continue
+        shown = float(packet.duration * packet.time_base) if packet.duration else per_frame
+        yield float(packet.pts * packet.time_base) + shown
+        if packet.dts is not None and float(packet.dts * packet.time_base) > enough:
+            return

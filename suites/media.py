@@ -431,3 +431,16 @@ def probe(path: Path) -> MediaInfo:
             return float(streams[0].duration * streams[0].time_base) if streams[0].duration else whole
 
         return MediaInfo(length(container.streams.audio), length(container.streams.video))
+
+
+def sound_start(path: Path) -> float:
+    """When the sound of a file begins on its own clock, seconds; 0 for wav and the like, which have none.
+
+    Raises:
+        ClipError: the file cannot be opened or has no sound.
+    """
+    if path.suffix.lower() in SOUND_SUFFIXES:
+        return 0.0
+    with opened(path) as container:
+        stream = first_stream(path, container, "audio")
+        return float((stream.start_time or 0) * stream.time_base)
