@@ -18,22 +18,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from suites.admission import LOWEST_RATE, SAMPLE_RATE, TAU, channel_difference, refuse_silence
 from suites.ambisonics import CHANNELS, binaural, rotate
-from suites.channel_difference import THRESHOLD, channel_difference, width
 from suites.construction.localise import Loudest, loudest
 from suites.construction.panorama import PanoramaCheck
 from suites.construction.perspective import Projector
 from suites.construction.sphere360 import Panorama
 from suites.construction.trajectory import Pose, Trajectory, draw_trajectory
+from suites.construction.width import width
 from suites.media import Samples, Sound, read_sound, resample, write_audio
 from suites.planes import Planes, iter_planes, video_facts, write_planes
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_text
 
-SAMPLE_RATE = 44100
-LOWEST_RATE = 32000
 FASTEST = 30.5  # pictures a second: beyond, every second one is taken, as often as necessary
-SILENCE = 1e-4  # peak, full scale 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Recipe:
     size: int = 512
     decoder: str = "omnitone"
     segments: int | None = None
-    difference: float = THRESHOLD
+    difference: float = TAU
 
 
 class Files(NamedTuple):
@@ -90,9 +88,8 @@ def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str,
 
 
 def _keep(panorama: Panorama, files: Files, findings: dict[str, Any]) -> dict[str, Any]:
-    record = {
-        "id": panorama.id, "split": panorama.split, "group": panorama.group, "source": source_sizes(panorama), **findings
-    }  # fmt: skip
+    whose = {"id": panorama.id, "split": panorama.split, "group": panorama.group}
+    record = {**whose, "source": source_sizes(panorama), **findings}
     write_text(files.record, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
     return record
 
@@ -132,11 +129,11 @@ def _make(panorama: Panorama, files: Files, recipe: Recipe) -> dict[str, Any]:
         "duration": recipe.duration,
         "fps": str(fps),
         "source_rate": field.source_rate,
-        "loudest": _rounded(source._asdict()),
+        "loudest": {name: round(value, 4) for name, value in source._asdict().items()},
         "trajectory": asdict(trajectory),
         "gain": gain,
         "difference": round(difference, 6),
-        "width": _rounded(width(sound, SAMPLE_RATE)._asdict()),
+        "width": width(sound, SAMPLE_RATE)._asdict(),
     }
 
 
@@ -149,7 +146,7 @@ def read_field(path: Path, duration: float) -> Sound:
     """The ambisonics `(4, N)` of a file's first seconds, at the rate it has.
 
     Raises:
-        ClipError: as `read_sound`; `not_ambisonic` without four channels, `low_rate` below 32 kHz, `silent`.
+        ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below 32 kHz.
     """
     field = read_sound(path, duration=duration)
     if len(field.samples) != CHANNELS:
@@ -159,8 +156,7 @@ def read_field(path: Path, duration: float) -> Sound:
         )
     if field.source_rate < LOWEST_RATE:
         raise ClipError("low_rate", f"{path} has {field.source_rate} Hz; at least {LOWEST_RATE} Hz are needed.")
-    if np.abs(field.samples).max(initial=0) <= SILENCE:
-        raise ClipError("silent", f"{path} is silent for its first {duration:g} s.")
+    refuse_silence(path, field.samples, field.source_rate)
     return field
 
 
@@ -204,10 +200,6 @@ def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: R
         yaw, pitch, roll = trajectory.at(float(index / fps))
         yield projector.project(picture, float(yaw), float(pitch), float(roll))
     check.verdict()
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if value is None else round(value, 4) for name, value in values.items()}
 
 
 def source_of(record: dict[str, Any]) -> Loudest:

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
-from suites.captions import JOIN, SoundCaption
-from suites.construction.build import SAMPLE_RATE, Recipe, build_clip, clip_files, refuse_clip, source_sizes
-from suites.construction.sphere360 import LICENCE, Found, Left, Panorama
+from suites.admission import SAMPLE_RATE
+from suites.captions import SoundCaption
+from suites.construction.build import Recipe, build_clip, clip_files, refuse_clip, source_sizes
+from suites.construction.sphere360 import LICENCE, Found, Panorama
+from suites.datasets import Reject
 from suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import write_json, write_text
@@ -48,7 +50,8 @@ class Engine(Protocol):
         """Outcomes in any order."""
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """One of `count` parts of the work, `index` from 1; the parts do not depend on which clips are there."""
 
     index: int = 1
@@ -57,6 +60,9 @@ class Shard(NamedTuple):
     def holds(self, clip: str) -> bool:
         """Whether a clip belongs to this part."""
         return crc32(clip.encode()) % self.count == self.index - 1
+
+
+ALL = Shard()
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Build:
     found: Found
     folder: Path
     recipe: Recipe
-    shard: Shard = Shard()
+    shard: Shard = ALL
 
     def begin(self) -> None:
         """Claim the folder for this recipe.
@@ -133,10 +139,10 @@ class Build:
         if not all(records):
             return None
         kept = [record for record in records if record and "reason" not in record]
-        refused = [Left(r["id"], r["reason"], r["message"]) for r in records if r and "reason" in r]
+        refused = [Reject(r["id"], r["reason"], r["message"]) for r in records if r and "reason" in r]
         made = Made(
             kept,
-            sorted((*refused, *self.found.left)),
+            sorted((*refused, *self.found.rejects)),
             {r["id"]: captions[r["id"]] for r in kept if r["id"] in captions},
         )
         entries = tuple(_entry(record, made.captions.get(record["id"])) for record in kept)
@@ -150,7 +156,7 @@ class Made(NamedTuple):
     """A finished data set: the records of its clips, what was left out, and the captions there are."""
 
     records: list[dict[str, Any]]
-    rejects: list[Left]
+    rejects: list[Reject]
     captions: dict[str, SoundCaption]
 
 
@@ -164,9 +170,6 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 def _entry(record: Mapping[str, Any], caption: SoundCaption | None) -> Entry:
     """The manifest's row of a clip."""
-    known = {"source_rate": SAMPLE_RATE, "channels": 2, "licence": LICENCE}
-    if caption is not None:
-        known |= {"caption": caption.plain(JOIN), "visible": caption.visible, "invisible": caption.invisible}
     meta = {name: record[name] for name in ("fps", "loudest", "trajectory", "gain", "difference", "width")}
     return Entry(
         clip_id=record["id"],
@@ -175,6 +178,11 @@ def _entry(record: Mapping[str, Any], caption: SoundCaption | None) -> Entry:
         video=f"video/{record['id']}.mp4",
         audio=f"audio/{record['id']}.flac",
         duration_s=record["duration"],
+        caption=caption.plain() if caption else None,
+        visible=caption.visible if caption else None,
+        invisible=caption.invisible if caption else None,
+        source_rate=SAMPLE_RATE,
+        channels=2,
+        licence=LICENCE,
         meta={**meta, "field_rate": record["source_rate"]},
-        **known,
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from suites.datasets import Reject
 from suites.folder import media_files
 from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
@@ -34,19 +35,11 @@ class Panorama:
     audio: Path
 
 
-class Left(NamedTuple):
-    """A clip that is not built, with a stable reason code and a sentence."""
-
-    id: str
-    reason: str
-    message: str
-
-
 class Found(NamedTuple):
     """What a folder holds: clips to build, clips left out, and how many listed clips are not there."""
 
     panoramas: tuple[Panorama, ...]
-    left: tuple[Left, ...]
+    rejects: tuple[Reject, ...]
     absent: int
 
 
@@ -73,16 +66,18 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
     tested = {video_id(clip) for clip, split in splits.items() if split == "test"}
-    panoramas, left = [], []
+    panoramas, rejects = [], []
     for clip, video in sorted(videos.items()):
         split, group = splits.get(clip), video_id(clip)
         if split is None:
-            left.append(Left(clip, "unlisted", f"{clip} is neither in train.txt nor in test.txt."))
+            rejects.append(Reject(clip, "unlisted", f"{clip} is neither in train.txt nor in test.txt."))
         elif split == "train" and group in tested:
-            left.append(Left(clip, "leak", f"{clip} is a training clip of the video {group}, which test.txt has too."))
+            rejects.append(
+                Reject(clip, "leak", f"{clip} is a training clip of the video {group}, which test.txt has too.")
+            )
         else:
             panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video)))
-    return Found(tuple(panoramas), tuple(left), len(splits.keys() - videos.keys()))
+    return Found(tuple(panoramas), tuple(rejects), len(splits.keys() - videos.keys()))
 
 
 def read_splits(folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ curtained rooms swallow high frequencies sooner, and flat walls would bury the l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ TAIL_DIRECTIONS = 64
 NEAREST = 0.3  # m: closer sources are not made louder
 CROSSOVER = 1000.0  # Hz
 _LOW_PASS = signal.butter(1, CROSSOVER, fs=SAMPLE_RATE)
+
+Respond = Callable[[Array, Array, float], Samples]
 
 
 @dataclass(frozen=True)
@@ -144,31 +147,51 @@ def brir(
         `(2, N)` float32 at 44.1 kHz, N = duration plus the length of a head response.
     """
     head = hrtf or load_kemar()
+    heard = arrivals(room, source, listener, duration, lowest_order)
+    direction = head.nearest(to_head(heard.vectors, yaw))
+    low, high = (_sum_of_trains(heard.delay, gain, direction, head) for gain in heard.gains)
+    return two_bands(low, high)
+
+
+class Arrivals(NamedTuple):
+    """Images as a listener hears them.
+
+    `vectors` `(I, 3)` lead to them, `delay` `(I,)` is in samples, `gains` `(I,)` hold below and above the crossover.
+    """
+
+    vectors: Array
+    delay: Array
+    gains: tuple[Array, Array]
+
+
+def arrivals(room: Room, source: Array, listener: Array, duration: float, lowest_order: int = 0) -> Arrivals:
+    """All images that are heard within `duration` seconds after at least `lowest_order` reflections."""
     reach = duration * SPEED_OF_SOUND
     images = images_within(room, reach)
     vectors = images.of(source) - listener
     distance = np.linalg.norm(vectors, axis=-1)
     keep = (distance < reach) & (images.order >= lowest_order)
-    vectors, distance = vectors[keep], np.maximum(distance[keep], NEAREST)
-    delay, direction = distance / SPEED_OF_SOUND * SAMPLE_RATE, head.nearest(to_head(vectors, yaw))
-    low, high = (
-        _sum_of_trains(delay, factor ** images.order[keep] / distance, direction, head)
-        for factor in (room.reflection, room.reflection_high)
-    )
-    return _two_bands(low, high)
+    distance, order = np.maximum(distance[keep], NEAREST), images.order[keep]
+    low, high = (factor**order / distance for factor in (room.reflection, room.reflection_high))
+    return Arrivals(vectors[keep], distance / SPEED_OF_SOUND * SAMPLE_RATE, (low, high))
 
 
 def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf: Hrtf) -> Samples:
-    length = int(np.ceil(delay.max(initial=0))) + 2
     used, train = np.unique(direction, return_inverse=True)
+    return _convolve_each(impulses(delay, gain, train, len(used)), hrtf.taps[used])
+
+
+def impulses(delay: Array, gain: Array, train: NDArray[np.intp], trains: int) -> Samples:
+    """`(trains, N)` of impulses `(I,)` at delays in samples (linear between two), each added to the train it names."""
+    length = int(np.ceil(delay.max(initial=0))) + 2
     whole = np.floor(delay).astype(np.intp)
     late = (delay - whole) * gain
     at = train * length + whole
-    trains = np.bincount(at, gain - late, len(used) * length) + np.bincount(at + 1, late, len(used) * length)
-    return _convolve_each(trains.reshape(len(used), length).astype(np.float32), hrtf.taps[used])
+    summed = np.bincount(at, gain - late, trains * length) + np.bincount(at + 1, late, trains * length)
+    return summed.reshape(trains, length).astype(np.float32)
 
 
-def _two_bands(low: Samples, high: Samples) -> Samples:
+def two_bands(low: Samples, high: Samples) -> Samples:
     """`low` below the crossover and `high` above it; two equal sounds come out unchanged."""
     return np.asarray(high + signal.lfilter(*_LOW_PASS, low - high, axis=-1), dtype=np.float32)
 
@@ -187,17 +210,34 @@ def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
     The images of a room of volume V bring 4 pi c / V of energy a second at first, and 60 dB less after RT60.
     """
     head = hrtf or load_kemar()
+    tail = diffuse_sounds(room, seed)
+    taps = head.taps[head.nearest(tail.vectors)]
+    low, high = (_convolve_each(noise, taps) for noise in tail.bands)
+    return np.pad(two_bands(low, high), ((0, 0), (tail.start, 0)))
+
+
+class Tail(NamedTuple):
+    """Reverberation from `start` (samples) on.
+
+    `bands` `(D, N)` come from the directions `vectors` `(D, 3)`, below and above the crossover.
+    """
+
+    start: int
+    vectors: Array
+    bands: tuple[Samples, Samples]
+
+
+def diffuse_sounds(room: Room, seed: int) -> Tail:
+    """Noise from 64 directions, with the energy that the images of a room would bring."""
     start = round(MIXING_TIME * SAMPLE_RATE)
     stop = max(round(1.1 * room.rt60 * SAMPLE_RATE), start + 1)
     time = np.arange(start, stop) / SAMPLE_RATE
     power = 4 * np.pi * SPEED_OF_SOUND / room.volume / SAMPLE_RATE / TAIL_DIRECTIONS
     noise = np.random.default_rng(seed).standard_normal((TAIL_DIRECTIONS, stop - start), dtype=np.float32)
-    taps = head.taps[head.nearest(_even_directions(TAIL_DIRECTIONS))]
     low, high = (
-        _convolve_each(noise * np.sqrt(power * 10 ** (-6 * time / rt60)).astype(np.float32), taps)
-        for rt60 in (room.rt60, room.rt60_high)
+        noise * np.sqrt(power * 10 ** (-6 * time / rt60)).astype(np.float32) for rt60 in (room.rt60, room.rt60_high)
     )
-    return np.pad(_two_bands(low, high), ((0, 0), (start, 0)))
+    return Tail(start, _even_directions(TAIL_DIRECTIONS), (low, high))
 
 
 def _even_directions(count: int) -> Array:
@@ -220,27 +260,36 @@ def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array,
     Returns:
         `(2, T)` float32.
     """
+
+    def respond(there: Array, here: Array, ahead: float) -> Samples:
+        return brir(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+
     out = _early(dry, room, source, listener, yaw)
-    out += _late(dry, room, source, listener, yaw)
-    out += _fir(dry, diffuse_tail(room, seed))
+    out += crossfaded(dry, source, listener, yaw, respond)
+    out += fir(dry, diffuse_tail(room, seed))
     return out
 
 
 def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
     hrtf = load_kemar()
+    heard, vectors = early_images(dry, room, source, listener)
+    blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
+    return spatialize(heard, hrtf.nearest(to_head(vectors, yaw)[:, blocks]), hrtf)
+
+
+def early_images(dry: Samples, room: Room, source: Array, listener: Array) -> tuple[Samples, Array]:
+    """The sounds `(I, T)` of all images up to the early order as they arrive, and vectors `(I, P, 3)` to them."""
     images = images_within(room, (EARLY_ORDER + 1) * max(room.size))
     images = images.where(images.order <= EARLY_ORDER)
     vectors = images.of(source) - listener
     distance = np.linalg.norm(vectors, axis=-1)
     delay = distance / SPEED_OF_SOUND * SAMPLE_RATE
-    blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
-    direction = hrtf.nearest(to_head(vectors, yaw)[:, blocks])
-    reflected = [_two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
+    reflected = [two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
     heard = np.empty((len(images.order), len(dry)), dtype=np.float32)
     for order, sound in enumerate(reflected):
         of_order = images.order == order
         heard[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
-    return spatialize(heard, direction, hrtf)
+    return heard, vectors
 
 
 def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
@@ -261,26 +310,28 @@ def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
     return out
 
 
-def _late(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
-    """Reflections above the early order and before the mixing time, cross-faded between key frames."""
+def crossfaded(dry: Samples, source: Array, listener: Array, yaw: Array, respond: Respond) -> Samples:
+    """`(C, T)`: a sound through responses `(C, N)` that are asked for at key frames and cross-faded between them.
+
+    `respond` takes the places `(3,)` of source and listener, and the listener's yaw.
+    """
     still = all(np.ptp(path, axis=0).max() == 0 for path in (source, listener, yaw[:, None]))
     step = len(dry) if still else round(KEYFRAME_SPACING * SAMPLE_RATE)
-    out = np.zeros((2, len(dry)), dtype=np.float32)
+    out = np.zeros((0, len(dry)), dtype=np.float32)
     ramp = (np.arange(step, dtype=np.float32) + 0.5) / step
     fade = np.ones(len(dry), np.float32) if still else np.concatenate([ramp, ramp[::-1]])
     for centre in range(0, 1 if still else len(dry) + step, step):
         frame = min(round(centre / SAMPLE_RATE * CONTROL_RATE), len(yaw) - 1)
-        response = brir(
-            room, source[frame], listener[frame], yaw[frame], duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1
-        )
+        response = respond(source[frame], listener[frame], float(yaw[frame]))
+        out = out if len(out) else np.zeros((len(response), len(dry)), dtype=np.float32)
         first = 0 if still else centre - step
         begin, end = max(first, 0), min(first + len(fade), len(dry))
         piece = np.pad(dry[begin:end] * fade[begin - first : end - first], (0, response.shape[1] - 1))
         stop = min(begin + len(piece), len(dry))
-        out[:, begin:stop] += _fir(piece, response)[:, : stop - begin]
+        out[:, begin:stop] += fir(piece, response)[:, : stop - begin]
     return out
 
 
-def _fir(dry: Samples, response: Samples) -> Samples:
-    """`(2, T)`: a mono sound through a two-eared response, cut to the sound's length."""
+def fir(dry: Samples, response: Samples) -> Samples:
+    """`(C, T)`: a mono sound through a response `(C, N)`, cut to the sound's length."""
     return np.asarray(signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)
