@@ -135,6 +135,7 @@ class Plan:
                     "of": len(job.suite.clips()),
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
+                    "remarks": list(job.suite.remarks()),
                     "manifest": job.suite.manifest_hash(),
                     "systems": [
                         {
@@ -182,6 +183,7 @@ def describe(summary: dict[str, Any]) -> str:
         )
         state = f"{suite['to_prepare']} to render" if suite["to_prepare"] else "ready"
         lines.append(f"  suite    {suite['name']}: {some}, {state}")
+        lines += [f"           {remark}" for remark in suite["remarks"]]
         for system in suite["systems"]:
             make = f"{system['to_make']} to make" if system["to_make"] else "all made"
             lines.append(f"  system   {system['name']}: {make}")

@@ -90,7 +90,7 @@ class Dataset:
     split: str = "test"
     duration: float = 8.0
     captioned: bool = False
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     unavailable: str = ""
 
     @property

@@ -444,3 +444,21 @@ def sound_start(path: Path) -> float:
     with opened(path) as container:
         stream = first_stream(path, container, "audio")
         return float((stream.start_time or 0) * stream.time_base)
+
+
+def sound_format(path: Path) -> tuple[int, int]:
+    """Sample rate in Hz and channels of a file's sound, from its header.
+
+    Raises:
+        ClipError: the file cannot be opened or has no sound.
+    """
+    refuse_absent(path)
+    if path.suffix.lower() in SOUND_SUFFIXES:
+        try:
+            info = soundfile.info(path)
+        except soundfile.LibsndfileError as error:
+            raise ClipError("unreadable", f"{path} cannot be read as sound: {error.error_string}") from error
+        return info.samplerate, info.channels
+    with opened(path) as container:
+        stream = first_stream(path, container, "audio")
+        return stream.rate, stream.channels

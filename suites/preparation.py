@@ -23,6 +23,7 @@ from typing import Any
 from suites.admission import Measured, Rules, admit
 from suites.containers import picture_span
 from suites.datasets import Candidate, Dataset, Found, Options, Reject, data_dir
+from suites.joined import join
 from suites.manifest import Entry, Manifest, find_manifest, leaking_groups, read_manifest, write_manifest
 from suites.media import probe
 from visaudio_bench.errors import ClipError, UsageError
@@ -31,6 +32,7 @@ from visaudio_bench.isolation import map_isolated
 
 # Seconds that looking into one file may take; a long video is cut into hundreds of windows.
 TIMEOUT, LONG_TIMEOUT = 120.0, 3600.0
+NOT_FINAL = {"timeout", "crashed"}  # may be the machine's fault: tried again the next time
 MOST_WINDOWS = 10_800  # a day of 8 s windows: a header that says more is damaged
 
 
@@ -81,7 +83,6 @@ class Preparation:
 
     def examine(self, workers: int) -> Iterator[str]:
         """Look into what is pending, yielding ids as they are written to the journal; safe to kill and repeat."""
-        keys = dict(zip(self.found.candidates, self._keys, strict=True))
         work = partial(examine, root=self.found.root, rules=self.rules)
         pending = self.pending
         timeout = LONG_TIMEOUT if any(candidate.hops for candidate in pending) else TIMEOUT
@@ -90,10 +91,11 @@ class Preparation:
             for outcome in map_isolated(work, pending, workers, timeout):
                 windows = outcome.value if outcome.error is None else [_refused(outcome.error)]
                 assert windows is not None
-                key = keys[outcome.item]
+                key = _key(outcome.item, self.found.root, self.rules)
                 self._known[key] = windows
-                journal.write(json.dumps({"key": key, "windows": windows}, ensure_ascii=False) + "\n")
-                journal.flush()
+                if not any(window.get("reason") in NOT_FINAL for window in windows):
+                    journal.write(json.dumps({"key": key, "windows": windows}, ensure_ascii=False) + "\n")
+                    journal.flush()
                 yield outcome.item.entry.clip_id
 
     def finish(self) -> Prepared:
@@ -145,6 +147,8 @@ def examine(candidate: Candidate, root: Path, rules: Rules) -> list[Window]:
     entry = candidate.entry
     assert entry.video is not None and entry.audio is not None  # `find` lists clips without a file as rejects
     video, audio = root / entry.video, root / entry.audio
+    if "right" in entry.meta:
+        audio = join(audio, root / entry.meta["right"])
     if not candidate.hops:
         return [_measured(entry.start_s, admit(video, audio, entry.start_s, entry.duration_s, rules))]
     return list(_hop(video, audio, entry.duration_s, rules))
@@ -199,8 +203,9 @@ def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | R
 def _key(candidate: Candidate, root: Path, rules: Rules) -> str:
     """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
     entry = candidate.entry
-    files = [_state(root / relative) for relative in (entry.video, entry.audio) if relative is not None]
-    window = [entry.video, entry.audio, entry.start_s, entry.duration_s, candidate.hops]
+    paths = (entry.video, entry.audio, entry.meta.get("right"))
+    files = [_state(root / relative) for relative in paths if relative is not None]
+    window = [*paths, entry.start_s, entry.duration_s, candidate.hops]
     revision = source_revision("suites.admission", "suites.containers", "suites.media", __name__)
     return digest([window, files, asdict(rules), revision])
 
