@@ -7,16 +7,16 @@ example); what it says is kept in a file, and a file is what data sets are made 
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from suites.biaudio import Row, read_rows
 from suites.captions import SoundCaption, parse_labelled
 from visaudio_bench.errors import UsageError
 
-COLUMNS = "id and either visible and invisible, or caption"
+COLUMNS = "clip_id, and either visible and invisible, or a labelled caption"
 
 
 class Captioner(Protocol):
@@ -33,30 +33,13 @@ def read_captions(path: Path) -> dict[str, SoundCaption]:
     `Visible sound: A, Invisible sound: B`. Where an id comes again, the last line counts.
 
     Raises:
-        UsageError: the file is missing, or a row has no id or nothing visible.
+        UsageError: the file cannot be read, or a row has no id or nothing visible.
     """
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist; --captions expects a .csv or .jsonl file with {COLUMNS}.")
-    captions: dict[str, SoundCaption] = {}
-    for number, row in enumerate(_rows(path), 1):
-        clip = row.get("id") or row.get("clip_id")
-        if not clip:
-            raise UsageError(f"{path}, row {number}: no clip id. Expected the columns {COLUMNS}.")
-        captions[str(clip)] = _caption(row, f"{path}, row {number} ({clip})")
-    return captions
+    return {row["clip_id"]: _caption(row, path) for row in read_rows(path)}
 
 
-def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix.lower() == ".csv":
-        return list(csv.DictReader(text.splitlines()))
-    try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise UsageError(f"{path} is not a file of JSON lines: {error}") from error
-
-
-def _caption(row: Mapping[str, Any], where: str) -> SoundCaption:
+def _caption(row: Row, path: Path) -> SoundCaption:
+    where = f"{path}, {row['clip_id']}"
     if row.get("visible"):
         return SoundCaption(str(row["visible"]).strip(), str(row.get("invisible") or "").strip() or None)
     try:
@@ -64,7 +47,7 @@ def _caption(row: Mapping[str, Any], where: str) -> SoundCaption:
     except ValueError as error:
         raise UsageError(f"{where}: {error}.") from error
     if parsed is None:
-        raise UsageError(f"{where}: no caption. Expected the columns {COLUMNS}.")
+        raise UsageError(f"{where}: no caption. Expected columns: {COLUMNS}.")
     return parsed
 
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from suites.biaudio import source_video
 from suites.datasets import Reject
 from suites.folder import media_files
 from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
 
-VIDEO_ID = 11  # characters of a video id; a few names have one more, which belongs to the name only
 LICENCE = "videos belong to their uploaders; research use only, not to be redistributed"
 
 
@@ -43,11 +43,6 @@ class Found(NamedTuple):
     absent: int
 
 
-def video_id(clip: str) -> str:
-    """The source video of a clip called `<video id>_<start>`; ids may themselves hold `_` and `-`."""
-    return clip.rpartition("_")[0][:VIDEO_ID]
-
-
 def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
     """Every clip below `folder` that the lists name, in the order of their ids.
 
@@ -65,10 +60,10 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
     if not videos:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
-    tested = {video_id(clip) for clip, split in splits.items() if split == "test"}
+    tested = {source_video(clip) for clip, split in splits.items() if split == "test"}
     panoramas, rejects = [], []
     for clip, video in sorted(videos.items()):
-        split, group = splits.get(clip), video_id(clip)
+        split, group = splits.get(clip), source_video(clip)
         if split is None:
             rejects.append(Reject(clip, "unlisted", f"{clip} is neither in train.txt nor in test.txt."))
         elif split == "train" and group in tested:

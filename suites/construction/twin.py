@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from suites.construction.sphere360 import VIDEO_ID
 from suites.media import write_audio, write_video
 from suites.simulated import PLANS, SimulatedSuite
 from suites.simulator.field import ambisonic_sound
@@ -61,7 +60,6 @@ class Twin:
         self.height = height
         scenes = SimulatedSuite(PLANS[suite]).scenes.values()
         self.scenes = {f"simroom-{index:03d}_0": scene for index, scene in enumerate(scenes)}
-        assert all(name.index("_") == VIDEO_ID for name in self.scenes)
 
     def pending(self) -> dict[str, Scene]:
         """Scenes of which nothing, or not everything, has been made."""
