@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.common import format_option, print_tables
+from bench.cli.data_build import build
 
 if TYPE_CHECKING:
     from suites.preparation import Prepared
@@ -24,7 +25,10 @@ EXAMPLES = 3  # rejects that are shown of each reason
 
 @click.group("data", epilog=EPILOG)
 def data() -> None:
-    """Prepare and check the data of real suites. Media stay where they are; nothing is downloaded or re-encoded."""
+    """Prepare, check and build the data of real suites. Nothing is downloaded; media that you have stay as they are."""
+
+
+data.add_command(build)
 
 
 @data.command("list")

@@ -87,19 +87,7 @@ class Build:
         Raises:
             UsageError: the folder holds something else, or a data set of another recipe.
         """
-        path, wanted = self.folder / "build.json", {"builder": BUILDER, **asdict(self.recipe)}
-        if path.is_file():
-            there = json.loads(path.read_text(encoding="utf-8"))
-            other = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
-            if other:
-                said = ", ".join(f"{name} {there.get(name)} (now {wanted.get(name)})" for name in other)
-                raise UsageError(f"{self.folder} was built with {said}. Ask for the same, or choose another --out.")
-        elif self.folder.is_dir() and any(self.folder.iterdir()):
-            raise UsageError(
-                f"{self.folder} holds files that are not of a build. Choose an empty or new folder for --out."
-            )
-        else:
-            write_json(path, wanted)
+        claim(self.folder / "build.json", {"builder": BUILDER, **asdict(self.recipe)})
 
     def pending(self) -> tuple[Panorama, ...]:
         """What this shard still has to make: no record, files gone, or the source has changed."""
@@ -150,6 +138,25 @@ class Build:
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
         write_text(self.folder / "rejects.jsonl", "".join(f"{line}\n" for line in lines))
         return made
+
+
+def claim(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write down with which settings a folder is made, or make sure that it is the same ones.
+
+    Raises:
+        UsageError: the folder was made with other settings, or holds something else.
+    """
+    folder = path.parent
+    if path.is_file():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        other = sorted(name for name in settings.keys() | there.keys() if settings.get(name) != there.get(name))
+        if other:
+            said = ", ".join(f"{name} {there.get(name)} (now {settings.get(name)})" for name in other)
+            raise UsageError(f"{folder} was made with {said}. Ask for the same, or choose another --out.")
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{folder} holds something else. Choose an empty or a new folder for --out.")
+    else:
+        write_json(path, settings)
 
 
 class Made(NamedTuple):

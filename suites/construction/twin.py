@@ -5,6 +5,7 @@ Azimuth 0, the middle of the picture, is where the listener of the scene looks, 
 its panorama as it stands.
 
     DIR/
+      twin.json                             the settings; a folder is only ever made with one set
       dataset/split/train.txt, test.txt     every fifth scene is a test clip
       <id>_0.mp4, <id>_0.flac               ids have 11 characters, like those of videos
       <id>_0.json                           the truth (suites.simulator.truth)
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from suites.construction.dataset import claim
 from suites.media import write_audio, write_video
 from suites.simulated import PLANS, SimulatedSuite
 from suites.simulator.field import ambisonic_sound
@@ -56,6 +58,7 @@ class Twin:
             raise UsageError(
                 f'unknown simulated suite "{suite}".{did_you_mean(suite, PLANS)} Known: {", ".join(PLANS)}'
             )
+        self.suite = suite
         self.folder = folder
         self.height = height
         scenes = SimulatedSuite(PLANS[suite]).scenes.values()
@@ -69,9 +72,10 @@ class Twin:
         """Render what is pending and write the lists, yielding the name of each clip as its files are complete.
 
         Raises:
+            UsageError: the folder holds something else.
             BenchError: a scene could not be rendered; the others are, and stay.
         """
-        self._write_lists()
+        self._claim()
         for outcome in map_unordered(
             partial(_render, folder=self.folder, height=self.height), list(self.pending().items()), workers
         ):
@@ -80,7 +84,9 @@ class Twin:
                 raise BenchError(f"{name} could not be rendered into {self.folder}: {outcome.error}") from outcome.error
             yield name
 
-    def _write_lists(self) -> None:
+    def _claim(self) -> None:
+        """Write the settings, the lists and the captions."""
+        claim(self.folder / "twin.json", {"suite": self.suite, "height": self.height, "renderer": RENDERER})
         names = list(self.scenes)
         test = names[::TEST_EVERY]
         for split, clips in (("test", test), ("train", [name for name in names if name not in test])):
