@@ -14,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from suites.admission import LATE
 from suites.containers import decoded, first_stream, opened
 from suites.media import TOLERANCE
 from visaudio_bench.errors import ClipError
@@ -80,8 +81,8 @@ def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Plane
             if frame.pts is None:
                 continue
             now = float(frame.pts * frame.time_base)
-            if last is None and now > TOLERANCE:
-                raise ClipError("short", f"{path} shows nothing before {now:.2f} s.")
+            if last is None and now > LATE:
+                raise ClipError("late", f"the first picture of {path} comes at {now:.2f} s.")
             while last is not None and made < len(wanted) and 2 * wanted[made] < last[0] + now:
                 yield _planes(last[1])
                 made += 1

@@ -38,6 +38,7 @@ class PreparedSuite(Suite):
         self.duration = dataset.duration
         self.licence = dataset.licence
         self.captioned = dataset.captioned
+        self.synthetic = any(entry.meta.get("synthetic") for entry in self.entries)
         self._manifest = manifest
 
     def clips(self) -> tuple[Clip, ...]:

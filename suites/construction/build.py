@@ -117,9 +117,7 @@ def _make(panorama: Panorama, files: Files, recipe: Recipe) -> dict[str, Any]:
     sound, gain = render_sound(field, trajectory, recipe)
     difference = channel_difference(sound)
     if difference <= recipe.difference:
-        raise ClipError(
-            "same_ears", f"the ears differ by D = {difference:.4f}; more than {recipe.difference:g} is asked."
-        )
+        raise ClipError("no_difference", f"both ears hear nearly the same: D = {difference:.4f} (Eq. 40).")
     facts = video_facts(panorama.video)
     fps = output_rate(facts.fps)
     pictures = render_pictures(panorama.video, fps, trajectory, recipe)

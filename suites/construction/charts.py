@@ -10,7 +10,7 @@ import numpy as np
 from suites.simulator.hrtf import Array
 
 BLUE, RED = "#2b6cb0", "#c0392b"
-LIGHT, DARK = np.array([158, 202, 225]), np.array([8, 48, 107])
+LIGHT, DARK = np.array([190, 214, 236]), np.array([8, 48, 107])
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#222;max-width:1060px;margin:2em auto;padding:0 1em}
 h2{margin-top:1.8em}table{border-collapse:collapse}td{padding:.15em 1.2em .15em 0;border-bottom:1px solid #e3e3e3}

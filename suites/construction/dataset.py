@@ -6,7 +6,7 @@
       audio/<clip>.flac         binaural, 44.1 kHz, 16 bits
       clips/<clip>.json         how the clip was made, or why it was not; marks it as done
       manifest.jsonl            the clips (see suites.manifest)
-      rejects.jsonl             the others: id, reason, message
+      rejects.jsonl             the others: clip_id, reason, message
       statistics/               the report (see suites.construction.statistics)
 
 Everything is written atomically, so that a build may be killed at any time and goes on where it was.
@@ -25,7 +25,7 @@ from zlib import crc32
 from suites.admission import SAMPLE_RATE
 from suites.captions import SoundCaption
 from suites.construction.build import Recipe, build_clip, clip_files, refuse_clip, source_sizes
-from suites.construction.sphere360 import LICENCE, Found, Panorama
+from suites.construction.sphere360 import Found, Panorama
 from suites.datasets import Reject
 from suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.errors import BenchError, ClipError, UsageError
@@ -133,7 +133,7 @@ class Build:
             sorted((*refused, *self.found.rejects)),
             {r["id"]: captions[r["id"]] for r in kept if r["id"] in captions},
         )
-        entries = tuple(_entry(record, made.captions.get(record["id"])) for record in kept)
+        entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
         write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
         write_text(self.folder / "rejects.jsonl", "".join(f"{line}\n" for line in lines))
@@ -175,7 +175,7 @@ def _record(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def _entry(record: Mapping[str, Any], caption: SoundCaption | None) -> Entry:
+def _entry(record: Mapping[str, Any], caption: SoundCaption | None, found: Found) -> Entry:
     """The manifest's row of a clip."""
     meta = {name: record[name] for name in ("fps", "loudest", "trajectory", "gain", "difference", "width")}
     return Entry(
@@ -190,6 +190,6 @@ def _entry(record: Mapping[str, Any], caption: SoundCaption | None) -> Entry:
         invisible=caption.invisible if caption else None,
         source_rate=SAMPLE_RATE,
         channels=2,
-        licence=LICENCE,
-        meta={**meta, "field_rate": record["source_rate"]},
+        licence=found.licence,
+        meta={**meta, "field_rate": record["source_rate"], "synthetic": found.synthetic},
     )

@@ -22,6 +22,8 @@ from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
 
 LICENCE = "videos belong to their uploaders; research use only, not to be redistributed"
+SYNTHETIC_LICENCE = "Apache-2.0 (rendered by this project)"
+TWIN = "twin.json"  # in a folder that this project has rendered
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,20 @@ class Panorama:
 
 
 class Found(NamedTuple):
-    """What a folder holds: clips to build, clips left out, and how many listed clips are not there."""
+    """What a folder holds: clips to build, clips left out, and how many listed clips are not there.
+
+    `synthetic` says that the folder is a twin of a simulated suite.
+    """
 
     panoramas: tuple[Panorama, ...]
     rejects: tuple[Reject, ...]
     absent: int
+    synthetic: bool
+
+    @property
+    def licence(self) -> str:
+        """Of the clips."""
+        return SYNTHETIC_LICENCE if self.synthetic else LICENCE
 
 
 def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
@@ -72,7 +83,7 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
             )
         else:
             panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video)))
-    return Found(tuple(panoramas), tuple(rejects), len(splits.keys() - videos.keys()))
+    return Found(tuple(panoramas), tuple(rejects), len(splits.keys() - videos.keys()), (folder / TWIN).is_file())
 
 
 def read_splits(folder: Path) -> dict[str, str]:

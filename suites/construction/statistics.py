@@ -27,10 +27,11 @@ STEPS = 9  # points of each
 YAW_BIN, PITCH_BIN = 10, 5  # degrees
 # What holds captions together; the rest are nouns for the most part, with what describes them.
 STOP_WORDS = frozenset(
-    """a about above across after again against all along also among an and another any are around as at away back be
-    being below beside between both but by can close coming distant down during each either faint few for from further
+    """a about above across after again against all along also among an and another any are around as at away back
+    background be being below beside between both but by can close coming distant down during each either
+    environment environmental faint few for from further
     has have he her his in including indicating inside into is it its kind like likely loud low many may mild more most
-    much near nearby no not of off on one onto or other out over own part people perhaps possibly quiet rather she
+    much near nearby no not of off on one onto or other out over own part people perhaps possibly quiet rather scene she
     slight slightly so soft softly some someone something sound sounds soundscape such suggesting than that the their
     them there these they this those through to together toward towards two under up various very was were what when
     where which while who with within without""".split()  # noqa: SIM905
@@ -108,8 +109,8 @@ def write_statistics(folder: Path, made: Made) -> None:
     write_text(folder / "index.html", page(found, paths(made.records)))
 
 
-WORDS_NOTE = """In how many captions a word is, stop words left out. The paper counts nouns and does not say how it finds
-them: its 2,360 (visible) and 1,265 (invisible) do not compare with the numbers here."""
+WORDS_NOTE = """In how many captions a word is, stop words left out. The paper counts nouns and does not say how it
+finds them: its 2,360 (visible) and 1,265 (invisible) do not compare with the numbers here."""
 VIEWS_NOTE = "Where cameras look when clips begin: yaw, with left on the left as in the panorama, and pitch."
 PATHS_NOTE = "Where cameras look while clips last, from light to dark; each disc is one half of the sphere."
 

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from suites.construction.dataset import claim
+from suites.construction.sphere360 import TWIN
 from suites.media import write_audio, write_video
 from suites.simulated import PLANS, SimulatedSuite
 from suites.simulator.field import ambisonic_sound
@@ -86,7 +87,7 @@ class Twin:
 
     def _claim(self) -> None:
         """Write the settings, the lists and the captions."""
-        claim(self.folder / "twin.json", {"suite": self.suite, "height": self.height, "renderer": RENDERER})
+        claim(self.folder / TWIN, {"suite": self.suite, "height": self.height, "renderer": RENDERER})
         names = list(self.scenes)
         test = names[::TEST_EVERY]
         for split, clips in (("test", test), ("train", [name for name in names if name not in test])):

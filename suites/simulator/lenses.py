@@ -85,21 +85,23 @@ class PanoramicLens:
         return np.asarray(rays.reshape(3, bottom - top, right - left, samples**2))
 
     def box(self, ends: Array, radius: float) -> Box:
-        """As `Lens.box`; the whole width for what lies across the edges or above a pole."""
-        distance = np.linalg.norm(ends, axis=1)
-        if distance.min() <= 1.01 * radius:
+        """As `Lens.box`; the whole width for what lies across the edges or a pole.
+
+        The box is that of a sphere around it all: a straight line is bent here, and leaves the box of its ends.
+        """
+        middle, whole = ends.mean(axis=0), radius + float(np.linalg.norm(ends[1] - ends[0])) / 2
+        distance = float(np.linalg.norm(middle))
+        if distance <= 1.01 * whole:
             return 0, 0, self.height, self.width
-        reach = np.arcsin(radius / distance)
-        up, around = np.arcsin(ends[:, 2] / distance), np.arctan2(ends[:, 1], ends[:, 0])
-        highest = np.abs(up) + reach
-        top, bottom = self._pixels(np.pi / 2 - (up + reach).max(), np.pi / 2 - (up - reach).min(), self.height)
-        if highest.max() > np.pi / 2 - 0.1 or np.ptp(around) > np.pi / 2:
+        reach = np.arcsin(whole / distance)
+        up, around = np.arcsin(middle[2] / distance), np.arctan2(middle[1], middle[0])
+        top, bottom = self._pixels(np.pi / 2 - up - reach, np.pi / 2 - up + reach, self.height)
+        if abs(up) + reach > np.pi / 2 - 0.01:
             return top, 0, bottom, self.width
-        aside = np.arcsin(np.minimum(np.sin(reach) / np.cos(up), 1.0))
-        first, last = np.pi - (around + aside).max(), np.pi - (around - aside).min()
-        if first < 0 or last > 2 * np.pi:
+        aside = np.arcsin(np.sin(reach) / np.cos(up))
+        if abs(around) + aside > np.pi:
             return top, 0, bottom, self.width
-        left, right = self._pixels(first, last, self.width)
+        left, right = self._pixels(np.pi - around - aside, np.pi - around + aside, self.width)
         return top, left, bottom, right
 
     def _pixels(self, first: float, last: float, limit: int) -> tuple[int, int]:
