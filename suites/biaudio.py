@@ -17,15 +17,15 @@ the test list is left out, whatever the lists say.
 from __future__ import annotations
 
 import csv
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suites.captions import SoundCaption, parse_labelled
 from suites.datasets import Candidate, Dataset, Found, Options, Reject
-from suites.manifest import Entry, find_manifest, read_manifest
+from suites.manifest import Entry, find_manifest, read_lines, read_manifest
 from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
 
@@ -87,8 +87,6 @@ def source_video(clip: str) -> str:
 
 def _with_caption(entry: Entry, texts: Row, options: Options) -> tuple[Entry, Reject | None]:
     """The entry with its texts, labels taken apart, and why it is refused if they make no sense."""
-    from dataclasses import replace
-
     visible, text = texts.get("visible"), texts.get("caption")
     try:
         caption = SoundCaption(visible, texts.get("invisible") or None) if visible else parse_labelled(text or "")
@@ -140,11 +138,11 @@ def read_rows(path: Path | None) -> Iterator[Row]:
     if path is None:
         return
     try:
-        text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".jsonl":
-            rows: list[Row] = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows: Sequence[Row] = read_lines(path)
         else:
-            rows = list(csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix == ".tsv" else ","))
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     for number, row in enumerate(rows, 1):

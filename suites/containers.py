@@ -145,10 +145,31 @@ def picture_span(path: Path, start: float, end: float) -> tuple[float, float]:
                 break
         else:
             raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
+        container.seek(round(max(start, end - 2.0) * av.time_base))
+        return first, max(_ends(container, stream, end), default=first)
+
+
+def refuse_damaged_pictures(path: Path, start: float, end: float) -> None:
+    """Decode every picture of a window.
+
+    H.264 decoders paint over what is missing and raise nothing; they do mark such pictures.
+
+    Raises:
+        ClipError: `corrupt` where more than 1 % of the packets or of the pictures (and more than one) are damaged.
+    """
+    total = damaged = 0
     with opened(path) as container:
         stream = first_stream(path, container, "video")
-        seek(container, max(start, end - 2.0))
-        return first, max(_ends(container, stream, end), default=first)
+        seek(container, start - 1)
+        for frame in decoded(path, container, stream):
+            time = start if frame.pts is None else float(frame.pts * frame.time_base)
+            if time > end:
+                break
+            if time >= start:
+                total += 1
+                damaged += frame.is_corrupt
+    if damaged > max(1, BAD_PACKETS * total):
+        raise ClipError("corrupt", f"{path} is damaged: {damaged} of {total} pictures have pieces missing.")
 
 
 def _ends(container: Any, stream: Any, enough: float) -> Iterator[float]:

@@ -18,18 +18,23 @@ from visaudio_bench.files import atomic_path, cache_dir
 BLOCK = 1 << 20
 
 
-def joined_path(left: Path, right: Path) -> Path:
-    """Where the two-channel file of two mono files lies or will lie."""
-    return cache_dir() / "joined" / f"{left.stem}-{right.stem}-{fingerprint(left)}-{fingerprint(right)}.wav"
+def joined_folder() -> Path:
+    """Where joined files lie."""
+    return cache_dir() / "joined"
 
 
-def join(left: Path, right: Path) -> Path:
+def joined_path(left: Path, right: Path, folder: Path) -> Path:
+    """Where below `folder` the two-channel file of two mono files lies or will lie."""
+    return folder / f"{left.stem}-{right.stem}-{fingerprint(left)}-{fingerprint(right)}.wav"
+
+
+def join(left: Path, right: Path, folder: Path) -> Path:
     """The two-channel file of two mono files of one rate, as long as the shorter; made if it is not there.
 
     Raises:
         ClipError: a file cannot be read (`unreadable`), is not mono (`not_mono`), or the rates differ (`corrupt`).
     """
-    path = joined_path(left, right)
+    path = joined_path(left, right, folder)
     if path.is_file():
         return path
     try:

@@ -187,10 +187,24 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def _read_jsonl(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("it holds no rows" if not rows else "a line is not an object")
+    rows = read_lines(path)
+    if not rows:
+        raise ValueError("it holds no rows")
     return rows[0], rows[1:]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a jsonl file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: a line is no object.
+    """
+    # Not splitlines(): a text may hold what Unicode calls a line separator.
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is not an object")
+    return rows
 
 
 def _write_parquet(path: Path, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:

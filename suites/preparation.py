@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from suites.admission import Measured, Rules, admit
 from suites.containers import picture_span
 from suites.datasets import Candidate, Dataset, Found, Options, Reject, data_dir
-from suites.joined import join
-from suites.manifest import Entry, Manifest, find_manifest, leaking_groups, read_manifest, write_manifest
+from suites.joined import join, joined_folder
+from suites.manifest import Entry, Manifest, find_manifest, leaking_groups, read_lines, read_manifest, write_manifest
 from suites.media import probe
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision, write_json, write_text
@@ -73,7 +73,7 @@ class Preparation:
 
     @cached_property
     def _keys(self) -> list[str]:
-        return [_key(one, self.found.root, self.rules) for one in self.found.candidates]
+        return [key_of(one, self.found.root, self.rules) for one in self.found.candidates]
 
     @property
     def pending(self) -> list[Candidate]:
@@ -83,18 +83,18 @@ class Preparation:
 
     def examine(self, workers: int) -> Iterator[str]:
         """Look into what is pending, yielding ids as they are written to the journal; safe to kill and repeat."""
-        work = partial(examine, root=self.found.root, rules=self.rules)
+        work = partial(examine, root=self.found.root, rules=self.rules, joined=joined_folder())
         pending = self.pending
         timeout = LONG_TIMEOUT if any(candidate.hops for candidate in pending) else TIMEOUT
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "examined.jsonl").open("a", encoding="utf-8") as journal:
+        with _open_journal(self.folder / "examined.jsonl") as journal:
             for outcome in map_isolated(work, pending, workers, timeout):
                 windows = outcome.value if outcome.error is None else [_refused(outcome.error)]
                 assert windows is not None
-                key = _key(outcome.item, self.found.root, self.rules)
+                key = key_of(outcome.item, self.found.root, self.rules)
                 self._known[key] = windows
                 if not any(window.get("reason") in NOT_FINAL for window in windows):
-                    journal.write(json.dumps({"key": key, "windows": windows}, ensure_ascii=False) + "\n")
+                    journal.write(json.dumps({"key": key, "windows": windows}) + "\n")
                     journal.flush()
                 yield outcome.item.entry.clip_id
 
@@ -138,8 +138,14 @@ class Preparation:
         return Prepared(self.folder, manifest, rejects, summary)
 
 
-def examine(candidate: Candidate, root: Path, rules: Rules) -> list[Window]:
+def examine(candidate: Candidate, root: Path, rules: Rules, joined: Path) -> list[Window]:
     """Look into the files of one candidate; every window gets its measures or its reason.
+
+    Args:
+        candidate: what the folder promises.
+        root: of its paths.
+        rules: of admission.
+        joined: folder for sound that must be put together first.
 
     Raises:
         ClipError: the candidate as a whole is refused.
@@ -148,7 +154,7 @@ def examine(candidate: Candidate, root: Path, rules: Rules) -> list[Window]:
     assert entry.video is not None and entry.audio is not None  # `find` lists clips without a file as rejects
     video, audio = root / entry.video, root / entry.audio
     if "right" in entry.meta:
-        audio = join(audio, root / entry.meta["right"])
+        audio = join(audio, root / entry.meta["right"], joined)
     if not candidate.hops:
         return [_measured(entry.start_s, admit(video, audio, entry.start_s, entry.duration_s, rules))]
     return list(_hop(video, audio, entry.duration_s, rules))
@@ -200,7 +206,7 @@ def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | R
     )
 
 
-def _key(candidate: Candidate, root: Path, rules: Rules) -> str:
+def key_of(candidate: Candidate, root: Path, rules: Rules) -> str:
     """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
     entry = candidate.entry
     paths = (entry.video, entry.audio, entry.meta.get("right"))
@@ -216,6 +222,15 @@ def _state(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns]
+
+
+def _open_journal(path: Path) -> TextIO:
+    """The journal, to write behind its last line; half a line of a killed run is ended first."""
+    whole = not path.is_file() or path.stat().st_size == 0 or path.read_bytes()[-1:] == b"\n"
+    journal = path.open("a", encoding="utf-8")
+    if not whole:
+        journal.write("\n")
+    return journal
 
 
 def _read_journal(path: Path) -> dict[str, list[Window]]:
@@ -249,8 +264,7 @@ def prepared_manifest(dataset: Dataset) -> Manifest:
     return read_manifest(path)
 
 
-def read_rejects(dataset: Dataset) -> Iterable[Reject]:
+def read_rejects(dataset: Dataset) -> list[Reject]:
     """What the last preparation left out."""
     path = data_dir() / dataset.name / "rejects.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [Reject(**json.loads(line)) for line in lines]
+    return [Reject(**row) for row in read_lines(path)] if path.is_file() else []

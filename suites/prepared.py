@@ -14,7 +14,7 @@ from typing import Any
 from suites.captions import SoundCaption
 from suites.clip import Clip, Suite
 from suites.datasets import DATASETS, Dataset
-from suites.joined import join, joined_path
+from suites.joined import join, joined_folder, joined_path
 from suites.manifest import Entry, Manifest
 from suites.preparation import prepared_manifest, read_rejects
 from visaudio_bench.errors import UsageError
@@ -57,7 +57,7 @@ class PreparedSuite(Suite):
         audio, right = self._manifest.path(entry.audio), self._manifest.path(entry.meta.get("right"))
         if audio is None or right is None or not (audio.is_file() and right.is_file()):
             return audio
-        return joined_path(audio, right)
+        return joined_path(audio, right, joined_folder())
 
     def pending(self) -> tuple[str, ...]:
         """Ids of the clips whose two mono files must still be put together."""
@@ -73,7 +73,7 @@ class PreparedSuite(Suite):
         pending = set(self.pending())
         for entry in self.entries:
             if entry.clip_id in pending:
-                join(self.root / str(entry.audio), self.root / str(entry.meta["right"]))
+                join(self.root / str(entry.audio), self.root / str(entry.meta["right"]), joined_folder())
                 yield entry.clip_id
 
     def manifest(self) -> list[dict[str, Any]]:
@@ -84,10 +84,11 @@ class PreparedSuite(Suite):
     def remarks(self) -> tuple[str, ...]:
         """How many clips there are here and in the paper, what was left out, and what identifies the set."""
         published = self.dataset.published.get(self.split)
+        clips = "1 clip" if len(self.entries) == 1 else f"{len(self.entries):,} clips"
         beside = f"; the paper has {published:,}" if published else ""
-        left_out = len(list(read_rejects(self.dataset)))
+        left_out = len(read_rejects(self.dataset))
         rejects = f", {left_out:,} left out in preparation (bench data check {self.dataset.name})" if left_out else ""
-        return (f"{self.name}: {len(self.entries):,} clips, manifest {self.manifest_hash()[:16]}{beside}{rejects}",)
+        return (f"{self.name}: {clips}, manifest {self.manifest_hash()[:16]}{beside}{rejects}",)
 
 
 def _select(dataset: Dataset, entries: Iterable[Entry], part: str) -> tuple[Entry, ...]:
