@@ -29,7 +29,7 @@ from suites.construction.sphere360 import Found, Panorama
 from suites.datasets import Reject
 from suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import write_json, write_text
+from visaudio_bench.files import remove_leftovers, write_json, write_text
 from visaudio_bench.pool import Outcome
 
 # Raised whenever the same source would become another clip.
@@ -82,12 +82,14 @@ class Build:
     shard: Shard = ALL
 
     def begin(self) -> None:
-        """Claim the folder for this recipe.
+        """Claim the folder for this recipe, and clear away what a killed build left half written.
 
         Raises:
             UsageError: the folder holds something else, or a data set of another recipe.
         """
         claim(self.folder / "build.json", {"builder": BUILDER, **asdict(self.recipe)})
+        for path in clip_files(self.folder, ""):
+            remove_leftovers(path.parent)
 
     def pending(self) -> tuple[Panorama, ...]:
         """What this shard still has to make: no record, files gone, or the source has changed."""

@@ -20,9 +20,13 @@ FIELD_OF_VIEW = np.pi / 2
 
 def pixel_rays(size: int, field_of_view: float = FIELD_OF_VIEW) -> Array:
     """`(3, size, size)` unit vectors through the centres of a square picture's pixels: x ahead, y left, z up."""
-    across = ((np.arange(size) + 0.5) * 2 / size - 1) * np.tan(field_of_view / 2)
+    across = _tangents(size, field_of_view)
     rays = np.stack(np.broadcast_arrays(np.ones(()), -across, -across[:, None]))
     return np.asarray(rays / np.linalg.norm(rays, axis=0))
+
+
+def _tangents(size: int, field_of_view: float) -> Array:
+    return np.asarray(((np.arange(size) + 0.5) * 2 / size - 1) * np.tan(field_of_view / 2))
 
 
 class Projector:
@@ -49,9 +53,9 @@ class _Sampler:
 
     def __init__(self, size: int, field_of_view: float):
         self.size = size
-        self._rays = torch.from_numpy(pixel_rays(size, field_of_view).reshape(3, -1).astype(np.float32))
-        self._world = torch.empty_like(self._rays)
-        self._angle = torch.empty_like(self._rays[0])
+        self._tangents = _tangents(size, field_of_view)
+        self._world = torch.empty(3, size, size)
+        self._angle = torch.empty(size, size)
         self._places = torch.empty(1, size, size, 2)
         self._padded = torch.empty(0)
 
@@ -73,9 +77,13 @@ class _Sampler:
 
     def _look(self, rotation: Array, width: int) -> None:
         """The place of every pixel in the padded source, from -1 to 1 each way: azimuth and elevation, turned round."""
-        torch.matmul(torch.from_numpy(rotation.astype(np.float32)), self._rays, out=self._world)
+        # A ray is (1, -a, -b) with a its column's tangent and b its row's, and needs no length: its rotation is a sum
+        # of one vector for each column and one for each row.
+        columns = torch.from_numpy((rotation[:, :1] - rotation[:, 1:2] * self._tangents).astype(np.float32))
+        rows = torch.from_numpy((-rotation[:, 2:] * self._tangents).astype(np.float32))
+        torch.add(columns[:, None], rows[:, :, None], out=self._world)
         x, y, z = self._world
-        across, down = self._places.view(-1, 2).unbind(1)
+        across, down = self._places[0].unbind(2)
         torch.atan2(y, x, out=self._angle)
         torch.mul(self._angle, -width / (np.pi * (width + 2)), out=across)
         torch.atan2(z, torch.hypot(x, y, out=x), out=self._angle)

@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from metrics.interaural import interaural_cues
 from suites.ambisonics import encode, harmonics
-from suites.construction.build import Recipe, read_field, render_sound, trajectory_of
-from suites.construction.trajectory import Trajectory, camera_rotation
+from suites.construction.build import Recipe, random_for, read_field, render_sound, trajectory_of
+from suites.construction.localise import loudest
+from suites.construction.trajectory import Trajectory, camera_rotation, draw_trajectory
 from suites.foa_decoders import load_decoder
-from suites.media import read_sound, resample
+from suites.media import Sound, read_sound, resample
 from suites.planes import iter_planes, video_facts
+from suites.simulator.field import render_field
 from suites.simulator.hrtf import unit_vector
 from suites.simulator.render import scene_sounds
+from suites.simulator.rooms import Room
 from suites.simulator.truth import Truth, read_truth
 
 SPEED = 343.0
@@ -58,14 +62,14 @@ def clips(built: dict[str, Path]) -> list[tuple[dict[str, Any], Truth]]:
     return [(record, read_truth(built["twin"] / f"{record['id']}.json")) for record in records]
 
 
-def first_wavefront(sound: np.ndarray, dry: np.ndarray, arrival: float, delay: float) -> np.ndarray:
-    """The direction `(3,)` from which a source's first 3 ms come, by least squares over both ears.
+def heard_from(sound: np.ndarray, dry: np.ndarray, arrival: float, delay: float, seconds: float = FIRST) -> np.ndarray:
+    """The direction `(3,)` from which a source is heard for some time, by least squares over both ears.
 
     The dry sound, delayed and through each of the decoder's four responses, explains what the ears hear; the weights
     are the field's four channels.
     """
     taps = resample(load_decoder("omnitone").taps, 48000, 44100)
-    begin, end = int(arrival * 44100), int((arrival + FIRST) * 44100)
+    begin, end = int(arrival * 44100), int((arrival + seconds) * 44100)
     now = np.arange(begin - 600, end) - delay * 44100
     late = np.interp(now, np.arange(len(dry)), dry, left=0.0, right=0.0)
     heard = np.stack([np.convolve(late, response)[600 : 600 + end - begin] for response in taps], axis=1)
@@ -86,11 +90,38 @@ def test_the_made_sound_comes_from_where_the_scene_says(built: dict[str, Path]) 
         arrival = float(mono.onsets[0] + delay)
         pose = trajectory_of(record).at(arrival)
         x, y, _ = camera_rotation(*map(float, pose)).T @ unit_vector(source.azimuth[index], source.elevation[index])
-        found = first_wavefront(sound, mono.samples, arrival, delay)
+        found = heard_from(sound, mono.samples, arrival, delay)
         error = np.degrees(np.arctan2(found[1], found[0]) - np.arctan2(y, x))
         errors.append(abs((error + 180) % 360 - 180))
     assert len(errors) == 12
     assert np.median(errors) < 3 and np.max(errors) < 12
+
+
+def test_a_moving_source_is_heard_where_a_moving_camera_has_it() -> None:
+    """Random trajectories over a source that goes half around, in a room without reflections: 0.1 s at a time."""
+    control = np.linspace(0, 4, 401)
+    around = 1.0 - 0.8 * control
+    path = np.stack([3 + 2 * np.cos(around), 3 + 2 * np.sin(around), 1.5 + 0.3 * np.sin(control)], axis=-1)
+    here = np.tile([3.0, 3.0, 1.5], (401, 1))
+    # Up to 4 kHz, where a linear interpolation between samples, as in `heard_from`, is exact enough.
+    low_pass = signal.butter(8, 4000, fs=44100, output="sos")
+    dry = signal.sosfilt(low_pass, np.random.default_rng(0).standard_normal(4 * 44100)).astype(np.float32)
+    field = render_field(0.1 * dry, Room((6.0, 6.0, 3.0), 0.005, 0.005), path, here, np.zeros(401))
+    errors = []
+    for seed in range(6):
+        recipe = Recipe(duration=4.0, seed=seed)
+        source = loudest(field)
+        trajectory = draw_trajectory(source.azimuth, source.elevation, 4.0, random_for("clip", recipe))
+        sound = render_sound(Sound(field, 44100, 44100), trajectory, recipe)[0]
+        for moment in np.arange(0.3, 3.8, 0.25):
+            index = round(100 * (moment + 0.05))
+            offset = path[index] - here[index]
+            distance = float(np.linalg.norm(offset))
+            seen = camera_rotation(*map(float, trajectory.at(moment + 0.05))).T @ (offset / distance)
+            found = heard_from(sound, dry, moment, distance / SPEED, 0.1)
+            errors.append(np.degrees(np.arccos(np.clip(found @ seen, -1, 1))))
+    # Measured: median 1.3 degrees, at most 2.7; within 0.1 s the source goes 4.6 degrees.
+    assert np.median(errors) < 2 and np.max(errors) < 4
 
 
 def test_captions_splits_and_pictures_are_those_of_the_scenes(built: dict[str, Path]) -> None:
@@ -182,6 +213,6 @@ def test_the_estimator_of_these_tests_is_right_about_plane_waves() -> None:
         left = sum(np.convolve(channel, response) for channel, response in zip(field, taps, strict=True))
         turned = field * np.float32([[1], [-1], [1], [1]])
         right = sum(np.convolve(channel, response) for channel, response in zip(turned, taps, strict=True))
-        found = first_wavefront(np.stack([left, right]), dry, 0.02, 0.0)
+        found = heard_from(np.stack([left, right]), dry, 0.02, 0.0)
         _, y, z, x = harmonics(azimuth, 0.3)
         np.testing.assert_allclose(found, [x, y, z], atol=1e-3)
