@@ -12,19 +12,17 @@ import numpy as np
 
 from suites.ambisonics import CHANNELS, harmonics
 from suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
+from suites.simulator.images import Room, arrivals, to_head
 from suites.simulator.render import PEAK, ambience
 from suites.simulator.rooms import (
     CONTROL_RATE,
     EARLY_ORDER,
     MIXING_TIME,
-    Room,
-    arrivals,
     crossfaded,
     diffuse_sounds,
     early_images,
     fir,
     impulses,
-    to_head,
     two_bands,
 )
 from suites.simulator.scenes import Scene, at_times

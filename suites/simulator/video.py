@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suites.simulator.hrtf import Array
+from suites.simulator.images import to_head
 from suites.simulator.lenses import Box, Lens
 from suites.simulator.looks import Part, Vector, look
 from suites.simulator.raycast import distances, normals
-from suites.simulator.rooms import to_head
 from suites.simulator.scenes import Scene, at_times
 
 Picture = NDArray[np.uint8]

@@ -23,8 +23,8 @@ from suites.media import Sound, read_sound, resample
 from suites.planes import iter_planes, video_facts
 from suites.simulator.field import render_field
 from suites.simulator.hrtf import unit_vector
+from suites.simulator.images import Room
 from suites.simulator.render import scene_sounds
-from suites.simulator.rooms import Room
 from suites.simulator.truth import Truth, read_truth
 
 SPEED = 343.0

@@ -13,9 +13,9 @@ from suites.construction.twin import Twin
 from suites.planes import Planes
 from suites.simulated import PLANS, SimulatedSuite
 from suites.simulator.field import ambisonic_sound, render_field, room_response
+from suites.simulator.images import Room
 from suites.simulator.lenses import PanoramicLens, PerspectiveLens
 from suites.simulator.render import scene_sounds
-from suites.simulator.rooms import Room
 from suites.simulator.scenes import Scene, bearing
 from suites.simulator.video import Camera, Thing, frames
 from visaudio_bench.errors import UsageError

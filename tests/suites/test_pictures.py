@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from suites.simulated import simroom_mini
 from suites.simulator.hrtf import unit_vector
+from suites.simulator.lenses import PerspectiveLens
 from suites.simulator.looks import Part, look
 from suites.simulator.raycast import distances, normals
 from suites.simulator.render import scene_sounds
 from suites.simulator.scenes import Scene, at_times, bearing
 from suites.simulator.sounds import RECIPES
-from suites.simulator.lenses import PerspectiveLens
 from suites.simulator.video import FPS, Camera, Thing, excitation, frames
 
 SCENES = tuple(simroom_mini().scenes.values())
