@@ -4,6 +4,26 @@ Run: pip install --no-deps pyequilib; PYTHONPATH=. python benchmarks/constructio
 
 Without a clip it makes one: 8 s of a textured panorama, 1920 x 1080 at 30 pictures a second, in VP9. pyequilib is not
 needed by anything else; without it its rows are left out.
+
+One core of a busy machine, torch 2.11, pyequilib 0.6.0; a grainy panorama of our own, and a real quiet one:
+
+| part of a clip of 8 s | made, CPU s | real, CPU s |
+|---|---|---|
+| read the sound | 0.01 | 0.05 |
+| localise, turn the field, binaural, resample | 0.03 | 0.03 |
+| decode the video | 1.40 | 0.28 |
+| encode 512 x 512 | 1.18 | 0.76 |
+| whole clip | 3.82 | 2.64 |
+
+| projection of a picture | CPU ms | times ours |
+|---|---|---|
+| ours | 3.8 to 4.7 | 1.0 |
+| pyequilib, numpy | 35 to 43 | 8.1 to 10.4 |
+| pyequilib, torch float | 16 to 21 | 3.5 to 4.8 |
+| pyequilib, torch uint8 | 13 to 15 | 3.1 to 3.8 |
+| to RGB and back, which pyequilib needs | 1.6 to 2.0 | 0.4 to 0.5 |
+
+mean distance of pyequilib's pictures from ours, which lie half a pixel and more aside: 3 and 5 grey levels
 """
 
 from __future__ import annotations
