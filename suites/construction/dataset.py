@@ -34,6 +34,8 @@ from visaudio_bench.pool import Outcome
 
 # Raised whenever the same source would become another clip.
 BUILDER = "1"
+# Reasons that may have been the machine's: such clips are tried again by the next run.
+AGAIN = frozenset({"crashed", "timeout"})
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -92,13 +94,13 @@ class Build:
             remove_leftovers(path.parent)
 
     def pending(self) -> tuple[Panorama, ...]:
-        """What this shard still has to make: no record, files gone, or the source has changed."""
+        """What this shard still has to make: no record, files gone, the source changed, or the process died."""
         return tuple(one for one in self.found.panoramas if self.shard.holds(one.id) and not self._done(one))
 
     def _done(self, panorama: Panorama) -> bool:
         files = clip_files(self.folder, panorama.id)
         record = _record(files.record)
-        if record is None or record.get("source") != source_sizes(panorama):
+        if record is None or record.get("source") != source_sizes(panorama) or record.get("reason") in AGAIN:
             return False
         return "reason" in record or (files.video.is_file() and files.audio.is_file())
 
