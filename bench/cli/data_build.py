@@ -111,6 +111,8 @@ def biaudio(
 
     if recipe["size"] % 2:
         raise click.BadParameter("the size must be even.", param_hint="--size")
+    if out.resolve().is_relative_to(source.resolve()):
+        raise click.BadParameter(f"{out} lies in {source}, where sources are looked for.", param_hint="--out")
     work = Build(find_panoramas(source, lists), out, Recipe(**recipe), shard)
     work.begin()
     said = captions or out / "captions.jsonl"

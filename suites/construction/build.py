@@ -83,13 +83,15 @@ def build_clip(panorama: Panorama, folder: Path, recipe: Recipe) -> dict[str, An
 
 
 def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str, Any]:
-    """Write the record of a clip that cannot be made, and return it."""
-    return _keep(panorama, clip_files(folder, panorama.id), {"reason": error.reason, "message": error.message})
+    """Write the record of a clip that cannot be made, remove what an earlier source of it became, and return it."""
+    files = clip_files(folder, panorama.id)
+    for path in (files.video, files.audio):
+        path.unlink(missing_ok=True)
+    return _keep(panorama, files, {"reason": error.reason, "message": error.message})
 
 
 def _keep(panorama: Panorama, files: Files, findings: dict[str, Any]) -> dict[str, Any]:
-    whose = {"id": panorama.id, "split": panorama.split, "group": panorama.group}
-    record = {**whose, "source": source_sizes(panorama), **findings}
+    record = {"id": panorama.id, "source": source_sizes(panorama), **findings}
     write_text(files.record, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
     return record
 

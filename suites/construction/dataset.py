@@ -127,16 +127,16 @@ class Build:
 
     def finish(self, captions: Mapping[str, SoundCaption]) -> Made | None:
         """Write the manifest and the list of rejects; None while other shards are still at work."""
-        records = [_record(clip_files(self.folder, one.id).record) for one in self.found.panoramas]
-        if not all(records):
-            return None
-        kept = [record for record in records if record and "reason" not in record]
-        refused = [Reject(r["id"], r["reason"], r["message"]) for r in records if r and "reason" in r]
-        made = Made(
-            kept,
-            sorted((*refused, *self.found.rejects)),
-            {r["id"]: captions[r["id"]] for r in kept if r["id"] in captions},
-        )
+        records = []
+        for panorama in self.found.panoramas:
+            record = _record(clip_files(self.folder, panorama.id).record)
+            if record is None:
+                return None
+            records.append({**record, "split": panorama.split, "group": panorama.group})
+        kept = [record for record in records if "reason" not in record]
+        refused = [Reject(one["id"], one["reason"], one["message"]) for one in records if "reason" in one]
+        rejects = sorted((*refused, *self.found.rejects))
+        made = Made(kept, rejects, {one["id"]: captions[one["id"]] for one in kept if one["id"] in captions})
         entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
         write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]

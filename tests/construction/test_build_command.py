@@ -175,6 +175,7 @@ def test_wrong_requests_end_with_one_sentence(built: dict[str, Path], bench: Cal
         (["--from", tmp_path / "absent", "--out", tmp_path / "o"], "is not a folder"),
         (["--from", built["twin"], "--out", tmp_path / "o", "--size", 65], "even"),
         (["--from", built["twin"], "--out", tmp_path / "o", "--shard", "3/2"], "3/8"),
+        (["--from", built["twin"], "--out", built["twin"] / "built"], "where sources are looked for"),
         (["--from", built["twin"], "--out", built["built"], "--decoder", "kemar"], "was made with"),
     ):
         told = bench("data", "build", "biaudio", *arguments)

@@ -117,6 +117,9 @@ def test_a_source_that_was_fetched_anew_is_made_anew(source: Path, tmp_path: Pat
     list(work.run(HERE))
     made = work.finish({})
     assert made is not None and len(made.records) == 6 and not made.rejects
+    panorama("video000005_0", field=encode(noise(1.0), 1.2)[:3])
+    list(work.run(HERE))
+    assert not (tmp_path / "out" / "audio" / "video000005_0.flac").exists()
 
 
 def test_a_folder_is_made_by_one_recipe(source: Path, tmp_path: Path) -> None:
