@@ -167,5 +167,6 @@ BIAUDIO = Dataset(
     layouts=GENERIC,
     published={"train": 94845, "test": 2695},
     captioned=True,
+    options=("caption_join",),
     unavailable="BiAudio is not published yet; it can be built from Sphere360 (bench data build biaudio).",
 )

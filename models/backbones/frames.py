@@ -1,4 +1,4 @@
-"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is `select_frames`.
+"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is in `suites.selection`.
 
 Frames are `(N, H, W, 3)` uint8 RGB. Scaling happens on the 8-bit values on the CPU (bicubic, antialiased), because
 networks were fed that way and because it is exact: floating-point scaling differs by a grey level in up to a fifth
@@ -15,10 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-
-from suites.selection import fps_filter as select_frames
-
-__all__ = ["SIDE", "centre_crop", "normalise", "scale_short_side", "select_frames", "three_crops"]
 
 SIDE = 224
 _CHUNK = 32
