@@ -18,6 +18,7 @@ Examples
   bench data list
   bench data prepare fairplay --from /data/FAIR-Play
   bench data check fairplay
+  bench data build biaudio --from /data/Sphere360 --out /data/biaudio
   bench run --suite fairplay
 """
 EXAMPLES = 3  # rejects that are shown of each reason

@@ -20,7 +20,7 @@ import torch
 
 from suites.admission import LOWEST_RATE, SAMPLE_RATE, TAU, channel_difference, refuse_silence
 from suites.ambisonics import CHANNELS, binaural, rotate
-from suites.construction.localise import Loudest, loudest
+from suites.construction.localise import loudest
 from suites.construction.panorama import PanoramaCheck
 from suites.construction.perspective import Projector
 from suites.construction.sphere360 import Panorama
@@ -200,11 +200,6 @@ def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: R
         yaw, pitch, roll = trajectory.at(float(index / fps))
         yield projector.project(picture, float(yaw), float(pitch), float(roll))
     check.verdict()
-
-
-def source_of(record: dict[str, Any]) -> Loudest:
-    """The localisation that a record holds."""
-    return Loudest(**record["loudest"])
 
 
 def trajectory_of(record: dict[str, Any]) -> Trajectory:

@@ -18,17 +18,6 @@ from suites.simulator.hrtf import Array
 FIELD_OF_VIEW = np.pi / 2
 
 
-def pixel_rays(size: int, field_of_view: float = FIELD_OF_VIEW) -> Array:
-    """`(3, size, size)` unit vectors through the centres of a square picture's pixels: x ahead, y left, z up."""
-    across = _tangents(size, field_of_view)
-    rays = np.stack(np.broadcast_arrays(np.ones(()), -across, -across[:, None]))
-    return np.asarray(rays / np.linalg.norm(rays, axis=0))
-
-
-def _tangents(size: int, field_of_view: float) -> Array:
-    return np.asarray(((np.arange(size) + 0.5) * 2 / size - 1) * np.tan(field_of_view / 2))
-
-
 class Projector:
     """Perspective pictures, `size` pixels wide and high, of equirectangular ones of any size.
 
@@ -88,3 +77,8 @@ class _Sampler:
         torch.mul(self._angle, -width / (np.pi * (width + 2)), out=across)
         torch.atan2(z, torch.hypot(x, y, out=x), out=self._angle)
         torch.mul(self._angle, -2 / np.pi, out=down)
+
+
+def _tangents(size: int, field_of_view: float) -> Array:
+    """Of the angles `(size,)` at which the centres of pixels lie, along a row to the right or a column down."""
+    return np.asarray(((np.arange(size) + 0.5) * 2 / size - 1) * np.tan(field_of_view / 2))

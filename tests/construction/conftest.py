@@ -26,6 +26,14 @@ def texture(height: int = HEIGHT) -> np.ndarray:
     return np.asarray(110 + 40 * np.sin(3 * x + 2 * z) + 40 * np.sin(4 * y - z) + 20 * z)
 
 
+def pixel_rays(size: int) -> np.ndarray:
+    """`(3, size, size)` unit vectors through the centres of the pixels of a 90-degree picture."""
+    focal = size / 2
+    down, right = (np.mgrid[:size, :size] + 0.5 - size / 2) / focal
+    rays = np.stack([np.ones_like(down), -right, -down])
+    return np.asarray(rays / np.linalg.norm(rays, axis=0))
+
+
 def pictures(light: Iterable[np.ndarray]) -> Iterable[Planes]:
     for grey in light:
         y = np.clip(np.rint(grey), 0, 255).astype(np.uint8)

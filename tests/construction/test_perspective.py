@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suites.construction.perspective import Projector, pixel_rays
+from suites.construction.perspective import Projector
 from suites.construction.trajectory import camera_rotation
 from suites.planes import Planes
 from suites.simulator.hrtf import unit_vector
+
+from .conftest import pixel_rays
 
 SIZE = 64
 POSES = [(0.0, 0.0, 0.0), (np.pi, 0.0, 0.0), (2.6, 0.5, -0.1), (-1.0, -0.8, 0.14), (0.3, 1.5, 0.0)]
@@ -48,8 +50,9 @@ def test_one_projector_takes_pictures_of_several_sizes() -> None:
     np.testing.assert_array_equal(first, again)
 
 
-def test_the_corner_of_the_picture_is_45_degrees_off_both_ways() -> None:
-    rays = pixel_rays(512)
-    edge = rays[:, 256, 0]
-    assert np.degrees(np.arctan2(edge[1], edge[0])) == pytest.approx(45, abs=0.1)
-    assert rays[2, 0, 256] > 0 > rays[2, -1, 256]
+def test_a_meridian_45_degrees_to_the_left_is_the_left_edge() -> None:
+    light = np.full((256, 512), 20, np.uint8)
+    light[:, : 256 - 64] = 220  # azimuth 45 degrees and more
+    grey = np.full((128, 256), 128, np.uint8)
+    ahead, turned = (Projector(SIZE).project(Planes(light, grey, grey), yaw, 0, 0).y for yaw in (0.0, 0.1))
+    assert ahead[:, 1:].max() == 20 and turned[:, :3].min() > 150

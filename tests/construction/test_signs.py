@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from suites.ambisonics import binaural, encode, rotate
-from suites.construction.perspective import Projector, pixel_rays
+from suites.construction.perspective import Projector
 from suites.construction.trajectory import DRIFT, camera_rotation, draw_trajectory
 from suites.planes import Planes
 from suites.simulator.hrtf import unit_vector
+
+from .conftest import pixel_rays
 
 SIZE, HEIGHT, WIDTH = 128, 256, 512
 CASES = 60
