@@ -58,11 +58,11 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> Found:
     lists = {split: path for split in SPLITS if (path := _list(folder, split)) is not None}
     if not lists:
         raise dataset.refuse(folder, "holds neither a manifest nor a list of clips")
-    captions = {str(row["clip_id"]): row for row in _rows(_list(folder, "captions"))}
+    captions = {str(row["clip_id"]): row for row in read_rows(_list(folder, "captions"))}
     videos, sounds = _by_stem(folder / "video", VIDEO_SUFFIXES), _by_stem(folder / "audio", SOUND_SUFFIXES)
     found: list[tuple[Entry, Reject | None]] = []
     for split, path in lists.items():
-        for row in _rows(path):
+        for row in read_rows(path):
             name = str(row["clip_id"])
             video = videos.get(name)
             texts = {**row, **captions.get(name, {})}
@@ -129,7 +129,7 @@ def _list(folder: Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _rows(path: Path | None) -> Iterator[Row]:
+def read_rows(path: Path | None) -> Iterator[Row]:
     """Rows of a csv, tsv or jsonl file.
 
     Raises:
@@ -167,5 +167,6 @@ BIAUDIO = Dataset(
     layouts=GENERIC,
     published={"train": 94845, "test": 2695},
     captioned=True,
+    options=("caption_join",),
     unavailable="BiAudio is not published yet; it can be built from Sphere360 (bench data build biaudio).",
 )

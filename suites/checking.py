@@ -38,7 +38,7 @@ def check_entry(entry: Entry, manifest: Manifest) -> list[Reject]:
 
 def _refuse_other_sound(entry: Entry, path: Path) -> None:
     rate, channels = sound_format(path)
-    if rate != entry.source_rate:
+    if entry.source_rate not in {rate, 2 * rate}:  # headers of HE-AAC state half of what is decoded
         raise ClipError("wrong_rate", f"{path} has {rate} Hz; {entry.source_rate} Hz were found before.")
     if channels != entry.channels and "right" not in entry.meta:
         raise ClipError("wrong_channels", f"{path} has {channels} channels; {entry.channels} were found before.")

@@ -77,6 +77,7 @@ class Dataset:
         duration: seconds a clip.
         captioned: whether clips carry captions.
         rules: of admission.
+        options: names of the `Options` that mean anything for it.
         unavailable: why nobody can get it now; empty where it can be had.
     """
 
@@ -91,6 +92,7 @@ class Dataset:
     duration: float = 8.0
     captioned: bool = False
     rules: Rules = field(default_factory=Rules)
+    options: tuple[str, ...] = ()
     unavailable: str = ""
 
     @property
@@ -98,7 +100,7 @@ class Dataset:
         """Where to get the data, under which licence, and the next command; ends a sentence about missing data."""
         if self.unavailable:
             return (
-                f"{self.unavailable} A folder in the generic layout is accepted ({self.layouts[0]}): "
+                f"{self.unavailable} Licence: {self.licence}. A folder in the generic layout is accepted ({self.layouts[0]}): "
                 f"bench data prepare {self.name} --from DIR"
             )
         return f"Get it: {self.home}. Licence: {self.licence}. Then: bench data prepare {self.name} --from DIR"

@@ -112,4 +112,5 @@ FAIRPLAY = Dataset(
     layouts=("videos/000001.mp4 ... with binaural_audios/000001.wav ... and, if wanted, splits/split1/test.h5",),
     published={"all": CLIPS},
     split="all",
+    options=("start",),
 )

@@ -105,6 +105,7 @@ OAP = Dataset(
     licence="CC BY-NC 4.0: not for commercial use",
     home="the binaural-sound-perception repository of arunbalajeev on GitHub (one archive, 26 h)",
     layouts=("scene0001/VIDEO_0001_cropped.mp4 with LAB-T*_Tr1.WAV ... _Tr8.WAV, below dataset_public or not",),
+    options=("pair",),
 )
 SIMBINAURAL = Dataset(
     name="simbinaural",
@@ -114,6 +115,7 @@ SIMBINAURAL = Dataset(
     home="the geometry-aware-binaural repository of bigharshrag on GitHub",
     layouts=GENERIC,
     duration=5.0,
+    options=("caption_join",),
     unavailable="The media of SimBinaural were announced and are not public; only code and lists are.",
 )
 BINAURAL_VGGSOUND = Dataset(
@@ -124,5 +126,6 @@ BINAURAL_VGGSOUND = Dataset(
     home="the SpatialV2A project",
     layouts=GENERIC,
     captioned=True,
+    options=("caption_join",),
     unavailable="BinauralVGGSound (arXiv:2601.15017) is announced and not published.",
 )

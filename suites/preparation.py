@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,7 +25,7 @@ from suites.containers import picture_span
 from suites.datasets import Candidate, Dataset, Found, Options, Reject, data_dir
 from suites.joined import join, joined_folder
 from suites.manifest import Entry, Manifest, find_manifest, leaking_groups, read_lines, read_manifest, write_manifest
-from suites.media import probe
+from suites.media import probe, read_sound
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision, write_json, write_text
 from visaudio_bench.isolation import map_isolated
@@ -36,8 +36,8 @@ NOT_FINAL = {"timeout", "crashed"}  # may be the machine's fault: tried again th
 MOST_WINDOWS = 10_800  # a day of 8 s windows: a header that says more is damaged
 
 
-class Window(dict[str, Any]):
-    """What is known of one window: `start`, and either `measured` or `reason` and `message`."""
+# What is known of one window: `start` (None for the file as a whole), and `measured`, or `reason` and `message`.
+Window = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Preparation:
     def __init__(self, dataset: Dataset, source: Path, options: Options, *, pictures: bool = False):
         if not source.is_dir():
             raise UsageError(f"{source} is not a folder. {dataset.obtain}")
+        _refuse_needless(dataset, options)
         self.dataset = dataset
         self.source = source
         self.options = options
@@ -138,6 +139,16 @@ class Preparation:
         return Prepared(self.folder, manifest, rejects, summary)
 
 
+def _refuse_needless(dataset: Dataset, options: Options) -> None:
+    for option in fields(options):
+        if getattr(options, option.name) != option.default and option.name not in dataset.options:
+            known = ", ".join(f"--{name.replace('_', '-')}" for name in dataset.options)
+            raise UsageError(
+                f"--{option.name.replace('_', '-')} means nothing for {dataset.name}, "
+                + (f"which knows {known}." if known else "which has no such options.")
+            )
+
+
 def examine(candidate: Candidate, root: Path, rules: Rules, joined: Path) -> list[Window]:
     """Look into the files of one candidate; every window gets its measures or its reason.
 
@@ -162,9 +173,11 @@ def examine(candidate: Candidate, root: Path, rules: Rules, joined: Path) -> lis
 
 def _hop(video: Path, audio: Path, duration: float, rules: Rules) -> Iterator[Window]:
     shown, heard = probe(video), probe(audio)
-    ends = [length for length in (shown.picture, heard.sound) if length is not None]
-    span = picture_span(video, 0.0, min(ends, default=duration))
-    length = min(span[1], *ends) if ends else span[1]
+    # Not every header states lengths; the sound itself does.
+    sound = heard.sound or _length(audio)
+    length = min(sound, shown.picture or sound)
+    span = picture_span(video, 0.0, length)
+    length = min(length, span[1])
     count = min(int((length + 1e-3) / duration), MOST_WINDOWS)
     if count == 0:
         raise ClipError("short", f"{video} lasts {length:.2f} s; a clip lasts {duration:g} s.")
@@ -172,7 +185,12 @@ def _hop(video: Path, audio: Path, duration: float, rules: Rules) -> Iterator[Wi
         try:
             yield _measured(start, admit(video, audio, start, duration, rules, span))
         except ClipError as error:
-            yield {**_refused(error), "start": start}  # type: ignore[misc]
+            yield {**_refused(error), "start": start}
+
+
+def _length(path: Path) -> float:
+    sound = read_sound(path)
+    return sound.samples.shape[1] / sound.sample_rate
 
 
 def _measured(start: float, measured: Measured) -> Window:

@@ -35,9 +35,11 @@ class PreparedSuite(Suite):
         self.name = f"{dataset.name}-{part.replace(':', '-')}" if part else dataset.name
         self.entries = _select(dataset, manifest.entries, self.split)
         self.title = f"{dataset.title}, {self.split}" if part else dataset.title
-        self.duration = dataset.duration
+        lengths = {entry.duration_s for entry in self.entries}
+        self.duration = lengths.pop() if len(lengths) == 1 else None
         self.licence = dataset.licence
         self.captioned = dataset.captioned
+        self.synthetic = any(entry.meta.get("synthetic") for entry in self.entries)
         self._manifest = manifest
 
     def clips(self) -> tuple[Clip, ...]:
@@ -96,15 +98,13 @@ def _select(dataset: Dataset, entries: Iterable[Entry], part: str) -> tuple[Entr
     Raises:
         UsageError: no row belongs to it.
     """
-    splitting, _, split = part.rpartition(":")
     parts: dict[str, list[Entry]] = {}
     for entry in entries:
         for name in parts_of(entry):
             parts.setdefault(name, []).append(entry)
     if part not in parts:
         raise UsageError(
-            f'{dataset.name} has no part "{splitting + ":" if splitting else ""}{split}".{did_you_mean(part, parts)} '
-            f"Known: {', '.join(sorted(parts))}"
+            f'{dataset.name} has no part "{part}".{did_you_mean(part, parts)} Known: {", ".join(sorted(parts))}'
         )
     return tuple(parts[part])
 

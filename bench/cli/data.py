@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.common import format_option, print_tables
+from bench.cli.data_build import build
 
 if TYPE_CHECKING:
     from suites.preparation import Prepared
@@ -17,6 +18,7 @@ Examples
   bench data list
   bench data prepare fairplay --from /data/FAIR-Play
   bench data check fairplay
+  bench data build biaudio --from /data/Sphere360 --out /data/biaudio
   bench run --suite fairplay
 """
 EXAMPLES = 3  # rejects that are shown of each reason
@@ -24,7 +26,10 @@ EXAMPLES = 3  # rejects that are shown of each reason
 
 @click.group("data", epilog=EPILOG)
 def data() -> None:
-    """Prepare and check the data of real suites. Media stay where they are; nothing is downloaded or re-encoded."""
+    """Prepare, check and build the data of real suites. Nothing is downloaded; media that you have stay as they are."""
+
+
+data.add_command(build)
 
 
 @data.command("list")

@@ -1,4 +1,4 @@
-"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is `select_frames`.
+"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is in `suites.selection`.
 
 Frames are `(N, H, W, 3)` uint8 RGB. Scaling happens on the 8-bit values on the CPU (bicubic, antialiased), because
 networks were fed that way and because it is exact: floating-point scaling differs by a grey level in up to a fifth
@@ -18,20 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from suites.selection import Selection, first_at_or_after
-from suites.selection import fps_filter as select_frames
 from visaudio_bench.errors import ClipError
-
-__all__ = [
-    "FIRST",
-    "SIDE",
-    "centre_crop",
-    "first_frames",
-    "normalise",
-    "scale_short_side",
-    "select_frames",
-    "squash",
-    "three_crops",
-]
 
 SIDE = 224
 _CHUNK = 32

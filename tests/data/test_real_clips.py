@@ -59,6 +59,8 @@ def test_an_edit_list_is_honoured_by_every_policy(media: Path) -> None:
         chosen = read_frames(path, fps=8, duration=1.0, policy=policy)
         assert len(chosen.pictures) == 8
         assert np.array_equal(chosen.pictures[0], first), policy
+    streamed = [picture for _, picture in iter_frames(path, fps=8, duration=1.0)]
+    assert np.array_equal(streamed, read_frames(path, fps=8, duration=1.0).pictures)
     admit(path, path, 0.0, 8.0, Rules())
     with pytest.raises(ClipError, match=r"end .* before the window|expected") as caught:
         admit(path, path, 4.0, 8.0, Rules())
