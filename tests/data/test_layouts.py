@@ -128,7 +128,7 @@ def test_a_clone_without_lfs_says_so(bench: Callable, data: Path, tmp_path: Path
     for path in root.rglob("*.mp4"):
         path.write_text(pointer)
     told = bench("data", "prepare", "fairplay", "--from", root, "--workers", 1)
-    assert (told.code, "holds no usable clip (1867 not_found, 4 lfs_pointer)" in told.err) == (2, True)
+    assert (told.code, "holds no usable clip (1867 not_found, 4 lfs_pointer), see" in told.err) == (2, True)
 
 
 def test_another_window_of_fairplay_fits_the_shorter_files_too(

@@ -31,6 +31,8 @@ def test_the_three_suites_run_from_a_users_folder_to_the_table(
     assert {suite: value[suite, "reference", "lr_acc"]["n"] for suite in ("biaudio", "music", "fairplay")} == {
         "biaudio": "3", "music": "2", "fairplay": "4",
     }  # fmt: skip
+    prepared = json.loads((data / "music" / "summary.json").read_text())
+    assert f"music: 2 clips, manifest {prepared['manifest']['test'][:16]}; the paper has 1,857" in told.out
     assert float(value["fairplay", "reference", "lr_acc"]["value"]) == 100
     assert float(value["music", "swapped", "lr_acc"]["value"]) == 0
     assert "the paper has 1,857" in told.out
