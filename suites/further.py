@@ -16,16 +16,14 @@ import re
 from functools import partial
 from pathlib import Path
 
-from suites.biaudio import GENERIC, find_generic
+from suites.biaudio import GENERIC, SPLITS, find_generic
 from suites.datasets import Candidate, Dataset, Found, Options, Reject
 from suites.manifest import Entry
 from suites.media import VIDEO_SUFFIXES
 
-_SIDES = {"train": "train", "val": "val", "test": "test"}
 _SCENE = re.compile(r"scene(\d{4})")
 # OAP: scenes of training and validation as its authors' code divides them; the rest is for testing.
 _OAP_TRAIN, _OAP_VAL = 114, 139
-_OAP_FIRST_WITH_ALL_TRACKS = 28
 
 
 def find_youtube_binaural(folder: Path, options: Options) -> Found:
@@ -35,7 +33,7 @@ def find_youtube_binaural(folder: Path, options: Options) -> Found:
         UsageError: there are no lists.
     """
     del options
-    lists = {side: path for side in _SIDES if (path := folder / f"YoutubeBinaural_{side}.txt").is_file()}
+    lists = {side: path for side in SPLITS if (path := folder / f"YoutubeBinaural_{side}.txt").is_file()}
     if not lists:
         raise YOUTUBE_BINAURAL.refuse(folder, "holds no list of ids")
     paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
