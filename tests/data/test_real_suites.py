@@ -59,7 +59,8 @@ def test_missing_data_says_where_to_get_it_and_under_which_licence(bench: Callab
         assert f"bench data prepare {name} --from DIR" in told.err
         assert "Traceback" not in told.err
         assert all(word in told.err for word in words), told.err
-    assert bench("list", "suites").code == 0
+    told = bench("list", "suites")
+    assert (told.code, "FAIR-Play: not prepared here, see bench data list" in told.out) == (0, True)
     told = bench("data", "list", "--format", "csv")
     assert all(word in told.out for word in ("not here", "not public", "CC BY 4.0", "1,857 test"))
 
