@@ -25,7 +25,7 @@ from typing import Any
 
 from suites.captions import SoundCaption, parse_labelled
 from suites.datasets import Candidate, Dataset, Found, Options, Reject
-from suites.manifest import Entry, find_manifest, read_lines, read_manifest
+from suites.manifest import SAFE, Entry, find_manifest, read_lines, read_manifest
 from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
 
@@ -99,13 +99,15 @@ def _with_caption(entry: Entry, texts: Row, options: Options) -> tuple[Entry, Re
 
 
 def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> Found:
-    """Candidates, and rejects where a text makes no sense, a file is not there or an id comes twice."""
+    """Candidates, and rejects where an id or a text makes no sense, a file is not there or an id comes twice."""
     candidates, rejects = [], []
     seen: set[str] = set()
     for entry, refused in found:
         absent = _absent(root, entry)
         if entry.clip_id in seen:
             rejects.append(Reject(entry.clip_id, "duplicate", "the lists name it twice; the first one counts."))
+        elif not SAFE.fullmatch(entry.clip_id):
+            rejects.append(Reject(entry.clip_id, "bad_id", "the id cannot name a file."))
         elif refused is not None:
             rejects.append(refused)
         elif absent:
@@ -162,7 +164,7 @@ BIAUDIO = Dataset(
     name="biaudio",
     title="BiAudio",
     find=find_biaudio,
-    licence="not stated yet; built from Sphere360, whose videos belong to those who uploaded them (research only)",
+    licence="not stated yet; the videos belong to those who uploaded them",
     home="the ViSAudio project, once it is published",
     layouts=GENERIC,
     published={"train": 94845, "test": 2695},

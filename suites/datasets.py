@@ -100,8 +100,8 @@ class Dataset:
         """Where to get the data, under which licence, and the next command; ends a sentence about missing data."""
         if self.unavailable:
             return (
-                f"{self.unavailable} Licence: {self.licence}. A folder in the generic layout is accepted ({self.layouts[0]}): "
-                f"bench data prepare {self.name} --from DIR"
+                f"{self.unavailable} Licence: {self.licence}. A folder in the generic layout is accepted "
+                f"({self.layouts[0]}): bench data prepare {self.name} --from DIR"
             )
         return f"Get it: {self.home}. Licence: {self.licence}. Then: bench data prepare {self.name} --from DIR"
 

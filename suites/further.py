@@ -16,16 +16,14 @@ import re
 from functools import partial
 from pathlib import Path
 
-from suites.biaudio import GENERIC, find_generic
+from suites.biaudio import GENERIC, SPLITS, find_generic
 from suites.datasets import Candidate, Dataset, Found, Options, Reject
 from suites.manifest import Entry
 from suites.media import VIDEO_SUFFIXES
 
-_SIDES = {"train": "train", "val": "val", "test": "test"}
 _SCENE = re.compile(r"scene(\d{4})")
 # OAP: scenes of training and validation as its authors' code divides them; the rest is for testing.
 _OAP_TRAIN, _OAP_VAL = 114, 139
-_OAP_FIRST_WITH_ALL_TRACKS = 28
 
 
 def find_youtube_binaural(folder: Path, options: Options) -> Found:
@@ -35,23 +33,22 @@ def find_youtube_binaural(folder: Path, options: Options) -> Found:
         UsageError: there are no lists.
     """
     del options
-    lists = {side: path for side in _SIDES if (path := folder / f"YoutubeBinaural_{side}.txt").is_file()}
+    lists = {side: path for side in SPLITS if (path := folder / f"YoutubeBinaural_{side}.txt").is_file()}
     if not lists:
         raise YOUTUBE_BINAURAL.refuse(folder, "holds no list of ids")
     paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
     videos = {path.stem: path.relative_to(folder).as_posix() for path in paths}
-    candidates, rejects = [], []
+    found: dict[str, Candidate] = {}
+    rejects = []
     for side, path in lists.items():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            name = Path(line.strip()).stem
-            if not name:
-                continue
-            if name not in videos:
+        for name in (Path(line).stem for line in path.read_text(encoding="utf-8").split()):
+            if name in found:
+                rejects.append(Reject(name, "duplicate", f"{path} names it, and so does a list before."))
+            elif name not in videos:
                 rejects.append(Reject(name, "not_found", f"{folder} holds no video called {name}."))
-                continue
-            entry = Entry(name, side, name, videos[name], videos[name])
-            candidates.append(Candidate(entry, hops=True))
-    return Found(folder, tuple(candidates), tuple(rejects))
+            else:
+                found[name] = Candidate(Entry(name, side, name, videos[name], videos[name]), hops=True)
+    return Found(folder, tuple(found.values()), tuple(rejects))
 
 
 def find_oap(folder: Path, options: Options) -> Found:

@@ -75,9 +75,24 @@ class Manifest:
         """Where a file of a row lies."""
         return None if relative is None else self.root / relative
 
-    def identity(self) -> str:
-        """SHA-256 of the rows; the same on every machine that has the same clips, wherever they lie."""
-        return digest([asdict(entry) for entry in self.entries])
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the clips of each split."""
+        splits = sorted({entry.split for entry in self.entries})
+        return {split: digest(identity([one for one in self.entries if one.split == split])) for split in splits}
+
+
+def identity(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """What makes clips the same on every machine, wherever their files lie: ids, windows, captions, contents."""
+    return [
+        {
+            "id": entry.clip_id,
+            "start": entry.start_s,
+            "duration": entry.duration_s,
+            "caption": entry.caption,
+            "content": entry.meta.get("content"),
+        }
+        for entry in entries
+    ]
 
 
 def find_manifest(folder: Path) -> Path | None:

@@ -85,6 +85,8 @@ class Preparation:
     def examine(self, workers: int) -> Iterator[str]:
         """Look into what is pending, yielding ids as they are written to the journal; safe to kill and repeat."""
         work = partial(examine, root=self.found.root, rules=self.rules, joined=joined_folder())
+        # Keys from before the reading: a file that changes meanwhile is read again the next time.
+        keys = {id(one): key for one, key in zip(self.found.candidates, self._keys, strict=True)}
         pending = self.pending
         timeout = LONG_TIMEOUT if any(candidate.hops for candidate in pending) else TIMEOUT
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ class Preparation:
             for outcome in map_isolated(work, pending, workers, timeout):
                 windows = outcome.value if outcome.error is None else [_refused(outcome.error)]
                 assert windows is not None
-                key = key_of(outcome.item, self.found.root, self.rules)
+                key = keys[id(outcome.item)]
                 self._known[key] = windows
                 if not any(window.get("reason") in NOT_FINAL for window in windows):
                     journal.write(json.dumps({"key": key, "windows": windows}) + "\n")
@@ -114,14 +116,13 @@ class Preparation:
             if entry.split == "train" and entry.group_id in leaks
         ]
         kept = tuple(entry for entry in entries if not (entry.split == "train" and entry.group_id in leaks))
-        manifest = Manifest(self.dataset.name, self.found.root, kept)
-        if not kept:
-            raise self.dataset.refuse(self.source, f"holds no usable clip{_why(rejects)}")
-        return self._write(manifest, tuple(rejects))
-
-    def _write(self, manifest: Manifest, rejects: tuple[Reject, ...]) -> Prepared:
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in rejects]
         write_text(self.folder / "rejects.jsonl", "".join(line + "\n" for line in lines))
+        if not kept:
+            raise self.dataset.refuse(self.source, f"holds no usable clip{_why(rejects)}, see {self.folder}")
+        return self._write(Manifest(self.dataset.name, self.found.root, kept), tuple(rejects))
+
+    def _write(self, manifest: Manifest, rejects: tuple[Reject, ...]) -> Prepared:
         summary = {
             "suite": self.dataset.name,
             "source": str(self.source.resolve()),
@@ -130,7 +131,7 @@ class Preparation:
             "rejects": dict(Counter(reject.reason for reject in rejects).most_common()),
             "flags": dict(Counter(flag for entry in manifest.entries for flag in entry.meta["flags"]).most_common()),
             "notes": list(self.found.notes),
-            "manifest": manifest.identity(),
+            "manifest": manifest.hashes(),
             "options": asdict(self.options),
         }
         # The manifest comes last: it exists only together with what it is explained by.
@@ -190,7 +191,7 @@ def _hop(video: Path, audio: Path, duration: float, rules: Rules) -> Iterator[Wi
 
 def _length(path: Path) -> float:
     sound = read_sound(path)
-    return sound.samples.shape[1] / sound.sample_rate
+    return float(sound.samples.shape[1] / sound.sample_rate)
 
 
 def _measured(start: float, measured: Measured) -> Window:

@@ -15,7 +15,7 @@ from suites.captions import SoundCaption
 from suites.clip import Clip, Suite
 from suites.datasets import DATASETS, Dataset
 from suites.joined import join, joined_folder, joined_path
-from suites.manifest import Entry, Manifest
+from suites.manifest import Entry, Manifest, identity
 from suites.preparation import prepared_manifest, read_rejects
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
@@ -79,8 +79,7 @@ class PreparedSuite(Suite):
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, captions, and what tells the files from others."""
-        rows = zip(super().manifest(), self.entries, strict=True)
-        return [{**row, "content": entry.meta.get("content")} for row, entry in rows]
+        return identity(self.entries)
 
     def remarks(self) -> tuple[str, ...]:
         """How many clips there are here and in the paper, what was left out, and what identifies the set."""

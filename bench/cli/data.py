@@ -11,6 +11,7 @@ from bench.cli.common import format_option, print_tables
 from bench.cli.data_build import build
 
 if TYPE_CHECKING:
+    from suites.manifest import Manifest
     from suites.preparation import Prepared
 
 EPILOG = """\b
@@ -118,9 +119,13 @@ def _print_summary(prepared: Prepared, form: str) -> None:
             published = summary["published"].get(key) if group == "clips" else None
             beside = Cell("", None) if published is None else Cell(f"{published:,}", published)
             rows.append(Row(words.format(key), (Cell(f"{count:,}", count), beside), group=group))
-    notes = (*summary["notes"], f"manifest {summary['manifest']}", f"from {summary['source']}")
+    notes = (*summary["notes"], *_hashes(prepared.manifest), f"from {summary['source']}")
     columns = (Column("here", "here"), Column("published", "in the paper"))
     print_tables([Table(f"{summary['suite']}, prepared", columns, tuple(rows), corner="", notes=notes)], form)
+
+
+def _hashes(manifest: Manifest) -> list[str]:
+    return [f"manifest of {split}: {value[:16]}" for split, value in manifest.hashes().items()]
 
 
 def _examples(prepared: Prepared) -> list[str]:
@@ -151,7 +156,7 @@ def check(name: str, form: str) -> None:
     checked = track((check_entry(entry, manifest) for entry in entries), len(entries), f"checking {name}")
     problems = [problem for found in checked for problem in found]
     rows = [Row(label, (Cell(f"{count:,}", count),)) for label, count in counts(manifest, dataset, problems)]
-    notes = (f"manifest {manifest.identity()}", f"files below {manifest.root}", f"licence: {dataset.licence}")
+    notes = (*_hashes(manifest), f"files below {manifest.root}", f"licence: {dataset.licence}")
     print_tables([Table(f"{name}, checked", (Column("count", "count"),), tuple(rows), corner="", notes=notes)], form)
     for problem in problems[:10]:
         note(f"{problem.clip_id} ({problem.reason}): {problem.message}")

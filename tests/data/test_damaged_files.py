@@ -15,6 +15,7 @@ from suites.media import iter_frames, read_frames, read_sound, scale_to_peak, wr
 from visaudio_bench.errors import ClipError
 
 RATE = 44100
+FLAC = {"strict": "-2"}  # allows FLAC in mp4
 UNEVEN = [0, 40, 900, 940, 3000, 5200, 5240, 8100]  # ms
 
 
@@ -150,3 +151,30 @@ def test_one_gain_for_both_ears() -> None:
     assert np.abs(scaled).max() == pytest.approx(0.95)
     assert np.allclose(scaled[0] / scaled[1], ears[0] / ears[1])
     assert not scale_to_peak(np.zeros((2, 4), dtype=np.float32)).any()
+
+
+def test_time_stamps_in_milliseconds_tear_no_holes(tmp_path: Path, movie: Callable, sound: Callable) -> None:
+    samples = sound(2.0, rate=RATE)
+    path = movie(tmp_path / "x.mkv", 2.0, samples, rate=RATE, codec="pcm_s16le")
+    assert np.array_equal(read_sound(path).samples, samples)
+
+
+@pytest.mark.parametrize("codec", ["aac", "flac"])
+def test_a_window_is_what_the_whole_file_holds_there(
+    tmp_path: Path, movie: Callable, sound: Callable, codec: str
+) -> None:
+    late = {"sound_delay": 0.3, "picture_delay": 0.2}
+    path = movie(tmp_path / "x.mp4", 8.0, sound(8.0, rate=RATE), rate=RATE, codec=codec, **late, options=FLAC)
+    whole = read_sound(path).samples
+    every = read_frames(path, fps=10, duration=8.0).pictures
+    for start in (0.3, 2.5, 5.0):
+        window = read_sound(path, start=start, duration=2.0).samples
+        there = whole[:, round(start * RATE) :][:, : 2 * RATE]
+        if codec == "flac":
+            assert np.array_equal(window, there), start
+        else:  # the decoder makes the noise in an AAC's upper bands anew each time
+            lags = {lag: float(np.sum(np.roll(window, lag, axis=1) * there)) for lag in (-1, 0, 1)}
+            assert max(lags, key=lambda lag: lags[lag]) == 0
+            assert lags[0] > 0.8 * float(np.sum(there**2))
+        shown = read_frames(path, fps=10, start=start, duration=2.0).pictures
+        assert np.array_equal(shown, every[round(10 * start) : round(10 * start) + 20]), start

@@ -128,7 +128,7 @@ def test_a_clone_without_lfs_says_so(bench: Callable, data: Path, tmp_path: Path
     for path in root.rglob("*.mp4"):
         path.write_text(pointer)
     told = bench("data", "prepare", "fairplay", "--from", root, "--workers", 1)
-    assert (told.code, "holds no usable clip (1867 not_found, 4 lfs_pointer)" in told.err) == (2, True)
+    assert (told.code, "holds no usable clip (1867 not_found, 4 lfs_pointer), see" in told.err) == (2, True)
 
 
 def test_another_window_of_fairplay_fits_the_shorter_files_too(
@@ -150,6 +150,7 @@ def test_training_clips_of_test_videos_are_left_out(
     names = {
         "tAiVUt5vE34l_30": "a drum again",
         "ddddddddddd_0": "Visible sound: , Invisible sound: x",
+        "../x": "",
         "eeeeeeeeeee_0": "",
     }
     for name in names:
@@ -159,7 +160,7 @@ def test_training_clips_of_test_videos_are_left_out(
     told = bench("data", "prepare", "biaudio", "--from", root, "--workers", 1)
     assert told.code == 0, told.err
     assert [clip.id for clip in open_suite("biaudio:train").clips()] == ["eeeeeeeeeee_0"]
-    for words in ("leaks", "bad_caption", "duplicate"):
+    for words in ("leaks", "bad_caption", "duplicate", "bad_id"):
         assert f"left out: {words}" in told.out
 
 
@@ -223,11 +224,12 @@ def test_a_pair_of_microphones_becomes_one_binaural_file(
 def test_long_videos_by_id(bench: Callable, data: Path, tmp_path: Path, parts: Path) -> None:
     (tmp_path / "yb" / "full").mkdir(parents=True)
     shutil.copy(parts / "right17.mp4", tmp_path / "yb" / "full" / "-aaaaaaaaaa.mp4")
-    (tmp_path / "yb" / "YoutubeBinaural_test.txt").write_text("-aaaaaaaaaa\nbbbbbbbbbbb\n")
+    (tmp_path / "yb" / "YoutubeBinaural_test.txt").write_text("-aaaaaaaaaa\nbbbbbbbbbbb\n-aaaaaaaaaa\n")
     told = bench("data", "prepare", "youtube-binaural", "--from", tmp_path / "yb", "--workers", 1)
     assert told.code == 0, told.err
     assert [clip.id for clip in open_suite("youtube-binaural").clips()] == ["-aaaaaaaaaa_0000", "-aaaaaaaaaa_0008"]
     assert "bbbbbbbbbbb (not_found)" in told.err
+    assert "-aaaaaaaaaa (duplicate)" in told.err
 
 
 def test_what_is_not_published_is_read_in_the_generic_layout(

@@ -31,6 +31,8 @@ def test_the_three_suites_run_from_a_users_folder_to_the_table(
     assert {suite: value[suite, "reference", "lr_acc"]["n"] for suite in ("biaudio", "music", "fairplay")} == {
         "biaudio": "3", "music": "2", "fairplay": "4",
     }  # fmt: skip
+    prepared = json.loads((data / "music" / "summary.json").read_text())
+    assert f"music: 2 clips, manifest {prepared['manifest']['test'][:16]}; the paper has 1,857" in told.out
     assert float(value["fairplay", "reference", "lr_acc"]["value"]) == 100
     assert float(value["music", "swapped", "lr_acc"]["value"]) == 0
     assert "the paper has 1,857" in told.out
@@ -57,7 +59,8 @@ def test_missing_data_says_where_to_get_it_and_under_which_licence(bench: Callab
         assert f"bench data prepare {name} --from DIR" in told.err
         assert "Traceback" not in told.err
         assert all(word in told.err for word in words), told.err
-    assert bench("list", "suites").code == 0
+    told = bench("list", "suites")
+    assert (told.code, "FAIR-Play: not prepared here, see bench data list" in told.out) == (0, True)
     told = bench("data", "list", "--format", "csv")
     assert all(word in told.out for word in ("not here", "not public", "CC BY 4.0", "1,857 test"))
 

@@ -121,3 +121,17 @@ def test_a_clip_that_vanishes_after_preparation_fails_the_run_and_is_named(
     assert bench(*arguments, "--allow-missing", 1).code == 0
     shutil.rmtree(prepared)
     assert "Traceback" not in bench(*arguments).err
+
+
+def test_what_took_too_long_is_tried_again(
+    bench: Callable, data: Path, tmp_path: Path, biaudio_tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = biaudio_tree(tmp_path / "biaudio")
+    arguments = ("data", "prepare", "biaudio", "--from", root, "--workers", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("suites.preparation.TIMEOUT", 0.0)
+        told = bench(*arguments)
+    assert (told.code, "holds no usable clip (3 timeout)" in told.err) == (2, True)
+    assert "aaaaaaaaaaa_10" in (data / "biaudio" / "rejects.jsonl").read_text()
+    assert bench(*arguments).code == 0
+    assert len(open_suite("biaudio").clips()) == 3
