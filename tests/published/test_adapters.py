@@ -30,8 +30,10 @@ RUNNABLE = [name for name, card in CARDS.items() if card.status == "runnable"]
 # Whose authors' demos are so much alike that one double serves both.
 SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
 # The doubles of these need no torch: a process of theirs starts in a tenth of a second, and everything can be tried.
-LIGHT = ("mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural", "selva", "hunyuanvideo-foley")
-NEED_WEIGHTS = ("audiox", "see2sound", "selva", "hunyuanvideo-foley")
+LIGHT = (
+    "mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural", "selva", "hunyuanvideo-foley", "prismaudio",
+)  # fmt: skip
+NEED_WEIGHTS = ("audiox", "see2sound", "selva", "hunyuanvideo-foley", "prismaudio")
 MILD = {"error": "error", "nan": "not_finite", "zeros": "silent", "channels": "channels", "rate": "wrong_rate",
         "short": "short"}  # fmt: skip
 HARD = {"crash": "crash", "killed": "killed", "partial": "crash", "memory": "out_of_memory", "hang": "timeout"}
@@ -181,6 +183,16 @@ def test_selva_and_hunyuan_are_called_as_their_authors_call_them(
     run(adapt("hunyuanvideo-foley", "offload=true"), named(["fine"]), tmp_path / "hunyuan")
     assert calls == [{
         "texts": ["noisy, harsh", "caption of fine"], "guidance": 4.5, "steps": 50, "size": "xxl", "offload": True,
+    }]  # fmt: skip
+
+
+def test_prismaudio_is_given_the_length_of_the_clip_and_not_of_the_video(
+    adapt: Adapt, named: Callable, tmp_path: Path, calls: list[dict[str, Any]]
+) -> None:
+    run(adapt("prismaudio"), named(["fine"]), tmp_path / "out")
+    assert calls == [{
+        "video_features": [4, 1024], "text_features": [len("caption of fine"), 1024], "sync_features": [16, 768],
+        "latents": [1, 64, 22], "objective": "rectified_flow", "loaded": True,
     }]  # fmt: skip
 
 
