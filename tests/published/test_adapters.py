@@ -216,7 +216,8 @@ def test_a_sound_of_another_system_can_be_spatialised(adapt: Adapt, named: Calla
     write_audio(monos / "fine.wav", np.full((2, 44100), 0.25, dtype=np.float32), 44100)
     system = adapt("visual-sound-25d", f"mono={monos}")
     assert not system.card.binauralises, "it does not hear the reference"
-    assert system.card.name.startswith("visual-sound-25d-random-weights@mono=")
+    assert system.card.name == "visual-sound-25d-random-weights@mono=of-mmaudio"
+    assert system.card.title == "2.5D Visual Sound (random weights, mono=of-mmaudio)"
     (clip, other) = named(["fine", "absent"])
     assert system.sources(clip, [clip]) == (clip.video, monos / "fine.wav")
     made = run(system, [clip, other], tmp_path / "out")

@@ -141,8 +141,11 @@ def test_what_a_user_brings_is_named_when_it_is_not_there(card: Card, tmp_path: 
         with pytest.raises(BenchError, match=said):
             list(installer.install(card, wishes))
     needy = replace(card, weights=(Weights("net.pth", "its authors", sha256="0" * 64), Weights("more.pth", "x")))
-    with pytest.raises(UsageError, match=r"net.pth from its authors; more.pth from x.*--weights DIR"):
+    with pytest.raises(UsageError, match=r"net.pth from its authors; more.pth from x.*test-double --weights DIR"):
         list(installer.install(needy, installer.Wishes(python=python)))
+    known = replace(card, weights=(Weights("v1-44.pth", "x", registry="mmaudio-vae-44k"),))
+    with pytest.raises(UsageError, match=r"Get them: bench weights fetch mmaudio-vae-44k"):
+        list(installer.install(known, installer.Wishes(python=python)))
     folder = tmp_path / "weights"
     folder.mkdir()
     for name in ("net.pth", "more.pth"):
