@@ -125,13 +125,13 @@ def test_what_goes_wrong_with_a_clip_is_told_and_the_others_are_made(
 ) -> None:
     hard = HARD if name in LIGHT else {"crash": "crash"}
     wrong = MILD | hard
-    order = [part for index, mode in enumerate(wrong) for part in (f"fine{index}", mode)] + ["fine99"]
+    order = ["fine1", *MILD, "fine2", *hard, "fine3"]
     made = run(adapt(name, timeout_seconds=4.0 if name in LIGHT else 120.0), named(order), tmp_path / "out")
     reasons = {clip: one.reason for clip, one in made.items() if one.path is None}
     assert reasons == wrong, {clip: one.message for clip, one in made.items() if one.path is None}
-    alone = run(adapt(name), named(["fine99"]), tmp_path / "alone")
-    assert alone["fine99"].path is not None
-    assert sounds(tmp_path / "alone")["fine99"] == sounds(tmp_path / "out")["fine99"]
+    if name in LIGHT:
+        run(adapt(name), named(["fine3"]), tmp_path / "alone")
+        assert sounds(tmp_path / "alone") == {"fine3": sounds(tmp_path / "out")["fine3"]}
 
 
 @pytest.mark.parametrize("name", LIGHT)
