@@ -31,7 +31,9 @@ class MotionPan(ClipwiseSystem):
         title="Motion pan",
         summary="the reference's mono sound, panned by measured head responses to where the picture moves",
         inputs=("video", "reference_mono"),
-        revision=source_revision(__name__, "baselines.motion", "suites.media", "suites.simulator.hrtf"),
+        revision=source_revision(
+            __name__, "baselines.motion", "suites.media", "suites.containers", "suites.simulator.hrtf"
+        ),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )
 

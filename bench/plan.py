@@ -147,6 +147,7 @@ class Plan:
                     "of": len(job.suite.clips()),
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
+                    "remarks": list(job.suite.remarks()),
                     "manifest": job.suite.manifest_hash(),
                     "systems": [
                         {"name": system.card.name, "missing": job.absent[system.card.name]}
@@ -196,6 +197,7 @@ def describe(summary: dict[str, Any]) -> str:
         )
         state = f"{suite['to_prepare']} to render" if suite["to_prepare"] else "ready"
         lines.append(f"  suite    {suite['name']}: {some}, {state}")
+        lines += [f"           {remark}" for remark in suite["remarks"]]
         for system in suite["systems"]:
             if "missing" in system:
                 lines.append(f"  missing  {system['name']}: {system['missing']}")

@@ -293,4 +293,5 @@ def _system_info(job: Job, system: System) -> SystemInfo:
 
 
 def _suite_info(job: Job) -> SuiteInfo:
-    return SuiteInfo(job.suite.name, job.suite.title, len(job.clips), job.suite.synthetic)
+    suite = job.suite
+    return SuiteInfo(suite.name, suite.title, len(job.clips), suite.synthetic, suite.remarks())

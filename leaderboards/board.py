@@ -138,7 +138,7 @@ def _table(
 
 
 def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
-    notes = []
+    notes = [*suite.remarks]
     if suite.synthetic:
         notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):

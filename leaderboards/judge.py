@@ -44,12 +44,13 @@ class SystemInfo:
 
 @dataclass(frozen=True)
 class SuiteInfo:
-    """What a table must know of a suite."""
+    """What a table must know of a suite; `remarks` are sentences under it."""
 
     name: str
     title: str
     clips: int
     synthetic: bool
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

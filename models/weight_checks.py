@@ -18,6 +18,7 @@ from models.backbones.vae import Vae
 from models.backbones.vggish import Vggish
 from models.backbones.waveform import to_16k
 from models.loading import SIGNATURES, load, looks_like, read_state
+from models.visaudio.loading import load_network
 from visaudio_bench.errors import BenchError
 
 # Statistics that the smoke test published with VGGish expects of a 1 kHz tone, within 10 %.
@@ -81,6 +82,14 @@ def bigvgan(path: Path) -> None:
     for key, stored in network.named_buffers():
         if float((stored - lowpass()).abs().max()) > 1e-5:
             raise BenchError(f"{path} is not the published BigVGAN-v2: {key} is another filter")
+
+
+def mmaudio(path: Path) -> None:
+    """Every key and shape of one of the flow networks, and statistics of the latent that can be divided by."""
+    network = load_network(path)
+    _finite(path, network.joint_blocks)
+    if float(network.latent_std.min()) <= 0:
+        raise BenchError(f"{path} is damaged: the deviation of a channel of the latent is not positive")
 
 
 def clip(path: Path) -> None:

@@ -294,7 +294,7 @@ def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
     """Frames of one of the six end-to-end videos, selected by the rule of the product."""
     import av
 
-    from models.backbones.frames import select_frames
+    from suites.selection import fps_filter
 
     def read(index: int, rate: Any, count: int) -> np.ndarray:
         times, pictures = [], []
@@ -303,6 +303,6 @@ def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
                 assert frame.pts is not None and frame.time_base is not None
                 times.append(frame.pts * frame.time_base)
                 pictures.append(frame.to_ndarray(format="rgb24"))
-        return np.stack([pictures[i] for i in select_frames(times, rate, count).indices])
+        return np.stack([pictures[i] for i in fps_filter(times, rate, count).indices])
 
     return read

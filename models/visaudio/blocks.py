@@ -282,7 +282,7 @@ class FinalLayer(nn.Module):
 
 @torch.no_grad()
 def xavier(module: nn.Module) -> None:
-    """Initialise the linear maps in `module` as MMAudio's are: uniform after Xavier, without bias."""
+    """Initialise the linear maps in `module` as MMAudio's are: weights uniform after Xavier, biases zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)

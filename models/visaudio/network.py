@@ -48,7 +48,7 @@ class FlowNetwork(nn.Module):
     title = "a flow network"
     # tables that older files of MMAudio carry along
     ignored: tuple[str, ...] = ("t_embed.freqs", "latent_rot", "clip_rot")
-    exact: tuple[str, ...] = ("t_embed.freqs",)
+    exact: tuple[str, ...] = ("t_embed.freqs", "latent_mean", "latent_std")
 
     def __init__(self, config: Config):
         super().__init__()

@@ -12,7 +12,7 @@ from models.loading import looks_like
 from models.visaudio.config import CONFIGS
 from models.visaudio.loading import load_mmaudio, load_network, read_notes, recognise, save_network
 from models.visaudio.network import MMAudio, build
-from models.weights import WEIGHTS
+from models.weights import WEIGHTS, known_answer
 from visaudio_bench.errors import BenchError
 
 
@@ -169,6 +169,19 @@ def test_the_authors_file_makes_mmaudio(tmp_path, mono):
     loaded = load_network(tmp_path / "mmaudio.pth")
     assert isinstance(loaded, MMAudio)
     assert same(loaded.state_dict(), mono.state_dict())
+
+
+def test_what_is_checked_of_the_authors_files(tmp_path, mono):
+    path = tmp_path / "mmaudio.pth"
+    torch.save(mono.state_dict(), path)
+    known_answer(WEIGHTS["mmaudio-small-44k"], path)
+    torch.save({**mono.state_dict(), "latent_std": torch.zeros(1, 1, 6)}, path)
+    with pytest.raises(BenchError, match="deviation of a channel of the latent is not positive"):
+        known_answer(WEIGHTS["mmaudio-large-44k-v2"], path)
+    broken = mono.state_dict()["joint_blocks.0.clip_block.linear1.bias"] * float("nan")
+    torch.save({**mono.state_dict(), "joint_blocks.0.clip_block.linear1.bias": broken}, path)
+    with pytest.raises(BenchError, match=r"is damaged: 0\.clip_block\.linear1\.bias"):
+        known_answer(WEIGHTS["mmaudio-large-44k"], path)
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path, small, filled_network):
