@@ -114,13 +114,15 @@ class PublishedSystem(System):
         """Make the sounds of `tasks` (by clip id) in the folder `out`, in the order they finish."""
         if not tasks:
             return
+        # A worker is given the sound itself; where it lies, others lie too.
+        told = {name: value for name, value in self.options.items() if name != MONO}
         with job_area() as area:
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
                 here = area / f"shard-{shard}-{attempt}"
                 gpu = visible_gpu(device, shard)
                 where = "cuda:0" if gpu else device  # the only one that it sees
-                job = write_job(here, self.details, self.installed, self.options, where, [tasks[i] for i in ids])
+                job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids])
                 environment = worker_environment(self.installed, job, gpu)
                 return Start(job, job.command(self.installed.python), environment)
 

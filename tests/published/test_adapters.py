@@ -211,7 +211,18 @@ def test_demos_that_spatialise_keep_their_networks_and_hear_one_sound(
     assert system.card.binauralises
 
 
-def test_a_sound_of_another_system_can_be_spatialised(adapt: Adapt, named: Callable, tmp_path: Path) -> None:
+def test_a_sound_of_another_system_can_be_spatialised(
+    adapt: Adapt, named: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from baselines.published import system as module
+
+    def written(*arguments: Any) -> Any:
+        folder = write_job(*arguments)
+        assert "of-mmaudio" not in (folder.path / "job.json").read_text(), "beside it lies the reference"
+        return folder
+
+    write_job = module.write_job
+    monkeypatch.setattr(module, "write_job", written)
     monos = tmp_path / "of-mmaudio"
     write_audio(monos / "fine.wav", np.full((2, 44100), 0.25, dtype=np.float32), 44100)
     system = adapt("visual-sound-25d", f"mono={monos}")
