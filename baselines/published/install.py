@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.published.card import Card, Weights
-from baselines.published.installation import home_of, read_state
-from models.download import fetch
+from baselines.published.installation import home_of, install_command, read_state
 from models.weights import check_file, entry, missing, path_of
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import digest, write_json
@@ -181,21 +180,27 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
         (folder / wanted.file).parent.mkdir(parents=True, exist_ok=True)
         (folder / wanted.file).symlink_to(path.resolve())
     if absent:
-        files = "; ".join(f"{one.file} from {one.origin}" for one in absent)
-        raise UsageError(
-            f"weights of {card.title} are not here: {files}. Put them in a folder under these names and say "
-            f"bench systems install {card.name} --weights DIR, or try it without any: --random-weights"
-        )
+        raise UsageError(_missing(card, absent))
     return {"weights": sums}
 
 
+def _missing(card: Card, absent: Sequence[Weights]) -> str:
+    fetched = [one.registry for one in absent if one.registry]
+    brought = "; ".join(f"{one.file} from {one.origin}" for one in absent if not one.registry)
+    return (
+        f"weights of {card.title} are not here."
+        + (f" Get them: bench weights fetch {' '.join(fetched)}" if fetched else "")
+        + (f" Put into a folder, under these names: {brought}" if brought else "")
+        + f" Then: {install_command(card)}{' --weights DIR' if brought else ''}. "
+        "To try it without weights: --random-weights"
+    )
+
+
 def _locate(wanted: Weights, given: Path | None) -> Path | None:
-    """Where a file lies: in the user's folder, or in the registry's, fetched if need be; None for nowhere."""
+    """Where a file lies: in the user's folder, or where `bench weights` keeps it; None for nowhere."""
     if given is not None and (given / wanted.file).exists():
         return given / wanted.file
-    if not wanted.registry or (wanted.optional and missing([wanted.registry])):
-        return None
-    return path_of(wanted.registry) if not missing([wanted.registry]) else fetch(wanted.registry, lambda *_: None).path
+    return path_of(wanted.registry) if wanted.registry and not missing([wanted.registry]) else None
 
 
 def _check(wanted: Weights, path: Path) -> str:

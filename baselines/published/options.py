@@ -61,7 +61,11 @@ def _value(card: Card, name: str, option: Option, text: str) -> Value:
     return value
 
 
+def shown(changed: Mapping[str, Any]) -> list[str]:
+    """Options for titles, `option=value` in the order of their names; of a path only its last part."""
+    return [f"{option}={str(value).rstrip('/').rpartition('/')[2]}" for option, value in sorted(changed.items())]
+
+
 def row_name(name: str, changed: Mapping[str, Any]) -> str:
     """The name of a row whose options differ from the card's: rows of different choices never share a name."""
-    marks = (f"{option}={re.sub(r'[^A-Za-z0-9.+-]', '-', str(value))}" for option, value in sorted(changed.items()))
-    return "@".join([name, *marks])
+    return "@".join([name, *(re.sub(r"[^A-Za-z0-9=.+-]", "-", mark) for mark in shown(changed))])

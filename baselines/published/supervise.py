@@ -24,6 +24,8 @@ from baselines.published.jobs import JobFolder
 from baselines.published.worker_kit import OUT_OF_MEMORY
 
 POLL_SECONDS = 0.02
+# How long a process that is through may take to leave: authors' code starts threads that never end.
+LEAVE_SECONDS = 20.0
 LOG_CHARACTERS = 300
 
 
@@ -96,12 +98,15 @@ class _Shard:
         worker = self.worker
         code = worker.poll()  # before reading: what was said before the end is then read
         for heard in worker.listen():
-            if not self._again(worker, heard):
+            if heard.clip in self.pending and not self._again(worker, heard):
                 self.pending.remove(heard.clip)
                 yield heard
+        quiet = time.monotonic() - worker.last_word
         if code is not None:
             yield from self._bury(worker, code)
-        elif time.monotonic() - worker.last_word > self.timeout:
+        elif worker.is_finished and quiet > LEAVE_SECONDS:
+            yield from self._bury(worker, 0)
+        elif quiet > self.timeout:
             worker.stop()
             yield from self._lose(worker, "timeout", f"said nothing for {self.timeout:g} s and was ended")
         if self.worker is not None and self.worker.is_ended:
@@ -139,7 +144,8 @@ class _Shard:
             lost = tuple(self.pending)
             reason = "not_loaded"
         else:
-            lost = (worker.current or self.pending[0],) if self.pending else ()
+            at = worker.current if worker.current in self.pending else next(iter(self.pending), None)
+            lost = () if at is None else (at,)
             message = f"the worker {what} at this clip.{worker.last_lines()}"
         for clip in lost:
             self.pending.remove(clip)
@@ -189,21 +195,22 @@ class _Worker:
         try:
             event = json.loads(line)
             kind, clip = event["event"], event.get("clip")
+            heard = self._concluded(kind, clip, event) if kind in ("done", "failed") else None
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # damaged: the clip it spoke of is missed at the end of the process
         if kind in ("environment", "loaded"):
             self.setting |= {name: value for name, value in event.items() if name not in ("event", "pid")}
             self.is_loaded |= kind == "loaded"
         elif kind == "not_loaded":
-            self.not_loaded = f"the model could not be loaded: {event['message']} ({event['where']})."
+            self.not_loaded = f"the model could not be loaded: {event.get('message')} ({event.get('where')})."
         elif kind == "started":
             self.current = clip
         elif kind == "finished":
             self.is_finished = True
-        elif clip is not None and clip == self.current:
+        elif heard is not None and clip == self.current:
             self.current = None
             self.concluded += 1
-            yield self._concluded(kind, clip, event)
+            yield heard
 
     def _concluded(self, kind: str, clip: str, event: dict[str, Any]) -> Heard:
         if kind == "done":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from baselines.published.captions import texts
 from baselines.published.card import Card, read_card
 from baselines.published.finish import finish, finishing_revision
-from baselines.published.inputs import prepare
+from baselines.published.inputs import Inputs, prepare
 from baselines.published.installation import (
     Installation,
     identity,
@@ -19,7 +19,7 @@ from baselines.published.installation import (
     why_unavailable,
 )
 from baselines.published.jobs import Task, job_area, visible_gpu, worker_environment, write_job
-from baselines.published.options import choose, row_name
+from baselines.published.options import choose, row_name, shown
 from baselines.published.supervise import Heard, Start, supervise
 from baselines.system import Generation, Input, System, SystemCard, clip_seed
 from suites.clip import Clip
@@ -27,8 +27,11 @@ from suites.folder import media_files
 from suites.media import probe
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
+from visaudio_bench.pool import available_cores, map_unordered
 
 MONO = "mono"
+# Below so many clips starting a pool of processes takes longer than making their inputs in this one.
+FEW = 16
 
 
 class PublishedSystem(System):
@@ -44,7 +47,7 @@ class PublishedSystem(System):
         random = not self.unavailable_because and self.installed.is_random
         marks = [variant] * bool(variant) + ["random weights"] * random
         name = "-".join([details.name, *(mark.replace(" ", "-") for mark in marks)])
-        marks += [f"{option}={value}" for option, value in sorted(chosen.changed.items())]
+        marks += shown(chosen.changed)
         self.card = SystemCard(
             name=row_name(name, chosen.changed),
             title=details.title + (f" ({', '.join(marks)})" if marks else ""),
@@ -92,43 +95,40 @@ class PublishedSystem(System):
         self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
     ) -> Iterator[Generation]:
         """Run the authors' code over the clips; in the order they finish."""
+        wanted = [clip for clip in clips if clip.id in only]
+        workers = available_cores() if len(wanted) > FEW else 1
         tasks: dict[str, Task] = {}
-        for clip in clips:
-            if clip.id not in only:
-                continue
+        for prepared in map_unordered(partial(_given, self.details, self.monos), wanted, workers):
+            clip = prepared.item
             try:
-                tasks[clip.id] = self._task(clip, clip_seed(seed, self.card.name, clip.id) % 2**31)
+                seconds, inputs = prepared.result()
+                said = texts(self.details, clip, self.options)
             except ClipError as error:
                 yield Generation(clip.id, None, 0.0, error.reason, error.message)
-        yield from self.run(tasks, out, device)
+                continue
+            own_seed = clip_seed(seed, self.card.name, clip.id) % 2**31
+            tasks[clip.id] = Task(clip.id, own_seed, seconds, inputs, said)
+        yield from self.run({clip.id: tasks[clip.id] for clip in wanted if clip.id in tasks}, out, device)
 
     def run(self, tasks: Mapping[str, Task], out: Path, device: str) -> Iterator[Generation]:
         """Make the sounds of `tasks` (by clip id) in the folder `out`, in the order they finish."""
         if not tasks:
             return
+        # A worker is given the sound itself; where it lies, others lie too.
+        told = {name: value for name, value in self.options.items() if name != MONO}
         with job_area() as area:
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
                 here = area / f"shard-{shard}-{attempt}"
                 gpu = visible_gpu(device, shard)
                 where = "cuda:0" if gpu else device  # the only one that it sees
-                job = write_job(here, self.details, self.installed, self.options, where, [tasks[i] for i in ids])
+                job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids])
                 environment = worker_environment(self.installed, job, gpu)
                 return Start(job, job.command(self.installed.python), environment)
 
             timeout = self.details.timeout_seconds
             for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
                 yield self._generation(heard, out, tasks[heard.clip])
-
-    def _task(self, clip: Clip, seed: int) -> Task:
-        seconds = clip.duration if clip.duration is not None else _length(clip)
-        mono = None
-        if self.monos is not None:
-            mono = self.monos.get(clip.id)
-            if mono is None:
-                raise ClipError("missing", f'{self.options[MONO]} has no sound file for clip "{clip.id}".')
-        inputs = prepare(self.details, clip, seconds, mono)
-        return Task(clip.id, seed, seconds, inputs, texts(self.details, clip, self.options))
 
     def _generation(self, heard: Heard, out: Path, task: Task) -> Generation:
         seconds = float(heard.event.get("seconds", 0.0))
@@ -159,8 +159,22 @@ def _monos(details: Card, options: Any) -> dict[str, Path] | None:
     return media_files(folder)
 
 
+def _given(details: Card, monos: Mapping[str, Path] | None, clip: Clip) -> tuple[float, Inputs]:
+    """Length and files of one clip.
+
+    Raises:
+        ClipError: something that the system must be given cannot be had.
+    """
+    mono = None if monos is None else monos.get(clip.id)
+    if monos is not None and mono is None:
+        raise ClipError("missing", f'the folder of option mono has no sound file for clip "{clip.id}".')
+    seconds = clip.duration if clip.duration is not None else _length(clip)
+    return seconds, prepare(details, clip, seconds, mono)
+
+
 def _length(clip: Clip) -> float:
-    assert clip.video is not None  # a clip without a length is a whole file
+    if clip.video is None:
+        raise ClipError("no_video", f"clip {clip.id} has no video, which this system needs.")
     return float(probe(clip.video).picture or 0.0) - clip.start
 
 

@@ -15,6 +15,7 @@ from suites.clip import Clip
 from suites.media import write_video
 
 DOUBLES = Path(__file__).parent / "doubles"
+collect_ignore = ["doubles"]  # authors call modules test_options, and they are no tests
 SECONDS = 0.5
 
 

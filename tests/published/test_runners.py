@@ -314,6 +314,18 @@ RELIED_ON: dict[str, Mapping[tuple[str, str], set[str]]] = {
             "tod_vae_ckpt", "synchformer_ckpt", "enable_conditions", "mode", "bigvgan_vocoder_ckpt", "need_vae_encoder"
         },
     },
+    "prismaudio": {
+        ("predict.py", "predict_step"): {"diffusion", "batch", "diffusion_objective", "device"},
+        ("PrismAudio/models/utils.py", "load_ckpt_state_dict"): {"ckpt_path", "prefix"},
+        ("data_utils/v2a_utils/thinksound_288_al.py", "get_video_duration"): {"video_path"},
+        ("data_utils/v2a_utils/thinksound_288_al.py", "VGGSound.__init__"): {"root", "tsv_path", "inference_mode"},
+        ("data_utils/v2a_utils/feature_utils_288.py", "FeaturesUtils.__init__"): {"synchformer_ckpt"},
+        ("data_utils/v2a_utils/feature_utils_288.py", "FeaturesUtils.encode_t5_text"): {"text"},
+        ("data_utils/v2a_utils/feature_utils_288.py", "FeaturesUtils.encode_video_with_sync"): {"x"},
+        ("data_utils/v2a_utils/feature_utils_288.py", "FeaturesUtils.encode_video_and_text_with_videoprism"): {
+            "x", "cot"
+        },
+    },
     "hunyuanvideo_foley": {
         ("hunyuanvideo_foley/utils/model_utils.py", "load_model"): {
             "model_path", "config_path", "device", "enable_offload", "model_size"

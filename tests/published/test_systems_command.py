@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -140,8 +141,11 @@ def test_what_a_user_brings_is_named_when_it_is_not_there(card: Card, tmp_path: 
         with pytest.raises(BenchError, match=said):
             list(installer.install(card, wishes))
     needy = replace(card, weights=(Weights("net.pth", "its authors", sha256="0" * 64), Weights("more.pth", "x")))
-    with pytest.raises(UsageError, match=r"net.pth from its authors; more.pth from x.*--weights DIR"):
+    with pytest.raises(UsageError, match=r"net.pth from its authors; more.pth from x.*test-double --weights DIR"):
         list(installer.install(needy, installer.Wishes(python=python)))
+    known = replace(card, weights=(Weights("v1-44.pth", "x", registry="mmaudio-vae-44k"),))
+    with pytest.raises(UsageError, match=r"Get them: bench weights fetch mmaudio-vae-44k"):
+        list(installer.install(known, installer.Wishes(python=python)))
     folder = tmp_path / "weights"
     folder.mkdir()
     for name in ("net.pth", "more.pth"):
@@ -285,3 +289,32 @@ def test_what_a_worker_fails_at_is_counted_and_the_rest_is_scored(
     assert {(one["clip"], one["system"], one["reason"]) for one in failures} == {
         ("crash1", "test-double", "crash"), ("zeros2", "test-double", "silent"),
     }  # fmt: skip
+
+
+def test_a_killed_run_goes_on_with_the_clips_that_are_not_made(
+    bench: Callable, doubles: Path, source: Path, clips: Path, tmp_path: Path
+) -> None:
+    for path in clips.iterdir():
+        path.rename(path.with_name(path.name.replace("clip", "slow")))
+    install = ("systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence")
+    assert bench(*install).code == 0
+    run = ("run", "--suite", f"folder:{clips}", "--system", "test-double", "--workers", "1", "--out", tmp_path / "run")
+    code = "from bench.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, run)], stderr=subprocess.DEVNULL)
+
+    def made() -> dict[str, int]:
+        found = (tmp_path / "run" / "audio").rglob("test-double/slow*.json")
+        return {path.name: path.stat().st_mtime_ns for path in found}
+
+    while len(made()) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    before = made()
+    assert 2 <= len(before) < 6, "the run ended before it was killed"
+    told = bench(*run)
+    assert told.code == 0, told.err
+    assert f"test-double: {6 - len(before)} to make" in told.err
+    assert before.items() <= made().items()
+    assert len(made()) == 6

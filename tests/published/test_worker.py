@@ -122,6 +122,16 @@ def test_a_hanging_worker_is_ended_with_its_children(
     assert gone(int((source / "worker").read_text()))
 
 
+def test_a_worker_that_does_not_leave_is_ended(
+    installed: Installed, clips_named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from baselines.published import supervise
+
+    monkeypatch.setattr(supervise, "LEAVE_SECONDS", 0.3)
+    made = run(installed(), clips_named(["lingers", "fine"]), tmp_path / "out")
+    assert all(one.path is not None for one in made.values())
+
+
 @pytest.mark.parametrize(
     ("how", "said"), [("load-fails", "RuntimeError: the weights are of another network"), ("load-crashes", "signal 11")]
 )

@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import worker_kit
@@ -63,12 +64,15 @@ def act(job, clip):
         os._exit(9)
     if mode == "garbage":
         with job.events.open("a") as stream:
-            stream.write("\x00\x01 not json\n[]\n{}\n")
+            stream.write('\x00\x01 not json\n[]\n{}\n{"event": "done"}\n{"event": "done", "clip": "%s"}\n' % clip.id)
+            stream.write('{"event": "not_a_word"}\n{"event": "failed", "clip": "of another job"}\n')
     if mode == "hang":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (job.source / "child").write_text(str(child.pid))
         (job.source / "worker").write_text(str(os.getpid()))
         time.sleep(600)
+    if mode == "lingers":
+        threading.Thread(target=time.sleep, args=(600,)).start()
     if mode == "slow":
         time.sleep(0.3)
 
