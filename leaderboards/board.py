@@ -24,7 +24,7 @@ TITLES = {
     "binauralisation": "waveforms of systems that heard the reference's sound",
 }
 HEARD = "†"
-HEARD_NOTE = f"{HEARD} was given the reference's own mono sound."
+HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 # Values that rest on less than this share of the clips are named under the table.
 FEW = 0.5
@@ -79,8 +79,7 @@ class _Board:
         every = [Shown(metric, view) for metric in metrics for view in metric.shown]
         self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
         rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
-        self.rows = sorted(rows, key=lambda system: (not system.anchor, self._place(system)))
-        self.competitors = [system for system in self.rows if not (system.anchor or system.missing)]
+        self.rows = sorted(rows, key=lambda s: (not s.anchor, s.binauralises, self._place(s)))
 
     def result(self, system: SystemInfo, shown: Shown) -> Result | None:
         """The result of a cell, None where the metric does not judge the system."""
@@ -106,11 +105,14 @@ class _Board:
         text = f"{result.value:.{shown.metric.digits}f}"
         if result.low is not None and result.high is not None:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
-        mark = self._mark(result, shown) if len(self.competitors) > 1 else ""
-        return Cell(text, result.value, result.low, result.high, mark, result.reason)
+        return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
 
-    def _mark(self, result: Result, shown: Shown) -> Mark:
-        found = (self.result(system, shown) for system in self.competitors)
+    def _mark(self, system: SystemInfo, result: Result, shown: Shown) -> Mark:
+        """Best and second-best among the systems with the same task."""
+        rivals = [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
+        if len(rivals) < 2:
+            return ""
+        found = (self.result(rival, shown) for rival in rivals)
         ranks = sorted({one.rank for one in found if one is not None and one.rank is not None})
         if result.rank not in ranks[:2]:
             return ""
@@ -129,7 +131,7 @@ def _table(
             Row(
                 label=row_label(system),
                 cells=tuple(board.cell(system, shown) for shown in board.columns),
-                group="anchors" if system.anchor else "systems",
+                group="anchors" if system.anchor else "binauralising" if system.binauralises else "systems",
             )
             for system in board.rows
         ),

@@ -86,10 +86,12 @@ def judge(
     results = []
     for metric in metrics:
         eligible = [s for s in systems if metric.track != "binauralisation" or s.binauralises]
-        competing = [s.name for s in eligible if not s.anchor]
         for view in metric.views:
             judged = [table.result(metric, view, system.name, system.missing) for system in eligible]
-            ranks = table.ranks(metric, view, competing, judged)
+            ranks: dict[str, int] = {}
+            for heard in (False, True):  # who is given the reference's sound has another task than who makes it
+                competing = [s.name for s in eligible if not s.anchor and s.binauralises == heard]
+                ranks |= table.ranks(metric, view, competing, judged)
             results += [replace(result, rank=ranks.get(result.system)) for result in judged]
         results += table.floor(metric)
     return results
