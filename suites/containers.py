@@ -174,11 +174,12 @@ def refuse_damaged_pictures(path: Path, start: float, end: float) -> None:
 
 def _ends(container: Any, stream: Any, enough: float) -> Iterator[float]:
     """When each picture ceases to be shown, by the time stamps of packets, until one is decoded after `enough`."""
-    per_frame = float(1 / stream.average_rate) if stream.average_rate else 0.04
+    # A stream has one time base; fractions for each of some hundred packets would cost more than reading them.
+    tick = float(stream.time_base)
+    per_frame = float(1 / stream.average_rate) / tick if stream.average_rate else 0.04 / tick
     for packet in packets(container, stream):
         if packet is None or packet.pts is None or packet.is_discard:
             continue
-        shown = float(packet.duration * packet.time_base) if packet.duration else per_frame
-        yield float(packet.pts * packet.time_base) + shown
-        if packet.dts is not None and float(packet.dts * packet.time_base) > enough:
+        yield (packet.pts + (packet.duration or per_frame)) * tick
+        if packet.dts is not None and packet.dts * tick > enough:
             return
