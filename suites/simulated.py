@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +52,7 @@ def manifest_file(name: str) -> Traversable:
 
 
 class SimulatedSuite(Suite):
-    """Scenes of a committed manifest, rendered into the cache folder.
+    """Scenes of known geometry, rendered into the cache folder.
 
     `clip.meta` holds the design (`factor`, `rt60`, `room`, `visible`, `invisible`, `labelled_caption`) and under
     `truth` the path of the true trajectories, which `suites.simulator.truth.read_truth` reads.
@@ -62,14 +62,13 @@ class SimulatedSuite(Suite):
     captioned = True
     synthetic = True
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, scenes: Sequence[Scene]):
         self.name = plan.name
         self.title = plan.title
         self.duration: float = plan.duration
         self.size = plan.size
-        lines = manifest_file(plan.name).read_text(encoding="utf-8").splitlines()
-        self._rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        self.scenes = {row["id"]: Scene.from_json(row) for row in self._rows}
+        self.scenes = {scene.id: scene for scene in scenes}
+        self._rows: list[dict[str, Any]] = [scene.to_json() for scene in scenes]
 
     @property
     def folder(self) -> Path:
@@ -141,7 +140,8 @@ def _clip(scene: Scene, folder: Path) -> Clip:
 def _open(name: str, argument: str | None) -> SimulatedSuite:
     if argument is not None:
         raise UsageError(f'the suite "{name}" takes no argument, got "{name}:{argument}". Use: {name}')
-    return SimulatedSuite(PLANS[name])
+    lines = manifest_file(name).read_text(encoding="utf-8").splitlines()
+    return SimulatedSuite(PLANS[name], [Scene.from_json(json.loads(line)) for line in lines])
 
 
 def simroom_mini(argument: str | None = None) -> SimulatedSuite:

@@ -7,6 +7,7 @@ always says "left" gains nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from suites.simulator.placement import Wanted, place
 from suites.simulator.rooms import Room
 from suites.simulator.scenes import Scene
 from suites.simulator.sounds import RECIPES
+
+Size = tuple[float, float, float]
 
 FACTORS = ("static", "moving source", "moving camera", "moving both", "two sources", "invisible source", "distance")
 REVERBERATION = (0.2, 0.35, 0.5, 0.8)  # s, below 1 kHz
@@ -48,21 +51,26 @@ class Levels(NamedTuple):
     unseen: Array
 
 
-def design(name: str, count: int, duration: float, seed: int) -> tuple[Scene, ...]:
-    """`count` scenes of `duration` seconds; the same arguments always give the same scenes."""
+def design(
+    name: str, count: int, duration: float, seed: int, *, rooms: Sequence[Size] = ROOMS, first: int = 0
+) -> tuple[Scene, ...]:
+    """`count` scenes of `duration` seconds; the same arguments always give the same scenes.
+
+    `rooms` are sizes in metres; the scenes are numbered from `first` on.
+    """
     order = np.random.default_rng([seed, count])
-    rooms, echoes, strata, unseen = (
-        _balanced(order, len(levels), count) for levels in (ROOMS, REVERBERATION, SIDES, UNSEEN)
+    sizes, echoes, strata, unseen = (
+        _balanced(order, len(levels), count) for levels in (rooms, REVERBERATION, SIDES, UNSEEN)
     )
     # The k-th scene that begins on the left and the k-th on the right have the same stratum of azimuth.
     on_side = [sum(_side(before) == _side(index) for before in range(index)) for index in range(count)]
     return tuple(
         _scene(
-            f"{name}-{index:03d}",
+            f"{name}-{first + index:03d}",
             index,
             duration,
             Levels(
-                Room(ROOMS[rooms[index]], REVERBERATION[echoes[index]], HIGH * REVERBERATION[echoes[index]]),
+                Room(rooms[sizes[index]], REVERBERATION[echoes[index]], HIGH * REVERBERATION[echoes[index]]),
                 SIDES[strata[on_side[index]]],
                 UNSEEN[unseen[index]],
             ),
