@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -49,13 +50,18 @@ class SystemCard:
 
 
 class Generation(NamedTuple):
-    """One clip's outcome: the sound file, or the reason code and sentence why there is none."""
+    """One clip's outcome: the sound file, or the reason code and sentence why there is none.
+
+    `provenance` is what the system alone knows of how the sound was made (weights, settings, post-processing); it is
+    kept in the record beside the sound.
+    """
 
     clip: str
     path: Path | None
     seconds: float
     reason: str = ""
     message: str = ""
+    provenance: Mapping[str, Any] = MappingProxyType({})
 
 
 class System(ABC):

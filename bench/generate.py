@@ -97,6 +97,7 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
         "seed": clip_seed(plan.seed, system.card.name, clip.id),
         "device": plan.device,
         "seconds": round(generation.seconds, 3),
+        "provenance": dict(generation.provenance),
     }
 
 

@@ -1,0 +1,36 @@
+"""From a clip to what the network is conditioned on: the interface of conditioners, and the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from models.visaudio.conditions import Conditions
+
+
+class Conditioners(Protocol):
+    """Frozen encoders of pictures and words.
+
+    `identity` is what tells these features from those of other encoders: names, versions and hashes of weights. It
+    goes into feature stores, checkpoints and records.
+    """
+
+    name: str
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """JSON-able."""
+
+    def encode(self, video: Path, caption: str | None, *, start: float, duration: float) -> Conditions:
+        """The conditions of one clip, a batch of one, in float32 on the CPU.
+
+        Args:
+            video: a video file.
+            caption: None is the empty text.
+            start: of the window, seconds on the container's clock.
+            duration: of the window, seconds.
+
+        Raises:
+            ClipError: the video is unreadable, shows nothing in the window, or ends before it.
+        """
