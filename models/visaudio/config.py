@@ -87,7 +87,9 @@ class Config:
             if value < 1:
                 raise ValueError(f"{key} must be at least 1, got {value}")
         if self.hidden % (2 * self.heads):
-            raise ValueError(f"hidden ({self.hidden}) must be an even number of channels for each of {self.heads} heads")
+            raise ValueError(
+                f"hidden ({self.hidden}) must be an even number of channels for each of {self.heads} heads"
+            )
         if self.fused_depth >= self.depth:
             raise ValueError(f"fused_depth ({self.fused_depth}) must leave at least one joint block of {self.depth}")
         if self.pe_conv1d_kernel % 2 == 0:
@@ -127,7 +129,9 @@ class Config:
         known = {field.name for field in fields(cls)}
         unknown = sorted(values.keys() - known)
         if unknown:
-            raise ValueError(f"a network's configuration has no {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise ValueError(
+                f"a network's configuration has no {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
         try:
             return cls(**values)
         except TypeError as error:

@@ -19,43 +19,44 @@ from torch.nn import functional
 
 from models.visaudio.conditions import Conditions
 from models.visaudio.config import CLIP_RATE, SYNC_RATE, SYNC_SEGMENT, SYNC_STEP, lengths
+from models.visaudio.features import require_pictures
 from suites.media import iter_frames
 
 GRID, TEXT_TOKENS, TEXT_DIM = 8, 16, 64
 _COARSE = 4
 _SIDE = 2 * GRID  # pictures are reduced to 16 x 16 cells, 2 x 2 for each place of the grid
-_HOLD = 0.25  # s by which a video may be short; its last picture then stays
-# Means and spreads bring the features near to zero mean and unit spread, as the networks' are.
-_MOTION_GAIN = 8.0
+_MOTION_GAIN = 8.0  # brings motion to about the spread that networks' features have
 
 
 class BuiltInConditioners:
     """The conditioners of `tiny`: clip `(nc, 64)`, sync `(ns, 32)`, text `(16, 64)`, spatial `(nc, 8, 8, 32)`."""
 
     name = "built-in"
-    identity = {"conditioners": name, "version": "1"}
+
+    def __init__(self) -> None:
+        self.identity = {"conditioners": self.name, "version": "1"}
 
     def encode(self, video: Path, caption: str | None, *, start: float, duration: float) -> Conditions:
         """As `Conditioners.encode`."""
+        require_pictures(video, start, duration)
         cells, motion = _reduce(video, start, duration)
         wanted = lengths(duration)
         picked = torch.tensor([math.ceil(k * SYNC_RATE / CLIP_RATE - 1e-9) for k in range(wanted.clip)])
         return Conditions(
             _layout(cells, motion, picked)[None],
             _sync(motion, wanted.sync)[None],
-            encode_text(caption or "")[None],
+            self.encode_text(caption or "")[None],
             _places(cells, motion, picked)[None],
         )
 
-
-def encode_text(caption: str) -> Tensor:
-    """Tokens `(16, 64)`: each word, up to 16, as a direction in space that its spelling decides; no word is zero."""
-    words = re.findall(r"\w+", caption.lower())[:TEXT_TOKENS]
-    tokens = np.zeros((TEXT_TOKENS, TEXT_DIM), np.float32)
-    for row, word in zip(tokens, words, strict=False):
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
-        row[:] = np.random.default_rng(seed).standard_normal(TEXT_DIM)
-    return torch.from_numpy(tokens)
+    def encode_text(self, caption: str) -> Tensor:
+        """Tokens `(16, 64)`: each word, up to 16, is a direction that its spelling decides; no word is zero."""
+        words = re.findall(r"\w+", caption.lower())[:TEXT_TOKENS]
+        tokens = np.zeros((TEXT_TOKENS, TEXT_DIM), np.float32)
+        for row, word in zip(tokens, words, strict=False):
+            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+            row[:] = np.random.default_rng(seed).standard_normal(TEXT_DIM)
+        return torch.from_numpy(tokens)
 
 
 def _reduce(video: Path, start: float, duration: float) -> tuple[Tensor, Tensor]:

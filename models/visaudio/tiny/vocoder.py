@@ -55,17 +55,22 @@ class NoiseVocoder:
 
     name = "noise-vocoder"
     latent_dim = LEVELS + DIFFERENCES + 1
-    identity = {"codec": name, "version": "1"}
+
+    def __init__(self) -> None:
+        self.identity = {"codec": self.name, "version": "1"}
 
     def encode(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (all zero: nothing is drawn) of the latents of a sound.
 
         Args:
-            sound: `(B, 2, T)` float32 at 44.1 kHz, left first; padded with zeros to whole tokens.
+            sound: `(B, E, T)` float32 at 44.1 kHz, left first; padded with zeros to whole tokens. E is 1 or 2; one
+                channel is what both ears hear.
 
         Returns:
-            Two tensors `(B, 2, ceil(T / 1024), 40)`.
+            Two tensors `(B, E, ceil(T / 1024), 40)`.
         """
+        ears = sound.shape[1]
+        sound = sound.expand(-1, 2, -1)
         plan = _plan(sound.device)
         spectra = _analyse(sound, plan)
         power = _by_token(spectra.abs().square())
@@ -76,16 +81,16 @@ class NoiseVocoder:
         lead = _lead(spectra, plan)
         own = torch.cat([10 * louder / _DIFFERENCE_UNIT, lead[..., None] / _LEAD_UNIT], dim=-1)
         latent = torch.stack([torch.cat([levels, sign * own], dim=-1) for sign in (1, -1)], dim=1)
-        return latent, torch.zeros_like(latent)
+        return latent[:, :ears], torch.zeros_like(latent[:, :ears])
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Sound `(B, 2, 1024 n)` of latents `(B, 2, n, 40)`; the ears' band levels are averaged.
+        """Sound `(B, E, 1024 n)` of latents `(B, E, n, 40)`; the ears' band levels are averaged.
 
         The noise is the same in every clip, so that nothing but the latents decides.
         """
         plan = _plan(latent.device)
         levels = latent[..., :LEVELS].mean(1)
-        own = (latent[:, 0, :, LEVELS:] - latent[:, 1, :, LEVELS:]) / 2
+        own = (latent[:, 0, :, LEVELS:] - latent[:, -1, :, LEVELS:]) / 2
         power = _to_frames(10 ** (_LEVEL_UNIT * (levels @ plan.envelope).clamp(-5, 1) / 10))
         ratio = 10 ** (_DIFFERENCE_UNIT * (own[..., :DIFFERENCES] @ plan.spread).clamp(-1.5, 1.5) / 10)
         left = _to_frames(ratio / (1 + ratio))
@@ -93,7 +98,7 @@ class NoiseVocoder:
         turn = torch.polar(torch.ones_like(power), math.pi * lead.clamp(-_LONGEST_LEAD, _LONGEST_LEAD) * plan.frequency)
         carrier = _noise(power.shape[1], latent.device) * power.sqrt()
         ears = torch.stack([carrier * (2 * left).sqrt() * turn, carrier * (2 - 2 * left).sqrt() * turn.conj()], dim=1)
-        return _synthesise(ears, plan)
+        return _synthesise(ears[:, : latent.shape[1]], plan)
 
 
 @lru_cache(maxsize=4)
@@ -143,7 +148,7 @@ def _synthesise(spectra: Tensor, plan: _Plan) -> Tensor:
     length = (spectra.shape[2] - 1) * _HOP + _FFT
     summed = functional.fold(flat, (1, length), (1, _FFT), stride=(1, _HOP))[:, 0, 0]
     # Squared Hann windows a quarter apart add up to 1.5.
-    return summed[:, _EDGE:-_EDGE].reshape(len(spectra), 2, -1) / 1.5
+    return summed[:, _EDGE:-_EDGE].reshape(*spectra.shape[:2], -1) / 1.5
 
 
 def _by_token(frames: Tensor) -> Tensor:

@@ -1,0 +1,28 @@
+"""Between sound and what the flow network works on: the interface of codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Codec(Protocol):
+    """Turns sound at 44.1 kHz into latent tokens of 1024 samples and back. E is 2 (left first), or 1 for one channel.
+
+    `identity` is what tells its latents from those of other codecs: name, version, hashes of weights.
+    """
+
+    name: str
+    latent_dim: int
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """JSON-able."""
+
+    def encode(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """`(B, E, T)` float32, zeros added up to whole tokens, to mean and deviation `(B, E, ceil(T / 1024), C)`."""
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """`(B, E, n, C)` to `(B, E, 1024 n)` float32."""

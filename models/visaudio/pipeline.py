@@ -1,0 +1,182 @@
+"""From videos to binaural sound: conditioners, flow network and codec, one after the other, in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.visaudio.codec import Codec
+from models.visaudio.conditions import Conditions
+from models.visaudio.config import SAMPLE_RATE, Lengths, lengths
+from models.visaudio.features import Conditioners
+from models.visaudio.network import FlowNetwork
+from models.visaudio.sampler import GUIDANCE, STEPS, clip_noise, sample
+from visaudio_bench.errors import BenchError, ClipError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How sounds are made; all but `batch` and `compiled` change them.
+
+    steps: Euler steps. guidance: strength of classifier-free guidance. negative: a caption to steer away from.
+    batch: clips at once. precision: of the flow network; `auto` is bfloat16 on CUDA and float32 elsewhere (time, codec
+    and vocoder are always float32). compiled: let torch compile the flow network.
+    """
+
+    steps: int = STEPS
+    guidance: float = GUIDANCE
+    negative: str = ""
+    batch: int = 8
+    precision: Precision = "auto"
+    compiled: bool = False
+
+
+class Request(NamedTuple):
+    """One clip to make: its id decides its noise; `start` and `duration` in seconds cut the video."""
+
+    id: str
+    video: Path | None
+    caption: str | None
+    start: float
+    duration: float
+
+
+class Sounded(NamedTuple):
+    """What came of a request: sound `(2, round(duration * 44100))` float32 or an error, and the seconds it took."""
+
+    request: Request
+    sound: NDArray[np.float32] | None
+    error: ClipError | None
+    seconds: float
+
+
+class _Waiting(NamedTuple):
+    request: Request
+    conditions: Conditions
+    seconds: float
+
+
+class Pipeline:
+    """A flow network with everything before and behind it, on one device."""
+
+    def __init__(
+        self,
+        network: FlowNetwork,
+        conditioners: Conditioners,
+        codec: Codec,
+        *,
+        settings: Settings | None = None,
+        device: str = "cpu",
+    ):
+        self.network = network.to(device).eval()
+        self.conditioners = conditioners
+        self.codec = codec
+        self.settings = settings or Settings()
+        self.device = torch.device(device)
+        if self.settings.compiled:
+            self.network.velocity = torch.compile(self.network.velocity)  # type: ignore[method-assign]
+
+    @property
+    def precision(self) -> str:
+        """The type that the flow network computes with here."""
+        if self.settings.precision != "auto":
+            return self.settings.precision
+        return "bfloat16" if self.device.type == "cuda" else "float32"
+
+    def generate(self, requests: Iterable[Request], seed: int) -> Iterator[Sounded]:
+        """Sounds as their batches are complete; clips that cannot be made are told at once.
+
+        A clip's sound depends on its request and the seed, and not on the other clips (but for rounding, which
+        depends on the size of a batch).
+        """
+        waiting: dict[float, list[_Waiting]] = {}
+        for request in requests:
+            began = time.perf_counter()
+            try:
+                conditions = self._encode(request)
+            except ClipError as error:
+                yield Sounded(request, None, error, time.perf_counter() - began)
+                continue
+            batch = waiting.setdefault(request.duration, [])
+            batch.append(_Waiting(request, conditions, time.perf_counter() - began))
+            if len(batch) == self.settings.batch:
+                yield from self._flush(waiting.pop(request.duration), seed)
+        for batch in waiting.values():
+            yield from self._flush(batch, seed)
+
+    def _encode(self, request: Request) -> Conditions:
+        if request.video is None:
+            raise ClipError("no_video", f"clip {request.id} has no video, and the sound is made for pictures.")
+        found = self.conditioners.encode(request.video, request.caption, start=request.start, duration=request.duration)
+        return found if self.network.config.spacetime else replace(found, spatial=None)
+
+    def _flush(self, batch: list[_Waiting], seed: int) -> Iterator[Sounded]:
+        began = time.perf_counter()
+        try:
+            sounds = self._sounds([one.request for one in batch], [one.conditions for one in batch], seed)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            fewer = (
+                f"Try --batch {len(batch) // 2}." if len(batch) > 1 else "Try a shorter --duration, or --device cpu."
+            )
+            raise BenchError(
+                f"{self.device} ran out of memory with {len(batch)} clips of {batch[0].request.duration:g} s at once. "
+                f"{fewer}"
+            ) from error
+        each = (time.perf_counter() - began) / len(batch)
+        for one, sound in zip(batch, sounds, strict=True):
+            if np.isfinite(sound).all():
+                yield Sounded(one.request, sound, None, one.seconds + each)
+            else:
+                error = ClipError("not_finite", f"the model's sound for {one.request.id} is not finite.")
+                yield Sounded(one.request, None, error, one.seconds + each)
+
+    @torch.no_grad()
+    def _sounds(self, requests: list[Request], found: list[Conditions], seed: int) -> list[NDArray[np.float32]]:
+        config = self.network.config
+        duration = requests[0].duration
+        wanted = lengths(duration, config.text_tokens)
+        noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
+        conditions = Conditions.concatenate(found).to(self.device)
+        with self._autocast():
+            latent = sample(
+                self.network,
+                conditions,
+                noise.to(self.device),
+                steps=self.settings.steps,
+                guidance=self.settings.guidance,
+                negative=self._negative(wanted),
+            )
+        latent = self.network.unnormalise(latent.float())
+        ears = latent if config.dual else latent[:, None]
+        # One clip at a time: the vocoder wants more memory for a clip than the flow does.
+        sounds = [self.codec.decode(one[None])[0].cpu() for one in ears]
+        return [_trimmed(sound, duration) for sound in sounds]
+
+    def _negative(self, wanted: Lengths) -> Conditions | None:
+        if not self.settings.negative:
+            return None
+        text = self.conditioners.encode_text(self.settings.negative)[None].to(self.device)
+        return replace(self.network.null(1, wanted), text=text)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _trimmed(sound: Tensor, duration: float) -> NDArray[np.float32]:
+    """Exactly the clip's length, and both ears: latent frames end up to 1023 samples behind the clip."""
+    samples: NDArray[np.float32] = sound[:, : round(duration * SAMPLE_RATE)].numpy()
+    return np.repeat(samples, 2 // len(samples), axis=0)
