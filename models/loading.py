@@ -19,12 +19,19 @@ from visaudio_bench.errors import BenchError
 
 State = Mapping[str, Tensor]
 
-# A key that only this model's state dict has -> what the model is called in messages.
+# A key that only this model's state dict has, with its shape where sizes of one model differ in nothing else -> what
+# the model is called in messages. The first that fits counts.
 SIGNATURES = {
     "features.13.weight": "VGGish",
     "conv_block6.bn2.weight": "PANNs Cnn14",
     "vfeat_extractor.temp_embed": "Synchformer",
     "modality_trunks.vision.blocks.0.attn.in_proj_weight": "ImageBind",
+    "single_blocks_l.0.attn.qkv.weight": "ViSAudio's flow network",
+    "text_input_proj.2.w1.weight 2560x896": "MMAudio's flow network, large_44k_v2",
+    "fused_blocks.13.attn.qkv.weight 2688x896": "MMAudio's flow network, large_44k",
+    "audio_input_proj.0.weight 896x40x7": "MMAudio's flow network, medium_44k",
+    "audio_input_proj.0.weight 448x40x7": "MMAudio's flow network, small_44k",
+    "audio_input_proj.0.weight 448x20x7": "MMAudio's flow network, small_16k (sound at 16 kHz)",
     "audio_input_proj.0.weight": "MMAudio's flow network",
     "visual.trunk.pos_embed": "an open_clip model with a timm trunk",
     "visual.conv1.weight": "a CLIP model",
@@ -148,7 +155,12 @@ def fill(network: nn.Module, state: State, source: str) -> None:
 
 def looks_like(state: State) -> str:
     """The known model that a state dict belongs to, or an empty string."""
-    return next((title for key, title in SIGNATURES.items() if key in state), "")
+    return next((title for signature, title in SIGNATURES.items() if _fits(state, signature)), "")
+
+
+def _fits(state: State, signature: str) -> bool:
+    key, _, shape = signature.partition(" ")
+    return key in state and shape in ("", "x".join(map(str, state[key].shape)))
 
 
 def _named(total: int, what: str, keys: list[str]) -> str:

@@ -62,6 +62,7 @@ class WeightFile:
 
 
 _MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/"
+_MMAUDIO_FLOW = "https://huggingface.co/hkchengrex/MMAudio/resolve/main/weights/"
 
 WEIGHTS: dict[str, WeightFile] = {
     entry.name: entry
@@ -93,8 +94,24 @@ WEIGHTS: dict[str, WeightFile] = {
         ),
         WeightFile(
             "mmaudio-large-44k-v2", "mmaudio_large_44k_v2.pth", "the start of ViSAudio's training", 4_122_300_000,
-            "CC-BY-NC-4.0", "https://huggingface.co/hkchengrex/MMAudio/resolve/main/weights/mmaudio_large_44k_v2.pth",
+            "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_large_44k_v2.pth",
             md5="01ad4464f049b2d7efdaa4c1a59b8dfe", checksum_from="the authors' download script",
+        ),
+        # small_16k is left out: its latent is of another codec, at 16 kHz, where binaural cues end at 8 kHz
+        WeightFile(
+            "mmaudio-large-44k", "mmaudio_large_44k.pth", "another start of ViSAudio's training", 4_120_000_000,
+            "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_large_44k.pth",
+            md5="fed96c325a6785b85ce75ae1aafd2673", checksum_from="the authors' download script",
+        ),
+        WeightFile(
+            "mmaudio-medium-44k", "mmaudio_medium_44k.pth", "the start of a medium-sized ViSAudio", 2_487_200_000,
+            "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_medium_44k.pth",
+            md5="5a56b6665e45a1e65ada534defa903d0", checksum_from="the authors' download script",
+        ),
+        WeightFile(
+            "mmaudio-small-44k", "mmaudio_small_44k.pth", "the start of a small ViSAudio", 629_600_000,
+            "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_small_44k.pth",
+            md5="babd74c884783d13701ea2820a5f5b6d", checksum_from="the authors' download script",
         ),
         WeightFile(
             "mmaudio-vae-44k", "v1-44.pth", "audio codec of ViSAudio (mel to latent and back)", 1_221_900_000,

@@ -1,8 +1,8 @@
-"""What a clip's sound is conditioned on: features as they come from the frozen encoders, and as the network uses them."""
+"""What a clip's sound is conditioned on: features of the frozen encoders, and what the network makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,15 +31,15 @@ class Conditions:
     def __getitem__(self, clips: slice | Tensor | Sequence[int]) -> Conditions:
         """Some of the clips, in the order asked for."""
         chosen = list(clips) if isinstance(clips, Sequence) else clips
-        return Conditions(*(None if part is None else part[chosen] for part in self._parts()))
+        return self._map(lambda part: part[chosen])
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Conditions:
         """The same on another device, in another type."""
-        return Conditions(*(None if part is None else part.to(device=device, dtype=dtype) for part in self._parts()))
+        return self._map(lambda part: part.to(device=device, dtype=dtype))
 
     def expand(self, batch: int) -> Conditions:
         """One clip's conditions for each of `batch` clips, without copies."""
-        return Conditions(*(None if part is None else part.expand(batch, *part.shape[1:]) for part in self._parts()))
+        return self._map(lambda part: part.expand(batch, *part.shape[1:]))
 
     @staticmethod
     def concatenate(batches: Sequence[Conditions]) -> Conditions:
@@ -48,12 +48,17 @@ class Conditions:
         Raises:
             ValueError: their durations differ, or only some have spatial features.
         """
-        parts = [batch._parts() for batch in batches]
-        for column in zip(*parts, strict=True):
-            shapes = {None if part is None else part.shape[1:] for part in column}
+        columns = list(zip(*(batch._parts() for batch in batches), strict=True))
+        for column in columns:
+            shapes = {None if part is None else tuple(part.shape[1:]) for part in column}
             if len(shapes) != 1:
                 raise ValueError(f"only clips of one duration and with the same features share a batch, got {shapes}")
-        return Conditions(*(None if column[0] is None else torch.cat(column) for column in zip(*parts, strict=True)))
+        clip, sync, text, spatial = ([part for part in column if part is not None] for column in columns)
+        return Conditions(torch.cat(clip), torch.cat(sync), torch.cat(text), torch.cat(spatial) if spatial else None)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Conditions:
+        spatial = None if self.spatial is None else change(self.spatial)
+        return Conditions(change(self.clip), change(self.sync), change(self.text), spatial)
 
     def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         return self.clip, self.sync, self.text, self.spatial
@@ -78,23 +83,13 @@ class Projected(NamedTuple):
 
     def expand(self, batch: int) -> Projected:
         """One clip's conditions for each of `batch` clips, without copies."""
-        clip, text, sync, pooled, spatial = (
-            None if part is None else part.expand(batch, *part.shape[1:]) for part in self[:5]
-        )
-        assert clip is not None and text is not None and sync is not None and pooled is not None
+        clip, text, sync, pooled = (part.expand(batch, *part.shape[1:]) for part in self[:4])
+        spatial = None if self.spatial is None else self.spatial.expand(batch, *self.spatial.shape[1:])
         return Projected(clip, text, sync, pooled, spatial, self.latent_angles, self.clip_angles)
 
     def beside(self, other: Projected) -> Projected:
         """A batch of these clips followed by those of `other`, which have the same lengths."""
-        spatial = None
-        if self.spatial is not None and other.spatial is not None:
-            spatial = torch.cat([self.spatial, other.spatial])
-        return Projected(
-            torch.cat([self.clip, other.clip]),
-            torch.cat([self.text, other.text]),
-            torch.cat([self.sync, other.sync]),
-            torch.cat([self.pooled, other.pooled]),
-            spatial,
-            self.latent_angles,
-            self.clip_angles,
-        )
+        clip, text, sync, pooled = (torch.cat(pair) for pair in zip(self[:4], other[:4], strict=True))
+        both = [part for part in (self.spatial, other.spatial) if part is not None]
+        spatial = torch.cat(both) if both else None
+        return Projected(clip, text, sync, pooled, spatial, self.latent_angles, self.clip_angles)

@@ -1,0 +1,95 @@
+"""From noise to latents: Euler steps along the flow, with classifier-free guidance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from models.visaudio.conditions import Conditions, Projected
+from models.visaudio.config import Lengths
+from models.visaudio.network import FlowNetwork
+
+STEPS = 25
+GUIDANCE = 4.5
+
+Progress = Callable[[int, int], None]
+"""Called with the steps that are done and the steps that there are."""
+
+
+def clip_noise(seed: int, clip: str, lengths: Lengths, channels: int, *, dual: bool = True) -> Tensor:
+    """The noise that a clip's sound begins with: `(2, n, C)` float32 on the CPU, or `(n, C)` for MMAudio.
+
+    It depends on seed and clip alone, not on what else is in the batch. MMAudio starts from the left ear's noise.
+    """
+    digest = hashlib.sha256(f"{seed}/{clip}".encode()).digest()
+    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    noise = torch.randn(2, lengths.latent, channels, generator=generator)
+    return noise if dual else noise[0]
+
+
+def guided_velocity(network: FlowNetwork, x: Tensor, t: Tensor, projected: Projected, guidance: float) -> Tensor:
+    """`s v(wanted) + (1 - s) v(unwanted)` with s the guidance, both in one batch of the network.
+
+    Args:
+        network: the flow.
+        x: latents of B clips at time t.
+        t: `()`.
+        projected: conditions of the B clips, and behind them (`Projected.beside`) what each shall not sound like; the
+            former alone for the conditional flow.
+        guidance: without effect on the conditional flow.
+    """
+    if len(projected.pooled) == len(x):
+        return network.velocity(x, t.expand(len(x)), projected)
+    wanted, unwanted = network.velocity(torch.cat([x, x]), t.expand(2 * len(x)), projected).chunk(2)
+    return guidance * wanted + (1 - guidance) * unwanted
+
+
+@torch.no_grad()
+def sample(
+    network: FlowNetwork,
+    conditions: Conditions,
+    noise: Tensor,
+    *,
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
+    negative: Conditions | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Normalised latents of the clips, as `noise` in shape and type; `FlowNetwork.unnormalise` them for the codec.
+
+    Each clip's result is its own: batches only share the work (a batch has clips of one duration, so there is no
+    padding; rounding differs in the last digits between batch sizes).
+
+    Args:
+        network: the flow.
+        conditions: of B clips.
+        noise: `(B, 2, n, C)` or `(B, n, C)`, see `clip_noise`.
+        steps: equal Euler steps from t = 0 to 1.
+        guidance: strength; 1 and below follow the conditional flow alone, at half the cost.
+        negative: conditions to steer away from, of one clip or of B; nothing (`FlowNetwork.null`) when left out.
+        progress: told after every step.
+    """
+    if steps < 1:
+        raise ValueError(f"at least one step is needed, got {steps}")
+    batch, length = len(noise), noise.shape[-2]
+    projected = network.project(conditions, length)
+    if guidance > 1:
+        if negative is None:
+            negative = network.null(1, _lengths(conditions, length))
+        unwanted = network.project(negative, length)
+        projected = projected.beside(unwanted.expand(batch) if len(negative) == 1 else unwanted)
+    # the differences of float32 times, not 1 / steps, as the published sampler has them
+    times = torch.linspace(0, 1, steps + 1, device=noise.device)
+    x = noise
+    for step in range(steps):
+        x = x + (times[step + 1] - times[step]) * guided_velocity(network, x, times[step], projected, guidance)
+        if progress:
+            progress(step + 1, steps)
+    return x
+
+
+def _lengths(conditions: Conditions, latent: int) -> Lengths:
+    return Lengths(latent, conditions.clip.shape[1], conditions.sync.shape[1], conditions.text.shape[1])
