@@ -85,6 +85,11 @@ class System(ABC):
                 clip's sound does not depend on the others.
         """
 
+    @property
+    def unavailable(self) -> str:
+        """Why the system cannot run here, in one sentence with the command that helps; empty if it can."""
+        return ""
+
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """The files that a clip's sound depends on; when one of them changes, the sound is made again."""
         del clips
@@ -142,6 +147,9 @@ SYSTEMS: Registry[SystemFactory] = Registry(
         "repaired": "baselines.trivial:Repaired",
         "noise": "baselines.trivial:Noise",
         "motion-pan": "baselines.motion_pan:MotionPan",
+        "visaudio": "baselines.visaudio:open_visaudio",
+        "visaudio-dual": "baselines.visaudio:open_dual",
+        "mmaudio-dup": "baselines.visaudio:open_mmaudio_dup",
         "outputs": "baselines.outputs:open_outputs",
     },
 )

@@ -229,6 +229,13 @@ def check_file(wanted: WeightFile, path: Path, *, keep_receipt: bool = False) ->
     return sums["sha256"]
 
 
+def sha256(path: Path) -> str:
+    """SHA-256 of any weight file; it is read once, and again when size or time of the file change."""
+    sums = _receipt(path) or _hash(path)
+    _write_receipt(path, sums)
+    return sums["sha256"]
+
+
 def verify(names: Iterable[str]) -> Iterator[Verified]:
     """Check files from scratch, one after the other: size, checksums, and what the networks answer with them."""
     for name in names:

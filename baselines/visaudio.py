@@ -1,0 +1,203 @@
+"""Our implementation of ViSAudio, and MMAudio in it, as systems.
+
+`visaudio:FILE` and `visaudio-dual:FILE` (without the spacetime module) run a checkpoint of `bench train visaudio`;
+`visaudio:NAME=FILE` names its row. `mmaudio-dup` is the paper's "Pretrained" row: MMAudio's mono sound in both ears,
+from its public file or from a checkpoint of a mono network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from baselines.system import SAMPLE_RATE, Generation, System, SystemCard
+from models import weights
+from models.visaudio.config import Config
+from models.visaudio.loading import load_network, read_notes
+from models.visaudio.parts import PUBLISHED, kind_of, open_parts, require_same_parts, required_weights
+from models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
+from suites.clip import Clip
+from suites.media import probe, write_audio
+from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import digest, source_revision
+
+_SOURCES = tuple(
+    f"models.visaudio.{name}"
+    for name in ("blocks", "spacetime", "network", "sampler", "pipeline", "tiny.conditioners", "tiny.vocoder")
+)
+
+
+class Variant(NamedTuple):
+    """One of the rows that this code can make."""
+
+    name: str
+    title: str
+    summary: str
+    dual: bool
+    spacetime: bool
+
+
+VISAUDIO = Variant("visaudio", "ViSAudio (open)", "two branches and the spacetime module", True, True)
+DUAL = Variant("visaudio-dual", "ViSAudio (open), dual only", "two branches without the spacetime module", True, False)
+MMAUDIO_DUP = Variant("mmaudio-dup", "MMAudio, duplicated", "MMAudio's mono sound in both ears", False, False)
+_VARIANTS = (VISAUDIO, DUAL, MMAUDIO_DUP)
+MMAUDIO_WEIGHTS = "mmaudio-large-44k-v2"
+
+
+class FlowSystem(System):
+    """A flow network with the parts that it was trained with."""
+
+    def __init__(self, variant: Variant, path: Path, *, name: str | None = None, settings: Settings | None = None):
+        self.path = path
+        self.settings = settings or Settings()
+        self.notes = read_notes(path) if path.suffix == ".safetensors" else {}
+        _require_variant(variant, self.notes, path)
+        self.kind = kind_of(self.notes)
+        small = self.kind != PUBLISHED
+        # With built-in parts it is another model than the published one, and is never shown under its name.
+        self.card = SystemCard(
+            name=name or variant.name + ("-tiny" if small else ""),
+            title=name or variant.title + (", tiny, built-in conditioners" if small else ""),
+            summary=f"{variant.summary}; weights of {path.name}",
+            inputs=("video", "caption"),
+            revision=self._revision(),
+            paper="arXiv 2512.03036" if variant is not MMAUDIO_DUP else "arXiv 2412.15322",
+            weights_licence="of the file" if self.notes else "CC-BY-NC-4.0",
+            may_be_mono=not variant.dual,
+        )
+
+    def _revision(self) -> str:
+        """Everything but the clip that a sound depends on: code, weights, settings."""
+        if self.unavailable:
+            return "missing"
+        chosen = {key: value for key, value in asdict(self.settings).items() if key not in {"batch", "compiled"}}
+        return digest([source_revision(__name__, *_SOURCES), self.sha256, chosen])[:24]
+
+    @property
+    def unavailable(self) -> str:
+        """Which weight files are not here, and how to get them."""
+        files = ([] if self.path.is_file() else [MMAUDIO_WEIGHTS]) + list(required_weights(self.kind))
+        return " ".join(str(one) for one in weights.missing(files))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the weight file."""
+        return weights.sha256(self.path)
+
+    def pipeline(self, device: str) -> Pipeline:
+        """The network and its parts on a device.
+
+        Raises:
+            BenchError: the file holds another network, or a part's weights are not here.
+        """
+        network = load_network(self.path, device=device)
+        parts = open_parts(self.kind, device, spatial=network.config.spacetime)
+        require_same_parts(parts, self.notes, str(self.path))
+        return Pipeline(network, parts.conditioners, parts.codec, settings=self.settings, device=device)
+
+    def generate(
+        self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
+    ) -> Iterator[Generation]:
+        """As `System.generate`; clips come in the order in which their batches are complete."""
+        wanted = [clip for clip in clips if clip.id in only]
+        if not wanted:
+            return
+        pipeline = self.pipeline(device)
+        how = self._provenance(pipeline)
+        requests = [Request(clip.id, clip.video, clip.caption, clip.start, _duration(clip)) for clip in wanted]
+        for sounded in pipeline.generate(requests, seed):
+            yield _kept(sounded, out, how)
+
+    def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
+        """Its video; the reference is not listened to."""
+        del clips
+        return (clip.video,) if clip.video else ()
+
+    def _provenance(self, pipeline: Pipeline) -> dict[str, Any]:
+        settings = {**asdict(self.settings), "precision": pipeline.precision}
+        return {
+            "weights": {"file": self.path.name, "sha256": self.sha256},
+            "network": pipeline.network.config.to_dict(),
+            "conditioners": dict(pipeline.conditioners.identity),
+            "codec": dict(pipeline.codec.identity),
+            "settings": settings,
+        }
+
+
+def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any]) -> Generation:
+    name = sounded.request.id
+    if sounded.sound is None:
+        assert sounded.error is not None  # one or the other
+        return Generation(name, None, sounded.seconds, sounded.error.reason, sounded.error.message)
+    path = out / f"{name}.wav"
+    write_audio(path, sounded.sound, SAMPLE_RATE)
+    caption = {"caption": sounded.request.caption or "", "duration": sounded.request.duration}
+    return Generation(name, path, sounded.seconds, provenance={**how, **caption})
+
+
+def _duration(clip: Clip) -> float:
+    """The clip's length; a clip without one is as long as its pictures, down to a hundredth of a second.
+
+    A video that cannot be read has no length here; the pipeline says why.
+    """
+    if clip.duration is not None:
+        return clip.duration
+    try:
+        shown = probe(clip.video).picture if clip.video else None
+    except ClipError:
+        shown = None
+    return int(((shown or 0.0) - clip.start) * 100) / 100
+
+
+def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> None:
+    """Refuse a file of another row: the table would say something else than what was run."""
+    if notes:
+        config = Config.from_dict(json.loads(notes["config"]))
+        found = next(one for one in _VARIANTS if (one.dual, one.spacetime) == (config.dual, config.spacetime))
+    else:
+        found = MMAUDIO_DUP
+    if found != variant:
+        hint = "" if found.dual else " To train from it: bench train visaudio --from FILE"
+        raise UsageError(
+            f"{path} holds the network of {found.name} ({found.summary}), not of {variant.name}. "
+            f"Write: --system {found.name}:{path}.{hint}"
+        )
+
+
+def open_variant(variant: Variant, argument: str | None, settings: Settings | None = None) -> FlowSystem:
+    """The system behind `NAME:FILE` or `NAME:ROW=FILE`.
+
+    Raises:
+        UsageError: no file is given where none is published, it is not there, or it belongs to another system.
+    """
+    row, separator, file = (argument or "").rpartition("=")
+    if not argument and variant is MMAUDIO_DUP:
+        return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS), settings=settings)
+    if not file:
+        raise UsageError(
+            f'system "{variant.name}" needs a checkpoint, for its authors published none. Train one (bench train '
+            f"visaudio), then write: --system {variant.name}:FILE"
+        )
+    path = Path(file)
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; --system {variant.name}:FILE expects a checkpoint of training.")
+    return FlowSystem(variant, path, name=row if separator else None, settings=settings)
+
+
+def open_visaudio(argument: str | None = None) -> FlowSystem:
+    """`visaudio:FILE`."""
+    return open_variant(VISAUDIO, argument)
+
+
+def open_dual(argument: str | None = None) -> FlowSystem:
+    """`visaudio-dual:FILE`."""
+    return open_variant(DUAL, argument)
+
+
+def open_mmaudio_dup(argument: str | None = None) -> FlowSystem:
+    """`mmaudio-dup`, or `mmaudio-dup:FILE`."""
+    return open_variant(MMAUDIO_DUP, argument)

@@ -1,0 +1,90 @@
+"""The frozen parts around a flow network, by name: `built-in` needs no file, `published` is what the paper used.
+
+A checkpoint's notes say with which parts it was trained (`conditioners` and `codec`, their identities as JSON); it is
+only ever run with the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from models.visaudio.codec import Codec
+from models.visaudio.features import Conditioners
+from visaudio_bench.errors import BenchError
+
+BUILT_IN, PUBLISHED = "built-in", "published"
+PUBLISHED_WEIGHTS = ("synchformer", "mmaudio-vae-44k", "bigvgan-v2-44k")  # TODO clip, pe
+
+
+class Parts(NamedTuple):
+    """What stands before and behind a flow network."""
+
+    conditioners: Conditioners
+    codec: Codec
+
+    def notes(self) -> dict[str, str]:
+        """What a checkpoint says of them."""
+        return {
+            "conditioners": json.dumps(dict(self.conditioners.identity)),
+            "codec": json.dumps(dict(self.codec.identity)),
+        }
+
+
+def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder: bool = False) -> Parts:
+    """The parts called `kind`.
+
+    Args:
+        kind: `built-in` or `published`.
+        device: where networks run.
+        spatial: whether spatial features are wanted; a network of 300 M parameters is left out otherwise.
+        encoder: whether the codec must encode too.
+
+    Raises:
+        BenchError: a weight file or a package of the published parts is not here; says how to get it.
+    """
+    if kind == BUILT_IN:
+        from models.visaudio.tiny.conditioners import BuiltInConditioners
+        from models.visaudio.tiny.vocoder import NoiseVocoder
+
+        return Parts(BuiltInConditioners(), NoiseVocoder())
+    from models.visaudio.published import PublishedCodec, PublishedConditioners
+
+    return Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))
+
+
+def required_weights(kind: str) -> tuple[str, ...]:
+    """Names of the weight files that parts need for generation."""
+    return () if kind == BUILT_IN else PUBLISHED_WEIGHTS
+
+
+def kind_of(notes: Mapping[str, str]) -> str:
+    """Which parts a checkpoint was trained with; files without notes are MMAudio's own.
+
+    Raises:
+        BenchError: the notes name parts that this version does not have.
+    """
+    if "conditioners" not in notes:
+        return PUBLISHED
+    kind: str = json.loads(notes["conditioners"]).get("conditioners", "")
+    if kind not in {BUILT_IN, PUBLISHED}:
+        raise BenchError(
+            f'the checkpoint was trained with conditioners called "{kind}", and this version has {BUILT_IN} and '
+            f"{PUBLISHED}. Was it made by a newer version?"
+        )
+    return kind
+
+
+def require_same_parts(parts: Parts, notes: Mapping[str, str], source: str) -> None:
+    """Refuse to run a checkpoint with other parts than it was trained with.
+
+    Raises:
+        BenchError: a version or a weight file differs.
+    """
+    for name, text in parts.notes().items():
+        if name in notes and json.loads(notes[name]) != json.loads(text):
+            raise BenchError(
+                f"{source} was trained with the {name} {notes[name]}, and here are {text}: its numbers would mean "
+                "something else. Put the same weight files in place, or train again."
+            )
