@@ -15,8 +15,7 @@ from metrics.interaural_scores import paired_scores
 from metrics.quantity import Quantity
 from models.visaudio.codec import Codec
 from models.visaudio.config import lengths
-from models.visaudio.network import FlowNetwork
-from models.visaudio.sampler import clip_noise, sample
+from models.visaudio.sampler import clip_noise
 from models.visaudio.training.batches import Batch, Reader
 from models.visaudio.training.distributed import World
 from models.visaudio.training.learner import Learner, autocast
@@ -38,17 +37,17 @@ class Validator:
         self.reader, self.recipe, self.world, self.codec = reader, recipe, world, codec
         self.steps = steps
 
-    def __call__(self, network: FlowNetwork) -> dict[str, float]:
+    def __call__(self, learner: Learner) -> dict[str, float]:
         """Scores by name; every process must call."""
         losses: list[list[float]] = []
         heard: list[tuple[int, dict[str, Quantity]]] = []
         for clips, batch in self._batches(self.world.share(range(len(self.reader.store)))):
             with autocast(self.recipe, self.world.device):
-                losses += Learner(network)(batch).tolist()
+                losses += learner(batch).tolist()
             if self.codec is not None:
-                sounds = self._generated(network, batch)
+                sounds = self._generated(learner, batch)
                 heard += [
-                    (clip, paired_scores(_cues(sound), self.references[clip]))
+                    (clip, paired_scores(interaural_cues(sound), self.references[clip]))
                     for clip, sound in zip(clips, sounds, strict=True)
                 ]
         ears = np.mean(self.world.gather(losses), axis=0)
@@ -63,16 +62,13 @@ class Validator:
             batch = self.reader.batch(self.reader.empty(len(some), pinned=False), some, some)
             yield some, batch.to(self.world.device)
 
-    def _generated(self, network: FlowNetwork, batch: Batch) -> Tensor:
-        assert self.codec is not None
-        config = network.config
+    def _generated(self, learner: Learner, batch: Batch) -> Tensor:
+        config = learner.network.config
         long = lengths(self.reader.store.kind.duration, config.text_tokens)
         noise = torch.stack([clip_noise(SEED, clip, long, config.latent_dim, dual=config.dual) for clip in batch.clips])
-        conditions = batch.conditions(spatial=config.spacetime)
         with autocast(self.recipe, self.world.device):
-            latent = sample(network, conditions, noise.to(self.world.device), steps=self.steps)
-        latent = network.unnormalise(latent.float())
-        return self._decoded(latent if config.dual else latent[:, None])
+            latents = learner.latents(batch, noise.to(self.world.device), self.steps)
+        return self._decoded(latents)
 
     def _decoded(self, latent: Tensor) -> Tensor:
         """`(B, 2, T)` on the CPU."""
@@ -86,12 +82,8 @@ class Validator:
         found: dict[int, Cues] = {}
         for clips, batch in self._batches(self.world.share(range(len(self.reader.store)))):
             for clip, sound in zip(clips, self._decoded(batch.features["mean"]), strict=True):
-                found[clip] = _cues(sound)
+                found[clip] = interaural_cues(sound)
         return found
-
-
-def _cues(sound: Tensor) -> Cues:
-    return interaural_cues(sound)
 
 
 def _columns(scores: Sequence[dict[str, Quantity]]) -> dict[str, float]:

@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
     "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
+    "train": ("bench.cli.train:train", "Train our models; without options a small one, then its leaderboard."),
+    "features": ("bench.cli.features:features", "Feature stores: build, merge and check what training reads."),
     "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
     "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
     "mos": ("bench.cli.mos:mos", "Listening tests: questionnaire, server, table of mean opinion scores."),

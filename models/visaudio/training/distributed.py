@@ -119,17 +119,22 @@ def recompute(network: nn.Module) -> None:
         block.forward = again
 
 
-def shard(module: nn.Module, network: nn.Module, world: World) -> None:
-    """Share out weights, gradients and optimiser of `network` over the processes (FSDP2), block by block."""
+def shard(module: nn.Module, methods: Sequence[str], world: World) -> None:
+    """Share out weights, gradients and optimiser of `module` over the processes (FSDP2), block by block.
+
+    Weights are whole while `forward` or one of the other `methods` runs.
+    """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     if world.size == 1:
         raise UsageError("parallel=fsdp shares a network out over several processes; start them with torchrun.")
     mesh = init_device_mesh(world.device.type, (world.size,))
-    for block in blocks_of(network):
+    for block in blocks_of(module):
         fully_shard(block, mesh=mesh)
     fully_shard(module, mesh=mesh)
+    for method in methods:
+        register_fsdp_forward_method(module, method)
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.visaudio.conditions import Conditions
 from models.visaudio.flow import flow_matching_errors
 from models.visaudio.network import FlowNetwork
+from models.visaudio.sampler import sample
 from models.visaudio.training.batches import Batch
 from models.visaudio.training.recipe import Recipe
 from models.visaudio.training.schedule import ema_decay, ema_exponent
@@ -37,6 +38,15 @@ class Learner(nn.Module):
     def _dropped(self, conditions: Conditions, batch: Batch) -> Conditions:
         draws = batch.draws
         return self.network.drop(conditions, draws.drop_clip, draws.drop_sync, draws.drop_text)
+
+
+    @torch.no_grad()
+    def latents(self, batch: Batch, noise: Tensor, steps: int) -> Tensor:
+        """The codec's latents of sounds for a batch's conditions, `(B, 2, n, C)`, for a mono network `(B, 1, n, C)`."""
+        network = self.network
+        made = sample(network, batch.conditions(spatial=network.config.spacetime), noise, steps=steps)
+        made = network.unnormalise(made.float())
+        return made if network.config.dual else made[:, None]
 
 
 class Average:

@@ -63,7 +63,7 @@ class Task:
     world: World
     plan: Mapping[str, Any]
     notes: Mapping[str, str]
-    validate: Callable[[FlowNetwork], Scores] | None = None
+    validate: Callable[[Learner], Scores] | None = None
     tell: Listener = lambda record: None
 
 
@@ -83,11 +83,11 @@ class Trainer:
     def __init__(self, task: Task, network: FlowNetwork, *, resume: Progress | None = None):
         self.task, self.recipe, self.world = task, task.recipe, task.world
         network.to(self.world.device).train()
-        learner = Learner(network)
+        self._plain = Learner(network)
         if self.recipe.checkpoint:
             recompute(network)
         if self.recipe.parallel == "fsdp":
-            shard(learner, network, self.world)
+            shard(self._plain, ("latents",), self.world)
         self.trained = Trained(
             network, Average(network, self.recipe.ema), optimiser_of(network, self.recipe, self.world.device)
         )
@@ -95,7 +95,7 @@ class Trainer:
         if resume is not None:
             restore(self.trained, self.state_path, resume.step)
         self.progress.processes = self.world.size
-        self.learner = self._wrapped(learner)
+        self.learner = self._wrapped(self._plain)
         self._log = MetricsFile(task.out / "metrics.jsonl", self.progress.step) if self.world.main else None
         self._smooth: float | None = None
         self._told_to_stop = False
@@ -245,7 +245,7 @@ class Trainer:
             return
         self.trained.network.eval()
         with self.trained.average.in_place(), torch.no_grad():
-            scores = dict(self.task.validate(self.trained.network))
+            scores = dict(self.task.validate(self._plain))
         self.trained.network.train()
         self._record({"step": self.progress.step, **{f"validation/{key}": value for key, value in scores.items()}})
         score = scores.get("score")

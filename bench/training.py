@@ -1,0 +1,309 @@
+"""`bench train`: from what was asked for to a trained checkpoint, and for the embedded default to its leaderboard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.console import Ticker, clock, note
+from bench.extraction import Extraction, extract
+from bench.validation import Validator
+from models.loading import read_state
+from models.visaudio.config import Config
+from models.visaudio.loading import load_mmaudio, load_network
+from models.visaudio.network import FlowNetwork, build
+from models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
+from models.visaudio.storage import Storage
+from models.visaudio.store import FeatureStore
+from models.visaudio.training.batches import Reader
+from models.visaudio.training.distributed import World, join
+from models.visaudio.training.loop import Task, Trainer
+from models.visaudio.training.recipe import Recipe, changed, configured, find_preset
+from models.visaudio.training.state import Progress, read_progress
+from suites import Suite, open_suite
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.files import cache_dir, digest, write_json
+
+EMBEDDED = "tiny"
+TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = "simroom-train", "simroom-validation", "simroom"
+# These decide what a step is made of: with others it would be another training.
+FIXED = ("batch", "seed", "network", "weights", "time", "drop", "ema")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call of `bench train visaudio`."""
+
+    preset: str | None = None
+    data: Path | None = None
+    validation: Path | None = None
+    start: Path | None = None
+    out: Path | None = None
+    resume: bool = False
+    settings: tuple[str, ...] = ()
+    device: str = "cpu"
+    workers: int = 1
+    tensorboard: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.out or Path("runs") / f"visaudio-{self.preset or EMBEDDED}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learnt from, and what is looked at now and then."""
+
+    learnt: FeatureStore
+    watched: FeatureStore | None
+
+
+def train(asked: Asked) -> Path:
+    """Train as asked; returns the best checkpoint.
+
+    Raises:
+        UsageError: what was asked for does not fit together, or the run folder is taken.
+        Preempted: told to stop; the state is saved.
+        BenchError: the training cannot go on.
+    """
+    world = join(asked.device)
+    progress = _earlier(asked)
+    preset, recipe = _recipe(asked, progress)
+    config = configured(preset, recipe)
+    data = _data(asked, preset, recipe, world)
+    reader = Reader(data.learnt, config, recipe)
+    plan = _plan(preset, config, recipe, data.learnt)
+    if progress is not None:
+        _require_same_data(progress, plan, asked.folder)
+        _say_what_changes(progress, world)
+    network = _network(asked, config, recipe, data.learnt, resumed=progress is not None)
+    validate = _validator(data, config, recipe, world)
+    if world.main:
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        write_json(asked.folder / "training.json", plan)
+    task = Task(reader, recipe, asked.folder, world, plan, _notes(preset, data.learnt), validate, _listener(asked, world))
+    done = Trainer(task, network, resume=progress).run()
+    best = asked.folder / "best.safetensors"
+    if world.main:
+        where = f"best at step {done.best_step}" if done.best_step else "not validated"
+        note(f"trained {done.step} steps, {where}; saved in {asked.folder}")
+    return best if best.exists() else asked.folder / "last.safetensors"
+
+
+def _earlier(asked: Asked) -> Progress | None:
+    """The training to go on with."""
+    state = asked.folder / "state.safetensors"
+    if asked.resume:
+        return read_progress(state) if state.exists() else _nothing_yet(asked.folder)
+    if state.exists():
+        raise UsageError(
+            f"{asked.folder} holds a training already. Go on with it: --resume, or begin another one: --out DIR"
+        )
+    return None
+
+
+def _nothing_yet(folder: Path) -> None:
+    """A training that was killed before its first save begins anew; a folder that never was one is a mistake."""
+    if not (folder / "training.json").exists():
+        raise UsageError(f"{folder} holds no training to go on with. Begin one without --resume.")
+    note(f"{folder} has no saved state yet: the training begins anew")
+
+
+def _recipe(asked: Asked, progress: Progress | None) -> tuple[str, Recipe]:
+    if progress is None:
+        preset = asked.preset or EMBEDDED
+        return preset, changed(find_preset(preset), asked.settings)
+    preset = progress.plan["preset"]
+    if asked.preset not in (None, preset):
+        raise UsageError(f"{asked.folder} is a training of {preset}, not of {asked.preset}.")
+    before = Recipe.from_dict(progress.plan["recipe"])
+    recipe = changed(before, asked.settings)
+    for name in FIXED:
+        if getattr(recipe, name) != getattr(before, name):
+            raise UsageError(
+                f"{name} cannot change while a training goes on (it was {getattr(before, name)!r}). "
+                "Begin another one: --out DIR"
+            )
+    return preset, recipe
+
+
+def _plan(preset: str, config: Config, recipe: Recipe, store: FeatureStore) -> dict[str, Any]:
+    """What a training is: `training.json`, and part of its state."""
+    return {
+        "preset": preset,
+        "network": config.to_dict(),
+        "recipe": json.loads(json.dumps(recipe.to_dict())),
+        "data": {"folder": str(store.folder), "clips": len(store), "manifest": store.manifest_hash},
+        "features": store.kind.to_dict(),
+    }
+
+
+def _require_same_data(progress: Progress, plan: Mapping[str, Any], folder: Path) -> None:
+    before, now = progress.plan["data"], plan["data"]
+    if before["manifest"] != now["manifest"]:
+        raise UsageError(
+            f"{folder} was trained on {before['clips']} clips of {before['folder']}, and {now['folder']} holds other "
+            f"features now ({now['clips']} clips). Put the same data in place, or fine-tune: "
+            f"--from {folder / 'last.safetensors'} --out DIR"
+        )
+
+
+def _say_what_changes(progress: Progress, world: World) -> None:
+    if progress.processes != world.size and world.main:
+        note(
+            f"the state was written by {progress.processes} processes and goes on with {world.size}: clips, noise, "
+            "times and dropped conditions of every step stay the same; sums are rounded in another order, so that "
+            "losses agree in their first digits only"
+        )
+
+
+def _data(asked: Asked, preset: str, recipe: Recipe, world: World) -> Data:
+    """The stores; those of the embedded default are made on first use."""
+    if asked.data is not None:
+        return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None)
+    if preset != EMBEDDED:
+        raise UsageError(
+            f"{preset} learns from your data: --data DIR, a feature store. "
+            f"Make one: bench features build --suite NAME --split train --out DIR"
+        )
+    suites = (open_suite(TRAINING_SUITE), open_suite(VALIDATION_SUITE))
+    learnt, watched = (_embedded_store(suite, asked, world) for suite in suites)
+    return Data(learnt, watched)
+
+
+def _embedded_store(suite: Suite, asked: Asked, world: World) -> FeatureStore:
+    assert suite.duration is not None  # simulated clips are equally long
+    parts = open_parts(BUILT_IN, encoder=True)
+    key = digest([suite.manifest_hash(), parts.notes()])[:16]
+    folder = cache_dir() / "training" / f"{suite.name}-{key}"
+    workers = asked.workers if world.size == 1 else 1
+    failures = extract(Extraction(suite, folder, BUILT_IN, Storage(), suite.duration, workers=workers), world)
+    if failures:
+        raise BenchError(f"{len(failures)} clips of {suite.name} cannot be learnt from, first: {failures[0].message}")
+    return FeatureStore(folder)
+
+
+def _network(asked: Asked, config: Config, recipe: Recipe, store: FeatureStore, *, resumed: bool) -> FlowNetwork:
+    """The network to begin with; what is about to be restored from a state needs no weights."""
+    torch.manual_seed(recipe.seed)
+    if asked.start is not None and not resumed:
+        return _started(asked.start, config)
+    network = build(config)
+    if not resumed:
+        _measure(network, store)
+    return network
+
+
+def _started(path: Path, config: Config) -> FlowNetwork:
+    """A network that begins with weights: MMAudio's public file, or a checkpoint of ours.
+
+    Raises:
+        UsageError: a checkpoint of ours is of another network.
+        BenchError: the file is missing or holds something else.
+    """
+    if path.suffix != ".safetensors":
+        loaded = load_mmaudio(read_state(path), config, source=str(path))
+        note(f"{path.name}: {loaded.report}")
+        return loaded.network
+    network = load_network(path)
+    if replace(network.config, name="") != replace(config, name=""):
+        raise UsageError(f"{path} holds another network ({network.config}) than is to be trained ({config}).")
+    for name, value in network.named_parameters():
+        value.requires_grad_(name not in ("latent_mean", "latent_std", "empty_string_feat"))
+    return network
+
+
+@torch.no_grad()
+def _measure(network: FlowNetwork, store: FeatureStore) -> None:
+    """Mean and deviation of the latents' channels, and what the text encoder makes of no words.
+
+    MMAudio's files bring both; from scratch they are those of the data, as there.
+    """
+    count, total, squares = 0, torch.zeros(network.config.latent_dim), torch.zeros(network.config.latent_dim)
+    for index in range(0, len(store), max(1, len(store) // 2048)):
+        means = store.read(index)["mean"].flatten(0, -2).double()
+        count, total, squares = count + len(means), total + means.sum(0), squares + means.square().sum(0)
+    mean = total / count
+    network.latent_mean.copy_(mean)
+    network.latent_std.copy_((squares / count - mean.square()).clamp_min(1e-12).sqrt())
+    conditioners = open_parts(_parts_of(store), encoder=False, spatial=False).conditioners
+    network.empty_string_feat.copy_(conditioners.encode_text(""))
+
+
+def _parts_of(store: FeatureStore) -> str:
+    return str(store.kind.conditioners.get("conditioners", PUBLISHED))
+
+
+def _validator(data: Data, config: Config, recipe: Recipe, world: World) -> Validator | None:
+    if data.watched is None:
+        return None
+    reader = Reader(data.watched, config, replace(recipe, drop=0.0))
+    try:
+        codec = open_parts(_parts_of(data.watched), str(world.device), spatial=False).codec
+    except BenchError as error:
+        note(f"validation measures the flow loss only, without making sounds: {error}")
+        codec = None
+    return Validator(reader, recipe, world, codec)
+
+
+def _notes(preset: str, store: FeatureStore) -> dict[str, str]:
+    """What a checkpoint says of its origin, in the words of `models.visaudio.parts`."""
+    return {
+        "conditioners": json.dumps(dict(store.kind.conditioners)),
+        "codec": json.dumps(dict(store.kind.codec)),
+        "preset": preset,
+        "data": store.manifest_hash,
+    }
+
+
+def _listener(asked: Asked, world: World) -> Callable[[Mapping[str, Any]], None]:
+    """Who hears of the steps: the console, and TensorBoard if it is wanted."""
+    if not world.main:
+        return lambda record: None
+    board = _board(asked.folder) if asked.tensorboard else None
+    ticker = Ticker()
+
+    def listen(record: Mapping[str, Any]) -> None:
+        if "loss" in record:
+            ticker.tell(_line(record))
+        else:
+            ticker.keep(_validated(record))
+        if board is not None:
+            for key, value in record.items():
+                if key != "step":
+                    board.add_scalar(key, value, record["step"])
+
+    return listen
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    speed = ""
+    if "samples_per_s" in record:
+        speed = (
+            f"  {record['samples_per_s']:.1f} samples/s, waiting for data {100 * record['data_wait']:.0f} %"
+            f", about {clock(record['left_s'])} left"
+        )
+    return (
+        f"step {record['step']}: loss {record['loss']:.4f}, smoothed {record['smooth']:.4f}{speed}"
+        f", {record['memory_gb']:.1f} GB"
+    )
+
+
+def _validated(record: Mapping[str, Any]) -> str:
+    scores = {key.removeprefix("validation/"): value for key, value in record.items() if key != "step"}
+    told = ", ".join(f"{key} {value:.4g}" for key, value in scores.items() if key != "score")
+    return f"validation after step {record['step']}: {told}"
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("--tensorboard needs the package tensorboard: pip install tensorboard") from error
+    return SummaryWriter(str(folder / "tensorboard"))
