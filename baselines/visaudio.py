@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +52,9 @@ class FlowSystem(System):
     """A flow network with the parts that it was trained with."""
 
     def __init__(self, variant: Variant, path: Path, *, name: str | None = None, settings: Settings | None = None):
+        self.variant = variant
         self.path = path
+        self.name = name
         self.settings = settings or Settings()
         self.notes = read_notes(path) if path.suffix == ".safetensors" else {}
         _require_variant(variant, self.notes, path)
@@ -70,6 +72,10 @@ class FlowSystem(System):
             may_be_mono=not variant.dual,
         )
 
+    def with_settings(self, **changes: Any) -> FlowSystem:
+        """The same system with other `Settings`."""
+        return FlowSystem(self.variant, self.path, name=self.name, settings=replace(self.settings, **changes))
+
     def _revision(self) -> str:
         """Everything but the clip that a sound depends on: code, weights, settings."""
         if self.unavailable:
@@ -80,8 +86,14 @@ class FlowSystem(System):
     @property
     def unavailable(self) -> str:
         """Which weight files are not here, and how to get them."""
-        files = ([] if self.path.is_file() else [MMAUDIO_WEIGHTS]) + list(required_weights(self.kind))
-        return " ".join(str(one) for one in weights.missing(files))
+        files = ([] if self.path.is_file() else [MMAUDIO_WEIGHTS]) + list(
+            required_weights(self.kind, spatial=self.variant.spacetime)
+        )
+        absent = weights.missing(files)
+        if not absent:
+            return ""
+        shown = ", ".join(f"{one.name} {one.size} {one.licence}" for one in absent)
+        return f"weights are not here ({shown}). Get them: bench weights fetch {' '.join(one.name for one in absent)}"
 
     @cached_property
     def sha256(self) -> str:
@@ -168,7 +180,7 @@ def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> 
         )
 
 
-def open_variant(variant: Variant, argument: str | None, settings: Settings | None = None) -> FlowSystem:
+def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     """The system behind `NAME:FILE` or `NAME:ROW=FILE`.
 
     Raises:
@@ -176,7 +188,7 @@ def open_variant(variant: Variant, argument: str | None, settings: Settings | No
     """
     row, separator, file = (argument or "").rpartition("=")
     if not argument and variant is MMAUDIO_DUP:
-        return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS), settings=settings)
+        return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS))
     if not file:
         raise UsageError(
             f'system "{variant.name}" needs a checkpoint, for its authors published none. Train one (bench train '
@@ -185,7 +197,7 @@ def open_variant(variant: Variant, argument: str | None, settings: Settings | No
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"there is no file {path}; --system {variant.name}:FILE expects a checkpoint of training.")
-    return FlowSystem(variant, path, name=row if separator else None, settings=settings)
+    return FlowSystem(variant, path, name=row if separator else None)
 
 
 def open_visaudio(argument: str | None = None) -> FlowSystem:

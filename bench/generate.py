@@ -31,14 +31,14 @@ class Made(NamedTuple):
     message: str = ""
 
 
-def folder_of(out: Path, suite: str, system: str) -> Path:
+def folder_of(plan: Plan, job: Job, system: System) -> Path:
     """Folder of one system's sounds for one suite."""
-    return out / "audio" / suite / system
+    return plan.sounds or plan.out / "audio" / job.suite.name / system.card.name
 
 
 def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     """Predictions by clip id that are there already and up to date."""
-    folder = folder_of(plan.out, job.suite.name, system.card.name)
+    folder = folder_of(plan, job, system)
     found = {}
     for clip in job.clips:
         try:
@@ -71,7 +71,7 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
 
 
 def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Made]:
-    out = folder_of(plan.out, job.suite.name, system.card.name)
+    out = folder_of(plan, job, system)
     out.mkdir(parents=True, exist_ok=True)
     by_id = {clip.id: clip for clip in job.usable}
     made = []
@@ -85,7 +85,7 @@ def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) 
 def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:
     """The provenance of one sound; it is written after the sound, so that a record always means a whole file."""
     assert generation.path is not None  # failed generations leave no record
-    inside = generation.path.parent == folder_of(plan.out, job.suite.name, system.card.name)
+    inside = generation.path.parent == folder_of(plan, job, system)
     return {
         "key": _key(plan, job, system, clip),
         "suite": job.suite.name,

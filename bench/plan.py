@@ -68,7 +68,8 @@ class Job:
 class Plan:
     """Everything a run was asked for.
 
-    `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features.
+    `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`.
     """
 
     jobs: tuple[Job, ...]
@@ -81,6 +82,7 @@ class Plan:
     protocol: Protocol = OURS
     dtype: Dtype = "float32"
     backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
+    sounds: Path | None = None
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""

@@ -129,7 +129,9 @@ def fill(network: nn.Module, state: State, source: str) -> None:
         BenchError: keys are missing, unexpected or of another shape; says which, and what the file looks like.
     """
     ignored: tuple[str, ...] = getattr(network, "ignored", ())
-    wanted = network.state_dict()
+    state = getattr(network, "translate", lambda state: state)(state)
+    holder: nn.Module = getattr(network, "public", network)
+    wanted = holder.state_dict()
     given = {key: tensor for key, tensor in state.items() if key in wanted or not key.startswith(ignored or ("\0",))}
     missing = [key for key in wanted if key not in given]
     unexpected = [key for key in given if key not in wanted]
@@ -150,7 +152,8 @@ def fill(network: nn.Module, state: State, source: str) -> None:
             + (f" It looks like {looks}." if looks else "")
             + " See: bench weights list"
         )
-    network.load_state_dict(given, strict=True, assign=True)
+    holder.load_state_dict(given, strict=True, assign=True)
+    getattr(network, "finish", lambda: None)()
 
 
 def looks_like(state: State) -> str:

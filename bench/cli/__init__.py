@@ -15,6 +15,7 @@ from visaudio_bench.registry import did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
     "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
+    "generate": ("bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
     "train": ("bench.cli.train:train", "Train our models; without options a small one, then its leaderboard."),
     "features": ("bench.cli.features:features", "Feature stores: build, merge and check what training reads."),

@@ -28,6 +28,14 @@ format_option = click.option(
 )
 
 
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="Where networks run: cpu, cuda, cuda:1; auto takes a CUDA device if there is one.",
+)
+
 mos_option = click.option(
     "--mos",
     type=click.Path(path_type=Path),
@@ -56,10 +64,7 @@ def run_options(command: Command) -> Command:
             "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
             help="Let up to N clips be unusable without failing the run.",
         ),
-        click.option(
-            "--device", default="auto", show_default=True, metavar="NAME",
-            help="Where networks run: cpu, cuda, cuda:1; auto takes a CUDA device if there is one.",
-        ),
+        device_option,
         click.option(
             "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
             help="Numbers that networks compute with: bfloat16 is faster and changes the scores a little; recorded.",
@@ -87,7 +92,7 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     from metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
-    device = _device(options["device"])
+    device = find_device(options["device"])
     return Plan(
         jobs=jobs,
         metrics=find_metrics(options["metrics"]),
@@ -102,8 +107,12 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     )
 
 
-def _device(name: str) -> str:
-    """The device, checked before any work is done."""
+def find_device(name: str) -> str:
+    """The torch device of `--device`, checked before any work is done.
+
+    Raises:
+        UsageError: it is not there, or torch does not know it.
+    """
     import torch
 
     from visaudio_bench.errors import UsageError

@@ -8,6 +8,7 @@ of all pixels.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -19,8 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from visaudio_bench.errors import ClipError
+
 SIDE = 224
 _CHUNK = 32
+# names of the two ways to choose frames, for the keys of caches
+NEAREST, FIRST = "fps filter, nearest", "first at or after k/fps, last held for at most 0.25 s"
+_MAY_BE_MISSING = Fraction(1, 4)
 
 
 class Selection(NamedTuple):
@@ -35,7 +41,7 @@ class Selection(NamedTuple):
 
 
 def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
-    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps.
+    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps (`NEAREST`).
 
     Frame j belongs to slot `floor(t_j * rate + 1/2)`; the output starts at the slot of frame 0; a slot is filled by
     the last frame at or before it, so that of several frames in one slot the last wins and gaps repeat the earlier
@@ -61,21 +67,66 @@ def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, cou
     return Selection((*indices[:count], *[len(slots) - 1] * held), held)
 
 
+def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
+    """For each slot k the first frame at or after `k / rate`: what MMAudio and ViSAudio are conditioned on (`FIRST`).
+
+    Frames repeat where the source is slower than `rate`. Slots after the last frame hold it, as long as the video
+    ends (its last frame lasts as long as the one before) at most 0.25 s before `count / rate`. Slots are exact
+    fractions; MMAudio adds up rounded steps, and so takes a later frame now and then where a frame falls on a slot.
+
+    Args:
+        times: time stamps of all decoded frames in seconds from the start of the clip, ascending, exact fractions.
+        rate: wanted frames a second (8 for CLIP and the Perception Encoder, 25 for Synchformer).
+        count: slots to fill.
+
+    Raises:
+        ValueError: there are no frames.
+        ClipError: `short`, more than 0.25 s are missing.
+    """
+    if not times:
+        raise ValueError("a video without frames cannot be selected from")
+    exact = [Fraction(time) for time in times]
+    wanted = count / Fraction(rate)
+    end = exact[-1] + (exact[-1] - exact[-2] if len(exact) > 1 else 0)
+    if wanted - end > _MAY_BE_MISSING:
+        raise ClipError(
+            "short",
+            f"the video ends at {float(end):.2f} s and {float(wanted):.2f} s are needed (up to 0.25 s are filled with "
+            "the last frame). Give a longer video, or ask for a shorter duration.",
+        )
+    slots = [bisect_left(exact, k / Fraction(rate)) for k in range(count)]
+    last = len(exact) - 1
+    return Selection(tuple(min(index, last) for index in slots), sum(index > last for index in slots))
+
+
+def squash(frames: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
+    """`(N, H, W, 3)` uint8 to `(N, 3, side, side)` uint8 on the CPU; the aspect is not kept, so that no edge is lost."""
+    return _scale(_planar(frames), [side, side])
+
+
 def scale_short_side(frames: NDArray[np.uint8] | Tensor, side: int = SIDE) -> Tensor:
     """`(N, H, W, 3)` uint8 to `(N, 3, h, w)` uint8 on the CPU with the short side `side`, the aspect kept.
 
     The long side is cut to whole pixels. A few frames at a time, so that memory is that of the result.
     """
+    planar = _planar(frames)
+    height, width = planar.shape[2:]
+    short, long = min(height, width), max(height, width)
+    return _scale(planar, [side if n == short else int(side * long / short) for n in (height, width)])
+
+
+def _planar(frames: NDArray[np.uint8] | Tensor) -> Tensor:
+    """`(N, H, W, 3)` uint8 as a view `(N, 3, H, W)` on the CPU."""
     if isinstance(frames, np.ndarray) and not frames.flags.writeable:
         frames = frames.copy()
     tensor = torch.as_tensor(frames).cpu()
     if tensor.ndim != 4 or tensor.shape[-1] != 3 or tensor.dtype != torch.uint8:
         raise ValueError(f"expected frames (N, H, W, 3) uint8, got {tuple(tensor.shape)} {tensor.dtype}")
-    height, width = tensor.shape[1:3]
-    short, long = min(height, width), max(height, width)
-    size = [side if n == short else int(side * long / short) for n in (height, width)]
-    planar = tensor.permute(0, 3, 1, 2)
-    if size == [height, width]:
+    return tensor.permute(0, 3, 1, 2)
+
+
+def _scale(planar: Tensor, size: list[int]) -> Tensor:
+    if size == list(planar.shape[2:]):
         return planar
     pieces = [
         functional.interpolate(piece, size, mode="bicubic", antialias=True) for piece in torch.split(planar, _CHUNK)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.layers import Conv3x3, Linear, exact_float32
-from models.backbones.waveform import SAMPLE_RATE
+from models.backbones.waveform import SAMPLE_RATE, slaney_filters
 
 _WINDOW, _HOP, _BANDS = 512, 160, 64
 _LOW, _HIGH = 50.0, 8000.0
@@ -127,22 +127,9 @@ class _LogMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.melW = nn.Parameter(_slaney_filters(), requires_grad=False)
+        self.melW = nn.Parameter(
+            slaney_filters(_BANDS, _WINDOW // 2 + 1, _LOW, _HIGH, SAMPLE_RATE), requires_grad=False
+        )
 
     def forward(self, power: Tensor) -> Tensor:
         return 10.0 * torch.log10((power @ self.melW).clamp(min=1e-10))
-
-
-def _slaney_filters() -> Tensor:
-    """Triangles `(257, 64)` straight in Hz between points even on Slaney's mel scale, each of the same area."""
-
-    def mel(frequency: float) -> float:
-        # linear below 1 kHz (15 mel), logarithmic above with 27 mel for a factor of 6.4
-        return frequency * 3 / 200 if frequency < 1000 else 15 + 27 * math.log(frequency / 1000) / math.log(6.4)
-
-    points = torch.linspace(mel(_LOW), mel(_HIGH), _BANDS + 2, dtype=torch.float64, device="cpu")
-    hertz = torch.where(points < 15, points * 200 / 3, 1000 * torch.exp((points - 15) * math.log(6.4) / 27))
-    at = torch.linspace(0, SAMPLE_RATE / 2, _WINDOW // 2 + 1, dtype=torch.float64, device="cpu")[:, None]
-    left, centre, right = hertz[:-2], hertz[1:-1], hertz[2:]
-    triangles = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp(min=0.0)
-    return (triangles * 2 / (right - left)).float()

@@ -198,6 +198,21 @@ class _AudioLayer(nn.Module):
         return result
 
 
+class SynchformerVisual(nn.Module):
+    """The video encoder alone, from the same file: what ViSAudio is conditioned on; 122 million parameters."""
+
+    title = "Synchformer's video encoder"
+    ignored: tuple[str, ...] = ("afeat_extractor.", "vproj.", "aproj.", "transformer.", *Synchformer.ignored)
+
+    def __init__(self, width: int = 768, heads: int = 12, depth: int = 12):
+        super().__init__()
+        self.vfeat_extractor = MotionFormer(width, heads, depth)
+
+    def encode(self, frames: Tensor, batch: int = 1) -> Tensor:
+        """Frames `(N, 3, 224, 224)` uint8 of one video to features `(8 S, width)` in time order; 200 frames give 192."""
+        return self.vfeat_extractor.encode(frames, batch).flatten(0, 1)
+
+
 # --- video -----------------------------------------------------------------------------------------------------------
 
 

@@ -172,6 +172,9 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 Heads = tuple[Tensor, Tensor, Tensor]
+Modulation = tuple[Tensor, ...]
+Modulations = tuple[Modulation, Modulation, Modulation]
+Streams = tuple[Tensor, Tensor, Tensor]
 
 
 class TransformerBlock(nn.Module):
@@ -193,24 +196,30 @@ class TransformerBlock(nn.Module):
             self.linear1 = Linear(width, width) if kernel is None else ChannelLastConv1d(width, width, kernel)
             self.ffn = MLP(width) if kernel is None else ConvMLP(width, kernel)
 
-    def offer(self, x: Tensor, condition: Tensor, angles: Tensor | None) -> tuple[Heads, tuple[Tensor, ...]]:
-        """Queries, keys and values of `x`, and what `finish` needs of the condition, `(B, 1 or N, width)`."""
-        shift, scale, *rest = self.adaLN_modulation(condition).chunk(2 if self.pre_only else 6, dim=-1)
-        return self.attn(modulate(x, shift, scale), angles), tuple(rest)
+    def modulation(self, condition: Tensor) -> Modulation:
+        """Shifts, scales and gates, `(B, 1 or N, width)` each, from a condition of that shape."""
+        parts: Modulation = self.adaLN_modulation(condition).chunk(2 if self.pre_only else 6, dim=-1)
+        return parts
 
-    def finish(self, x: Tensor, attended: Tensor, rest: tuple[Tensor, ...]) -> Tensor:
+    def offer(self, x: Tensor, modulation: Modulation, angles: Tensor | None) -> Heads:
+        """Queries, keys and values of the stream."""
+        shift, scale = modulation[:2]
+        heads: Heads = self.attn(modulate(x, shift, scale), angles)
+        return heads
+
+    def finish(self, x: Tensor, attended: Tensor, modulation: Modulation) -> Tensor:
         """The stream after attention and perceptron."""
         if self.pre_only:
             return x
-        gate, shift, scale, ffn_gate = rest
+        _, _, gate, shift, scale, ffn_gate = modulation
         x = x + gate * self.linear1(attended)
         y: Tensor = x + ffn_gate * self.ffn(modulate(x, shift, scale))
         return y
 
     def forward(self, x: Tensor, condition: Tensor, angles: Tensor | None) -> Tensor:
         """`(B, N, width)` to the same shape; the stream attends to itself."""
-        heads, rest = self.offer(x, condition, angles)
-        return self.finish(x, attend(*heads), rest)
+        modulation = self.modulation(condition)
+        return self.finish(x, attend(*self.offer(x, modulation, angles)), modulation)
 
 
 class JointBlock(nn.Module):
@@ -222,29 +231,37 @@ class JointBlock(nn.Module):
         self.clip_block = TransformerBlock(width, heads, pre_only=pre_only)
         self.text_block = TransformerBlock(width, heads, kernel=None, pre_only=pre_only)
 
-    def forward(
-        self, streams: tuple[Tensor, Tensor, Tensor], conditions: tuple[Tensor, Tensor], angles: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def modulations(self, local_c: Tensor, global_c: Tensor) -> Modulations:
+        """Of latent, by the condition of every latent frame `(B, n, h)`; of clip and text, by the global `(B, 1, h)`.
+
+        Apart from `forward` because both ears of ViSAudio share them.
+        """
+        return (
+            self.latent_block.modulation(local_c),
+            self.clip_block.modulation(global_c),
+            self.text_block.modulation(global_c),
+        )
+
+    def forward(self, streams: Streams, modulations: Modulations, angles: tuple[Tensor, Tensor]) -> Streams:
         """One exchange between the streams.
 
         Args:
             streams: latent `(B, n, h)`, clip `(B, nc, h)`, text `(B, nt, h)`.
-            conditions: of every latent frame `(B, n, h)`, and global `(B, 1, h)` for clip and text.
+            modulations: of each.
             angles: rotary positions of latent and clip; text has none.
         """
         latent, clip, text = streams
-        local_c, global_c = conditions
-        offers = (
-            self.latent_block.offer(latent, local_c, angles[0]),
-            self.clip_block.offer(clip, global_c, angles[1]),
-            self.text_block.offer(text, global_c, None),
+        heads = (
+            self.latent_block.offer(latent, modulations[0], angles[0]),
+            self.clip_block.offer(clip, modulations[1], angles[1]),
+            self.text_block.offer(text, modulations[2], None),
         )
-        q, k, v = (torch.cat(parts, dim=2) for parts in zip(*(heads for heads, _ in offers), strict=True))
+        q, k, v = (torch.cat(parts, dim=2) for parts in zip(*heads, strict=True))
         attended = torch.split(attend(q, k, v), [latent.shape[1], clip.shape[1], text.shape[1]], dim=1)
         return (
-            self.latent_block.finish(latent, attended[0], offers[0][1]),
-            self.clip_block.finish(clip, attended[1], offers[1][1]),
-            self.text_block.finish(text, attended[2], offers[2][1]),
+            self.latent_block.finish(latent, attended[0], modulations[0]),
+            self.clip_block.finish(clip, attended[1], modulations[1]),
+            self.text_block.finish(text, attended[2], modulations[2]),
         )
 
 

@@ -9,12 +9,6 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from models.visaudio.conditions import Conditions
-from suites.media import probe
-from visaudio_bench.errors import ClipError
-
-# s by which pictures may end before the sound does: the last one then stays. Files of 8 s at 24 frames a second end at
-# 7.96 s by their time stamps; more than that is another video.
-HOLD = 0.25
 
 
 class Conditioners(Protocol):
@@ -45,25 +39,3 @@ class Conditioners(Protocol):
 
     def encode_text(self, caption: str) -> Tensor:
         """The tokens `(nt, text_dim)` of a caption; of the empty one for an empty text."""
-
-
-def require_pictures(video: Path, start: float, duration: float) -> None:
-    """Refuse a video that ends before the window does.
-
-    Raises:
-        ClipError: `no_video` where there are no pictures, `short_video` where they end more than `HOLD` early.
-    """
-    shown = probe(video).picture
-    if shown is None:
-        raise ClipError("no_video", f"{video} has no pictures, and sound is made for pictures.")
-    if shown - start < duration - HOLD:
-        raise ClipError(
-            "short_video",
-            f"{video} shows {max(shown - start, 0):.2f} s from {start:g} s on, and {duration:g} s of sound were asked "
-            f"for. Ask for what there is: --duration {_shorter(shown - start)}",
-        )
-
-
-def _shorter(seconds: float) -> str:
-    """The longest duration that a video has pictures for, down to a tenth, but no shorter than a model can make."""
-    return f"{max(int(seconds * 10) / 10, 0.7):g}"

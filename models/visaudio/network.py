@@ -31,6 +31,8 @@ from models.visaudio.conditions import Conditions, Projected
 from models.visaudio.config import SYNC_TOKENS, Config, Lengths
 from models.visaudio.spacetime import Spacetime, SpatialProjection
 
+Pair = tuple[Tensor, Tensor]
+
 _MAX_PERIOD = {True: 1.0, False: 10_000.0}
 _V1_FREQUENCIES = 256
 
@@ -148,7 +150,7 @@ class FlowNetwork(nn.Module):
     def _project_spatial(self, spatial: Tensor, length: int) -> Tensor | None:  # noqa: ARG002 (ViSAudio uses them)
         return None
 
-    def _conditions_at(self, t: Tensor, projected: Projected) -> tuple[Tensor, Tensor]:
+    def conditions_at(self, t: Tensor, projected: Projected) -> Pair:
         """The condition of each latent frame, `(B, n, h)`, and the global one, `(B, 1, h)`, at time t."""
         global_c = (self.t_embed(t) + projected.pooled)[:, None]
         return global_c + projected.sync, global_c
@@ -198,11 +200,11 @@ class MMAudio(FlowNetwork):
 
     def velocity(self, x: Tensor, t: Tensor, projected: Projected) -> Tensor:
         """See `FlowNetwork.velocity`."""
-        local_c, global_c = self._conditions_at(t, projected)
+        local_c, global_c = self.conditions_at(t, projected)
         streams = (self.audio_input_proj(x.to(projected.clip.dtype)), projected.clip, projected.text)
         angles = (projected.latent_angles, projected.clip_angles)
         for block in self.joint_blocks:
-            streams = block(streams, (local_c, global_c), angles)
+            streams = block(streams, block.modulations(local_c, global_c), angles)
         latent = streams[0]
         for block in self.fused_blocks:
             latent = block(latent, local_c, projected.latent_angles)
@@ -243,43 +245,47 @@ class ViSAudio(FlowNetwork):
 
     def velocity(self, x: Tensor, t: Tensor, projected: Projected) -> Tensor:
         """See `FlowNetwork.velocity`."""
-        local_c, global_c = self._conditions_at(t, projected)
-        left, right = self.after_joint(x, (local_c, global_c), projected)
-        left_c, right_c = self._branch_conditions(local_c, projected)
-        for block_l, block_r in zip(self.single_blocks_l, self.single_blocks_r, strict=True):
-            left = block_l(left, left_c, projected.latent_angles)
-            right = block_r(right, right_c, projected.latent_angles)
-        flows = [self.final_layer_l(left, global_c), self.final_layer_r(right, global_c)]
-        return torch.stack(flows, dim=1).to(x.dtype)
+        conditions = self.conditions_at(t, projected)
+        ears = self.joint(x, conditions, projected)
+        return torch.stack(self.branches(ears, conditions, projected), dim=1).to(x.dtype)
 
-    def after_joint(self, x: Tensor, conditions: tuple[Tensor, Tensor], projected: Projected) -> tuple[Tensor, Tensor]:
-        """Eqs. 5-6: the latents of the left and the right ear after the joint blocks, `(B, n, h)` each."""
+    def joint(self, x: Tensor, conditions: Pair, projected: Projected) -> Pair:
+        """Eqs. 5-6: latents `(B, 2, n, C)` to the left and the right ear's `(B, n, h)`, through the joint blocks."""
         ears = unflatten(self.audio_input_proj(x.flatten(0, 1).to(projected.clip.dtype)), 0, x.shape[:2])
-        angles = (projected.latent_angles, projected.clip_angles)
         if self.config.joint_update == "parallel":
             return self._joint_in_parallel(ears, conditions, projected)
         order = (0, 1) if self.config.first_ear == "left" else (1, 0)
         first, second = ears[:, order[0]], ears[:, order[1]]
         clip, text = projected.clip, projected.text
+        angles = (projected.latent_angles, projected.clip_angles)
         for block in self.joint_blocks:
-            first, clip, text = block((first, clip, text), conditions, angles)
-            second, clip, text = block((second, clip, text), conditions, angles)
+            modulations = block.modulations(*conditions)
+            first, clip, text = block((first, clip, text), modulations, angles)
+            second, clip, text = block((second, clip, text), modulations, angles)
         return (first, second) if order == (0, 1) else (second, first)
 
-    def _joint_in_parallel(
-        self, ears: Tensor, conditions: tuple[Tensor, Tensor], projected: Projected
-    ) -> tuple[Tensor, Tensor]:
+    def _joint_in_parallel(self, ears: Tensor, conditions: Pair, projected: Projected) -> Pair:
         """Both ears meet the same clip and text in every block; what they make of those is averaged."""
         batch = len(ears)
         latent, clip, text = ears.transpose(0, 1).flatten(0, 1), projected.clip, projected.text
-        twice = (conditions[0].repeat(2, 1, 1), conditions[1].repeat(2, 1, 1))
         angles = (projected.latent_angles, projected.clip_angles)
         for block in self.joint_blocks:
-            latent, clip, text = block((latent, clip.repeat(2, 1, 1), text.repeat(2, 1, 1)), twice, angles)
+            modulations = [_twice(*stream) for stream in block.modulations(*conditions)]
+            latent, clip, text = block((latent, *_twice(clip, text)), modulations, angles)
             clip, text = (unflatten(stream, 0, (2, batch)).mean(0) for stream in (clip, text))
         return latent[:batch], latent[batch:]
 
-    def _branch_conditions(self, local_c: Tensor, projected: Projected) -> tuple[Tensor, Tensor]:
+    def branches(self, ears: Pair, conditions: Pair, projected: Projected) -> Pair:
+        """Eqs. 7-8 and 10: what `joint` made of each ear to its flow, `(B, n, C)`; the ears no longer meet."""
+        (left, right), (local_c, global_c) = ears, conditions
+        left_c, right_c = self.branch_conditions(local_c, projected)
+        for block_l, block_r in zip(self.single_blocks_l, self.single_blocks_r, strict=True):
+            left = block_l(left, left_c, projected.latent_angles)
+            right = block_r(right, right_c, projected.latent_angles)
+        return self.final_layer_l(left, global_c), self.final_layer_r(right, global_c)
+
+    def branch_conditions(self, local_c: Tensor, projected: Projected) -> Pair:
+        """Eq. 10: the condition of each latent frame for either branch, `(B, n, h)`."""
         if not self.config.spacetime:
             return local_c, local_c
         if projected.spatial is None:
@@ -314,6 +320,10 @@ def nearest_exact(source: int, target: int) -> Tensor:
 
 def _branch(config: Config) -> nn.ModuleList:
     return nn.ModuleList(TransformerBlock(config.hidden, config.heads) for _ in range(config.fused_depth))
+
+
+def _twice(*batches: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.cat([batch, batch]) for batch in batches)
 
 
 def _zero(layer: nn.Linear | nn.Conv1d) -> None:

@@ -15,7 +15,10 @@ from models.visaudio.features import Conditioners
 from visaudio_bench.errors import BenchError
 
 BUILT_IN, PUBLISHED = "built-in", "published"
-PUBLISHED_WEIGHTS = ("synchformer", "mmaudio-vae-44k", "bigvgan-v2-44k")  # TODO clip, pe
+# Names of weight files (`models.weights`): CLIP and Synchformer, the Perception Encoder, VAE and vocoder.
+ENCODER_WEIGHTS = ("dfn5b-clip", "synchformer")
+SPATIAL_WEIGHTS = "pe-spatial"
+CODEC_WEIGHTS = ("mmaudio-vae-44k", "bigvgan-v2-44k")
 
 
 class Parts(NamedTuple):
@@ -54,9 +57,11 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
     return Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))
 
 
-def required_weights(kind: str) -> tuple[str, ...]:
-    """Names of the weight files that parts need for generation."""
-    return () if kind == BUILT_IN else PUBLISHED_WEIGHTS
+def required_weights(kind: str, *, spatial: bool) -> tuple[str, ...]:
+    """Names of the weight files that the parts called `kind` are loaded from."""
+    if kind == BUILT_IN:
+        return ()
+    return (*ENCODER_WEIGHTS, *((SPATIAL_WEIGHTS,) if spatial else ()), *CODEC_WEIGHTS)
 
 
 def kind_of(notes: Mapping[str, str]) -> str:

@@ -139,8 +139,8 @@ class Pipeline:
             if np.isfinite(sound).all():
                 yield Sounded(one.request, sound, None, one.seconds + each)
             else:
-                error = ClipError("not_finite", f"the model's sound for {one.request.id} is not finite.")
-                yield Sounded(one.request, None, error, one.seconds + each)
+                broken = ClipError("not_finite", f"the model's sound for {one.request.id} is not finite.")
+                yield Sounded(one.request, None, broken, one.seconds + each)
 
     @torch.no_grad()
     def _sounds(self, requests: list[Request], found: list[Conditions], seed: int) -> list[NDArray[np.float32]]:

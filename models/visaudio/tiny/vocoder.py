@@ -28,7 +28,7 @@ _FFT, _HOP = 2048, 512
 _FRAMES = LATENT_HOP // _HOP  # spectra a token
 _EDGE = (_FFT - _HOP) // 2  # so that the first spectrum is centred on the first hop
 _LOWEST, _HIGHEST = 50.0, 16000.0
-_FLOOR = 1e-10  # of power in a band: -100 dB below a full-scale sine
+_FLOOR = 1e-12  # of power in a band: -120 dB below a full-scale sine
 _QUIET = 1e-8  # power that is added to both ears before they are compared: silence comes from the front
 _DIFFERENCE_LOW = 300.0
 # Interaural cues are means over 0.4 s of power, as a listener's are: between two sounds the last direction holds.
@@ -91,7 +91,7 @@ class NoiseVocoder:
         plan = _plan(latent.device)
         levels = latent[..., :LEVELS].mean(1)
         own = (latent[:, 0, :, LEVELS:] - latent[:, -1, :, LEVELS:]) / 2
-        power = _to_frames(10 ** (_LEVEL_UNIT * (levels @ plan.envelope).clamp(-5, 1) / 10))
+        power = _to_frames(10 ** (_LEVEL_UNIT * (levels @ plan.envelope).clamp(-6, 1) / 10))
         ratio = 10 ** (_DIFFERENCE_UNIT * (own[..., :DIFFERENCES] @ plan.spread).clamp(-1.5, 1.5) / 10)
         left = _to_frames(ratio / (1 + ratio))
         lead = _to_frames(_LEAD_UNIT * own[..., DIFFERENCES:])
@@ -139,7 +139,8 @@ def _analyse(sound: Tensor, plan: _Plan) -> Tensor:
     """Spectra `(B, 2, 2 n, 1025)` of `(B, 2, T)`; a full-scale sine has power 1 in its bin."""
     missing = -sound.shape[-1] % LATENT_HOP
     padded = functional.pad(sound, (_EDGE, _EDGE + missing))
-    return torch.fft.rfft(padded.unfold(-1, _FFT, _HOP) * plan.window) * (2 / plan.window.sum())
+    spectra: Tensor = torch.fft.rfft(padded.unfold(-1, _FFT, _HOP) * plan.window)
+    return spectra * (2 / plan.window.sum())
 
 
 def _synthesise(spectra: Tensor, plan: _Plan) -> Tensor:
@@ -186,5 +187,5 @@ def _noise(frames: int, device: torch.device) -> Tensor:
     """Spectra `(frames, 1025)` of white noise, of mean power 1, always the same."""
     length = (frames - 1) * _HOP + _FFT
     samples = torch.randn(length, generator=torch.Generator().manual_seed(0)).to(device)
-    spectra = torch.fft.rfft(samples.unfold(-1, _FFT, _HOP) * _plan(device).window)
+    spectra: Tensor = torch.fft.rfft(samples.unfold(-1, _FFT, _HOP) * _plan(device).window)
     return spectra / math.sqrt(float(_plan(device).window.square().sum()))

@@ -1,0 +1,106 @@
+"""`bench generate`: make the sound of videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.common import device_option, find_device, split_names
+
+if TYPE_CHECKING:
+    from baselines import System
+    from bench.plan import Job
+
+EPILOG = """\b
+Examples
+  bench generate --system visaudio --weights visaudio.safetensors --video clip.mp4 --caption "a dog barks" --out out
+  bench generate --system mmaudio-dup --suite simroom-mini --out out
+  bench generate --weights visaudio.safetensors --video walk.mp4 --duration 4 --mux --out out
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--system", "name", default="visaudio", show_default=True, help="What makes the sound: bench list systems"
+)
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Its weights: a checkpoint.")
+@click.option(
+    "--video", "videos", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
+    help="A video to make sound for. May be given several times.",
+)  # fmt: skip
+@click.option("--caption", help="What is to be heard, for every --video.")
+@click.option("--suite", "suites", multiple=True, callback=split_names, metavar="NAME,...", help="Or: whole suites.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the sounds go.")
+@click.option(
+    "--duration", type=click.FloatRange(min=0.7), default=8.0, show_default=True, metavar="SECONDS",
+    help="Length of the sound of a --video; the clips of a suite have their own.",
+)  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), help="Euler steps.  [default: 25]")
+@click.option("--guidance", type=click.FloatRange(min=0), help="Strength of guidance; 1 is none.  [default: 4.5]")
+@click.option("--negative", metavar="TEXT", help="What is not to be heard.")
+@click.option("--batch", type=click.IntRange(1), help="Clips at once.  [default: 8]")
+@click.option(
+    "--dtype", type=click.Choice(["auto", "float32", "bfloat16"]),
+    help="Numbers of the flow network.  [default: auto: bfloat16 on CUDA, else float32]",
+)  # fmt: skip
+@click.option("--compile", "compiled", is_flag=True, default=None, help="Compile the flow network first.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise; each clip has its own.")
+@click.option("--mux", is_flag=True, help="Also write each video with its new sound, as mp4.")
+@device_option
+def generate(name: str, weights: Path | None, out: Path, seed: int, device: str, mux: bool, **options: Any) -> None:
+    """Make binaural sound for videos or for whole suites.
+
+    Leaves `<clip>.wav` (two channels, 44.1 kHz) and `<clip>.json` (how it was made). Killed at any moment, the same
+    command goes on from there.
+    """
+    from bench.produce import produce
+
+    settings = {key: options.pop(key) for key in ("steps", "guidance", "negative", "batch", "dtype", "compiled")}
+    system = _system(name, weights, {key: value for key, value in settings.items() if value is not None})
+    for job, folder in _jobs(system, out, **options):
+        produce(job, folder, seed=seed, device=find_device(device), mux=mux)
+
+
+def _system(name: str, weights: Path | None, settings: dict[str, Any]) -> System:
+    from baselines import open_system
+    from baselines.visaudio import FlowSystem
+    from visaudio_bench.errors import UsageError
+
+    system = open_system(f"{name}:{weights}" if weights else name)
+    if not settings:
+        return system
+    if not isinstance(system, FlowSystem):
+        given = ", ".join(f"--{'compile' if key == 'compiled' else key}" for key in settings)
+        raise UsageError(f'system "{name}" has no {given}; leave it out.')
+    if "dtype" in settings:
+        settings["precision"] = settings.pop("dtype")
+    return system.with_settings(**settings)
+
+
+def _jobs(
+    system: System,
+    out: Path,
+    *,
+    videos: tuple[Path, ...],
+    caption: str | None,
+    duration: float,
+    suites: tuple[str, ...],
+    limit: int | None,
+) -> list[tuple[Job, Path]]:
+    """What to make, and the folder of each suite's sounds."""
+    from bench.plan import Job
+    from bench.produce import VideoSuite
+    from suites import open_suite
+    from visaudio_bench.errors import UsageError
+
+    if bool(videos) == bool(suites):
+        raise UsageError("give either --video FILE or --suite NAME. Suites: bench list suites")
+    if videos:
+        return [(Job(VideoSuite(videos, caption, duration), (system,), limit), out)]
+    if caption is not None:
+        raise UsageError("--caption is for --video; the clips of a suite have captions of their own.")
+    jobs = [Job(open_suite(request), (system,), limit) for request in dict.fromkeys(suites)]
+    return [(job, out / job.suite.name) for job in jobs]

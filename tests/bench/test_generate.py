@@ -1,0 +1,211 @@
+"""`bench generate`, and flow networks as systems, with networks whose weights mean nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from baselines import open_system
+from models.visaudio.config import CONFIGS, Config
+from models.visaudio.loading import save_network
+from models.visaudio.network import build
+from models.visaudio.parts import open_parts
+from suites.media import probe, read_sound
+
+MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """A file for each row of the ablation; the last layer is shaken, because a fresh network's flow is nothing."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    notes = open_parts("built-in").notes()
+    for name, config in (("full", MICRO), ("dual", MICRO.dual_only), ("mono", MICRO.mono)):
+        torch.manual_seed(0)
+        network = build(config)
+        for key, tensor in network.named_parameters():
+            if "final_layer" in key or "adaLN" in key:
+                torch.nn.init.normal_(tensor.data, std=0.3)
+        save_network(network, folder / f"{name}.safetensors", notes)
+    return {name: folder / f"{name}.safetensors" for name in ("full", "dual", "mono")}
+
+
+def test_a_video_gets_its_sound_and_its_provenance(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = ("--weights", checkpoints["full"], "--video", clips / "clip0.mp4", "--caption", "a bell", "--duration", 2)
+    done = bench("generate", *asked, "--steps", 3, "--mux", "--out", out)
+    assert (done.code, done.out) == (0, "")
+    sound = read_sound(out / "clip0.wav")
+    assert sound.samples.shape == (2, 88200)
+    assert sound.sample_rate == 44100
+    assert not np.array_equal(*sound.samples)
+    record = json.loads((out / "clip0.json").read_text())
+    assert record["system"] == "visaudio-tiny"
+    made = record["provenance"]
+    assert made["settings"]["steps"] == 3
+    assert made["caption"] == "a bell"
+    assert made["conditioners"] == {"conditioners": "built-in", "version": "1"}
+    assert len(made["weights"]["sha256"]) == 64
+    muxed = probe(out / "clip0.mp4")
+    assert muxed.picture == pytest.approx(2.0)
+    np.testing.assert_allclose(read_sound(out / "clip0.mp4").samples, sound.samples.clip(-1, 1), atol=3.2e-5)
+
+
+def test_a_second_call_makes_nothing_and_another_setting_makes_it_again(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    call = (
+        "generate",
+        "--weights",
+        checkpoints["full"],
+        "--video",
+        clips / "clip0.mp4",
+        "--duration",
+        1,
+        "--out",
+        tmp_path,
+    )
+    assert bench(*call, "--steps", 2).code == 0
+    first = (tmp_path / "clip0.wav").stat().st_mtime_ns
+    assert bench(*call, "--steps", 2, "--batch", 3).code == 0
+    assert (tmp_path / "clip0.wav").stat().st_mtime_ns == first
+    for change in (("--steps", 3), ("--steps", 2, "--seed", 1), ("--steps", 2, "--negative", "wind")):
+        before = (tmp_path / "clip0.wav").read_bytes()
+        assert bench(*call, *change).code == 0
+        assert (tmp_path / "clip0.wav").read_bytes() != before
+
+
+def test_batches_order_and_neighbours_do_not_change_a_clip(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    videos = [clips / f"clip{index}.mp4" for index in range(3)]
+    common = ("generate", "--weights", checkpoints["full"], "--steps", 2, "--duration", 1)
+    for name, order, batch in (("a", videos, 1), ("b", videos[::-1], 2), ("c", videos[1:2], 8)):
+        asked = [word for video in order for word in ("--video", video)]
+        assert bench(*common, *asked, "--batch", batch, "--out", tmp_path / name).code == 0
+    for other in "bc":
+        one, two = (read_sound(tmp_path / name / "clip1.wav").samples for name in ("a", other))
+        np.testing.assert_allclose(one, two, atol=2e-4 * float(np.abs(one).max()))
+
+
+@pytest.mark.parametrize(("system", "file"), [("visaudio-dual", "dual"), ("mmaudio-dup", "mono")])
+def test_rows_of_the_ablation_run_on_a_suite(
+    bench: Callable, checkpoints: Mapping[str, Path], tmp_path: Path, system: str, file: str
+) -> None:
+    call = ("generate", "--system", system, "--weights", checkpoints[file], "--suite", "simroom-mini", "--limit", 2)
+    done = bench(*call, "--steps", 2, "--out", tmp_path)
+    assert done.code == 0
+    sounds = sorted((tmp_path / "simroom-mini").glob("*.wav"))
+    assert [path.stem for path in sounds] == ["simroom-mini-000", "simroom-mini-001"]
+    left, right = read_sound(sounds[0]).samples
+    assert np.array_equal(left, right) == (file == "mono")
+
+
+def test_a_run_scores_them_under_names_of_their_own(
+    bench: Callable, checkpoints: Mapping[str, Path], tmp_path: Path
+) -> None:
+    systems = f"visaudio:{checkpoints['full']},mmaudio-dup:ours={checkpoints['mono']}"
+    done = bench("run", "--suite", "simroom-mini", "--limit", 2, "--system", systems, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    cards = json.loads((tmp_path / "run" / "results.json").read_text())["suites"][0]["cards"]
+    titles = {card["name"]: card["title"] for card in cards}
+    assert titles["visaudio-tiny"] == "ViSAudio (open), tiny, built-in conditioners"
+    assert titles["ours"] == "ours"
+
+
+def test_what_cannot_be_made_is_said_and_the_rest_is_made(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    videos = ("--video", broken, "--video", clips / "clip0.mp4", "--video", clips / "clip1.wav")
+    done = bench(
+        "generate", "--weights", checkpoints["full"], *videos, "--steps", 1, "--duration", 2, "--out", tmp_path
+    )
+    assert done.code == 1
+    assert "not made: broken:" in done.err
+    assert "clip1.wav has no pictures" in done.err
+    assert "2 of 3 clips could not be made" in done.err
+    assert (tmp_path / "clip0.wav").is_file()
+
+
+def test_a_video_shorter_than_the_sound(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    done = bench("generate", "--weights", checkpoints["full"], "--video", clips / "clip0.mp4", "--out", tmp_path)
+    assert done.code == 1
+    assert "shows 2.00 s from 0 s on, and 8 s of sound were asked for. Ask for what there is: --duration 2" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--video", "x.mp4"), 'system "visaudio" needs a checkpoint, for its authors published none.'),
+        (("--weights", "no.safetensors", "--video", "x.mp4"), "there is no file no.safetensors"),
+        (("--weights", "{mono}", "--video", "x.mp4"), "holds the network of mmaudio-dup"),
+        (("--weights", "{full}", "--video", "x.mp4"), "there is no file x.mp4"),
+        (("--weights", "{full}"), "give either --video FILE or --suite NAME"),
+        (("--weights", "{full}", "--suite", "simroom-mini", "--caption", "wind"), "--caption is for --video"),
+        (("--system", "noise", "--suite", "simroom-mini", "--steps", "3"), 'system "noise" has no --steps'),
+    ],
+)  # fmt: skip
+def test_wrong_requests(
+    bench: Callable, checkpoints: Mapping[str, Path], tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    done = bench("generate", *(word.format(**checkpoints) for word in arguments), "--out", tmp_path / "out")
+    assert done.code == 2
+    assert sentence in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_not_here_are_named_with_the_command(bench: Callable, clips: Path, tmp_path: Path) -> None:
+    done = bench("generate", "--system", "mmaudio-dup", "--video", clips / "clip0.mp4", "--out", tmp_path)
+    assert done.code == 1
+    assert "Get them: bench weights fetch mmaudio-large-44k-v2" in done.err
+
+
+def test_running_out_of_memory_offers_a_smaller_batch(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("models.visaudio.pipeline.sample", full)
+    videos = [word for index in range(4) for word in ("--video", clips / f"clip{index}.mp4")]
+    done = bench("generate", "--weights", checkpoints["full"], *videos, "--duration", 1, "--out", tmp_path)
+    assert done.code == 1
+    assert "cpu ran out of memory with 4 clips of 1 s at once. Try --batch 2." in done.err
+
+
+def test_a_checkpoint_is_not_run_with_other_parts(
+    checkpoints: Mapping[str, Path], tmp_path: Path, bench: Callable, clips: Path
+) -> None:
+    notes = {**open_parts("built-in").notes(), "codec": json.dumps({"codec": "noise-vocoder", "version": "0"})}
+    save_network(build(MICRO), tmp_path / "old.safetensors", notes)
+    done = bench(
+        "generate",
+        "--weights",
+        tmp_path / "old.safetensors",
+        "--video",
+        clips / "clip0.mp4",
+        "--duration",
+        1,
+        "--out",
+        tmp_path,
+    )
+    assert done.code == 1
+    assert "was trained with the codec" in done.err
+
+
+def test_a_checkpoint_of_published_size_is_called_what_it_is(tmp_path: Path) -> None:
+    config = Config("large_44k_v2", latent_dim=8, hidden=16, heads=2, depth=2, fused_depth=1)
+    save_network(build(config), tmp_path / "large.safetensors")
+    assert open_system(f"visaudio:{tmp_path / 'large.safetensors'}").card.name == "visaudio"
