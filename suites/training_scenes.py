@@ -1,7 +1,8 @@
 """simroom-train and simroom-validation: simulated scenes to learn from, as many as are asked for.
 
 They are like those of `simroom` and share nothing with it: rooms, sounds, trajectories and seeds are others, and so
-are those of the two among themselves. There is no manifest to be committed; the scenes follow from a seed. They come in
+are those of the two among themselves. Each has one source, which is in view: of two sources, or one that is not seen,
+pictures do not tell which is louder, and a small model that sees a thousand scenes would learn noise from them. There is no manifest to be committed; the scenes follow from a seed. They come in
 blocks that are each balanced like a suite, so that the first N scenes are the same whatever N is, and what was
 rendered for a small N is kept for a larger one.
 """
@@ -20,9 +21,10 @@ from suites.simulator.scenes import Scene
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import cache_dir, digest
 
-BLOCK = 12 * len(FACTORS)  # scenes; also a multiple of the numbers of rooms, reverberation times and strata
-TRAINING = Plan("simroom-train", 4 * BLOCK, 4.0, 96, "Simulated rooms to learn from, clips of 4 s")
-VALIDATION = Plan("simroom-validation", 4 * len(FACTORS), 4.0, 96, "Simulated rooms to watch training with")
+ONE_IN_VIEW = tuple(factor for factor in FACTORS if factor not in ("two sources", "invisible source"))
+BLOCK = 12 * len(ONE_IN_VIEW)  # scenes; also a multiple of the numbers of rooms, reverberation times and strata
+TRAINING = Plan("simroom-train", 16 * BLOCK, 2.0, 96, "Simulated rooms to learn from, clips of 2 s")
+VALIDATION = Plan("simroom-validation", 40, 4.0, 96, "Simulated rooms to watch training with, clips of 4 s")
 SEEDS = {"simroom-train": 31_000_000, "simroom-validation": 47_000_000}
 # Every side of an evaluation room is a whole number of decimetres: with these added, no side of any room is shared.
 OFFSETS = {"simroom-train": 0.05, "simroom-validation": 0.03}  # m
@@ -31,9 +33,8 @@ OFFSETS = {"simroom-train": 0.05, "simroom-validation": 0.03}  # m
 class TrainingSuite(SimulatedSuite):
     """The first `plan.clips` scenes of an endless design."""
 
-    split = "train"
-
     def __init__(self, plan: Plan):
+        self.split = plan.name.removeprefix("simroom-")
         super().__init__(plan, training_scenes(plan.name, plan.clips, plan.duration))
 
     @cached_property
@@ -54,7 +55,9 @@ def training_scenes(name: str, count: int, duration: float) -> tuple[Scene, ...]
     for block in range(-(-count // BLOCK)):
         seed = SEEDS[name] + block
         rooms = _rooms(seed, OFFSETS[name])
-        scenes += design(name, BLOCK, duration, seed, rooms=rooms, first=block * BLOCK)
+        scenes += design(
+            name, BLOCK, duration, seed, rooms=rooms, factors=ONE_IN_VIEW, first=block * BLOCK
+        )
     return tuple(scenes[:count])
 
 

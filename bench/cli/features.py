@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import _device
+from bench.cli.common import find_device
 
 if TYPE_CHECKING:
     from suites import Suite
@@ -63,7 +63,7 @@ def build(
 
     suite = open_suite(request)
     _require_split(suite, split)
-    world = join(_device(device))
+    world = join(find_device(device))
     many = 1 if world.size > 1 or world.device.type == "cuda" else workers or available_cores()
     storage = Storage(spatial, grid=grid)
     work = Extraction(suite, out, parts, storage, duration or suite.duration or 8.0, str(world.device), many)

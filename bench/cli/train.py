@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.cli.common import _device, finish, format_option
+from bench.cli.common import find_device, finish, format_option
 
 EPILOG = """\b
 Examples
@@ -45,7 +45,7 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
     from bench.training import Asked, train
     from visaudio_bench.pool import available_cores
 
-    asked = Asked(**options, device=_device(device), workers=workers or available_cores())
+    asked = Asked(**options, device=find_device(device), workers=workers or available_cores())
     best = train(asked)
     if asked.data is None:
         _judge(asked.folder, best, asked.workers, asked.device, form)

@@ -52,22 +52,31 @@ class Levels(NamedTuple):
 
 
 def design(
-    name: str, count: int, duration: float, seed: int, *, rooms: Sequence[Size] = ROOMS, first: int = 0
+    name: str,
+    count: int,
+    duration: float,
+    seed: int,
+    *,
+    rooms: Sequence[Size] = ROOMS,
+    factors: Sequence[str] = FACTORS,
+    first: int = 0,
 ) -> tuple[Scene, ...]:
     """`count` scenes of `duration` seconds; the same arguments always give the same scenes.
 
-    `rooms` are sizes in metres; the scenes are numbered from `first` on.
+    `rooms` are sizes in metres and `factors` some of `FACTORS`; the scenes are numbered from `first` on.
     """
     order = np.random.default_rng([seed, count])
     sizes, echoes, strata, unseen = (
         _balanced(order, len(levels), count) for levels in (rooms, REVERBERATION, SIDES, UNSEEN)
     )
     # The k-th scene that begins on the left and the k-th on the right have the same stratum of azimuth.
-    on_side = [sum(_side(before) == _side(index) for before in range(index)) for index in range(count)]
+    sides = [_side(index, len(factors)) for index in range(count)]
+    on_side = [sides[:index].count(side) for index, side in enumerate(sides)]
     return tuple(
         _scene(
             f"{name}-{first + index:03d}",
             index,
+            factors,
             duration,
             Levels(
                 Room(rooms[sizes[index]], REVERBERATION[echoes[index]], HIGH * REVERBERATION[echoes[index]]),
@@ -80,9 +89,9 @@ def design(
     )
 
 
-def _side(index: int) -> float:
+def _side(index: int, factors: int) -> float:
     """1 for scenes that begin on the left, -1 for the others: alternating from scene to scene and for each factor."""
-    return 1.0 if sum(divmod(index, len(FACTORS))) % 2 == 0 else -1.0
+    return 1.0 if sum(divmod(index, factors)) % 2 == 0 else -1.0
 
 
 def _balanced(rng: np.random.Generator, levels: int, count: int) -> list[int]:
@@ -91,10 +100,12 @@ def _balanced(rng: np.random.Generator, levels: int, count: int) -> list[int]:
     return [int(level) for level in np.concatenate(blocks)[:count]]
 
 
-def _scene(name: str, index: int, duration: float, levels: Levels, rng: np.random.Generator) -> Scene:
-    rounds, position = divmod(index, len(FACTORS))
-    factor = FACTORS[position]
-    side = _side(index)
+def _scene(
+    name: str, index: int, factors: Sequence[str], duration: float, levels: Levels, rng: np.random.Generator
+) -> Scene:
+    rounds, position = divmod(index, len(factors))
+    factor = factors[position]
+    side = _side(index, len(factors))
     first = (position + rounds) % len(SOUNDS)
     second = (first + 1 + rounds % (len(SOUNDS) - 1)) % len(SOUNDS)
     times = np.linspace(0.0, duration, max(3, round(duration / KNOT_SPACING) + 1))
