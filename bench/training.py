@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from models.visaudio.storage import Storage
 from models.visaudio.store import FeatureStore
 from models.visaudio.training.batches import Reader
 from models.visaudio.training.distributed import World, join
-from models.visaudio.training.loop import Task, Trainer
+from models.visaudio.training.loop import Listener, Task, Trainer
 from models.visaudio.training.recipe import Recipe, changed, configured, find_preset
 from models.visaudio.training.state import Progress, read_progress
 from suites import Suite, open_suite
@@ -69,14 +69,14 @@ def train(asked: Asked) -> Path:
 
     Raises:
         UsageError: what was asked for does not fit together, or the run folder is taken.
-        Preempted: told to stop; the state is saved.
+        PreemptedError: told to stop; the state is saved.
         BenchError: the training cannot go on.
     """
     world = join(asked.device)
     progress = _earlier(asked)
     preset, recipe = _recipe(asked, progress)
     config = configured(preset, recipe)
-    data = _data(asked, preset, recipe, world)
+    data = _data(asked, preset, world)
     reader = Reader(data.learnt, config, recipe)
     plan = _plan(preset, config, recipe, data.learnt)
     if progress is not None:
@@ -87,7 +87,9 @@ def train(asked: Asked) -> Path:
     if world.main:
         asked.folder.mkdir(parents=True, exist_ok=True)
         write_json(asked.folder / "training.json", plan)
-    task = Task(reader, recipe, asked.folder, world, plan, _notes(preset, data.learnt), validate, _listener(asked, world))
+    task = Task(
+        reader, recipe, asked.folder, world, plan, _notes(preset, data.learnt), validate, _listener(asked, world)
+    )
     done = Trainer(task, network, resume=progress).run()
     best = asked.folder / "best.safetensors"
     if world.main:
@@ -100,7 +102,10 @@ def _earlier(asked: Asked) -> Progress | None:
     """The training to go on with."""
     state = asked.folder / "state.safetensors"
     if asked.resume:
-        return read_progress(state) if state.exists() else _nothing_yet(asked.folder)
+        if state.exists():
+            return read_progress(state)
+        _require_begun(asked.folder)
+        return None
     if state.exists():
         raise UsageError(
             f"{asked.folder} holds a training already. Go on with it: --resume, or begin another one: --out DIR"
@@ -108,7 +113,7 @@ def _earlier(asked: Asked) -> Progress | None:
     return None
 
 
-def _nothing_yet(folder: Path) -> None:
+def _require_begun(folder: Path) -> None:
     """A training that was killed before its first save begins anew; a folder that never was one is a mistake."""
     if not (folder / "training.json").exists():
         raise UsageError(f"{folder} holds no training to go on with. Begin one without --resume.")
@@ -163,7 +168,7 @@ def _say_what_changes(progress: Progress, world: World) -> None:
         )
 
 
-def _data(asked: Asked, preset: str, recipe: Recipe, world: World) -> Data:
+def _data(asked: Asked, preset: str, world: World) -> Data:
     """The stores; those of the embedded default are made on first use."""
     if asked.data is not None:
         return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None)
@@ -262,10 +267,10 @@ def _notes(preset: str, store: FeatureStore) -> dict[str, str]:
     }
 
 
-def _listener(asked: Asked, world: World) -> Callable[[Mapping[str, Any]], None]:
+def _listener(asked: Asked, world: World) -> Listener | None:
     """Who hears of the steps: the console, and TensorBoard if it is wanted."""
     if not world.main:
-        return lambda record: None
+        return None
     board = _board(asked.folder) if asked.tensorboard else None
     ticker = Ticker()
 

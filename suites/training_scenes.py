@@ -2,9 +2,10 @@
 
 They are like those of `simroom` and share nothing with it: rooms, sounds, trajectories and seeds are others, and so
 are those of the two among themselves. Each has one source, which is in view: of two sources, or one that is not seen,
-pictures do not tell which is louder, and a small model that sees a thousand scenes would learn noise from them. There is no manifest to be committed; the scenes follow from a seed. They come in
-blocks that are each balanced like a suite, so that the first N scenes are the same whatever N is, and what was
-rendered for a small N is kept for a larger one.
+pictures do not tell which is louder, and a small model that sees a thousand scenes would learn noise from them.
+
+There is no manifest to be committed; the scenes follow from a seed. They come in blocks that are each balanced like a
+suite, so that the first N scenes are the same whatever N is, and what was rendered for a small N is kept for a larger.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ def training_scenes(name: str, count: int, duration: float) -> tuple[Scene, ...]
     for block in range(-(-count // BLOCK)):
         seed = SEEDS[name] + block
         rooms = _rooms(seed, OFFSETS[name])
-        scenes += design(
-            name, BLOCK, duration, seed, rooms=rooms, factors=ONE_IN_VIEW, first=block * BLOCK
-        )
+        scenes += design(name, BLOCK, duration, seed, rooms=rooms, factors=ONE_IN_VIEW, first=block * BLOCK)
     return tuple(scenes[:count])
 
 

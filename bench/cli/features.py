@@ -31,11 +31,16 @@ def features() -> None:
 @click.option("--split", metavar="NAME", help="Refuse a suite that is another part of its data set than this one.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Store to make or add to.")
 @click.option(
-    "--parts", type=click.Choice(["published", "built-in"]), default="published", show_default=True,
+    "--parts",
+    type=click.Choice(["published", "built-in"]),
+    default="published",
+    show_default=True,
     help="Encoders and codec: those of the paper, or those of the tiny model, which need no download.",
 )
 @click.option(
-    "--spatial", default="float16", show_default=True,
+    "--spatial",
+    default="float16",
+    show_default=True,
     type=click.Choice(["float32", "float16", "bfloat16", "int8", "int8-tensor"]),
     help="How the spatial feature is kept.",
 )
@@ -44,7 +49,11 @@ def features() -> None:
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, or auto.")
 @click.option("--workers", type=click.IntRange(1), help="Processes on the CPU.  [default: every core]")
 @click.option(
-    "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+    "--allow-missing",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
     help="Let up to N clips be unusable without failing.",
 )
 def build(

@@ -53,10 +53,10 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
 
 def _judge(folder: Path, checkpoint: Path, workers: int, device: str, form: str) -> None:
     """Generate the evaluation clips and print the leaderboard."""
+    from baselines import open_system
     from bench.metrics import find_metrics
     from bench.plan import Job, Plan
     from bench.training import EVALUATION_SUITE
-    from baselines import open_system
     from suites import open_suite
 
     names = ("reference", "mono", "swapped", f"visaudio:{checkpoint}")

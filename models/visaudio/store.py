@@ -27,7 +27,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,8 +113,7 @@ class FeatureStore:
         """Format and shape of each tensor of a clip."""
         row = self.rows[index]
         return {
-            key: (part.dtype, part.shape)
-            for key, part in _header(self.folder / row.shard).parts_of(row.clip).items()
+            key: (part.dtype, part.shape) for key, part in _header(self.folder / row.shard).parts_of(row.clip).items()
         }
 
     def read(self, index: int, into: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -386,10 +384,10 @@ def _damaged(path: Path, why: str) -> str:
 
 
 def _read_exactly(path: Path, offset: int, target: Tensor) -> None:
-    view = memoryview(_bytes(target))
+    view = _bytes(target)
     try:
         with path.open("rb", buffering=0) as file:
-            while len(view):
+            while view:
                 count = os.preadv(file.fileno(), [view], offset)
                 if count <= 0:
                     raise BenchError(_damaged(path, "it ends too early"))
@@ -398,7 +396,6 @@ def _read_exactly(path: Path, offset: int, target: Tensor) -> None:
         raise BenchError(_damaged(path, error.strerror or repr(error))) from error
 
 
-def _bytes(tensor: Tensor) -> np.ndarray[Any, Any]:
+def _bytes(tensor: Tensor) -> memoryview:
     """The memory of a contiguous tensor as bytes, whatever its format."""
-    flat: np.ndarray[Any, Any] = tensor.detach().reshape(-1).view(torch.uint8).numpy()
-    return flat
+    return memoryview(tensor.detach().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

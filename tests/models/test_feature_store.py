@@ -19,7 +19,10 @@ def features(seed: int, *, video: bool = True) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     made = {"mean": torch.randn(2, 6, 4, generator=generator), "std": torch.rand(2, 6, 4, generator=generator)}
     if video:
-        made |= {"clip": torch.randn(3, 5, generator=generator), "spatial": torch.randn(3, 4, 4, 8, generator=generator)}
+        made |= {
+            "clip": torch.randn(3, 5, generator=generator),
+            "spatial": torch.randn(3, 4, 4, 8, generator=generator),
+        }
     return made
 
 
@@ -134,7 +137,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path, monkeypatch):
         raise safetensors.SafetensorError("IoError: No space left on device (os error 28)")
 
     monkeypatch.setattr(safetensors.torch, "save_file", full)
-    with pytest.raises(BenchError, match="cannot be written.*No space left"):
+    with pytest.raises(BenchError, match=r"cannot be written.*No space left"):
         fill(tmp_path, ["b"])
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
@@ -142,16 +145,16 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path, monkeypatch):
 def test_values_that_cannot_be_kept(tmp_path):
     with pytest.raises(BenchError, match="--spatial bfloat16"):
         pack({"spatial": torch.full((1, 2, 2, 2), 1e5)}, Storage(spatial="float16"))
-    assert torch.isfinite(pack({"spatial": torch.full((1, 2, 2, 2), 1e5)}, Storage(spatial="bfloat16"))["spatial"]).all()
+    assert torch.isfinite(
+        pack({"spatial": torch.full((1, 2, 2, 2), 1e5)}, Storage(spatial="bfloat16"))["spatial"]
+    ).all()
     with pytest.raises(BenchError, match="NaN"):
         pack({"clip": torch.tensor([float("nan")])}, Storage())
     with pytest.raises(UsageError, match="int4"):
         Storage(spatial="int4")
 
 
-@given(
-    st.sampled_from(["float16", "bfloat16", "int8", "int8-tensor"]), st.floats(1e-3, 1e3), st.integers(0, 2**31)
-)
+@given(st.sampled_from(["float16", "bfloat16", "int8", "int8-tensor"]), st.floats(1e-3, 1e3), st.integers(0, 2**31))
 def test_errors_of_the_formats(kind, size, seed):
     exact = size * torch.randn(2, 4, 4, 256, generator=torch.Generator().manual_seed(seed))
     kept = pack({SPATIAL: exact}, Storage(spatial=kind))

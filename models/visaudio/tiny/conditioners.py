@@ -2,7 +2,8 @@
 
 Each stands where ViSAudio has a network, at the same rate and in the same order, and knows as much about *where* as
 that network is meant to: the vector of a picture has its colours and its motion in 4 x 4 places (coarse, as CLIP's is),
-sync tokens say how much moves and not where, the spatial grid has colours and motion in 8 x 8 places, and says in which of them most happens.
+sync tokens say how much moves and not where, the spatial grid has colours and motion in 8 x 8 places, and says in which
+of them most happens.
 """
 
 from __future__ import annotations

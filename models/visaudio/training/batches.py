@@ -126,7 +126,8 @@ def _wanted_shapes(store: FeatureStore, config: Config) -> dict[str, tuple[int, 
             )
         if found[key][1] != shape:
             raise UsageError(
-                f"the feature store {store.folder} has {key} of shape {found[key][1]}, and {config.name} takes {shape}. "
+                f"the feature store {store.folder} has {key} of shape {found[key][1]}, and {config.name} "
+                f"takes {shape}. "
                 f"It was made by {dict(store.kind.conditioners)} and {dict(store.kind.codec)} for clips of "
                 f"{store.kind.duration:g} s: choose the preset that fits, or make the features again."
             )
@@ -180,7 +181,7 @@ class Loader:
             batch, memory = self._coming.popleft().result()
             self.waited += time.perf_counter() - began
             on_device = batch.to(self.device)
-            copied = torch.cuda.Event() if pinned else None
+            copied = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
             if copied is not None:
                 copied.record()
             yield on_device

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -78,11 +78,13 @@ def join(device: str) -> World:
         torch.cuda.set_device(own)
     # torchrun restarts its processes with the same store, in which gloo then finds the addresses of dead ones: each
     # attempt has a part of the store of its own.
-    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=_serves(rank))
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=_serves(rank)
+    )
     attempt = f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     dist.init_process_group(
         "nccl" if own.type == "cuda" else "gloo",
-        store=dist.PrefixStore(attempt, store),
+        store=dist.PrefixStore(attempt, store),  # type: ignore[attr-defined]
         rank=rank,
         world_size=size,
         timeout=PATIENCE,
@@ -111,7 +113,7 @@ def recompute(network: nn.Module) -> None:
     from torch.utils.checkpoint import checkpoint
 
     for block in blocks_of(network):
-        plain = cast(Callable[..., Any], block.forward)
+        plain = block.forward
 
         def again(*args: Any, _plain: Callable[..., Any] = plain, **kwargs: Any) -> Any:
             return checkpoint(_plain, *args, use_reentrant=False, **kwargs)

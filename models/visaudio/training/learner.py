@@ -39,7 +39,6 @@ class Learner(nn.Module):
         draws = batch.draws
         return self.network.drop(conditions, draws.drop_clip, draws.drop_sync, draws.drop_text)
 
-
     @torch.no_grad()
     def latents(self, batch: Batch, noise: Tensor, steps: int) -> Tensor:
         """The codec's latents of sounds for a batch's conditions, `(B, 2, n, C)`, for a mono network `(B, 1, n, C)`."""

@@ -42,7 +42,7 @@ Listener = Callable[[Mapping[str, Any]], None]
 SMOOTH = 0.98
 
 
-class Preempted(BenchError):
+class PreemptedError(BenchError):
     """The training was told to stop, and has saved its state. The exit code is that of a temporary failure."""
 
     exit_code = 75
@@ -64,7 +64,7 @@ class Task:
     plan: Mapping[str, Any]
     notes: Mapping[str, str]
     validate: Callable[[Learner], Scores] | None = None
-    tell: Listener = lambda record: None
+    tell: Listener | None = None
 
 
 class _Sums(NamedTuple):
@@ -118,7 +118,7 @@ class Trainer:
         """Train to the end.
 
         Raises:
-            Preempted: told to stop by SIGTERM; the state is saved.
+            PreemptedError: told to stop by SIGTERM; the state is saved.
             BenchError: the loss is no number any more, or a file cannot be written.
         """
         order = Order([row.source for row in self.task.reader.store.rows], self.recipe.weights, self.recipe.seed)
@@ -171,7 +171,7 @@ class Trainer:
                 self._save()
                 clock.restart()
             if stopping and self.progress.step < self.recipe.steps:
-                raise Preempted(
+                raise PreemptedError(
                     f"told to stop: the state after step {self.progress.step} of {self.recipe.steps} is saved in "
                     f"{self.task.out}. Go on with the same command and --resume."
                 )
@@ -264,7 +264,8 @@ class Trainer:
     def _record(self, record: Mapping[str, Any]) -> None:
         if self._log is not None:
             self._log.add(record)
-            self.task.tell(record)
+            if self.task.tell is not None:
+                self.task.tell(record)
 
 
 class Clock:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from models.visaudio.flow import TimeDistribution, sample_times
 
+
 class Order:
     """An endless sequence of clips: epoch after epoch, each in an order of its own.
 

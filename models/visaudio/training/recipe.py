@@ -116,7 +116,7 @@ def changed(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise UsageError(f'--set {setting} has no value. Write: --set KEY=VALUE, e.g. --set batch=32')
+            raise UsageError(f"--set {setting} has no value. Write: --set KEY=VALUE, e.g. --set batch=32")
         group, _, inner = key.partition(".")
         if group == "weights" and inner:
             weights[inner] = _parsed(key, text, float)
@@ -171,9 +171,11 @@ def _value(text: str, kind: Any) -> Any:
     if origin in (types.UnionType, typing.Union):
         return None if text.lower() in ("none", "") else _value(text, inner[0])
     if kind is bool:
-        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
-            text.lower()
-        ) if text.lower() in ("true", "1", "yes", "false", "0", "no") else _refuse(text)
+        return (
+            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower())
+            if text.lower() in ("true", "1", "yes", "false", "0", "no")
+            else _refuse(text)
+        )
     if kind is int:
         return int(text.replace("_", ""))
     return kind(text)

@@ -20,7 +20,7 @@ def learning_rate(step: int, peak: float, warmup: int, decay_at: Sequence[int] =
 def ema_exponent(sigma_rel: float) -> float:
     """Exponent g of the power-function average whose width is `sigma_rel` of the training so far.
 
-    The largest real root of g^3 + 7 g^2 + (16 - 1/s^2) g + (12 - 1/s^2): Karras et al. 2024 (arXiv:2312.02696), Eq. 126.
+    The largest real root of g^3 + 7 g^2 + (16 - 1/s^2) g + (12 - 1/s^2): Karras et al. 2024 (arXiv:2312.02696).
     """
     inverse = sigma_rel**-2
     roots = np.roots([1.0, 7.0, 16.0 - inverse, 12.0 - inverse])

@@ -143,9 +143,7 @@ def restore(trained: Trained, path: Path, step: int) -> None:
         for name, value in trained.network.named_parameters():
             if f"{MOMENTS[0]}/{name}" in found:  # a parameter that never had a gradient has no moments
                 moments = {moment: torch.zeros_like(value) for moment in MOMENTS}
-                trained.optimiser.state[value] = {
-                    "step": torch.tensor(float(step), device=value.device), **moments
-                }
+                trained.optimiser.state[value] = {"step": torch.tensor(float(step), device=value.device), **moments}
         wanted = trained.tensors()
         if wanted.keys() != found:
             odd = sorted(wanted.keys() ^ found)
