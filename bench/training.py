@@ -24,12 +24,14 @@ from models.visaudio.training.batches import Reader
 from models.visaudio.training.distributed import World, join
 from models.visaudio.training.loop import Listener, Task, Trainer
 from models.visaudio.training.recipe import Recipe, changed, configured, find_preset
+from models.visaudio.training.start import NEW, balance, measure_latents
 from models.visaudio.training.state import Progress, read_progress
 from suites import Suite, open_suite
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, write_json
 
 EMBEDDED = "tiny"
+BALANCED = 8  # clips that the first sizes are measured with
 TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = "simroom-train", "simroom-validation", "simroom"
 # These decide what a step is made of: with others it would be another training.
 FIXED = ("batch", "seed", "network", "weights", "time", "drop", "ema")
@@ -82,7 +84,7 @@ def train(asked: Asked) -> Path:
     if progress is not None:
         _require_same_data(progress, plan, asked.folder)
         _say_what_changes(progress, world)
-    network = _network(asked, config, recipe, data.learnt, resumed=progress is not None)
+    network = _network(asked, config, reader, world, resumed=progress is not None)
     validate = _validator(data, config, recipe, world)
     if world.main:
         asked.folder.mkdir(parents=True, exist_ok=True)
@@ -194,14 +196,22 @@ def _embedded_store(suite: Suite, asked: Asked, world: World) -> FeatureStore:
     return FeatureStore(folder)
 
 
-def _network(asked: Asked, config: Config, recipe: Recipe, store: FeatureStore, *, resumed: bool) -> FlowNetwork:
+def _network(asked: Asked, config: Config, reader: Reader, world: World, *, resumed: bool) -> FlowNetwork:
     """The network to begin with; what is about to be restored from a state needs no weights."""
-    torch.manual_seed(recipe.seed)
-    if asked.start is not None and not resumed:
-        return _started(asked.start, config)
-    network = build(config)
-    if not resumed:
-        _measure(network, store)
+    torch.manual_seed(reader.recipe.seed)
+    if resumed:
+        return build(config)
+    if asked.start is None:
+        network = build(config)
+        measure_latents(network, reader.store)
+        conditioners = open_parts(_parts_of(reader.store), spatial=False).conditioners
+        network.empty_string_feat.data.copy_(conditioners.encode_text(""))
+    else:
+        network = _started(asked.start, config)
+    if asked.start is None or asked.start.suffix != ".safetensors":
+        clips = list(range(min(BALANCED, len(reader.store))))
+        batch = reader.batch(reader.empty(len(clips), pinned=False), clips, clips).to(world.device)
+        balance(network.to(world.device), batch, only=("",) if asked.start is None else NEW)
     return network
 
 
@@ -222,23 +232,6 @@ def _started(path: Path, config: Config) -> FlowNetwork:
     for name, value in network.named_parameters():
         value.requires_grad_(name not in ("latent_mean", "latent_std", "empty_string_feat"))
     return network
-
-
-@torch.no_grad()
-def _measure(network: FlowNetwork, store: FeatureStore) -> None:
-    """Mean and deviation of the latents' channels, and what the text encoder makes of no words.
-
-    MMAudio's files bring both; from scratch they are those of the data, as there.
-    """
-    count, total, squares = 0, torch.zeros(network.config.latent_dim), torch.zeros(network.config.latent_dim)
-    for index in range(0, len(store), max(1, len(store) // 2048)):
-        means = store.read(index)["mean"].flatten(0, -2).double()
-        count, total, squares = count + len(means), total + means.sum(0), squares + means.square().sum(0)
-    mean = total / count
-    network.latent_mean.copy_(mean)
-    network.latent_std.copy_((squares / count - mean.square()).clamp_min(1e-12).sqrt())
-    conditioners = open_parts(_parts_of(store), encoder=False, spatial=False).conditioners
-    network.empty_string_feat.copy_(conditioners.encode_text(""))
 
 
 def _parts_of(store: FeatureStore) -> str:

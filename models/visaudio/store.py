@@ -10,7 +10,7 @@ A shard is written whole and never changed, and its name is a hash of what it ho
 write into one folder without knowing of each other, a killed one leaves nothing half written, and stores are merged by
 putting their shards into one folder. Tensors of a clip are called `<clip>/<key>`; keys are `mean` and `std`
 `(2, n, C)` float32 (latents of the left and the right ear), `clip`, `sync`, `text`, `spatial` and, for 8-bit storage,
-`spatial.scale`. A clip without video or caption lacks those keys. Of two rows with one clip id the later one counts.
+its scales. A clip without video or caption lacks those keys. Of two rows with one clip id the later one counts.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.visaudio import store as stores
-from models.visaudio.storage import SCALE, SPATIAL, Storage, pack, pooled, relative_error, unpack_spatial
+from models.visaudio.storage import SPATIAL, Storage, pack, pooled, relative_error, unpack_spatial
 from models.visaudio.store import FeatureStore, Kind, Row, claim, content_hash, merge, present, write_shard
 from visaudio_bench.errors import BenchError, UsageError
 
@@ -158,7 +158,7 @@ def test_values_that_cannot_be_kept(tmp_path):
 def test_errors_of_the_formats(kind, size, seed):
     exact = size * torch.randn(2, 4, 4, 256, generator=torch.Generator().manual_seed(seed))
     kept = pack({SPATIAL: exact}, Storage(spatial=kind))
-    error = relative_error(unpack_spatial(kept[SPATIAL], kept.get(SCALE)), exact)
+    error = relative_error(unpack_spatial(kept), exact)
     assert error < {"float16": 4e-4, "bfloat16": 2.5e-3, "int8": 9e-3, "int8-tensor": 2e-2}[kind]
     assert kept[SPATIAL].element_size() == (1 if kind.startswith("int8") else 2)
 
@@ -167,7 +167,14 @@ def test_zeros_and_outliers_in_eight_bits():
     values = torch.zeros(1, 2, 2, 16)
     values[0, 0, 0, 3] = 1000.0
     kept = pack({SPATIAL: values}, Storage(spatial="int8"))
-    torch.testing.assert_close(unpack_spatial(kept[SPATIAL], kept[SCALE]), values)
+    torch.testing.assert_close(unpack_spatial(kept), values)
+    loud = torch.randn(2, 4, 4, 256, generator=torch.Generator().manual_seed(0))
+    loud[..., :3] *= 100
+    errors = {
+        kind: relative_error(unpack_spatial(pack({SPATIAL: loud}, Storage(spatial=kind)))[..., 3:], loud[..., 3:])
+        for kind in ("int8", "int8-tensor")
+    }
+    assert errors["int8"] < 0.01 < 0.1 < errors["int8-tensor"], "loud channels do not drown the others"
 
 
 @given(st.sampled_from([1, 2, 4, 8]), st.integers(0, 99))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.visaudio.conditions import Conditions
 from models.visaudio.config import Config, lengths
-from models.visaudio.storage import SCALE, SPATIAL, unpack_spatial
+from models.visaudio.storage import SPATIAL, unpack_spatial
 from models.visaudio.store import FeatureStore
 from models.visaudio.training.order import Draws, Order, draw
 from models.visaudio.training.recipe import Recipe
@@ -47,7 +47,7 @@ class Batch:
     def conditions(self, *, spatial: bool) -> Conditions:
         """Conditions in float32, with the spatial feature if it is wanted."""
         clip, sync, text = (self.features[key].float() for key in ("clip", "sync", "text"))
-        grid = unpack_spatial(self.features[SPATIAL], self.features.get(SCALE)) if spatial else None
+        grid = unpack_spatial(self.features) if spatial else None
         return Conditions(clip, sync, text, grid)
 
 
@@ -65,7 +65,7 @@ class Reader:
         self.latent = (2, self.shapes["mean"][-2], config.latent_dim)
         self._formats = _formats(store)
         if not config.spacetime:
-            self._formats = {key: value for key, value in self._formats.items() if key not in (SPATIAL, SCALE)}
+            self._formats = {key: value for key, value in self._formats.items() if not key.startswith(SPATIAL)}
 
     def empty(self, size: int, *, pinned: bool) -> dict[str, Tensor]:
         """Memory for `size` samples."""
