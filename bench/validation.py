@@ -23,6 +23,7 @@ from models.visaudio.training.recipe import Recipe
 
 SEED = 0
 AT_ONCE = 8
+STEPS = 10  # of generated clips: enough to hear where they are
 COLUMNS = ("lat_r", "lr_acc", "lat_err")
 
 
@@ -33,7 +34,7 @@ class Validator:
     too, in `steps` steps, and the score is the correlation of where they sound with where they should.
     """
 
-    def __init__(self, reader: Reader, recipe: Recipe, world: World, codec: Codec | None, *, steps: int = 25):
+    def __init__(self, reader: Reader, recipe: Recipe, world: World, codec: Codec | None, *, steps: int = STEPS):
         self.reader, self.recipe, self.world, self.codec = reader, recipe, world, codec
         self.steps = steps
 

@@ -122,9 +122,10 @@ def recompute(network: nn.Module) -> None:
 
 
 def shard(module: nn.Module, methods: Sequence[str], world: World) -> None:
-    """Share out weights, gradients and optimiser of `module` over the processes (FSDP2), block by block.
+    """Share out weights, gradients, optimiser and average of `module` over the processes (FSDP2).
 
-    Weights are whole while `forward` or one of the other `methods` runs.
+    Weights are whole while `forward` or one of the other `methods` runs: one copy of them beside a share of the four
+    others. All of the network is one unit, because its blocks are also asked for parts of their work.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
@@ -132,8 +133,6 @@ def shard(module: nn.Module, methods: Sequence[str], world: World) -> None:
     if world.size == 1:
         raise UsageError("parallel=fsdp shares a network out over several processes; start them with torchrun.")
     mesh = init_device_mesh(world.device.type, (world.size,))
-    for block in blocks_of(module):
-        fully_shard(block, mesh=mesh)
     fully_shard(module, mesh=mesh)
     for method in methods:
         register_fsdp_forward_method(module, method)

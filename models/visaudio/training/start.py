@@ -36,6 +36,7 @@ def measure_latents(network: FlowNetwork, store: FeatureStore) -> None:
     total, squares = total.double(), squares.double()
     for index in range(0, len(store), max(1, len(store) // MOST_CLIPS)):
         means = store.read(index)["mean"].flatten(0, -2).double()
+        means = means[torch.isfinite(means).all(1)]  # one broken clip does not break the others
         count, total, squares = count + len(means), total + means.sum(0), squares + means.square().sum(0)
     mean = total / count
     network.latent_mean.copy_(mean)

@@ -97,6 +97,8 @@ def save_average(trained: Trained, path: Path, notes: dict[str, str], world: Wor
     Raises:
         BenchError: the file cannot be written.
     """
+    from safetensors import SafetensorError
+
     live = {name: _kept(value, world) for name, value in trained.network.state_dict().items()}
     averaged = {name: _kept(value, world) for name, value in trained.average.weights.items()}
     failure: list[str] = []
@@ -104,8 +106,8 @@ def save_average(trained: Trained, path: Path, notes: dict[str, str], world: Wor
         try:
             contents = {name: value for name, value in {**live, **averaged}.items() if value is not None}
             save_state(contents, trained.network.config, path, notes)
-        except OSError as error:
-            failure.append(f"{path} cannot be written: {error.strerror or error}. What was saved before is kept.")
+        except (OSError, SafetensorError) as error:
+            failure.append(f"{path} cannot be written: {error}. What was saved before is kept; make room and --resume.")
     _agree(failure, world)
 
 
