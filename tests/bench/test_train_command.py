@@ -68,7 +68,9 @@ def train(bench, data: Path, tmp_path: Path) -> Callable[..., object]:
 
     def call(out: str, *options: object, settings: tuple[str, ...] = (), learnt: Path = data):
         chosen = [part for setting in settings for part in ("--set", setting)]
-        return bench("train", "visaudio", "--data", learnt, "--out", tmp_path / out, "--device", "cpu", *options, *chosen)
+        return bench(
+            "train", "visaudio", "--data", learnt, "--out", tmp_path / out, "--device", "cpu", *options, *chosen
+        )
 
     return call
 
@@ -84,7 +86,15 @@ def state(run: Path) -> dict[str, torch.Tensor]:
 
 def command(*arguments: object, processes: int = 1) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *(launcher if processes > 1 else []), "-m", "bench", "train", "visaudio", *map(str, arguments)]
+    return [
+        sys.executable,
+        *(launcher if processes > 1 else []),
+        "-m",
+        "bench",
+        "train",
+        "visaudio",
+        *map(str, arguments),
+    ]
 
 
 def environment() -> dict[str, str]:
@@ -97,7 +107,9 @@ def call_options(data: Path, out: Path, *settings: str) -> list[object]:
 
 
 def test_a_training_leaves_what_the_manual_says(train, watched, tmp_path):
-    told = train("run", "--validation", watched, settings=(*MICRO, "steps=24", "validate_every=12", "learning_rate=1e-3"))
+    told = train(
+        "run", "--validation", watched, settings=(*MICRO, "steps=24", "validate_every=12", "learning_rate=1e-3")
+    )
     assert told.code == 0, told.err
     run = tmp_path / "run"
     assert {path.name for path in run.iterdir()} == {
@@ -210,7 +222,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(train, tmp
     if step > 1:
         with safe_open(tmp_path / "bad" / "state.safetensors", "pt") as file:
             assert json.loads(file.metadata()["progress"])["step"] == step - 1
-            assert all(torch.isfinite(file.get_tensor(name)).all() for name in file.keys())
+            assert all(torch.isfinite(file.get_tensor(name)).all() for name in file.keys())  # noqa: SIM118 (no mapping)
 
 
 def test_a_full_disk_is_told_and_the_state_before_it_is_kept(train, tmp_path, monkeypatch):
@@ -282,7 +294,9 @@ def test_it_begins_with_given_weights(train, data, tmp_path):
     trained = load_network(tmp_path / "run" / "last.safetensors").state_dict()
     for key in ("joint_blocks.0.latent_block.attn.qkv.weight", "latent_mean"):
         torch.testing.assert_close(trained[key], mono.state_dict()[key])
-    torch.testing.assert_close(trained["single_blocks_r.0.linear1.bias"], mono.state_dict()["fused_blocks.0.linear1.bias"])
+    torch.testing.assert_close(
+        trained["single_blocks_r.0.linear1.bias"], mono.state_dict()["fused_blocks.0.linear1.bias"]
+    )
     assert train("more", "--from", tmp_path / "run" / "last.safetensors", settings=(*MICRO, "steps=1")).code == 0
     save_network(build(config.dual_only), tmp_path / "dual.safetensors")
     told = train("other", "--from", tmp_path / "dual.safetensors", settings=(*MICRO, "steps=1"))
