@@ -227,12 +227,24 @@ def write_shard(folder: Path, clips: Sequence[tuple[Row, Mapping[str, Tensor]]])
         Row(row.clip, row.source, row.origin, content_hash(tensors), now, tensors["mean"].shape[-2])
         for row, tensors in clips
     ]
-    contents = {f"{row.clip}/{key}": tensor for row, tensors in clips for key, tensor in tensors.items()}
+    contents = _apart({f"{row.clip}/{key}": tensor for row, tensors in clips for key, tensor in tensors.items()})
     name = f"shard-{digest([[row.clip, row.sha256, row.origin] for row in rows])[:16]}.safetensors"
     told = {"rows": json.dumps([asdict(row) for row in rows])}
     with written_safely(folder / name) as temporary:
         save_file(contents, temporary, metadata=told)
     return tuple(_in_shard(row, name) for row in rows)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in memory of their own: clips with one caption may share its features, and files must not."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage()
+        shared = storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes
+        seen.add(storage.data_ptr())
+        found[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
+    return found
 
 
 @contextmanager

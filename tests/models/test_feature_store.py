@@ -52,6 +52,16 @@ def test_what_is_written_is_read(tmp_path):
         store.read(0, into={"mean": torch.empty(2, 7, 4)})
 
 
+def test_clips_may_share_their_features_in_memory(tmp_path):
+    claim(tmp_path, KIND)
+    both = torch.randn(2, 2, 6, 4)
+    shared = {"mean": both[0], "std": both[1], "text": torch.randn(4, 3)}
+    write_shard(tmp_path, [(Row(name, "suite", "", "", 0.0, 0), shared) for name in "ab"])
+    store = FeatureStore(tmp_path)
+    for index in range(2):
+        assert all(torch.equal(value, shared[key]) for key, value in store.read(index).items())
+
+
 def test_clips_are_added_and_the_later_features_of_a_clip_count(tmp_path):
     fill(tmp_path, ["a", "b"])
     before = FeatureStore(tmp_path)
