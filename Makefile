@@ -42,9 +42,9 @@ endef
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.)
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,.[test$(comma)rooms$(comma)reference])
+	$(call install,.[test$(comma)rooms$(comma)video$(comma)reference])
 	@touch $(VENV)/.ready
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,.[dev$(comma)rooms$(comma)reference])
+	$(call install,.[dev$(comma)rooms$(comma)video$(comma)reference])
 	@touch $(VENV)/.ready $(VENV)/.ready-test
 comma := ,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND, Array, changes, remembered
 from baselines.system import ClipwiseSystem, SystemCard
 from baselines.trivial import reference_sound, refuse_argument
 from suites.clip import Clip
@@ -20,15 +20,7 @@ from suites.simulator.hrtf import SAMPLE_RATE, pan
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import source_revision
 
-FRAMES_PER_SECOND = 12.5
 COLUMNS = 32
-# What most cameras see. A wider view costs angle and not side, and a little too near the middle is the safer error: a
-# room pulls level differences there too.
-FIELD_OF_VIEW = np.deg2rad(50)
-# Where it moved up to this long ago still counts, and where it will move counts as much: sounds outlast motion.
-MEMORY_SECONDS = 0.5
-
-Array = NDArray[np.float64]
 
 
 class MotionPan(ClipwiseSystem):
@@ -39,7 +31,9 @@ class MotionPan(ClipwiseSystem):
         title="Motion pan",
         summary="the reference's mono sound, panned by measured head responses to where the picture moves",
         inputs=("video", "reference_mono"),
-        revision=source_revision(__name__, "suites.media", "suites.simulator.hrtf"),
+        revision=source_revision(
+            __name__, "baselines.motion", "suites.media", "suites.containers", "suites.simulator.hrtf"
+        ),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )
 
@@ -61,12 +55,10 @@ class MotionPan(ClipwiseSystem):
 
 def motion_azimuth(frames: Iterator[Frame]) -> Array:
     """Azimuth in radians, positive to the left, of the motion in each frame `(H, W, 3)`; 0 while nothing moved."""
-    energy = np.array([*_motion_energy(frames)])
+    energy = np.array([_above_median(columns) for (columns,) in changes(frames, 1, COLUMNS)])
     if len(energy) == 0:
         return np.zeros(1)
-    count = len(energy)
-    kernel = np.exp(-np.abs(np.arange(1 - count, count)) / (FRAMES_PER_SECOND * MEMORY_SECONDS))
-    smooth = np.stack([np.convolve(column, kernel)[count - 1 : 2 * count - 1] for column in energy.T], axis=1)
+    smooth = remembered(energy)
     total = smooth.sum(axis=1)
     to_the_left = 1 - (2 * np.arange(COLUMNS) + 1) / COLUMNS
     position = np.divide(smooth @ to_the_left, total, out=np.zeros_like(total), where=total > 0)
@@ -74,13 +66,6 @@ def motion_azimuth(frames: Iterator[Frame]) -> Array:
     return azimuth
 
 
-def _motion_energy(frames: Iterator[Frame]) -> Iterator[Array]:
-    """Squared change of brightness in each column since the frame before, above the median column's."""
-    before: Array | None = None
-    for frame in frames:
-        grey = frame.mean(axis=2)
-        change = np.zeros_like(grey) if before is None else (grey - before) ** 2
-        edges = np.linspace(0, grey.shape[1], COLUMNS + 1).astype(int)[:-1]
-        columns = np.add.reduceat(change.sum(axis=0), edges)
-        yield np.maximum(columns - np.median(columns), 0)
-        before = grey
+def _above_median(columns: Array) -> Array:
+    """The change of each column above the median column's, which is the camera's own motion."""
+    return np.maximum(columns - np.median(columns), 0)

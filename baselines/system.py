@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -137,7 +138,36 @@ def clip_rng(seed: int, system: str, clip: str) -> np.random.Generator:
 
 SystemFactory = Callable[[str | None], System]
 
-SYSTEMS: Registry[SystemFactory] = Registry(
+
+class SystemRegistry(Registry[SystemFactory]):
+    """The systems of this project and of plug-ins, and the published ones: a folder with a card is a system."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every known name: built-ins, published systems with their variants, plug-ins."""
+        from baselines.published.installation import published_names
+
+        known = super().names()
+        return (*known, *(name for name in published_names() if name not in known))
+
+    def origin(self, name: str) -> str:
+        """As `Registry.origin`, `published` for a published system."""
+        return "published" if self._is_published(name) else super().origin(name)
+
+    def get(self, name: str) -> SystemFactory:
+        """As `Registry.get`."""
+        if self._is_published(name):
+            from baselines.published.system import open_published
+
+            return partial(open_published, name)
+        return super().get(name)
+
+    def _is_published(self, name: str) -> bool:
+        from baselines.published.installation import published_names
+
+        return name not in super().names() and name in published_names()
+
+
+SYSTEMS = SystemRegistry(
     "system",
     "visaudio_bench.systems",
     {
@@ -150,6 +180,7 @@ SYSTEMS: Registry[SystemFactory] = Registry(
         "visaudio": "baselines.visaudio:open_visaudio",
         "visaudio-dual": "baselines.visaudio:open_dual",
         "mmaudio-dup": "baselines.visaudio:open_mmaudio_dup",
+        "foleyspace-like": "baselines.foleyspace_like:FoleySpaceLike",
         "outputs": "baselines.outputs:open_outputs",
     },
 )

@@ -51,7 +51,7 @@ def _card(name: str, title: str, summary: str, *, mono: bool = False, hears: boo
         title=title,
         summary=summary,
         inputs=("reference",) if hears else (),
-        revision=source_revision(__name__, "suites.media"),
+        revision=source_revision(__name__, "suites.media", "suites.containers"),
         anchor=True,
         may_be_mono=mono,
     )

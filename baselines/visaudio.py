@@ -93,7 +93,8 @@ class FlowSystem(System):
         if not absent:
             return ""
         shown = ", ".join(f"{one.name} {one.size} {one.licence}" for one in absent)
-        return f"weights are not here ({shown}). Get them: bench weights fetch {' '.join(one.name for one in absent)}"
+        names = " ".join(one.name for one in absent)
+        return f"{self.variant.title} needs weights that are not here ({shown}). Get them: bench weights fetch {names}"
 
     @cached_property
     def sha256(self) -> str:

@@ -62,24 +62,27 @@ def made_sounds(folder: Path) -> dict[str, Path]:
 
 def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Made]:
     """Make the sounds of `missing`, yielding each with its record already written."""
-    workers = plan.workers if isinstance(system, ClipwiseSystem) else 1
-    size = max(1, min(16, -(-len(missing) // (4 * workers))))
+    if not isinstance(system, ClipwiseSystem):
+        yield from _generate_some(plan, job, system, tuple(missing))
+        return
+    size = max(1, min(16, -(-len(missing) // (4 * plan.workers))))
     chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
-    work = partial(_generate_chunk, plan, job, system)
-    for outcome in map_unordered(work, chunks if workers > 1 else [tuple(missing)], workers):
+    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers):
         yield from outcome.result()
 
 
 def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Made]:
+    return list(_generate_some(plan, job, system, ids))
+
+
+def _generate_some(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> Iterator[Made]:
     out = folder_of(plan, job, system)
     out.mkdir(parents=True, exist_ok=True)
     by_id = {clip.id: clip for clip in job.usable}
-    made = []
     for generation in system.generate(job.usable, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
         if generation.path is not None:
             write_json(out / f"{generation.clip}.json", _record(plan, job, system, by_id[generation.clip], generation))
-        made.append(Made(generation.clip, generation.path, generation.reason, generation.message))
-    return made
+        yield Made(generation.clip, generation.path, generation.reason, generation.message)
 
 
 def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import numpy as np
 from bench.store import cached
 from models.weights import Located
 from suites.media import Sound, read_sampled_frames
+from suites.selection import POLICIES
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
 
@@ -36,8 +37,9 @@ Dtype = Literal["float32", "bfloat16"]
 
 # Source files that an answer depends on, beside the network's own.
 _SOUND = ("models.backbones.waveform", "models.backbones.layers")
-_PICTURES = ("models.backbones.frames", "models.backbones.layers")
+_PICTURES = ("models.backbones.frames", "models.backbones.layers", "suites.selection")
 
+FRAME_POLICY = "fps_filter"  # as the reference implementation takes them
 SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
 # Synchformer compares windows of 4.8 s; ImageBind looks at pairs of frames, one every 2 s.
 SYNC_SECONDS, IMAGEBIND_SECONDS = 4.8, 4.0
@@ -90,18 +92,16 @@ class Seeing:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the file's bytes, and the window."""
+        """SHA-256 of the file's bytes, the window, and the rule by which frames are taken."""
         with self.path.open("rb") as file:
-            return f"{hashlib.file_digest(file, 'sha256').hexdigest()}/{self.start}/{self.duration}"
+            return f"{hashlib.file_digest(file, 'sha256').hexdigest()}/{self.start}/{self.duration}/{FRAME_POLICY}"
 
     @cached_property
     def _sampled(self) -> dict[Fraction, tuple[Any, int]]:
         """Frames for both networks from one decoding, and how many of them hold the last one."""
-        from models.backbones.frames import select_frames
-
         seconds = Fraction(self.duration).limit_denominator(1000)
         rates = [rate for rate in (SYNC_RATE, IMAGEBIND_RATE) if int(rate * seconds)]
-        selects = [partial(select_frames, rate=rate, count=int(rate * seconds)) for rate in rates]
+        selects = [partial(POLICIES[FRAME_POLICY].select, rate=rate, count=int(rate * seconds)) for rate in rates]
         sampled = read_sampled_frames(self.path, selects, start=self.start, duration=self.duration)
         return dict(zip(rates, sampled, strict=True))
 

@@ -58,6 +58,16 @@ class Job:
         """Clips of the whole suite whose files must still be made (neighbours count: `repaired` listens to them)."""
         return self.suite.pending()
 
+    @cached_property
+    def absent(self) -> dict[str, str]:
+        """Systems that cannot run on this machine, with the sentence that says what to do."""
+        return {system.card.name: why for system in self.systems if (why := system.unavailable)}
+
+    @property
+    def present(self) -> tuple[System, ...]:
+        """The systems that can run."""
+        return tuple(system for system in self.systems if system.card.name not in self.absent)
+
     @property
     def has_references(self) -> bool:
         """Whether any clip has a reference sound."""
@@ -137,9 +147,12 @@ class Plan:
                     "of": len(job.suite.clips()),
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
+                    "remarks": list(job.suite.remarks()),
                     "manifest": job.suite.manifest_hash(),
                     "systems": [
-                        {
+                        {"name": system.card.name, "missing": job.absent[system.card.name]}
+                        if system.card.name in job.absent
+                        else {
                             "name": system.card.name,
                             "to_make": to_make[job.suite.name, system.card.name],
                             "cached": len(job.clips) - to_make[job.suite.name, system.card.name],
@@ -167,7 +180,7 @@ class Plan:
     def _estimate(self, to_make: dict[tuple[str, str], int]) -> float:
         preparing = sum(len(job.pending) * job.suite.prepare_seconds for job in self.jobs)
         making = MAKE_SECONDS * sum(to_make.values())
-        scoring = SCORE_SECONDS * sum(len(job.clips) * len(job.systems) for job in self.jobs)
+        scoring = SCORE_SECONDS * sum(len(job.clips) * len(job.present) for job in self.jobs)
         return (preparing + making + scoring) / self.workers
 
 
@@ -184,7 +197,11 @@ def describe(summary: dict[str, Any]) -> str:
         )
         state = f"{suite['to_prepare']} to render" if suite["to_prepare"] else "ready"
         lines.append(f"  suite    {suite['name']}: {some}, {state}")
+        lines += [f"           {remark}" for remark in suite["remarks"]]
         for system in suite["systems"]:
+            if "missing" in system:
+                lines.append(f"  missing  {system['name']}: {system['missing']}")
+                continue
             make = f"{system['to_make']} to make" if system["to_make"] else "all made"
             lines.append(f"  system   {system['name']}: {make}")
             unmatched = system.get("unmatched_files", [])

@@ -56,7 +56,7 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
     """
     (system,) = job.systems
     if system.unavailable:
-        raise BenchError(f"{system.card.name} cannot run here: {system.unavailable}")
+        raise BenchError(system.unavailable)
     plan = Plan((job,), metrics=(), out=folder, seed=seed, device=device, sounds=folder)
     pending = job.pending
     for _ in track(job.suite.prepare(plan.workers), len(pending), f"preparing {job.suite.name}"):

@@ -54,7 +54,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> Finished | None:
         UsageError: the output folder cannot be written.
         BenchError: a stage failed as a whole.
     """
-    made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.systems}
+    made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
     summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
     note(describe(summary))
     if dry_run:
@@ -115,7 +115,7 @@ def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], li
     """Predictions by clip, and what could not be made."""
     paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in job.refused}
     failures = []
-    for system in job.systems:
+    for system in job.present:
         name = system.card.name
         there = recorded(plan, job, system)
         missing = [clip for clip in paths if clip not in there]
@@ -197,7 +197,7 @@ def _rows(
     reasons = {(f.system, f.clip): f.reason for f in failures if f.suite == job.suite.name}
     measured: Status = "synthetic" if job.suite.synthetic else "measured"
     rows = []
-    for system in job.systems:
+    for system in job.present:
         wanted = _wanted(plan.metrics_for(job), system)
         for clip in job.clips:
             key = (system.card.name, clip.id)
@@ -240,7 +240,7 @@ def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict
 
 def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mapping[str, Net]) -> Finished:
     suites = [_suite_info(job) for job in plan.jobs]
-    systems = {job.suite.name: [_system_info(system) for system in job.systems] for job in plan.jobs}
+    systems = {job.suite.name: [_system_info(job, system) for system in job.systems] for job in plan.jobs}
     results: list[Result] = []
     basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
     for job, suite in zip(plan.jobs, suites, strict=True):
@@ -287,10 +287,11 @@ def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
     return found
 
 
-def _system_info(system: System) -> SystemInfo:
+def _system_info(job: Job, system: System) -> SystemInfo:
     card = system.card
-    return SystemInfo(card.name, card.title, card.anchor, card.binauralises)
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""))
 
 
 def _suite_info(job: Job) -> SuiteInfo:
-    return SuiteInfo(job.suite.name, job.suite.title, len(job.clips), job.suite.synthetic)
+    suite = job.suite
+    return SuiteInfo(suite.name, suite.title, len(job.clips), suite.synthetic, suite.remarks())

@@ -42,8 +42,8 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones import imagebind, panns, synchformer, vggish, waveform
-from models.backbones.frames import select_frames
 from models.loading import narrow
+from suites.selection import fps_filter
 
 Stage = Callable[[nn.Module], Tensor]
 
@@ -105,8 +105,8 @@ def groups() -> list[tuple[Callable[[], nn.Module], dict[str, Stage]]]:
     sound = waveform.to_16k(stereo.mean(0, keepdim=True), 44100, 8.0, remove_mean=True)
     square = generator.integers(0, 256, (205, 512, 512, 3), dtype=np.uint8)
     times = [Fraction(index, 25) for index in range(len(square))]
-    seldom = square[list(select_frames(times, imagebind.FRAME_RATE, imagebind.FRAMES).indices)]
-    often = square[list(select_frames(times, synchformer.FRAME_RATE, 200).indices)]
+    seldom = square[list(fps_filter(times, imagebind.FRAME_RATE, imagebind.FRAMES).indices)]
+    often = square[list(fps_filter(times, synchformer.FRAME_RATE, 200).indices)]
 
     def heard() -> Tensor:
         return waveform.to_16k(stereo.mean(0, keepdim=True), 44100, 8.0, remove_mean=True)

@@ -48,8 +48,9 @@ def leaderboard(
 
 
 def row_label(system: SystemInfo) -> str:
-    """The title of a system, marked where it was given the reference's sound."""
-    return system.title + (HEARD if system.binauralises and not system.anchor else "")
+    """The title of a system, marked where it was given the reference's sound, and where it could not run."""
+    mark = HEARD if system.binauralises and not system.anchor else ""
+    return system.title + mark + (" (missing)" if system.missing else "")
 
 
 class Shown(NamedTuple):
@@ -79,7 +80,7 @@ class _Board:
         self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
         rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
         self.rows = sorted(rows, key=lambda system: (not system.anchor, self._place(system)))
-        self.competitors = [system for system in self.rows if not system.anchor]
+        self.competitors = [system for system in self.rows if not (system.anchor or system.missing)]
 
     def result(self, system: SystemInfo, shown: Shown) -> Result | None:
         """The result of a cell, None where the metric does not judge the system."""
@@ -137,11 +138,12 @@ def _table(
 
 
 def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
-    notes = []
+    notes = [*suite.remarks]
     if suite.synthetic:
         notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
+    notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
         metric = metrics.get(result.metric.removesuffix("_floor"))

@@ -30,22 +30,27 @@ Values = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class SystemInfo:
-    """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference."""
+    """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
+
+    `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
+    """
 
     name: str
     title: str
     anchor: bool
     binauralises: bool
+    missing: str = ""
 
 
 @dataclass(frozen=True)
 class SuiteInfo:
-    """What a table must know of a suite."""
+    """What a table must know of a suite; `remarks` are sentences under it."""
 
     name: str
     title: str
     clips: int
     synthetic: bool
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def judge(
         eligible = [s for s in systems if metric.track != "binauralisation" or s.binauralises]
         competing = [s.name for s in eligible if not s.anchor]
         for view in metric.views:
-            judged = [table.result(metric, view, system.name) for system in eligible]
+            judged = [table.result(metric, view, system.name, system.missing) for system in eligible]
             ranks = table.ranks(metric, view, competing, judged)
             results += [replace(result, rank=ranks.get(result.system)) for result in judged]
         results += table.floor(metric)
@@ -118,8 +123,8 @@ class _Table:
     def _measured(self) -> Status:
         return "synthetic" if self.suite.synthetic else "measured"
 
-    def result(self, metric: Metric, view: str, system: str) -> Result:
-        """One cell, without its rank."""
+    def result(self, metric: Metric, view: str, system: str, missing: str = "") -> Result:
+        """One cell, without its rank; `missing` says why the system has no rows at all."""
         blank = Result(
             suite=self.suite.name,
             system=system,
@@ -135,8 +140,8 @@ class _Table:
             version=metric.version,
             interval=metric.interval,
         )
-        if metric.key in self.basis.missing:
-            return replace(blank, reason=self.basis.missing[metric.key])
+        if missing or metric.key in self.basis.missing:
+            return replace(blank, reason=missing or self.basis.missing[metric.key])
         if metric.features:
             return self._of_features(blank, metric, view, system)
         quantities = self.values(metric, view, system)

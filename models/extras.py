@@ -24,5 +24,6 @@ def import_extra(name: str, extra: str, purpose: str) -> ModuleType:
             return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:
         raise BenchError(
-            f'{purpose} needs {name}, which cannot be imported ({error}). Install it: pip install "visaudio-bench[{extra}]"'
+            f"{purpose} needs {name}, which cannot be imported ({error}). Install it: "
+            f'pip install "visaudio-bench[{extra}]"'
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -33,9 +34,29 @@ SIGNATURES = {
     "audio_input_proj.0.weight 448x40x7": "MMAudio's flow network, small_44k",
     "audio_input_proj.0.weight 448x20x7": "MMAudio's flow network, small_16k (sound at 16 kHz)",
     "audio_input_proj.0.weight": "MMAudio's flow network",
+    "data_mean 1x128x1": "MMAudio's VAE (44.1 kHz)",
+    "data_mean 1x80x1": "MMAudio's VAE for sound at 16 kHz",
+    "visual.positional_embedding 730x1280": "DFN5B CLIP ViT-H/14 at 378 pixels (open_clip)",
+    "visual.positional_embedding 257x1280": "a CLIP ViT-H/14 at 224 pixels (open_clip)",
+    "visual.positional_embedding 577x1024": "a CLIP ViT-L/14 at 336 pixels (open_clip)",
+    "visual.positional_embedding 257x1024": "a CLIP ViT-L/14 at 224 pixels (open_clip)",
+    "vision_model.embeddings.class_embedding": "a CLIP model as transformers stores it; open_clip's own file is needed",
+    "attn_pool.latent": "a Perception Encoder of the core family (timm)",
+    "blocks.0.gamma_1 1024": "a Perception Encoder of the language family (timm)",
+    "pos_embed 1x1025x1024": "the Perception Encoder PE-Spatial L/14 at 448 pixels (timm)",
+    "norm_pre.weight": "another vision transformer of timm",
+    "ln_pre.weight": "a Perception Encoder as its authors store it; timm's file is needed",
     "visual.trunk.pos_embed": "an open_clip model with a timm trunk",
     "visual.conv1.weight": "a CLIP model",
-    "conv_pre.weight_g": "BigVGAN",
+    **{
+        f"conv_pre.{name} 1536x{bands}x7": f"BigVGAN for {bands} mel bands"
+        for bands in (80, 100)
+        for name in ("weight_v", "parametrizations.weight.original1", "weight")
+    },
+    "ups.0.0.weight_v 1536x768x8": "BigVGAN with 256 samples a frame",
+    "ups.0.0.weight_v 1536x768x16": "BigVGAN with 512 samples a frame",
+    "activation_post.act.alpha": "BigVGAN",
+    "conv_pre.weight_g": "a HiFi-GAN vocoder",
     "pca_means": "VGGish's PCA parameters",
 }
 
@@ -60,7 +81,8 @@ def load(
 
     Args:
         network: class of a backbone (anything with `title` and `ignored`), or a function that makes one.
-        path: the authors' public file, a state dict or a training checkpoint that holds one.
+        path: the authors' public file, a state dict or a training checkpoint that holds one; PyTorch's format or
+            safetensors.
         device: where to put it.
         dtype: float32 reproduces the published numbers; bfloat16 is several times faster and does not.
 
@@ -91,25 +113,57 @@ def read_state(path: Path) -> State:
     Only tensors and plain values are unpickled (and the numpy arrays that Cnn14's checkpoint carries along).
 
     Raises:
-        BenchError: there is no such file, or it is not an intact PyTorch file.
+        BenchError: there is no such file, or it is not an intact file of tensors.
     """
     if not path.is_file():
         raise BenchError(f"there is no weight file {path}. See: bench weights list")
-    try:
-        with torch.serialization.safe_globals(_numpy_globals()):
-            value: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise BenchError(
-            f"{path} is not an intact PyTorch file ({reason}); it may be cut short or be a web page saved under this "
-            "name. Check it: bench weights verify"
-        ) from error
+    value = _read_safetensors(path) if _is_safetensors(path) else _read_pickled(path)
     for wrapper in _WRAPPERS:
         if isinstance(value, Mapping) and isinstance(value.get(wrapper), Mapping):
             value = value[wrapper]
     if not isinstance(value, Mapping) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
         raise BenchError(f"{path} holds no state dict (names mapped to tensors), got {type(value).__name__}")
     return value
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its first bytes: the length of a header, and the header, which is JSON. People rename files."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def _read_safetensors(path: Path) -> State:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: State = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise _not_intact(path, "safetensors", error) from error
+    return tensors
+
+
+def _read_pickled(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(_numpy_globals()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of TorchScript, which is named below
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        if "TorchScript archive" in str(error):
+            raise BenchError(
+                f"{path} is a compiled program (TorchScript), such as those in which OpenAI published CLIP; a state "
+                "dict is needed. See: bench weights list"
+            ) from error
+        raise _not_intact(path, "PyTorch", error) from error
+
+
+def _not_intact(path: Path, kind: str, error: Exception) -> BenchError:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return BenchError(
+        f"{path} is not an intact {kind} file ({reason}); it may be cut short or be a web page saved under this "
+        "name. Check it: bench weights verify"
+    )
 
 
 def _numpy_globals() -> list[Any]:
@@ -123,7 +177,9 @@ def _numpy_globals() -> list[Any]:
 def fill(network: nn.Module, state: State, source: str) -> None:
     """Give `network` the tensors of `state`, all of them and none else.
 
-    Keys that begin with one of the network's `ignored` prefixes are other parts of a larger public model.
+    Keys that begin with one of the network's `ignored` prefixes are other parts of a larger public model. A network
+    may have more to say: `translate(state)` gives a file's keys other names, `public` is the part of it that has the
+    names of the file, and `finish()` does what is left when the tensors are there (once).
 
     Raises:
         BenchError: keys are missing, unexpected or of another shape; says which, and what the file looks like.

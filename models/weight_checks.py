@@ -10,12 +10,15 @@ from pathlib import Path
 
 import torch
 
+from models.backbones.bigvgan import BigVgan, lowpass
 from models.backbones.imagebind import ImageBind
 from models.backbones.panns import Cnn14
 from models.backbones.synchformer import Synchformer
+from models.backbones.vae import Vae
 from models.backbones.vggish import Vggish
 from models.backbones.waveform import to_16k
-from models.loading import load
+from models.loading import SIGNATURES, load, looks_like, read_state
+from models.visaudio.loading import load_network
 from visaudio_bench.errors import BenchError
 
 # Statistics that the smoke test published with VGGish expects of a 1 kHz tone, within 10 %.
@@ -63,6 +66,46 @@ def imagebind(path: Path) -> None:
     scale = float(network.audio_scale)
     if abs(scale - 20.0) > 1e-3:
         raise BenchError(f"{path} is not the published ImageBind: audio embeddings are scaled by {scale:.4g}, not 20")
+
+
+def vae(path: Path) -> None:
+    """Every key and shape, and statistics of mel bands that can be divided by."""
+    network = load(Vae, path)
+    _finite(path, network.decoder)
+    if float(network.data_std.min()) <= 0:
+        raise BenchError(f"{path} is damaged: the deviation of a mel band is not positive")
+
+
+def bigvgan(path: Path) -> None:
+    """Every key and shape; the stored filters are those of the published architecture."""
+    network = load(BigVgan, path)
+    for key, stored in network.named_buffers():
+        if float((stored - lowpass()).abs().max()) > 1e-5:
+            raise BenchError(f"{path} is not the published BigVGAN-v2: {key} is another filter")
+
+
+def mmaudio(path: Path) -> None:
+    """Every key and shape of one of the flow networks, and statistics of the latent that can be divided by."""
+    network = load_network(path)
+    _finite(path, network.joint_blocks)
+    if float(network.latent_std.min()) <= 0:
+        raise BenchError(f"{path} is damaged: the deviation of a channel of the latent is not positive")
+
+
+def clip(path: Path) -> None:
+    """The architecture, by one key; without open_clip there is no more to compare with."""
+    _is(path, "visual.positional_embedding 730x1280")
+
+
+def perception_encoder(path: Path) -> None:
+    """The architecture, by one key; without timm there is no more to compare with."""
+    _is(path, "pos_embed 1x1025x1024")
+
+
+def _is(path: Path, signature: str) -> None:
+    expected, found = SIGNATURES[signature], looks_like(read_state(path))
+    if found != expected:
+        raise BenchError(f"{path} is not {expected}; it looks like {found or 'nothing that is known here'}")
 
 
 def _finite(path: Path, network: torch.nn.Module) -> None:

@@ -31,7 +31,8 @@ _BLOCK = 1 << 22
 class WeightFile:
     """One published file.
 
-    name: what it is called on the command line. file: the name it was published under. purpose: what needs it.
+    name: what it is called on the command line. file: the name it was published under, or one that tells more where
+    that is `model.safetensors`. purpose: what needs it.
     size: bytes; about right only where `size_is_exact` is False, because no record of the exact size was found.
     licence: of the weights. origin: where its authors offer it. sha256, md5: known checksums, from the authors or from
     records of others that agree (`checksum_from`). check: `module:function` that takes the path, answers whether the
@@ -96,31 +97,51 @@ WEIGHTS: dict[str, WeightFile] = {
             "mmaudio-large-44k-v2", "mmaudio_large_44k_v2.pth", "the start of ViSAudio's training", 4_122_300_000,
             "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_large_44k_v2.pth",
             md5="01ad4464f049b2d7efdaa4c1a59b8dfe", checksum_from="the authors' download script",
+            check="models.weight_checks:mmaudio",
         ),
         # small_16k is left out: its latent is of another codec, at 16 kHz, where binaural cues end at 8 kHz
         WeightFile(
             "mmaudio-large-44k", "mmaudio_large_44k.pth", "another start of ViSAudio's training", 4_120_000_000,
             "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_large_44k.pth",
             md5="fed96c325a6785b85ce75ae1aafd2673", checksum_from="the authors' download script",
+            check="models.weight_checks:mmaudio",
         ),
         WeightFile(
             "mmaudio-medium-44k", "mmaudio_medium_44k.pth", "the start of a medium-sized ViSAudio", 2_487_200_000,
             "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_medium_44k.pth",
             md5="5a56b6665e45a1e65ada534defa903d0", checksum_from="the authors' download script",
+            check="models.weight_checks:mmaudio",
         ),
         WeightFile(
             "mmaudio-small-44k", "mmaudio_small_44k.pth", "the start of a small ViSAudio", 629_600_000,
             "CC-BY-NC-4.0", f"{_MMAUDIO_FLOW}mmaudio_small_44k.pth",
             md5="babd74c884783d13701ea2820a5f5b6d", checksum_from="the authors' download script",
+            check="models.weight_checks:mmaudio",
         ),
         WeightFile(
             "mmaudio-vae-44k", "v1-44.pth", "audio codec of ViSAudio (mel to latent and back)", 1_221_900_000,
             "CC-BY-NC-4.0", f"{_MMAUDIO}v1-44.pth",
             md5="fab020275fa44c6589820ce025191600", checksum_from="the authors' download script",
+            check="models.weight_checks:vae",
         ),
         WeightFile(
             "bigvgan-v2-44k", "bigvgan_generator.pt", "vocoder of ViSAudio", 489_000_000, "MIT",
             "https://huggingface.co/nvidia/bigvgan_v2_44khz_128band_512x/resolve/main/bigvgan_generator.pt",
+            sha256="d9fe7ec6bd0b44ed9d66973d5012d8181c1570b01e5c72df51973e241dccd357",
+            checksum_from="the publisher's page of the file, version 2.4", check="models.weight_checks:bigvgan",
+        ),
+        WeightFile(
+            "clip-dfn5b", "open_clip_pytorch_model.bin", "pictures and text for ViSAudio", 3_947_000_000,
+            "apple-amlr (research only)",
+            "https://huggingface.co/apple/DFN5B-CLIP-ViT-H-14-378/resolve/main/open_clip_pytorch_model.bin",
+            sha256="c07a17b547d461c60a3cce5062b26bf8545b13de602c4c59d8490361eb716033",
+            checksum_from="the publisher's page of the file", check="models.weight_checks:clip",
+        ),
+        WeightFile(
+            "pe-spatial-l14", "vit_pe_spatial_large_patch14_448.fb.safetensors", "where things are, for ViSAudio",
+            1_215_900_000, "Apache-2.0",
+            "https://huggingface.co/timm/vit_pe_spatial_large_patch14_448.fb/resolve/main/model.safetensors",
+            check="models.weight_checks:perception_encoder",
         ),
     )
 }  # fmt: skip

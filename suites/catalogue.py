@@ -1,4 +1,4 @@
-"""The suites by name. `folder:DIR` and other suites that need an argument take it after a colon."""
+"""The suites by name. An argument comes after a colon: `folder:DIR`, `fairplay:split1:test`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ SUITES: Registry[SuiteFactory] = Registry(
         "simroom-train": "suites.training_scenes:simroom_train",
         "simroom-validation": "suites.training_scenes:simroom_validation",
         "folder": "suites.folder:open_folder",
+        "biaudio": "suites.prepared:biaudio",
+        "music": "suites.prepared:music",
+        "fairplay": "suites.prepared:fairplay",
+        "youtube-binaural": "suites.prepared:youtube_binaural",
+        "oap": "suites.prepared:oap",
+        "simbinaural": "suites.prepared:simbinaural",
+        "binaural-vggsound": "suites.prepared:binaural_vggsound",
     },
 )
 

@@ -70,6 +70,10 @@ class Suite(ABC):
         del workers
         yield from ()
 
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the suite's tables must know of its clips, a sentence each."""
+        return ()
+
     def manifest(self) -> list[dict[str, Any]]:
         """What identifies the suite: one JSON-able row a clip. Machine-independent (no absolute paths)."""
         return [

@@ -15,8 +15,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -24,6 +25,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from suites.containers import RATES, decoded, first_stream, open_container, opened, refuse_absent, seek
+from suites.selection import Selection, find_policy
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
 
@@ -41,7 +44,8 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
 TOLERANCE = 0.25
 # Time stamps in milliseconds (webm, mkv) jitter by up to 48 samples; a real gap is longer than this.
 GAP = 0.02
-BAD_PACKETS = 0.01
+# Silence that time stamps may ask for between pieces of sound, seconds and times what was decoded; beyond is damage.
+SILENCE, STRETCH = 60.0, 10.0
 
 
 class Sound(NamedTuple):
@@ -63,8 +67,7 @@ def read_sound(
     Raises:
         ClipError: the file is missing, unreadable, corrupt, has no sound, or ends more than 0.25 s too early.
     """
-    if not path.is_file():
-        raise ClipError("not_found", f"{path} does not exist.")
+    refuse_absent(path)
     decode = _decode_soundfile if path.suffix.lower() in SOUND_SUFFIXES else _decode_av
     samples, rate = decode(path, start, duration)
     if duration is not None:
@@ -116,6 +119,16 @@ def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
+def scale_to_peak(samples: Samples, peak: float = 0.95) -> Samples:
+    """Scale `(C, N)` so that the largest sample of all channels is `peak`; silence stays as it is.
+
+    One factor for both ears: a factor of each ear's own would destroy the level difference, which is half of what
+    binaural sound consists of.
+    """
+    loudest = float(np.abs(samples).max(initial=0))
+    return samples if loudest == 0 else (samples * np.float32(peak / loudest)).astype(np.float32)
+
+
 def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     """Write `(C, N)` to wav or flac, atomically.
 
@@ -162,6 +175,16 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23)
             container.mux(stream.encode())
 
 
+def write_picture(path: Path, picture: Frame) -> None:
+    """Write one `(H, W, 3)` uint8 RGB picture as png, atomically."""
+    height, width = picture.shape[:2]
+    encoder: Any = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "rgb24", Fraction(1, 25)
+    packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"".join(bytes(packet) for packet in (*packets, *encoder.encode(None))))
+
+
 def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -> None:
     """Write an mp4 of the pictures of a silent mp4, as they are, and sound `(2, N)` as 16-bit FLAC, atomically.
 
@@ -169,7 +192,11 @@ def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -
     AAC has neither property. Browsers play it.
     """
     packed = np.ascontiguousarray((round_to_16_bit(samples) * 32768.0).astype(np.int16).T.reshape(1, -1))
-    with atomic_path(path) as temporary, _open(pictures) as source, av.open(str(temporary), "w", format="mp4") as out:
+    with (
+        atomic_path(path) as temporary,
+        open_container(pictures) as source,
+        av.open(str(temporary), "w", format="mp4") as out,
+    ):
         video = out.add_stream_from_template(source.streams.video[0])
         sound: Any = out.add_stream("flac", rate=sample_rate, layout="stereo", options={"strict": "-2"})
         for packet in source.demux(source.streams.video[0]):
@@ -185,16 +212,26 @@ def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -
         out.mux(sound.encode(None))
 
 
+class Frames(NamedTuple):
+    """Chosen pictures `(N, H, W, 3)`, uint8 RGB, and how many of them hold the last one beyond its time."""
+
+    pictures: NDArray[np.uint8]
+    held: int
+
+
+Select = Callable[[Sequence[Fraction]], Selection]
+# A picture that is still shown at a window's start may have come up this long before it, seconds.
+LOOK_BACK = 1.0
+
+
 def frame_rate(path: Path) -> float:
     """Pictures a second of a video, as its container states; 25 where it states nothing.
 
     Raises:
         ClipError: the file is missing, cannot be opened, or has no pictures.
     """
-    with _open(path) as container:
-        if not container.streams.video:
-            raise ClipError("no_video", f"{path} has no video stream.")
-        return float(container.streams.video[0].average_rate or 25)
+    with opened(path) as container:
+        return float(first_stream(path, container, "video").average_rate or 25)
 
 
 def iter_frames(
@@ -230,21 +267,30 @@ def iter_frames(
         made += 1
 
 
-class Selection(Protocol):
-    """Which frames to take, by index, and how many times the last one was held."""
+def read_frames(
+    path: Path, *, fps: Fraction | float, start: float = 0.0, duration: float, policy: str = "first_at_or_after"
+) -> Frames:
+    """The pictures of a window at a constant rate, by one of the named rules of `suites.selection`.
 
-    @property
-    def indices(self) -> Sequence[int]:
-        """Indices of decoded frames, ascending, repeats allowed."""
+    What is computed from the pictures depends on the rule: its name belongs into the key of every cache.
 
-    @property
-    def held(self) -> int:
-        """How many of them hold the last frame beyond its time."""
+    Args:
+        path: a video file.
+        fps: pictures a second.
+        start: of the window, seconds.
+        duration: of the window, seconds.
+        policy: a name of `suites.selection.POLICIES`.
+
+    Raises:
+        UsageError: no policy of that name.
+        ClipError: the file is missing, unreadable, corrupt, or has no pictures in the window.
+    """
+    wanted = find_policy(policy)
+    choose = partial(wanted.select, rate=fps, count=round(duration * fps))
+    return _sampled(path, [choose], start, duration, LOOK_BACK if wanted.looks_back else 0.0)[0]
 
 
-def read_sampled_frames(
-    path: Path, selects: Sequence[Callable[[Sequence[Fraction]], Selection]], *, start: float = 0.0, duration: float
-) -> list[tuple[NDArray[np.uint8], int]]:
+def read_sampled_frames(path: Path, selects: Sequence[Select], *, start: float = 0.0, duration: float) -> list[Frames]:
     """Frames chosen by their exact time stamps, for several choices from one decoding.
 
     Args:
@@ -255,24 +301,28 @@ def read_sampled_frames(
         duration: of the window, seconds.
 
     Returns:
-        For each choice `(N, H, W, 3)` uint8 RGB and how many frames were held.
+        For each choice the pictures and how many were held.
 
     Raises:
         ClipError: the file is missing, unreadable, corrupt, or has no pictures in the window.
     """
+    return _sampled(path, selects, start, duration, 0.0)
+
+
+def _sampled(path: Path, selects: Sequence[Select], start: float, duration: float, before: float) -> list[Frames]:
     frames: list[av.VideoFrame] = []
     times: list[Fraction] = []
     origin = Fraction(start).limit_denominator(10**6)
-    for time, frame in _decode_frames(path, start):
+    for time, frame in _decode_frames(path, start - before):
         frames.append(frame)
         times.append(Fraction(frame.pts or 0) * Fraction(frame.time_base or 1) - origin)
-        if time > duration:
+        if time - before > duration:
             break
     if not frames:
         raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
     chosen = [select(times) for select in selects]
     pictures = {index: _upright(frames[index]) for index in sorted({i for one in chosen for i in one.indices})}
-    return [(np.stack([pictures[index] for index in one.indices]), one.held) for one in chosen]
+    return [Frames(np.stack([pictures[index] for index in one.indices]), one.held) for one in chosen]
 
 
 def _upright(frame: av.VideoFrame) -> Frame:
@@ -280,13 +330,10 @@ def _upright(frame: av.VideoFrame) -> Frame:
 
 
 def _decode_frames(path: Path, start: float) -> Iterator[tuple[float, av.VideoFrame]]:
-    with _open(path) as container:
-        if not container.streams.video:
-            raise ClipError("no_video", f"{path} has no video stream.")
-        stream = container.streams.video[0]
-        if start > 1:
-            container.seek(round((start - 1) * av.time_base))
-        for frame in _decode_packets(path, container, stream):
+    with opened(path) as container:
+        stream = first_stream(path, container, "video")
+        seek(container, start - 1)
+        for frame in decoded(path, container, stream):
             if frame.pts is not None and float(frame.pts * frame.time_base) >= start - 5e-4:
                 yield float(frame.pts * frame.time_base) - start, frame
 
@@ -294,43 +341,55 @@ def _decode_frames(path: Path, start: float) -> Iterator[tuple[float, av.VideoFr
 def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
     try:
         with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
+            rate = _sane(path, file.samplerate)
             file.seek(min(round(start * rate), file.frames))
             frames = -1 if duration is None else round(duration * rate)
             return file.read(frames, dtype="float32", always_2d=True).T, rate
     except soundfile.LibsndfileError as error:
         raise ClipError("unreadable", f"{path} cannot be read as sound: {error.error_string}") from error
+    except (ValueError, MemoryError) as error:
+        raise ClipError("corrupt", f"{path} is damaged: {error or type(error).__name__}") from error
 
 
 def _decode_av(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
-    with _open(path) as container:
-        if not container.streams.audio:
-            raise ClipError("no_audio", f"{path} has no audio stream.")
-        stream = container.streams.audio[0]
-        rate = int(stream.rate)
-        if start > 1:
-            container.seek(round((start - 1) * av.time_base))
+    with opened(path) as container:
+        stream = first_stream(path, container, "audio")
+        seek(container, start - 1)
         pieces: list[tuple[int, Samples]] = []
-        end = 0
-        for frame in _decode_packets(path, container, stream):
+        rate = end = 0
+        for frame in decoded(path, container, stream):
+            # The decoder's word, not the header's: that of HE-AAC states half the rate.
+            rate = rate or _sane(path, frame.sample_rate)
             block = _planar(frame)
+            if frame.sample_rate != rate or (pieces and len(block) != len(pieces[0][1])):
+                raise ClipError("corrupt", f"{path} changes its sample rate or its channels midway.")
             at = end if frame.pts is None else round((float(frame.pts * frame.time_base) - start) * rate)
             if pieces and abs(at - end) <= GAP * rate:
                 at = end
+            if duration is not None and at >= duration * rate:
+                break
             pieces.append((at, block))
             end = at + block.shape[1]
-            if duration is not None and at > duration * rate:
-                break
     if not pieces:
-        raise ClipError("no_audio", f"{path} has an audio stream without any sound in it.")
-    return _assemble(pieces), rate
+        raise ClipError("no_audio", f"{path} has an audio stream without any sound in the window.")
+    return _assemble(path, pieces, rate), rate
 
 
-def _assemble(pieces: list[tuple[int, Samples]]) -> Samples:
+def _sane(path: Path, rate: int) -> int:
+    if rate not in RATES:
+        raise ClipError("corrupt", f"{path} states a sample rate of {rate} Hz.")
+    return rate
+
+
+def _assemble(path: Path, pieces: list[tuple[int, Samples]], rate: int) -> Samples:
     """Put blocks at their positions from the window's start; what lies before it is cut, gaps stay silent."""
-    out = np.zeros((pieces[0][1].shape[0], max(at + block.shape[1] for at, block in pieces)), dtype=np.float32)
+    length = max(at + block.shape[1] for at, block in pieces)
+    if length > SILENCE * rate + STRETCH * sum(block.shape[1] for _, block in pieces):
+        raise ClipError("corrupt", f"{path} has time stamps that ask for {length / rate:.0f} s of sound.")
+    out = np.zeros((pieces[0][1].shape[0], max(length, 0)), dtype=np.float32)
     for at, block in pieces:
-        out[:, max(at, 0) : at + block.shape[1]] = block[:, max(-at, 0) :]
+        if at + block.shape[1] > 0:
+            out[:, max(at, 0) : at + block.shape[1]] = block[:, max(-at, 0) :]
     return out
 
 
@@ -343,35 +402,6 @@ def _planar(frame: av.AudioFrame) -> Samples:
     elif data.dtype == np.uint8:
         data = (data.astype(np.float32) - 128) / 128
     return data.astype(np.float32, copy=False)
-
-
-def _decode_packets(path: Path, container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames, stepping over damaged packets; more than 1 % of those makes the file corrupt."""
-    stream.codec_context.thread_count = 1
-    bad = total = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-            total += 1
-            yield from packet.decode()
-        except StopIteration:
-            break
-        except av.error.FFmpegError:
-            bad += 1
-            if bad > 20 + BAD_PACKETS * total:
-                break
-    if bad > BAD_PACKETS * total:
-        raise ClipError("corrupt", f"{path} is damaged: {bad} of {total} packets cannot be decoded.")
-
-
-def _open(path: Path) -> Any:
-    if not path.is_file():
-        raise ClipError("not_found", f"{path} does not exist.")
-    try:
-        return av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
-        raise ClipError("unreadable", f"{path} cannot be opened as a media file: {error}") from error
 
 
 def _fit(path: Path, samples: Samples, rate: int, duration: float) -> Samples:
@@ -402,7 +432,7 @@ def probe(path: Path) -> MediaInfo:
     Raises:
         ClipError: the file is missing or cannot be opened.
     """
-    with _open(path) as container:
+    with opened(path) as container:
         whole = float(container.duration or 0) / av.time_base
 
         def length(streams: Any) -> float | None:
@@ -411,3 +441,34 @@ def probe(path: Path) -> MediaInfo:
             return float(streams[0].duration * streams[0].time_base) if streams[0].duration else whole
 
         return MediaInfo(length(container.streams.audio), length(container.streams.video))
+
+
+def sound_start(path: Path) -> float:
+    """When the sound of a file begins on its own clock, seconds; 0 for wav and the like, which have none.
+
+    Raises:
+        ClipError: the file cannot be opened or has no sound.
+    """
+    if path.suffix.lower() in SOUND_SUFFIXES:
+        return 0.0
+    with opened(path) as container:
+        stream = first_stream(path, container, "audio")
+        return float((stream.start_time or 0) * stream.time_base)
+
+
+def sound_format(path: Path) -> tuple[int, int]:
+    """Sample rate in Hz and channels of a file's sound, from its header.
+
+    Raises:
+        ClipError: the file cannot be opened or has no sound.
+    """
+    refuse_absent(path)
+    if path.suffix.lower() in SOUND_SUFFIXES:
+        try:
+            info = soundfile.info(path)
+        except soundfile.LibsndfileError as error:
+            raise ClipError("unreadable", f"{path} cannot be read as sound: {error.error_string}") from error
+        return info.samplerate, info.channels
+    with opened(path) as container:
+        stream = first_stream(path, container, "audio")
+        return stream.rate, stream.channels

@@ -7,9 +7,7 @@ synthetic, so feature-based metrics (Fréchet distances, semantic scores) on it 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -21,11 +19,10 @@ from suites.clip import Clip, Suite
 from suites.simulator.render import RENDERER, clip_files, render_files
 from suites.simulator.scenes import Scene
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import cache_dir, digest
+from visaudio_bench.files import cache_dir, digest, remove_leftovers
 from visaudio_bench.pool import map_unordered
 
 SEED = 2025
-STALE = 600  # s: a temporary file that has not been written to for so long has lost its writer
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class SimulatedSuite(Suite):
         Raises:
             BenchError: a scene could not be rendered; the others are, and stay.
         """
-        _sweep(self.folder)
+        remove_leftovers(self.folder)
         todo = [self.scenes[name] for name in self.pending()]
         failed: list[str] = []
         for outcome in map_unordered(partial(render_files, folder=self.folder, size=self.size), todo, workers):
@@ -113,14 +110,6 @@ class SimulatedSuite(Suite):
                 f"{len(failed)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
                 f"first: {failed[0]}. Check free disk space and run the same command again."
             )
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed runs left half written; a file that another process is writing now is younger."""
-    for leftover in folder.glob(".*"):
-        with suppress(FileNotFoundError):  # another process has just finished or removed it
-            if time.time() - leftover.stat().st_mtime > STALE:
-                leftover.unlink()
 
 
 def _clip(scene: Scene, folder: Path) -> Clip:

@@ -188,7 +188,9 @@ def fill_tensor(key: str, like: torch.Tensor, salt: str) -> torch.Tensor:
         return torch.zeros(like.shape, dtype=like.dtype)
     generator = torch.Generator().manual_seed(zlib.crc32((salt + key).encode()))
     draw = torch.randn(tuple(like.shape), generator=generator)
-    if like.ndim >= 2:
+    if key.endswith("weight_g"):
+        draw = (1.0 + 0.02 * draw).abs()
+    elif like.ndim >= 2:
         draw = draw / math.sqrt(like.numel() / like.shape[0])
     elif key.endswith("running_var"):
         draw = 1.0 + 0.1 * draw.abs()
@@ -292,7 +294,7 @@ def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
     """Frames of one of the six end-to-end videos, selected by the rule of the product."""
     import av
 
-    from models.backbones.frames import select_frames
+    from suites.selection import fps_filter
 
     def read(index: int, rate: Any, count: int) -> np.ndarray:
         times, pictures = [], []
@@ -301,6 +303,6 @@ def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
                 assert frame.pts is not None and frame.time_base is not None
                 times.append(frame.pts * frame.time_base)
                 pictures.append(frame.to_ndarray(format="rgb24"))
-        return np.stack([pictures[i] for i in select_frames(times, rate, count).indices])
+        return np.stack([pictures[i] for i in fps_filter(times, rate, count).indices])
 
     return read

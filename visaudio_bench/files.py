@@ -7,8 +7,9 @@ import importlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from platformdirs import user_cache_path
 from visaudio_bench import __version__
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
+STALE = 600  # s: a temporary file that has not been written to for so long has lost its writer
 
 
 def cache_dir() -> Path:
@@ -43,6 +45,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left half written; a file that another process is writing now is younger."""
+    for leftover in folder.glob(".*"):
+        with suppress(FileNotFoundError):  # another process has just finished or removed it
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink()
 
 
 def _umask() -> int:

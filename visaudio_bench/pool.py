@@ -59,7 +59,7 @@ def map_unordered(
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:
-            yield _attempt(function, item)
+            yield attempt(function, item)
         return
     try:
         yield from _drain(_executor(workers), function, items, 4 * workers)
@@ -73,7 +73,7 @@ def map_unordered(
 
 @lru_cache(maxsize=1)
 def _executor(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker)
 
 
 def _drain(
@@ -82,7 +82,7 @@ def _drain(
     running: set[Future[Outcome[Item, Value]]] = set()
     try:
         for item in items:
-            running.add(executor.submit(_attempt, function, item))
+            running.add(executor.submit(attempt, function, item))
             if len(running) >= ahead:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
@@ -94,14 +94,15 @@ def _drain(
             future.cancel()
 
 
-def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
+def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
+    """What becomes of one item, its exception included."""
     try:
         return Outcome(item, function(item), None)
     except Exception as error:  # handed to the caller, who decides
         return Outcome(item, None, error)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Single-threaded numerics, an end when the parent has ended (also by kill -9), and Ctrl-C left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

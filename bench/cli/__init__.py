@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
     "mos": ("bench.cli.mos:mos", "Listening tests: questionnaire, server, table of mean opinion scores."),
     "diff": ("bench.cli.diff:diff", "Explain why the results of two runs differ."),
+    "data": ("bench.cli.data:data", "Prepare and check the data of real suites."),
+    "systems": ("bench.cli.systems:systems", "List, install, check and remove published systems."),
     "weights": ("bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
     "hear": ("bench.cli.hear:hear", "Check modules with the HEAR API."),
     "doctor": ("bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),

@@ -35,15 +35,22 @@ def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tu
 
 def _suites() -> Table:
     from suites import SUITES
+    from suites.datasets import DATASETS
     from visaudio_bench.errors import UsageError
 
+    datasets = DATASETS.names()
     rows = []
     for name in SUITES.names():
         try:
             suite = SUITES.get(name)(None)
             rows.append((name, suite.title, str(len(suite.clips())), suite.licence, SUITES.origin(name)))
         except UsageError as error:  # needs an argument, or its data is not here: the sentence says so
-            rows.append((name, str(error), "", "", SUITES.origin(name)))
+            if name in datasets:
+                dataset = DATASETS.get(name)
+                title = f"{dataset.title}: not prepared here, see bench data list"
+                rows.append((name, title, "", dataset.licence, SUITES.origin(name)))
+            else:
+                rows.append((name, str(error), "", "", SUITES.origin(name)))
     return _table("suites", "suite", ("what", "clips", "licence", "from"), rows)
 
 

@@ -13,6 +13,8 @@ Examples
   bench run                                            the embedded suite, every built-in system
   bench run --suite folder:clips --system outputs:ours=predictions
   bench run --suite simroom-mini --system motion-pan --metric default,fcd --out runs/small
+  bench run --suite biaudio,music,fairplay             data that bench data prepare has prepared
+  bench run --suite fairplay --subset split1:test      a part of it, as fairplay:split1:test
   bench run --dry-run                                  what would be done
 """
 
@@ -36,15 +38,23 @@ Examples
     metavar="NAME,...",
     help="Systems to evaluate, beside the anchors.  [default: all that need no weights]",
 )
+@click.option("--subset", metavar="PART", help="A part of the suite, such as split1:test; short for NAME:PART.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
 @run_options
-def run(suites: tuple[str, ...], systems: tuple[str, ...], limit: int | None, **options: Any) -> None:
+def run(
+    suites: tuple[str, ...], systems: tuple[str, ...], subset: str | None, limit: int | None, **options: Any
+) -> None:
     """Generate with every system, score, print and save the leaderboard.
 
     Killed at any moment, the same command goes on from there.
     """
     from bench.plan import open_jobs
+    from visaudio_bench.errors import UsageError
 
+    if subset is not None:
+        if len(suites) != 1:
+            raise UsageError(f"--subset {subset} is a part of one suite, and {len(suites)} are asked for.")
+        suites = (f"{suites[0]}:{subset}",)
     jobs = open_jobs(suites, systems, limit)
     plan = make_plan(jobs, "-".join(job.suite.name for job in jobs), options)
     finish(plan, options["form"], dry_run=options["dry_run"])

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.frames import normalise, squash
+from models.backbones.layers import exact_float32
 from models.extras import import_extra
 
 ARCHITECTURE = "ViT-H-14-378-quickgelu"
@@ -42,22 +45,23 @@ class DfnClip(nn.Module):
         config = dict(config or open_clip.get_model_config(ARCHITECTURE))
         config["vision_cfg"] = {**config["vision_cfg"], "image_size": side}
         self.side = side
-        self.public = open_clip.CLIP(**config)
+        self.public: Any = open_clip.CLIP(**config)
 
     def finish(self) -> None:
         """Make the causal mask again, which is not part of the file."""
         length = self.public.context_length
         self.public.attn_mask = torch.full((length, length), -torch.inf).triu_(1)
 
-    def prepare(self, frames: Any) -> Tensor:
+    def prepare(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Frames `(N, H, W, 3)` uint8 to `(N, 3, 384, 384)` uint8, the aspect not kept."""
         return squash(frames, self.side)
 
     def encode_frames(self, frames: Tensor, batch: int = 8) -> Tensor:
         """Prepared frames `(N, 3, 384, 384)` uint8, `batch` at once, to unit vectors `(N, 1024)` float32."""
         weight = self.public.visual.conv1.weight
-        parts = [normalise(part.to(weight.device), _MEAN, _STD) for part in torch.split(frames, batch)]
-        embedded = torch.cat([self.public.encode_image(part.to(weight.dtype)) for part in parts])
+        parts = (normalise(part.to(weight.device), _MEAN, _STD) for part in torch.split(frames, batch))
+        with exact_float32(weight.device):
+            embedded = torch.cat([self.public.encode_image(part.to(weight.dtype)) for part in parts])
         return functional.normalize(embedded.float(), dim=-1)
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:

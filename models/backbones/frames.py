@@ -1,4 +1,4 @@
-"""Pictures in front of the networks: which frames are taken, and how they are scaled and cropped.
+"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is in `suites.selection`.
 
 Frames are `(N, H, W, 3)` uint8 RGB. Scaling happens on the 8-bit values on the CPU (bicubic, antialiased), because
 networks were fed that way and because it is exact: floating-point scaling differs by a grey level in up to a fifth
@@ -8,11 +8,8 @@ of all pixels.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,51 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from suites.selection import Selection, first_at_or_after
 from visaudio_bench.errors import ClipError
 
 SIDE = 224
 _CHUNK = 32
-# names of the two ways to choose frames, for the keys of caches
-NEAREST, FIRST = "fps filter, nearest", "first at or after k/fps, last held for at most 0.25 s"
+# the policy of `first_frames`, for the identity of features
+FIRST = "first_at_or_after"
 _MAY_BE_MISSING = Fraction(1, 4)
-
-
-class Selection(NamedTuple):
-    """Which source frame fills each slot, and how many of the slots at the end were filled by holding the last frame.
-
-    `held` counts what the reference's frame filter would not have produced: it never emits the last frame of a
-    stream, so that a video of exactly 8 s has 199 frames at 25 a second and is dropped there without a word.
-    """
-
-    indices: tuple[int, ...]
-    held: int
-
-
-def select_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
-    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps (`NEAREST`).
-
-    Frame j belongs to slot `floor(t_j * rate + 1/2)`; the output starts at the slot of frame 0; a slot is filled by
-    the last frame at or before it, so that of several frames in one slot the last wins and gaps repeat the earlier
-    frame. The last frame is held for what is left; how much of that a score may stand on is for the caller to say.
-
-    Args:
-        times: time stamps of all decoded frames in seconds, ascending; exact fractions where the container has them.
-        rate: wanted frames a second (25 for Synchformer, 1/2 for ImageBind).
-        count: slots to fill.
-
-    Raises:
-        ValueError: there are no frames.
-    """
-    if not times:
-        raise ValueError("a video without frames cannot be selected from")
-    slots = [math.floor(Fraction(time) * Fraction(rate) + Fraction(1, 2)) for time in times]
-    indices: list[int] = []
-    for index, (slot, following) in enumerate(pairwise(slots)):
-        indices += [index] * (following - slot)
-        if len(indices) >= count:
-            break
-    held = max(0, count - len(indices))
-    return Selection((*indices[:count], *[len(slots) - 1] * held), held)
 
 
 def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
@@ -72,7 +32,8 @@ def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, coun
 
     Frames repeat where the source is slower than `rate`. Slots after the last frame hold it, as long as the video
     ends (its last frame lasts as long as the one before) at most 0.25 s before `count / rate`. Slots are exact
-    fractions; MMAudio adds up rounded steps, and so takes a later frame now and then where a frame falls on a slot.
+    fractions; MMAudio's evaluation adds up rounded steps of 1 / 25 s instead, which takes the following frame in 183
+    of 200 slots of a video at 25 frames a second.
 
     Args:
         times: time stamps of all decoded frames in seconds from the start of the clip, ascending, exact fractions.
@@ -94,13 +55,11 @@ def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, coun
             f"the video ends at {float(end):.2f} s and {float(wanted):.2f} s are needed (up to 0.25 s are filled with "
             "the last frame). Give a longer video, or ask for a shorter duration.",
         )
-    slots = [bisect_left(exact, k / Fraction(rate)) for k in range(count)]
-    last = len(exact) - 1
-    return Selection(tuple(min(index, last) for index in slots), sum(index > last for index in slots))
+    return first_at_or_after(exact, rate, count)
 
 
 def squash(frames: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
-    """`(N, H, W, 3)` uint8 to `(N, 3, side, side)` uint8 on the CPU; the aspect is not kept, so that no edge is lost."""
+    """`(N, H, W, 3)` uint8 to `(N, 3, side, side)` uint8 on the CPU; the aspect is not kept, and no edge is lost."""
     return _scale(_planar(frames), [side, side])
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.frames import normalise, squash
-from models.backbones.layers import unflatten
+from models.backbones.layers import exact_float32, unflatten
 from models.extras import import_extra
 
 ARCHITECTURE = "vit_pe_spatial_large_patch14_448"
@@ -41,7 +43,7 @@ class PerceptionEncoder(nn.Module):
         """
         super().__init__()
         self._make = (architecture, options)
-        self.public = self._made()
+        self.public: Any = self._made()
         self.side: int = self.public.patch_embed.img_size[0]
         self.grid: int = self.public.patch_embed.grid_size[0] // _POOL
 
@@ -55,7 +57,7 @@ class PerceptionEncoder(nn.Module):
         with torch.device("cpu"):
             self.public.rope = self._made(depth=1).rope
 
-    def prepare(self, frames: Any) -> Tensor:
+    def prepare(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Frames `(N, H, W, 3)` uint8 to `(N, 3, 448, 448)` uint8, the aspect not kept."""
         return squash(frames, self.side)
 
@@ -69,7 +71,8 @@ class PerceptionEncoder(nn.Module):
         for part in torch.split(frames, batch):
             pictures = normalise(part.to(weight.device), _HALF, _HALF).to(weight.dtype)
             # the class token stands before the patches
-            patches = self.public.forward_features(pictures)[:, self.public.num_prefix_tokens :]
+            with exact_float32(weight.device):
+                patches = self.public.forward_features(pictures)[:, self.public.num_prefix_tokens :]
             grid = unflatten(patches.float().transpose(1, 2), 2, (_POOL * self.grid, _POOL * self.grid))
             maps.append(functional.avg_pool2d(grid, _POOL).permute(0, 2, 3, 1))
         return torch.cat(maps)

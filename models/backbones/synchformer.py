@@ -209,7 +209,7 @@ class SynchformerVisual(nn.Module):
         self.vfeat_extractor = MotionFormer(width, heads, depth)
 
     def encode(self, frames: Tensor, batch: int = 1) -> Tensor:
-        """Frames `(N, 3, 224, 224)` uint8 of one video to features `(8 S, width)` in time order; 200 frames give 192."""
+        """Frames `(N, 3, 224, 224)` uint8 of a video to features `(8 S, width)` in time order; 200 frames give 192."""
         return self.vfeat_extractor.encode(frames, batch).flatten(0, 1)
 
 

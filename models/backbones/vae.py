@@ -134,7 +134,8 @@ def _mix(x: Tensor, residual: Tensor) -> Tensor:
 def _normalise_channels(x: Tensor) -> Tensor:
     """`(B, C, ...)` over the root mean square of its channels, position by position."""
     size = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32) / math.sqrt(x.shape[1])
-    return x / (_TINY + size).to(x.dtype)
+    normalised: Tensor = x / (_TINY + size).to(x.dtype)
+    return normalised
 
 
 class _Conv(nn.Conv1d):

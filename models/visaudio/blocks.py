@@ -99,7 +99,7 @@ class TimestepEmbedder(nn.Module):
 
     def sinusoid(self, t: Tensor) -> Tensor:
         """Cosines, then sines: `(B,)` to `(B, frequencies)` float32."""
-        angles = t.float()[:, None] * self.freqs
+        angles = t.float()[:, None] * self.freqs.to(t.device)
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
     def forward(self, t: Tensor) -> Tensor:
@@ -282,7 +282,7 @@ class FinalLayer(nn.Module):
 
 @torch.no_grad()
 def xavier(module: nn.Module) -> None:
-    """Initialise the linear maps in `module` as MMAudio's are: uniform after Xavier, without bias."""
+    """Initialise the linear maps in `module` as MMAudio's are: weights uniform after Xavier, biases zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)

@@ -9,7 +9,8 @@ weights may be float32, with or without autocast, or bfloat16; time enters in fl
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class FlowNetwork(nn.Module):
     title = "a flow network"
     # tables that older files of MMAudio carry along
     ignored: tuple[str, ...] = ("t_embed.freqs", "latent_rot", "clip_rot")
-    exact: tuple[str, ...] = ("t_embed.freqs",)
+    exact: tuple[str, ...] = ("t_embed.freqs", "latent_mean", "latent_std")
 
     def __init__(self, config: Config):
         super().__init__()
@@ -96,19 +97,19 @@ class FlowNetwork(nn.Module):
     def drop(self, conditions: Conditions, clip_mask: Tensor, sync_mask: Tensor, text_mask: Tensor) -> Conditions:
         """Conditions of nothing for the clips whose mask is true; masks are `(B,)`.
 
-        Spatial features go with sync. The learned empty features take part in the graph even when no mask is true,
-        because data-parallel training wants a gradient for every parameter at every step.
+        Spatial features go with sync, where the network has any. The learned empty features take part in the graph
+        even when no mask is true, because data-parallel training wants a gradient for every parameter at every step.
         """
-        spatial = conditions.spatial
+        spatial, nowhere = conditions.spatial, self._empty_spatial()
         return Conditions(
             clip=_replaced(conditions.clip, clip_mask, self.empty_clip_feat),
             sync=_replaced(conditions.sync, sync_mask, self.empty_sync_feat),
             text=_replaced(conditions.text, text_mask, self.empty_string_feat),
-            spatial=None if spatial is None else _replaced(spatial, sync_mask, self._empty_spatial()),
+            spatial=None if spatial is None or nowhere is None else _replaced(spatial, sync_mask, nowhere),
         )
 
-    def _empty_spatial(self) -> Tensor:
-        raise ValueError(f"{self.title} of configuration {self.config.name} takes no spatial features")
+    def _empty_spatial(self) -> Tensor | None:
+        return None
 
     def normalise(self, latent: Tensor) -> Tensor:
         """The codec's latent `(..., n, C)` to the network's: mean 0 and deviation 1 in each channel."""
@@ -126,23 +127,25 @@ class FlowNetwork(nn.Module):
             length: latent frames n. Lengths need not be those that the network was trained with: positions and
                 resampling follow the ratio between them.
         """
-        dtype = self.clip_cond_proj.weight.dtype
-        clip = self.clip_input_proj(conditions.clip.to(dtype))
-        text = self.text_input_proj(conditions.text.to(dtype))
-        segments = unflatten(conditions.sync.to(dtype), 1, (-1, SYNC_TOKENS)) + self.sync_pos_emb
+        device = conditions.clip.device
+        if device.type == "meta" or not torch.is_autocast_enabled(device.type):
+            # where it is enabled, spatial features in 16 bits are taken as they are
+            conditions = conditions.to(dtype=self.clip_cond_proj.weight.dtype)
+        clip = self.clip_input_proj(conditions.clip)
+        text = self.text_input_proj(conditions.text)
+        segments = unflatten(conditions.sync, 1, (-1, SYNC_TOKENS)) + self.sync_pos_emb
         sync = self.sync_input_proj(segments.flatten(1, 2))
         clip_mean, text_mean = clip.mean(1), text.mean(1)
         pooled = self.global_cond_mlp(self.clip_cond_proj(clip_mean) + self.text_cond_proj(text_mean))
         if self.config.joint_tokens == "pooled":
             clip, text = clip_mean[:, None], text_mean[:, None]
         head = self.config.hidden // self.config.heads
-        device = clip.device
         return Projected(
             clip=clip,
             text=text,
             sync=sync[:, nearest_exact(sync.shape[1], length).to(device)],
             pooled=pooled,
-            spatial=None if conditions.spatial is None else self._project_spatial(conditions.spatial.to(dtype), length),
+            spatial=None if conditions.spatial is None else self._project_spatial(conditions.spatial, length),
             latent_angles=rope_angles(length, head, device=device),
             clip_angles=rope_angles(clip.shape[1], head, length / clip.shape[1], device=device),
         )
@@ -171,6 +174,19 @@ class FlowNetwork(nn.Module):
     def forward(self, x: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
         """`velocity` from conditions that are used once, as in training."""
         return self.velocity(x, t, self.project(conditions, x.shape[-2]))
+
+    def compile_blocks(self, **options: Any) -> None:
+        """Let torch compile the blocks, with options of `torch.compile`.
+
+        All blocks of a kind share one compiled function, so that this costs a fraction of the time that compiling
+        the whole network takes, in which each is another part of one large graph.
+        """
+        for module in self.modules():
+            if isinstance(module, JointBlock):
+                module.compile(fullgraph=True, **options)
+        for name in ("fused_blocks", "single_blocks_l", "single_blocks_r"):
+            for block in getattr(self, name, ()):
+                block.compile(fullgraph=True, **options)
 
     @torch.no_grad()
     def initialise(self) -> None:
@@ -203,11 +219,11 @@ class MMAudio(FlowNetwork):
         local_c, global_c = self.conditions_at(t, projected)
         streams = (self.audio_input_proj(x.to(projected.clip.dtype)), projected.clip, projected.text)
         angles = (projected.latent_angles, projected.clip_angles)
-        for block in self.joint_blocks:
+        for block in cast(Iterable[JointBlock], self.joint_blocks):
             streams = block(streams, block.modulations(local_c, global_c), angles)
         latent = streams[0]
-        for block in self.fused_blocks:
-            latent = block(latent, local_c, projected.latent_angles)
+        for fused in self.fused_blocks:
+            latent = fused(latent, local_c, projected.latent_angles)
         flow: Tensor = self.final_layer(latent, global_c)
         return flow.to(x.dtype)
 
@@ -258,7 +274,7 @@ class ViSAudio(FlowNetwork):
         first, second = ears[:, order[0]], ears[:, order[1]]
         clip, text = projected.clip, projected.text
         angles = (projected.latent_angles, projected.clip_angles)
-        for block in self.joint_blocks:
+        for block in cast(Iterable[JointBlock], self.joint_blocks):
             modulations = block.modulations(*conditions)
             first, clip, text = block((first, clip, text), modulations, angles)
             second, clip, text = block((second, clip, text), modulations, angles)
@@ -269,7 +285,7 @@ class ViSAudio(FlowNetwork):
         batch = len(ears)
         latent, clip, text = ears.transpose(0, 1).flatten(0, 1), projected.clip, projected.text
         angles = (projected.latent_angles, projected.clip_angles)
-        for block in self.joint_blocks:
+        for block in cast(Iterable[JointBlock], self.joint_blocks):
             modulations = [_twice(*stream) for stream in block.modulations(*conditions)]
             latent, clip, text = block((latent, *_twice(clip, text)), modulations, angles)
             clip, text = (unflatten(stream, 0, (2, batch)).mean(0) for stream in (clip, text))
@@ -299,8 +315,8 @@ class ViSAudio(FlowNetwork):
         projected: Tensor = self.pe_proj(spatial, length)
         return projected
 
-    def _empty_spatial(self) -> Tensor:
-        return self.empty_pe_feat if self.config.spacetime else super()._empty_spatial()
+    def _empty_spatial(self) -> Tensor | None:
+        return self.empty_pe_feat if self.config.spacetime else None
 
 
 def build(config: Config) -> FlowNetwork:

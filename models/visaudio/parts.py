@@ -16,8 +16,8 @@ from visaudio_bench.errors import BenchError
 
 BUILT_IN, PUBLISHED = "built-in", "published"
 # Names of weight files (`models.weights`): CLIP and Synchformer, the Perception Encoder, VAE and vocoder.
-ENCODER_WEIGHTS = ("dfn5b-clip", "synchformer")
-SPATIAL_WEIGHTS = "pe-spatial"
+ENCODER_WEIGHTS = ("clip-dfn5b", "synchformer")
+SPATIAL_WEIGHTS = "pe-spatial-l14"
 CODEC_WEIGHTS = ("mmaudio-vae-44k", "bigvgan-v2-44k")
 
 

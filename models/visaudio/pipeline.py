@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.loading import narrow
 from models.visaudio.codec import Codec
 from models.visaudio.conditions import Conditions
 from models.visaudio.config import SAMPLE_RATE, Lengths, lengths
@@ -79,13 +79,14 @@ class Pipeline:
         settings: Settings | None = None,
         device: str = "cpu",
     ):
-        self.network = network.to(device).eval()
         self.conditioners = conditioners
         self.codec = codec
         self.settings = settings or Settings()
         self.device = torch.device(device)
+        # Weights in the type that is computed with: autocast would turn frozen ones round anew at every step.
+        self.network = narrow(network, getattr(torch, self.precision)).to(device).eval()
         if self.settings.compiled:
-            self.network.velocity = torch.compile(self.network.velocity)  # type: ignore[method-assign]
+            self.network.compile_blocks()
 
     @property
     def precision(self) -> str:
@@ -149,16 +150,15 @@ class Pipeline:
         wanted = lengths(duration, config.text_tokens)
         noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
         conditions = Conditions.concatenate(found).to(self.device)
-        with self._autocast():
-            latent = sample(
-                self.network,
-                conditions,
-                noise.to(self.device),
-                steps=self.settings.steps,
-                guidance=self.settings.guidance,
-                negative=self._negative(wanted),
-            )
-        latent = self.network.unnormalise(latent.float())
+        latent = sample(
+            self.network,
+            conditions,
+            noise.to(self.device),
+            steps=self.settings.steps,
+            guidance=self.settings.guidance,
+            negative=self._negative(wanted),
+        )
+        latent = self.network.unnormalise(latent)
         ears = latent if config.dual else latent[:, None]
         # One clip at a time: the vocoder wants more memory for a clip than the flow does.
         sounds = [self.codec.decode(one[None])[0].cpu() for one in ears]
@@ -169,11 +169,6 @@ class Pipeline:
             return None
         text = self.conditioners.encode_text(self.settings.negative)[None].to(self.device)
         return replace(self.network.null(1, wanted), text=text)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
 
 def _trimmed(sound: Tensor, duration: float) -> NDArray[np.float32]:

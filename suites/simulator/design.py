@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from suites.simulator.hrtf import Array
+from suites.simulator.images import Room
 from suites.simulator.placement import Wanted, place
-from suites.simulator.rooms import Room
 from suites.simulator.scenes import Scene
 from suites.simulator.sounds import RECIPES
 

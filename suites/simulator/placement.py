@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from suites.simulator.hrtf import Array, unit_vector
-from suites.simulator.rooms import Room
+from suites.simulator.images import Room
 from suites.simulator.scenes import Knots, Scene, Source, at_times, bearing
 
 # Metres above the floor: where such things are.

@@ -11,6 +11,7 @@ from scipy import signal
 
 from suites.media import write_audio, write_video
 from suites.simulator.hrtf import SAMPLE_RATE, Samples
+from suites.simulator.lenses import PerspectiveLens
 from suites.simulator.rooms import render
 from suites.simulator.scenes import Scene, at_times
 from suites.simulator.sounds import Sound, synthesise
@@ -35,7 +36,7 @@ def render_files(scene: Scene, folder: Path, size: int) -> None:
     video, audio, truth = clip_files(folder, scene.id)
     sounds = scene_sounds(scene)
     onsets = [sound.onsets for sound in sounds]
-    write_video(video, frames(scene, onsets, size), FPS)
+    write_video(video, frames(scene, onsets, PerspectiveLens(size)), FPS)
     write_audio(audio, binaural_sound(scene, sounds), SAMPLE_RATE)
     write_text(truth, json.dumps(truth_of(scene, onsets, RENDERER), separators=(",", ":"), allow_nan=False) + "\n")
 
@@ -57,13 +58,13 @@ def binaural_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:
         path = at_times(source.path, times)
         mix += render(sound.samples, scene.room, path, listener, yaw, seed=scene.seed + index)
     mix *= np.float32(PEAK / np.abs(mix).max())
-    mix += _ambience(scene.seed, mix.shape[1])
+    mix += ambience(scene.seed, mix.shape[1])
     return mix
 
 
-def _ambience(seed: int, length: int) -> Samples:
-    """Faint noise, falling by 6 dB an octave above 200 Hz, independent at the ears and equally strong."""
-    noise = np.random.default_rng([seed, 1]).standard_normal((2, length))
+def ambience(seed: int, length: int, channels: int = 2) -> Samples:
+    """Faint noise `(channels, length)`, falling by 6 dB an octave above 200 Hz, independent and equally strong."""
+    noise = np.random.default_rng([seed, 1]).standard_normal((channels, length))
     low_pass = signal.butter(1, 200, fs=SAMPLE_RATE, output="sos")
     dull = signal.sosfilt(low_pass, noise, axis=-1)
     return np.asarray(AMBIENCE * dull / np.std(dull, axis=-1, keepdims=True), dtype=np.float32)

@@ -6,15 +6,11 @@ Three parts make the sound of a source (`render`):
   Doppler shift is real) and gain, and with the measured direction that is nearest block by block;
 * reflections of higher order that arrive within 80 ms, as impulse responses at key frames, cross-faded;
 * from there on a diffuse tail: noise from 64 directions whose energy is what all images together would bring.
-
-Images are those of Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65 (1979).
-The walls' absorption follows from the reverberation time by Eyring's formula, separately below and above 1 kHz:
-curtained rooms swallow high frequencies sooner, and flat walls would bury the level differences between the ears.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,88 +28,17 @@ from suites.simulator.hrtf import (
     spatialize,
     unit_vector,
 )
+from suites.simulator.images import NEAREST, Room, arrivals, images_within, to_head
 
 CONTROL_RATE = 100  # Hz, of trajectories
 EARLY_ORDER = 2
 MIXING_TIME = 0.08  # s
 KEYFRAME_SPACING = 0.5  # s
 TAIL_DIRECTIONS = 64
-NEAREST = 0.3  # m: closer sources are not made louder
 CROSSOVER = 1000.0  # Hz
 _LOW_PASS = signal.butter(1, CROSSOVER, fs=SAMPLE_RATE)
 
-
-@dataclass(frozen=True)
-class Room:
-    """A shoebox with one corner in the origin.
-
-    Attributes:
-        size: x, y, z in metres.
-        rt60: reverberation time below 1 kHz in seconds.
-        rt60_high: reverberation time above 1 kHz.
-    """
-
-    size: tuple[float, float, float]
-    rt60: float
-    rt60_high: float
-
-    @property
-    def volume(self) -> float:
-        """Cubic metres."""
-        return float(np.prod(self.size))
-
-    @property
-    def reflection(self) -> float:
-        """What a wall leaves of a sound pressure below 1 kHz."""
-        return self._reflection(self.rt60)
-
-    @property
-    def reflection_high(self) -> float:
-        """What a wall leaves of a sound pressure above 1 kHz."""
-        return self._reflection(self.rt60_high)
-
-    def _reflection(self, rt60: float) -> float:
-        x, y, z = self.size
-        surface = 2 * (x * y + y * z + z * x)
-        return float(np.exp(-12 * np.log(10) / SPEED_OF_SOUND * self.volume / (surface * rt60)))
-
-
-class Images(NamedTuple):
-    """Image sources: a source at `s` has its images at `sign * s + shift`, each after `order` reflections."""
-
-    sign: Array
-    shift: Array
-    order: NDArray[np.intp]
-
-    def of(self, source: Array) -> Array:
-        """Positions `(I, ..., 3)` of the images of a source at `(..., 3)`."""
-        inner = (slice(None), *(None,) * (source.ndim - 1))
-        return np.asarray(self.sign[inner] * source + self.shift[inner])
-
-    def where(self, keep: NDArray[np.bool_]) -> Images:
-        """Those images for which `keep` is true."""
-        return Images(self.sign[keep], self.shift[keep], self.order[keep])
-
-
-def images_within(room: Room, reach: float) -> Images:
-    """All images that can lie within `reach` metres of a listener, wherever in the room he and the source are."""
-    axes = [_axis_images(length, int(np.ceil((reach + length) / (2 * length)))) for length in room.size]
-    grids = [np.meshgrid(*(axis[part] for axis in axes), indexing="ij") for part in range(3)]
-    sign, shift, order = (np.stack([grid.ravel() for grid in part], axis=-1) for part in grids)
-    return Images(sign, shift, order.sum(axis=-1).astype(np.intp))
-
-
-def _axis_images(length: float, furthest: int) -> tuple[Array, Array, Array]:
-    n, mirrored = np.meshgrid(np.arange(-furthest, furthest + 1), (0, 1))
-    order = np.abs(n - mirrored) + np.abs(n)
-    return 1.0 - 2 * mirrored.ravel(), 2.0 * n.ravel() * length, order.ravel().astype(np.float64)
-
-
-def to_head(vectors: Array, yaw: Array | float) -> Array:
-    """World vectors `(..., 3)` in the coordinates of a head (or camera) turned by `yaw` radians to the left."""
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    return np.stack(np.broadcast_arrays(cos * x + sin * y, cos * y - sin * x, z), axis=-1)
+Respond = Callable[[Array, Array, float], Samples]
 
 
 def brir(
@@ -144,31 +69,28 @@ def brir(
         `(2, N)` float32 at 44.1 kHz, N = duration plus the length of a head response.
     """
     head = hrtf or load_kemar()
-    reach = duration * SPEED_OF_SOUND
-    images = images_within(room, reach)
-    vectors = images.of(source) - listener
-    distance = np.linalg.norm(vectors, axis=-1)
-    keep = (distance < reach) & (images.order >= lowest_order)
-    vectors, distance = vectors[keep], np.maximum(distance[keep], NEAREST)
-    delay, direction = distance / SPEED_OF_SOUND * SAMPLE_RATE, head.nearest(to_head(vectors, yaw))
-    low, high = (
-        _sum_of_trains(delay, factor ** images.order[keep] / distance, direction, head)
-        for factor in (room.reflection, room.reflection_high)
-    )
-    return _two_bands(low, high)
+    heard = arrivals(room, source, listener, duration, lowest_order)
+    direction = head.nearest(to_head(heard.vectors, yaw))
+    low, high = (_sum_of_trains(heard.delay, gain, direction, head) for gain in heard.gains)
+    return two_bands(low, high)
 
 
 def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf: Hrtf) -> Samples:
-    length = int(np.ceil(delay.max(initial=0))) + 2
     used, train = np.unique(direction, return_inverse=True)
+    return _convolve_each(impulses(delay, gain, train, len(used)), hrtf.taps[used])
+
+
+def impulses(delay: Array, gain: Array, train: NDArray[np.intp], trains: int) -> Samples:
+    """`(trains, N)` of impulses `(I,)` at delays in samples (linear between two), each added to the train it names."""
+    length = int(np.ceil(delay.max(initial=0))) + 2
     whole = np.floor(delay).astype(np.intp)
     late = (delay - whole) * gain
     at = train * length + whole
-    trains = np.bincount(at, gain - late, len(used) * length) + np.bincount(at + 1, late, len(used) * length)
-    return _convolve_each(trains.reshape(len(used), length).astype(np.float32), hrtf.taps[used])
+    summed = np.bincount(at, gain - late, trains * length) + np.bincount(at + 1, late, trains * length)
+    return summed.reshape(trains, length).astype(np.float32)
 
 
-def _two_bands(low: Samples, high: Samples) -> Samples:
+def two_bands(low: Samples, high: Samples) -> Samples:
     """`low` below the crossover and `high` above it; two equal sounds come out unchanged."""
     return np.asarray(high + signal.lfilter(*_LOW_PASS, low - high, axis=-1), dtype=np.float32)
 
@@ -187,17 +109,34 @@ def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
     The images of a room of volume V bring 4 pi c / V of energy a second at first, and 60 dB less after RT60.
     """
     head = hrtf or load_kemar()
+    tail = diffuse_sounds(room, seed)
+    taps = head.taps[head.nearest(tail.vectors)]
+    low, high = (_convolve_each(noise, taps) for noise in tail.bands)
+    return np.pad(two_bands(low, high), ((0, 0), (tail.start, 0)))
+
+
+class Tail(NamedTuple):
+    """Reverberation from `start` (samples) on.
+
+    `bands` `(D, N)` come from the directions `vectors` `(D, 3)`, below and above the crossover.
+    """
+
+    start: int
+    vectors: Array
+    bands: tuple[Samples, Samples]
+
+
+def diffuse_sounds(room: Room, seed: int) -> Tail:
+    """Noise from 64 directions, with the energy that the images of a room would bring."""
     start = round(MIXING_TIME * SAMPLE_RATE)
     stop = max(round(1.1 * room.rt60 * SAMPLE_RATE), start + 1)
     time = np.arange(start, stop) / SAMPLE_RATE
     power = 4 * np.pi * SPEED_OF_SOUND / room.volume / SAMPLE_RATE / TAIL_DIRECTIONS
     noise = np.random.default_rng(seed).standard_normal((TAIL_DIRECTIONS, stop - start), dtype=np.float32)
-    taps = head.taps[head.nearest(_even_directions(TAIL_DIRECTIONS))]
     low, high = (
-        _convolve_each(noise * np.sqrt(power * 10 ** (-6 * time / rt60)).astype(np.float32), taps)
-        for rt60 in (room.rt60, room.rt60_high)
+        noise * np.sqrt(power * 10 ** (-6 * time / rt60)).astype(np.float32) for rt60 in (room.rt60, room.rt60_high)
     )
-    return np.pad(_two_bands(low, high), ((0, 0), (start, 0)))
+    return Tail(start, _even_directions(TAIL_DIRECTIONS), (low, high))
 
 
 def _even_directions(count: int) -> Array:
@@ -220,27 +159,36 @@ def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array,
     Returns:
         `(2, T)` float32.
     """
+
+    def respond(there: Array, here: Array, ahead: float) -> Samples:
+        return brir(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+
     out = _early(dry, room, source, listener, yaw)
-    out += _late(dry, room, source, listener, yaw)
-    out += _fir(dry, diffuse_tail(room, seed))
+    out += crossfaded(dry, source, listener, yaw, respond)
+    out += fir(dry, diffuse_tail(room, seed))
     return out
 
 
 def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
     hrtf = load_kemar()
+    heard, vectors = early_images(dry, room, source, listener)
+    blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
+    return spatialize(heard, hrtf.nearest(to_head(vectors, yaw)[:, blocks]), hrtf)
+
+
+def early_images(dry: Samples, room: Room, source: Array, listener: Array) -> tuple[Samples, Array]:
+    """The sounds `(I, T)` of all images up to the early order as they arrive, and vectors `(I, P, 3)` to them."""
     images = images_within(room, (EARLY_ORDER + 1) * max(room.size))
     images = images.where(images.order <= EARLY_ORDER)
     vectors = images.of(source) - listener
     distance = np.linalg.norm(vectors, axis=-1)
     delay = distance / SPEED_OF_SOUND * SAMPLE_RATE
-    blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
-    direction = hrtf.nearest(to_head(vectors, yaw)[:, blocks])
-    reflected = [_two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
+    reflected = [two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
     heard = np.empty((len(images.order), len(dry)), dtype=np.float32)
     for order, sound in enumerate(reflected):
         of_order = images.order == order
         heard[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
-    return spatialize(heard, direction, hrtf)
+    return heard, vectors
 
 
 def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
@@ -261,26 +209,28 @@ def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
     return out
 
 
-def _late(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
-    """Reflections above the early order and before the mixing time, cross-faded between key frames."""
+def crossfaded(dry: Samples, source: Array, listener: Array, yaw: Array, respond: Respond) -> Samples:
+    """`(C, T)`: a sound through responses `(C, N)` that are asked for at key frames and cross-faded between them.
+
+    `respond` takes the places `(3,)` of source and listener, and the listener's yaw.
+    """
     still = all(np.ptp(path, axis=0).max() == 0 for path in (source, listener, yaw[:, None]))
     step = len(dry) if still else round(KEYFRAME_SPACING * SAMPLE_RATE)
-    out = np.zeros((2, len(dry)), dtype=np.float32)
+    out = np.zeros((0, len(dry)), dtype=np.float32)
     ramp = (np.arange(step, dtype=np.float32) + 0.5) / step
     fade = np.ones(len(dry), np.float32) if still else np.concatenate([ramp, ramp[::-1]])
     for centre in range(0, 1 if still else len(dry) + step, step):
         frame = min(round(centre / SAMPLE_RATE * CONTROL_RATE), len(yaw) - 1)
-        response = brir(
-            room, source[frame], listener[frame], yaw[frame], duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1
-        )
+        response = respond(source[frame], listener[frame], float(yaw[frame]))
+        out = out if len(out) else np.zeros((len(response), len(dry)), dtype=np.float32)
         first = 0 if still else centre - step
         begin, end = max(first, 0), min(first + len(fade), len(dry))
         piece = np.pad(dry[begin:end] * fade[begin - first : end - first], (0, response.shape[1] - 1))
         stop = min(begin + len(piece), len(dry))
-        out[:, begin:stop] += _fir(piece, response)[:, : stop - begin]
+        out[:, begin:stop] += fir(piece, response)[:, : stop - begin]
     return out
 
 
-def _fir(dry: Samples, response: Samples) -> Samples:
-    """`(2, T)`: a mono sound through a two-eared response, cut to the sound's length."""
+def fir(dry: Samples, response: Samples) -> Samples:
+    """`(C, T)`: a mono sound through a response `(C, N)`, cut to the sound's length."""
     return np.asarray(signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)

@@ -1,6 +1,6 @@
 """Pictures of a scene, ray by ray: the checked walls of the shoebox, a lamp, and the things that sound.
 
-The camera is the listener's head: same place, same yaw, square picture, 90 degrees wide and high. Checks of 0.5 m
+The camera is the listener's head: same place, same yaw; its lens decides how much it sees. Checks of 0.5 m
 show motion and size; things swell at every onset of their sound, so that what is heard can be seen to happen.
 """
 
@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suites.simulator.hrtf import Array
+from suites.simulator.images import to_head
+from suites.simulator.lenses import Box, Lens
 from suites.simulator.looks import Part, Vector, look
 from suites.simulator.raycast import distances, normals
-from suites.simulator.rooms import to_head
-from suites.simulator.scenes import HALF_VIEW, Scene, at_times
+from suites.simulator.scenes import Scene, at_times
 
 Picture = NDArray[np.uint8]
 
@@ -42,14 +43,14 @@ class Thing:
     excitation: float
 
 
-def frames(scene: Scene, onsets: Sequence[Array], size: int) -> Iterator[Picture]:
-    """The `(size, size, 3)` RGB pictures of a scene, 25 a second; `onsets` in seconds, one array a source."""
+def frames(scene: Scene, onsets: Sequence[Array], lens: Lens) -> Iterator[Picture]:
+    """The `(H, W, 3)` RGB pictures of a scene, 25 a second; `onsets` in seconds, one array a source."""
     times = np.arange(round(scene.duration * FPS)) / FPS
     eye = at_times(scene.listener, times).astype(np.float32)
     yaw = at_times(scene.yaw, times)[:, 0]
     paths = [at_times(source.path, times).astype(np.float32) for source in scene.sources]
     facing = [float(np.arctan2(*(eye[0] - path[0])[1::-1])) for path in paths]
-    camera = Camera(scene, size)
+    camera = Camera(scene, lens)
     for index, time in enumerate(times):
         things = tuple(
             Thing(source.sound, _triple(path[index]), angle, excitation(onset, float(time)))
@@ -73,19 +74,18 @@ def excitation(onsets: Array, time: float) -> float:
 class Camera:
     """Takes pictures of one room; what has not changed since the picture before is not drawn again."""
 
-    def __init__(self, scene: Scene, size: int):
-        self.size = size
-        self.focal = size / 2 / np.tan(HALF_VIEW)
+    def __init__(self, scene: Scene, lens: Lens):
+        self.lens = lens
         self.room = np.asarray(scene.room.size, dtype=np.float32)
         walls = np.random.default_rng(scene.seed).permutation(np.asarray(WALLS))
         self.colours = np.concatenate([walls, [FLOOR, CEILING]]).astype(np.float32)
         self.lamp = (self.room * np.array([0.5, 0.5, 0.92])).astype(np.float32)
-        self._rays = self._pixel_rays((0, 0, size, size), 1).reshape(3, -1)
+        self._rays = lens.rays((0, 0, lens.height, lens.width), 1).reshape(3, -1)
         self._pose: tuple[float, ...] = ()
         self._things: tuple[Thing, ...] = ()
 
     def take(self, eye: Array, yaw: float, things: tuple[Thing, ...]) -> Picture:
-        """The `(size, size, 3)` picture from `eye` `(3,)`, looking along `yaw`."""
+        """The `(H, W, 3)` picture from `eye` `(3,)`, looking along `yaw`."""
         pose = (*map(float, eye), yaw)
         if pose == self._pose and things == self._things:
             return self._picture
@@ -102,7 +102,7 @@ class Camera:
         return self._picture
 
     def _cast_walls(self, eye: Array, rays: Array) -> tuple[Array, Array]:
-        """Linear light `(size, size, 3)` of the empty room, and floor coordinates `(2, size, size)` (else NaN)."""
+        """Linear light `(H, W, 3)` of the empty room, and floor coordinates `(2, H, W)` (else NaN)."""
         safe = np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
         reach = np.maximum(-eye[:, None] / safe, (self.room - eye)[:, None] / safe)
         axis = reach.argmin(axis=0)
@@ -110,14 +110,15 @@ class Camera:
         point = eye[:, None] + distance * rays
         facing = _pick(np.abs(rays), axis)
         # What one pixel covers on the wall: checks finer than that are blurred instead of flickering.
-        footprint = distance / (facing * np.float32(self.focal)) + np.float32(0.004)
+        footprint = distance / (facing * np.float32(self.lens.focal)) + np.float32(0.004)
         # Both coordinates within the wall; the third one is constant there, and rounding would make it speckle.
         across, along = _pick(point, (axis + 1) % 3), _pick(point, (axis + 2) % 3)
         shade = 1 + np.float32(0.16) * _stripes(across, footprint) * _stripes(along, footprint)
         shade *= self._lamplight(point, axis) * _corners(point, self.room)
+        shape = self.lens.height, self.lens.width
         light = self.colours[2 * axis + (_pick(rays, axis) > 0)] * shade[:, None]
         ground = np.where((axis == 2) & (rays[2] < 0), point[:2], np.float32(np.nan))
-        return light.reshape(self.size, self.size, 3), ground.reshape(2, self.size, self.size)
+        return light.reshape(*shape, 3), ground.reshape(2, *shape)
 
     def _lamplight(self, point: Array, axis: NDArray[np.intp]) -> Array:
         towards = np.abs(self.lamp[:, None] - point)
@@ -133,11 +134,11 @@ class Camera:
     def _draw(self, light: Array, eye: Array, yaw: float, thing: Thing) -> None:
         parts = [part.at(thing.excitation) for part in look(thing.sound, thing.position[2])]
         origin = to_head(eye - thing.position, thing.facing).astype(np.float32)
-        boxes = [self._bounds(part, origin, yaw - thing.facing) for part in parts]
+        boxes = [_bounds(self.lens, part, origin, yaw - thing.facing) for part in parts]
         (top, left), (bottom, right) = np.min(boxes, axis=0)[:2], np.max(boxes, axis=0)[2:]
         if bottom <= top or right <= left:
             return
-        rays = turned(self._pixel_rays((top, left, bottom, right), SUBSAMPLES), yaw - thing.facing)
+        rays = turned(self.lens.rays((top, left, bottom, right), SUBSAMPLES), yaw - thing.facing)
         windows = [np.s_[b[0] - top : b[2] - top, b[1] - left : b[3] - left] for b in boxes]
         nearest, which = _cast_parts(parts, windows, origin, rays)
         hit = which >= 0
@@ -150,32 +151,11 @@ class Camera:
         patch *= 1 - share
         patch += colour.mean(axis=2)
 
-    def _bounds(self, part: Part, origin: Array, yaw: float) -> tuple[int, int, int, int]:
-        """Rows and columns (top, left, bottom, right) that hold a part; an empty box when it is out of the picture."""
-        radius = part.radius if part.half is None else float(np.linalg.norm(part.half))
-        x, y, z = to_head(np.array([part.start, part.end]) - origin, yaw).T
-        if np.all(x + radius < 0.05):
-            return self.size, self.size, 0, 0
-        near, far = np.maximum(x - radius, 0.05), np.maximum(x + radius, 0.1)
 
-        def span(centre: Array) -> tuple[int, int]:
-            low = np.minimum((centre - radius) / near, (centre - radius) / far).min() * self.focal
-            high = np.maximum((centre + radius) / near, (centre + radius) / far).max() * self.focal
-            ends = np.clip((np.floor(low) - 1 + self.size / 2, np.ceil(high) + 1 + self.size / 2), 0, self.size)
-            return int(ends[0]), int(ends[1])
-
-        (left, right), (top, bottom) = span(-y), span(-z)
-        return (top, left, bottom, right) if right > left and bottom > top else (self.size, self.size, 0, 0)
-
-    def _pixel_rays(self, box: tuple[int, int, int, int], samples: int) -> Array:
-        """Unit vectors `(3, rows, columns, samples^2)` of a part of the picture, in camera axes."""
-        top, left, bottom, right = box
-        inner = (np.arange(samples) + 0.5) / samples - self.size / 2
-        down = (np.arange(top, bottom)[:, None] + inner)[:, None, :, None] / self.focal
-        across = (np.arange(left, right)[:, None] + inner)[None, :, None, :] / self.focal
-        rays = np.stack(np.broadcast_arrays(np.ones(()), -across, -down)).astype(np.float32)
-        rays /= np.sqrt(_dot(rays, rays))
-        return np.asarray(rays.reshape(3, bottom - top, right - left, samples**2))
+def _bounds(lens: Lens, part: Part, origin: Array, yaw: float) -> Box:
+    """The part of the picture that holds a part of a thing."""
+    radius = part.radius if part.half is None else float(np.linalg.norm(part.half))
+    return lens.box(to_head(np.array([part.start, part.end]) - origin, yaw), radius)
 
 
 def turned(rays: Array, yaw: float) -> Array:

@@ -209,3 +209,16 @@ def test_a_checkpoint_of_published_size_is_called_what_it_is(tmp_path: Path) -> 
     config = Config("large_44k_v2", latent_dim=8, hidden=16, heads=2, depth=2, fused_depth=1)
     save_network(build(config), tmp_path / "large.safetensors")
     assert open_system(f"visaudio:{tmp_path / 'large.safetensors'}").card.name == "visaudio"
+
+
+def test_bfloat16_is_close_and_recorded(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    call = ("generate", "--weights", checkpoints["full"], "--video", clips / "clip0.mp4", "--duration", 1, "--steps", 2)
+    for dtype in ("float32", "bfloat16"):
+        assert bench(*call, "--dtype", dtype, "--out", tmp_path / dtype).code == 0
+        record = json.loads((tmp_path / dtype / "clip0.json").read_text())
+        assert record["provenance"]["settings"]["precision"] == dtype
+    exact, rounded = (read_sound(tmp_path / dtype / "clip0.wav").samples for dtype in ("float32", "bfloat16"))
+    assert not np.array_equal(exact, rounded)
+    assert 20 * np.log10(rounded.std(axis=1) / exact.std(axis=1)) == pytest.approx([0, 0], abs=1.0)

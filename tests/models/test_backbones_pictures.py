@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.backbones import frames as pictures
 from models.backbones import imagebind, synchformer, waveform
+from suites.selection import fps_filter
 
 
 @pytest.fixture(autouse=True)
@@ -62,35 +63,35 @@ def test_what_the_networks_see_of_a_video_is_exact(golden, end_to_end_frames, in
 
 def test_imagebind_sees_the_frames_before_odd_seconds():
     times = [Fraction(i, 25) for i in range(205)]
-    assert pictures.select_frames(times, imagebind.FRAME_RATE, 4) == ((24, 74, 124, 174), 0)
+    assert fps_filter(times, imagebind.FRAME_RATE, 4) == ((24, 74, 124, 174), 0)
     times = [Fraction(i, 30) for i in range(246)]
-    assert pictures.select_frames(times, imagebind.FRAME_RATE, 4).indices == (29, 89, 149, 209)
+    assert fps_filter(times, imagebind.FRAME_RATE, 4).indices == (29, 89, 149, 209)
 
 
 def test_a_video_of_exactly_8_s_is_scored_and_recorded():
     """The reference's filter gives 199 frames here and drops the clip in silence."""
-    selection = pictures.select_frames([Fraction(i, 25) for i in range(200)], 25, 200)
+    selection = fps_filter([Fraction(i, 25) for i in range(200)], 25, 200)
     assert selection == (tuple(range(200)), 1)
-    assert pictures.select_frames([Fraction(i, 25) for i in range(201)], 25, 200).held == 0
-    assert pictures.select_frames([Fraction(i, 10) for i in range(80)], 25, 200).held == 2
+    assert fps_filter([Fraction(i, 25) for i in range(201)], 25, 200).held == 0
+    assert fps_filter([Fraction(i, 10) for i in range(80)], 25, 200).held == 2
 
 
 def test_gaps_repeat_the_earlier_frame_and_a_full_slot_keeps_its_last():
-    assert pictures.select_frames([0.0, 0.04, 0.20, 0.24], 25, 6).indices == (0, 1, 1, 1, 1, 2)
-    assert pictures.select_frames([0.0, 0.005, 0.01, 0.04, 0.08], 25, 2).indices == (2, 3)
+    assert fps_filter([0.0, 0.04, 0.20, 0.24], 25, 6).indices == (0, 1, 1, 1, 1, 2)
+    assert fps_filter([0.0, 0.005, 0.01, 0.04, 0.08], 25, 2).indices == (2, 3)
     with pytest.raises(ValueError, match="without frames"):
-        pictures.select_frames([], 25, 1)
+        fps_filter([], 25, 1)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 120), st.integers(1, 60), st.integers(1, 40), st.fractions(0, 5, max_denominator=1000))
 def test_selection_is_monotonic_full_and_blind_to_a_common_shift(n, fps, count, shift):
     times = [Fraction(i, fps) for i in range(n)]
-    selection = pictures.select_frames(times, 25, count)
+    selection = fps_filter(times, 25, count)
     assert len(selection.indices) == count
     assert list(selection.indices) == sorted(selection.indices)
     whole = Fraction(math.floor(shift * 25), 25)
-    assert pictures.select_frames([t + whole for t in times], 25, count) == selection
+    assert fps_filter([t + whole for t in times], 25, count) == selection
 
 
 def test_pictures_that_may_not_be_written_are_only_read():

@@ -68,7 +68,7 @@ def test_identity_names_the_weights_and_the_choice_of_frames(small: None) -> Non
     identity = published.PublishedConditioners(spatial=False).identity
     assert set(identity["weights"]) == set(ENCODER_WEIGHTS)
     assert published.PublishedConditioners().identity["weights"][SPATIAL_WEIGHTS] == SPATIAL_WEIGHTS[::-1]
-    assert "first at or after" in identity["frames"]
+    assert "first_at_or_after" in identity["frames"]
 
 
 def test_without_the_spacetime_module_nothing_spatial_is_computed(small: None, clips: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from suites.simulated import simroom_mini
 from suites.simulator.hrtf import unit_vector
+from suites.simulator.lenses import PerspectiveLens
 from suites.simulator.looks import Part, look
 from suites.simulator.raycast import distances, normals
 from suites.simulator.render import scene_sounds
@@ -20,7 +21,7 @@ SIZE = 128
 
 def changed(scene: Scene, time: float, excited: float = 0.0):
     """Where the first source changes the picture of the empty room, as a mask."""
-    camera = Camera(scene, SIZE)
+    camera = Camera(scene, PerspectiveLens(SIZE))
     eye = at_times(scene.listener, np.array([time]))[0].astype(np.float32)
     yaw = float(at_times(scene.yaw, np.array([time]))[0, 0])
     place = at_times(scene.sources[0].path, np.array([time]))[0]
@@ -61,7 +62,7 @@ def test_a_nearer_thing_is_larger():
 def test_frames_come_25_a_second_and_a_still_room_stays_still():
     scene = SCENES[0]
     assert scene.factor == "static"
-    pictures = list(frames(scene, [np.array([0.5])], 64))
+    pictures = list(frames(scene, [np.array([0.5])], PerspectiveLens(64)))
     assert len(pictures) == round(scene.duration * FPS)
     assert all(picture.shape == (64, 64, 3) and picture.dtype == np.uint8 for picture in pictures)
     np.testing.assert_array_equal(pictures[0], pictures[11])
@@ -74,7 +75,9 @@ def test_pictures_are_the_same_every_time():
     scene = SCENES[3]
     onsets = [sound.onsets for sound in scene_sounds(scene)]
     short = replace(scene, duration=0.4)
-    for first, again in zip(frames(short, onsets, 64), frames(short, onsets, 64), strict=True):
+    for first, again in zip(
+        frames(short, onsets, PerspectiveLens(64)), frames(short, onsets, PerspectiveLens(64)), strict=True
+    ):
         np.testing.assert_array_equal(first, again)
 
 
@@ -90,7 +93,7 @@ def test_excitation_starts_at_the_onset_and_dies_away():
 def test_the_camera_turns_with_the_head():
     """A pixel column shows the same wall point whatever the yaw that brings it there."""
     scene = SCENES[0]
-    camera = Camera(scene, SIZE)
+    camera = Camera(scene, PerspectiveLens(SIZE))
     eye = np.asarray(scene.room.size, dtype=np.float32) / 2
     straight, turned = camera.take(eye, 0.0, ()), camera.take(eye, np.deg2rad(20.0), ())
     middle = SIZE / 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from suites.simulated import PLANS, SEED, manifest_file
 from suites.simulator.design import FACTORS, REVERBERATION, ROOMS, design
 from suites.simulator.hrtf import SAMPLE_RATE
-from suites.simulator.rooms import Room
+from suites.simulator.images import Room
 from suites.simulator.scenes import Scene, Source, at_times, bearing
 from suites.simulator.sounds import LOUDNESS, RECIPES, synthesise
 

@@ -11,13 +11,13 @@ from scipy.signal import butter, sosfilt
 
 from suites import open_suite
 from suites.media import iter_frames, read_sound
-from suites.simulated import STALE, simroom, simroom_mini
+from suites.simulated import simroom, simroom_mini
 from suites.simulator.hrtf import SAMPLE_RATE
 from suites.simulator.render import PEAK, binaural_sound, clip_files, render_files, scene_sounds
 from suites.simulator.scenes import bearing
 from suites.simulator.truth import read_truth
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import CACHE_VARIABLE
+from visaudio_bench.files import CACHE_VARIABLE, STALE
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,146 @@
+"""What every published system is given for a clip, made once by one rule and kept in the cache.
+
+The pictures: 25 a second, silent, as long as the clip, the last one held for 0.2 s more. A constant rate because
+systems count frames (AudioX takes every fifth and so squeezes 24 frames/s in time), the held picture because readers
+lose the last frame (199 of 200 at 25 frames/s) and MMAudio then shortens the sound. Size and aspect stay as they are:
+every system does its own. No sound track, so that no system can hear the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
+from pathlib import Path
+from typing import NamedTuple
+
+from baselines.published.card import Card
+from baselines.system import SAMPLE_RATE
+from suites.clip import Clip
+from suites.media import (
+    Frame,
+    iter_frames,
+    read_binaural,
+    read_sound,
+    round_to_16_bit,
+    write_audio,
+    write_picture,
+    write_video,
+)
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import cache_dir, digest, source_revision
+
+FRAMES_PER_SECOND = 25
+HELD_SECONDS = 0.2
+# Visually lossless: what a system sees differs from the original by less than the original's own coding noise.
+CRF = 12
+
+
+class Inputs(NamedTuple):
+    """Files of one clip, None where the card does not ask for them."""
+
+    video: Path | None = None
+    image: Path | None = None
+    frames: Path | None = None
+    mono: Path | None = None
+
+
+def prepare(card: Card, clip: Clip, seconds: float, mono: Path | None) -> Inputs:
+    """The files of one clip that a card asks for; what is there is not made again.
+
+    Args:
+        card: the system's.
+        clip: the clip.
+        seconds: its length.
+        mono: sound to be binauralised, None for the clip's own reference; only used where the card asks for it.
+
+    Raises:
+        ClipError: the clip has no video or no sound of the kind asked for, or it cannot be read.
+    """
+    given = set(card.given)
+    return Inputs(
+        video=_video(clip, seconds) if "video" in given else None,
+        image=_image(clip, min(card.image_at, seconds / 2)) if "image" in given else None,
+        frames=_frames(clip, seconds, card.frames_per_second) if "frames" in given else None,
+        mono=_mono(clip, seconds, mono) if "mono" in given else None,
+    )
+
+
+def _made(source: Path, suffix: str, make: Callable[[Path], None], *parameters: object) -> Path:
+    """The file that `make` makes from `source` with these parameters, from the cache where it is there."""
+    if not source.is_file():
+        raise ClipError("not_found", f"{source} does not exist.")
+    status = source.stat()
+    revision = source_revision(__name__, "suites.media")
+    key = digest([str(source.resolve()), status.st_size, status.st_mtime_ns, suffix, parameters, revision])
+    path = cache_dir() / "published" / "inputs" / f"{key[:32]}{suffix}"
+    if not path.exists():
+        make(path)
+    return path
+
+
+def _pictures(clip: Clip, seconds: float, fps: float) -> Iterator[Frame]:
+    frames = iter_frames(_source(clip), fps=fps, start=clip.start, duration=seconds)
+    return (picture for _, picture in frames)
+
+
+def _source(clip: Clip) -> Path:
+    if clip.video is None:
+        raise ClipError("no_video", f"clip {clip.id} has no video, which this system needs.")
+    return clip.video
+
+
+def _video(clip: Clip, seconds: float) -> Path:
+    def make(path: Path) -> None:
+        held = _hold_last(_pictures(clip, seconds, FRAMES_PER_SECOND), round(HELD_SECONDS * FRAMES_PER_SECOND))
+        write_video(path, (_even(picture) for picture in held), FRAMES_PER_SECOND, crf=CRF)
+
+    return _made(_source(clip), ".mp4", make, clip.start, seconds)
+
+
+def _hold_last(pictures: Iterable[Frame], times: int) -> Iterator[Frame]:
+    last: list[Frame] = []
+    for picture in pictures:
+        last[:] = [picture]
+        yield picture
+    yield from chain.from_iterable(repeat(last, times))
+
+
+def _even(picture: Frame) -> Frame:
+    """Without the odd last row or column, which H.264 with halved colour cannot hold."""
+    return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+
+
+def _image(clip: Clip, at: float) -> Path:
+    def make(path: Path) -> None:
+        ((_, picture),) = iter_frames(_source(clip), fps=1.0, start=clip.start + at, duration=1.0)
+        write_picture(path, picture)
+
+    return _made(_source(clip), ".png", make, clip.start + at)
+
+
+def _frames(clip: Clip, seconds: float, fps: float) -> Path:
+    """A folder with `000001.png`, ...; its last file is written last, so that a folder with it is complete."""
+    count = round(seconds * fps)
+
+    def make(path: Path) -> None:
+        for number, picture in enumerate(_pictures(clip, seconds, fps), start=1):
+            write_picture(path.parent / path.name.removesuffix(".frames") / f"{number:06d}.png", picture)
+        path.touch()
+
+    mark = _made(_source(clip), ".frames", make, clip.start, seconds, fps, count)
+    return mark.parent / mark.name.removesuffix(".frames")
+
+
+def _mono(clip: Clip, seconds: float, other: Path | None) -> Path:
+    """One channel, 44.1 kHz, 16 bits: the mean of the reference's two, or of all that the other sound has."""
+    source = other or clip.audio
+    if source is None:
+        raise ClipError("no_reference", f"clip {clip.id} has no reference sound, whose mono mix this system needs.")
+    start = 0.0 if other else clip.start
+
+    def make(path: Path) -> None:
+        read = read_sound if other else read_binaural
+        samples = read(source, start=start, duration=seconds, sample_rate=SAMPLE_RATE).samples
+        write_audio(path, round_to_16_bit(samples.mean(axis=0, keepdims=True)), SAMPLE_RATE)
+
+    return _made(source, ".wav", make, start, seconds)

@@ -1,0 +1,229 @@
+"""Install a published system: its authors' code at the pinned commit, an environment of its own, its weights.
+
+Everything lies in one folder of the cache, and removing that folder removes the system. Each step writes down that it
+is done, so that an interrupted installation goes on; what a user brings (`--source`, `--python`, `--weights`) is used
+where it lies and never changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from baselines.published.card import Card, Weights
+from baselines.published.installation import home_of, read_state
+from models.download import fetch
+from models.weights import check_file, entry, missing, path_of
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.files import digest, write_json
+
+LIST_PACKAGES = (
+    "import importlib.metadata as m, json, sys; "
+    "print(json.dumps([sys.version.split()[0], sorted({d.metadata['Name'] + '==' + d.version "
+    "for d in m.distributions() if d.metadata['Name']})]))"
+)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user brings: a checkout, an interpreter, a folder of weights; or random weights to try a system."""
+
+    source: Path | None = None
+    python: Path | None = None
+    weights: Path | None = None
+    random_weights: bool = False
+
+
+def refuse_impossible(card: Card) -> None:
+    """Complain before anybody is asked to accept a licence.
+
+    Raises:
+        UsageError: nobody can run the system, or this machine lacks a program that it needs.
+    """
+    if card.status == "outputs_only":
+        raise UsageError(
+            f"{card.title} cannot be installed: {card.reason} Score sounds that you have of it: "
+            f"--system outputs:{card.name}=DIR"
+        )
+    for program in card.programs:
+        if shutil.which(program) is None:
+            raise UsageError(f"{card.title} needs {program}, which is not on this machine's PATH. Install it first.")
+
+
+def install(card: Card, wishes: Wishes) -> Iterator[str]:
+    """Install a system step by step, yielding a line before each one.
+
+    Raises:
+        UsageError: something that the user brought or must bring is not there.
+        BenchError: a step failed; what is done is kept.
+    """
+    home = home_of(card)
+    home.mkdir(parents=True, exist_ok=True)
+    state = read_state(card)
+    if state.get("commit") != card.commit:
+        state = {"commit": card.commit}
+    state["complete"] = False
+    steps = (("code", _source), ("extras", _extras), ("environment", _environment), ("weights", _weights))
+    for name, step in steps:
+        yield f"{card.name}: {name}"
+        state |= step(card, wishes, home, state)
+        write_json(home / "install.json", state)
+    state["complete"] = True
+    write_json(home / "install.json", state)
+    yield f"{card.name}: installed in {home}"
+
+
+def remove(card: Card) -> bool:
+    """Remove everything that was put on this machine for a system; False if there was nothing."""
+    home = home_of(card)
+    if not home.exists():
+        return False
+    shutil.rmtree(home)
+    return True
+
+
+def _source(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
+    assert card.source is not None  # a runnable system has one
+    if wishes.source is not None:
+        if not wishes.source.is_dir():
+            raise UsageError(f"--source {wishes.source} is not a folder; a checkout of {card.title} is expected.")
+        return {"source": str(wishes.source.resolve())}
+    if "source" in state and Path(state["source"]).is_dir():
+        return {}
+    return {"source": str(_clone(card.source.repository, card.source.commit, home / "source"))}
+
+
+def _extras(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
+    del state  # what is there is seen
+    if wishes.python is not None:
+        return {"extras": []}  # the user's environment has what it needs
+    paths = [home / "extras" / extra.name for extra in card.extras]
+    for extra, path in zip(card.extras, paths, strict=True):
+        if not path.is_dir():
+            _clone(extra.repository, extra.commit, path)
+    return {"extras": [str(path) for path in paths]}
+
+
+def _clone(repository: str, commit: str, target: Path) -> Path:
+    """The files of one commit; `target` appears when they are all there."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    _run(["git", "init", "--quiet"], part)
+    _run(["git", "fetch", "--quiet", "--depth", "1", repository, commit], part)
+    _run(["git", "checkout", "--quiet", "FETCH_HEAD"], part)
+    shutil.rmtree(target, ignore_errors=True)
+    return part.rename(target)
+
+
+def _environment(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
+    if wishes.python is not None:
+        python = wishes.python.expanduser().absolute()  # resolving a venv's link would leave the venv
+        if not (python.is_file() and os.access(python, os.X_OK)):
+            raise UsageError(f"--python {wishes.python} is not a Python interpreter.")
+        return {"python": str(python), "lock": "", **_packages(python)}
+    lock = hashlib.sha256(card.lock.read_bytes()).hexdigest()
+    if state.get("lock") == lock and Path(state["python"]).exists():
+        return {}
+    folder = home / "environment"
+    shutil.rmtree(folder, ignore_errors=True)
+    python = folder / "bin" / "python"
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if uv:
+        _run([uv, "venv", "--quiet", "--python", card.python, str(folder)], home)
+        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+    else:
+        _run([_interpreter(card.python), "-m", "venv", str(folder)], home)
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+    _run([*install, "--no-deps", "--requirement", str(card.lock)], home)
+    return {"python": str(python), "lock": lock, **_packages(python)}
+
+
+def _interpreter(version: str) -> str:
+    found = shutil.which(f"python{version}")
+    if found is None:
+        raise UsageError(
+            f"Python {version} is not on this machine, and uv, which could fetch it, is not either. Install one of "
+            "them, or give an environment that has everything: --python PATH"
+        )
+    return found
+
+
+def _packages(python: Path) -> dict[str, Any]:
+    """Version of the interpreter, and a hash of the names and versions of everything in its environment."""
+    version, packages = json.loads(_run([str(python), "-c", LIST_PACKAGES], Path.cwd()))
+    return {"version": version, "packages": digest(packages)}
+
+
+def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """A folder of links with the card's names, wherever the files lie; and their hashes."""
+    del state  # links cost nothing, and hashes of large files are remembered
+    folder = home / "weights"
+    shutil.rmtree(folder, ignore_errors=True)
+    if wishes.random_weights:
+        return {"weights": None}
+    folder.mkdir()
+    sums, absent = {}, []
+    for wanted in card.weights:
+        path = _locate(wanted, wishes.weights)
+        if path is None:
+            absent += [] if wanted.optional else [wanted]
+            continue
+        sums[wanted.file] = _check(wanted, path)
+        (folder / wanted.file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / wanted.file).symlink_to(path.resolve())
+    if absent:
+        files = "; ".join(f"{one.file} from {one.origin}" for one in absent)
+        raise UsageError(
+            f"weights of {card.title} are not here: {files}. Put them in a folder under these names and say "
+            f"bench systems install {card.name} --weights DIR, or try it without any: --random-weights"
+        )
+    return {"weights": sums}
+
+
+def _locate(wanted: Weights, given: Path | None) -> Path | None:
+    """Where a file lies: in the user's folder, or in the registry's, fetched if need be; None for nowhere."""
+    if given is not None and (given / wanted.file).exists():
+        return given / wanted.file
+    if not wanted.registry or (wanted.optional and missing([wanted.registry])):
+        return None
+    return path_of(wanted.registry) if not missing([wanted.registry]) else fetch(wanted.registry, lambda *_: None).path
+
+
+def _check(wanted: Weights, path: Path) -> str:
+    """SHA-256 of a file, compared with what is known; of a folder, of the names and sizes in it."""
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        return digest([[str(p.relative_to(path)), p.stat().st_size] for p in files])
+    if wanted.registry:
+        return check_file(entry(wanted.registry), path, keep_receipt=True)
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            sha256.update(block)
+            md5.update(block)
+    for kind, found, expected in (("sha256", sha256, wanted.sha256), ("md5", md5, wanted.md5)):
+        if expected and found.hexdigest() != expected:
+            raise UsageError(f"{path} is not the published {wanted.file}: its {kind} is not {expected}.")
+    return sha256.hexdigest()
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
+    """Output of a command that must work; its last words are the error's."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise UsageError(f"{command[0]} is not on this machine; it is needed to install. Install it first.") from error
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        said = " ".join(words[-3:])
+        raise BenchError(f"{' '.join(command[:3])} ... failed: {said}. What is done is kept; try again.")
+    return done.stdout

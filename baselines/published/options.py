@@ -1,0 +1,67 @@
+"""Choices of a published system: `--system NAME:option=value:option=value`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from baselines.published.card import Card, Option, Value
+from visaudio_bench.errors import UsageError
+from visaudio_bench.registry import did_you_mean
+
+# How a system is run, which is no part of what it makes.
+SHARDS = "shards"
+
+
+class Chosen(NamedTuple):
+    """All options with their values, those that differ from the card's, and the number of processes."""
+
+    options: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    shards: int
+
+
+def choose(card: Card, variant: str, argument: str | None) -> Chosen:
+    """The options of a variant (empty for the system itself) with those of a `name:argument`.
+
+    Raises:
+        UsageError: an option is unknown, or a value is not one of its choices or of another type.
+    """
+    values: dict[str, Any] = {name: option.default for name, option in card.options.items()}
+    values |= card.variants.get(variant, {})
+    usual, shards = dict(values), 1
+    for part in argument.split(":") if argument else ():
+        name, separator, text = part.partition("=")
+        if name == SHARDS and text.isdecimal() and int(text) > 0:
+            shards = int(text)
+            continue
+        if name not in card.options or not separator:
+            known = ", ".join([*card.options, SHARDS])
+            raise UsageError(
+                f'system "{card.name}" has no option "{part}".{did_you_mean(name, card.options)} '
+                f"Options: {known}. Write: --system {card.name}:option=value. See: bench systems show {card.name}"
+            )
+        values[name] = _value(card, name, card.options[name], text)
+    return Chosen(values, {name: value for name, value in values.items() if value != usual[name]}, shards)
+
+
+def _value(card: Card, name: str, option: Option, text: str) -> Value:
+    kind = type(option.default)
+    try:
+        value: Value = {"true": True, "false": False}[text] if kind is bool else kind(text)
+    except (ValueError, KeyError) as error:
+        raise UsageError(
+            f'option {name} of system "{card.name}" takes a {kind.__name__} like {option.default}, got "{text}".'
+        ) from error
+    if option.choices and value not in option.choices:
+        raise UsageError(
+            f'option {name} of system "{card.name}" is one of {", ".join(map(str, option.choices))}; got "{text}".'
+        )
+    return value
+
+
+def row_name(name: str, changed: Mapping[str, Any]) -> str:
+    """The name of a row whose options differ from the card's: rows of different choices never share a name."""
+    marks = (f"{option}={re.sub(r'[^A-Za-z0-9.+-]', '-', str(value))}" for option, value in sorted(changed.items()))
+    return "@".join([name, *marks])

@@ -1,0 +1,174 @@
+"""`PublishedSystem`: a published system as a row, run by its authors' own source."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from baselines.published.captions import texts
+from baselines.published.card import Card, read_card
+from baselines.published.finish import finish, finishing_revision
+from baselines.published.inputs import prepare
+from baselines.published.installation import (
+    Installation,
+    identity,
+    installation,
+    published_names,
+    why_unavailable,
+)
+from baselines.published.jobs import Task, job_area, visible_gpu, worker_environment, write_job
+from baselines.published.options import choose, row_name
+from baselines.published.supervise import Heard, Start, supervise
+from baselines.system import Generation, Input, System, SystemCard, clip_seed
+from suites.clip import Clip
+from suites.folder import media_files
+from suites.media import probe
+from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import digest
+
+MONO = "mono"
+
+
+class PublishedSystem(System):
+    """The system of a card, with its variant and the options of a request."""
+
+    def __init__(self, details: Card, variant: str = "", argument: str | None = None):
+        self.details = details
+        chosen = choose(details, variant, argument)
+        self.options, self.shards = chosen.options, chosen.shards
+        # Another sound to binauralise than the reference's: files by clip id of a folder.
+        self.monos = _monos(details, self.options)
+        self.unavailable_because = why_unavailable(details)
+        random = not self.unavailable_because and self.installed.is_random
+        marks = [variant] * bool(variant) + ["random weights"] * random
+        name = "-".join([details.name, *(mark.replace(" ", "-") for mark in marks)])
+        marks += [f"{option}={value}" for option, value in sorted(chosen.changed.items())]
+        self.card = SystemCard(
+            name=row_name(name, chosen.changed),
+            title=details.title + (f" ({', '.join(marks)})" if marks else ""),
+            summary=details.summary,
+            inputs=self._inputs(),
+            revision=self._revision(),
+            paper=details.paper,
+            code_licence=details.source.licence if details.source else "no code",
+            weights_licence=details.weights_licence,
+            may_be_mono=details.may_be_mono,
+        )
+
+    @cached_property
+    def installed(self) -> Installation:
+        """Where it lies on this machine."""
+        return installation(self.details)
+
+    @property
+    def unavailable(self) -> str:
+        """Why it cannot be run here, with the command that helps."""
+        return self.unavailable_because
+
+    def _inputs(self) -> tuple[Input, ...]:
+        given = self.details.given
+        pictures: tuple[Input, ...] = ("video",) if {"video", "image", "frames"} & set(given) else ()
+        words: tuple[Input, ...] = ("caption",) if {"caption", "cot"} & set(given) else ()
+        sound: tuple[Input, ...] = ("reference_mono",) if "mono" in given and self.monos is None else ()
+        return (*pictures, *words, *sound)
+
+    def _revision(self) -> str:
+        pinned = self.details.commit[:10]
+        if self.unavailable_because:
+            return pinned
+        made_from = [identity(self.details, self.installed), dict(self.options), finishing_revision()]
+        return f"{pinned}+{digest(made_from)[:12]}"
+
+    def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
+        """The clip's pictures, and the sound to be binauralised where there is one."""
+        del clips
+        sound = (self.monos or {}).get(clip.id) if self.monos is not None else clip.audio
+        wanted = (clip.video, sound if "mono" in self.details.given else None)
+        return tuple(path for path in wanted if path is not None)
+
+    def generate(
+        self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
+    ) -> Iterator[Generation]:
+        """Run the authors' code over the clips; in the order they finish."""
+        tasks: dict[str, Task] = {}
+        for clip in clips:
+            if clip.id not in only:
+                continue
+            try:
+                tasks[clip.id] = self._task(clip, clip_seed(seed, self.card.name, clip.id) % 2**31)
+            except ClipError as error:
+                yield Generation(clip.id, None, 0.0, error.reason, error.message)
+        yield from self.run(tasks, out, device)
+
+    def run(self, tasks: Mapping[str, Task], out: Path, device: str) -> Iterator[Generation]:
+        """Make the sounds of `tasks` (by clip id) in the folder `out`, in the order they finish."""
+        if not tasks:
+            return
+        with job_area() as area:
+
+            def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
+                here = area / f"shard-{shard}-{attempt}"
+                gpu = visible_gpu(device, shard)
+                where = "cuda:0" if gpu else device  # the only one that it sees
+                job = write_job(here, self.details, self.installed, self.options, where, [tasks[i] for i in ids])
+                environment = worker_environment(self.installed, job, gpu)
+                return Start(job, job.command(self.installed.python), environment)
+
+            timeout = self.details.timeout_seconds
+            for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
+                yield self._generation(heard, out, tasks[heard.clip])
+
+    def _task(self, clip: Clip, seed: int) -> Task:
+        seconds = clip.duration if clip.duration is not None else _length(clip)
+        mono = None
+        if self.monos is not None:
+            mono = self.monos.get(clip.id)
+            if mono is None:
+                raise ClipError("missing", f'{self.options[MONO]} has no sound file for clip "{clip.id}".')
+        inputs = prepare(self.details, clip, seconds, mono)
+        return Task(clip.id, seed, seconds, inputs, texts(self.details, clip, self.options))
+
+    def _generation(self, heard: Heard, out: Path, task: Task) -> Generation:
+        seconds = float(heard.event.get("seconds", 0.0))
+        if heard.file is None:
+            return Generation(heard.clip, None, seconds, heard.reason, f"{self.details.title}: {heard.message}")
+        path = out / f"{heard.clip}.wav"
+        try:
+            done = finish(self.details, self.options, heard.file, task.seconds, path)
+        except ClipError as error:
+            return Generation(heard.clip, None, seconds, error.reason, f"{self.details.title}: {error.message}")
+        finally:
+            heard.file.unlink(missing_ok=True)
+        made_from = {"options": dict(self.options), **identity(self.details, self.installed)}
+        told = {name: heard.event.get(name) for name in ("seed", "memory", "remarks", "setting")}
+        provenance = {"texts": task.texts._asdict(), "worker": told, "made_from": made_from, **done}
+        return Generation(heard.clip, path, seconds, provenance=provenance)
+
+
+def _monos(details: Card, options: Any) -> dict[str, Path] | None:
+    """Sounds by clip id where the option `mono` names a folder; None for the references' own."""
+    if MONO not in details.given or options.get(MONO, "reference") == "reference":
+        return None
+    folder = Path(options[MONO])
+    if not folder.is_dir():
+        raise UsageError(
+            f'{folder} is not a folder; option mono of system "{details.name}" is "reference" or a folder.'
+        )
+    return media_files(folder)
+
+
+def _length(clip: Clip) -> float:
+    assert clip.video is not None  # a clip without a length is a whole file
+    return float(probe(clip.video).picture or 0.0) - clip.start
+
+
+def open_published(name: str, argument: str | None) -> PublishedSystem:
+    """The system of that name.
+
+    Raises:
+        UsageError: its card is damaged, or an option is unknown.
+    """
+    folder, variant = published_names()[name]
+    return PublishedSystem(read_card(folder), variant, argument)

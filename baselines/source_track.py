@@ -1,0 +1,97 @@
+"""Where the source of a sound is in each picture, and how far away: the eyes of `foleyspace-like`.
+
+`SourceEstimator` is the interface: a detector with a depth network fits it as well as `MotionEstimator`, which has no
+weights and takes what moves for what sounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from baselines.motion import FIELD_OF_VIEW, Array, changes, remembered
+from suites.media import Frame
+from suites.simulator.hrtf import unit_vector
+from visaudio_bench.files import source_revision
+
+CELLS = 32  # across; up and down as many as the picture's shape gives
+# Half the size of what makes sounds, metres: between a hand and a person. It only sets the scale of distances.
+SOURCE_RADIUS = 0.3
+NEAREST, FARTHEST = 0.5, 10.0
+
+
+@dataclass(frozen=True)
+class Track:
+    """One source in T pictures, evenly spaced.
+
+    Attributes:
+        across: `(T,)` from -1 at the right edge to 1 at the left edge; 0 is the middle.
+        up: `(T,)` above the middle, in the same unit: half the picture's width.
+        depth: `(T,)` metres from the camera.
+    """
+
+    across: Array
+    up: Array
+    depth: Array
+
+
+class SourceEstimator(Protocol):
+    """Finds the source of a sound in pictures."""
+
+    @property
+    def revision(self) -> str:
+        """Changes when its answers may."""
+
+    def estimate(self, frames: Iterator[Frame]) -> Track:
+        """The source in each picture `(H, W, 3)`, 12.5 a second; at least one picture, and one place for each."""
+
+
+class MotionEstimator:
+    """The source is what moves: its place the centre of the motion, its depth from how much of the view it takes."""
+
+    revision = source_revision(__name__, "baselines.motion")
+
+    def estimate(self, frames: Iterator[Frame]) -> Track:
+        """As `SourceEstimator.estimate`; where nothing moves, the middle of the picture at the middle distance."""
+        energy, across, up = _motion(frames)
+        weight = remembered(energy)
+        total = weight.sum(axis=(1, 2))
+        moves = total > 0
+        share = np.divide(weight, total[:, None, None], out=np.zeros_like(weight), where=moves[:, None, None])
+        x, y = share.sum(axis=1) @ across, share.sum(axis=2) @ up
+        spread = (share.sum(axis=1) @ across**2 - x**2) + (share.sum(axis=2) @ up**2 - y**2)
+        # A disc of radius r has r^2 / 2 as the mean square of its distances from the centre.
+        radius = np.sqrt(2 * np.maximum(spread, 0)) * np.tan(FIELD_OF_VIEW / 2)
+        depth = np.clip(SOURCE_RADIUS / np.maximum(radius, 1e-6), NEAREST, FARTHEST)
+        usual = float(np.median(depth[moves])) if moves.any() else 1.0
+        return Track(x, y, np.where(moves, depth, usual))
+
+
+def _motion(frames: Iterator[Frame]) -> tuple[Array, Array, Array]:
+    """Change above the median cell's `(T, rows, columns)`, and the places of columns (leftwards) and rows (upwards)."""
+    first = next(frames)
+    height, width = first.shape[:2]
+    rows = max(1, round(CELLS * height / width))
+
+    def again() -> Iterator[Frame]:
+        yield first
+        yield from frames
+
+    energy = np.array([np.maximum(cells - np.median(cells), 0) for cells in changes(again(), rows, CELLS)])
+    across = 1 - (2 * np.arange(CELLS) + 1) / CELLS
+    up = (1 - (2 * np.arange(rows) + 1) / rows) * height / width
+    return energy, across, up
+
+
+def trajectory(track: Track, field_of_view: float = FIELD_OF_VIEW) -> Array:
+    """Positions `(T, 3)` in metres around the camera: x front, y left, z up.
+
+    The ray through a place of the picture, as long as the depth says. `field_of_view` is the picture's width, radians.
+    """
+    half = np.tan(field_of_view / 2)
+    azimuth = np.arctan(track.across * half)
+    elevation = np.arctan(track.up * half * np.cos(azimuth))
+    return np.asarray(track.depth[:, None] * unit_vector(azimuth, elevation))

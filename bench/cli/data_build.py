@@ -1,0 +1,186 @@
+"""`bench data build`: data sets that are made, not collected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.common import format_option, print_tables
+
+if TYPE_CHECKING:
+    from suites.construction.dataset import Build, Made, Shard
+
+EPILOG = """\b
+Examples
+  bench data build biaudio --from /data/Sphere360 --out /data/biaudio
+  bench data build twin --out twin                                       360-degree scenes with known directions
+  bench data build biaudio --from twin --captions twin/captions.csv --out built
+"""
+BIAUDIO_EPILOG = """\b
+Killed at any moment, the same command goes on from there. The files do not depend on --workers or --shard.
+Then: bench data prepare biaudio --from DIR
+"""
+TIMEOUT = 900  # s a clip may take: a hundred times what it usually does
+
+
+def _shard(context: click.Context, parameter: click.Parameter, value: str) -> Shard:
+    """`3/8`: the third of eight parts."""
+    from suites.construction.dataset import Shard
+
+    del context, parameter
+    index, _, count = value.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise click.BadParameter(f"{value!r} is not I/N with 1 <= I <= N, as in 3/8.")
+    return Shard(int(index), int(count))
+
+
+@click.group("build", epilog=EPILOG)
+def build() -> None:
+    """Make data sets: BiAudio from 360-degree video with ambisonics."""
+
+
+@build.command(epilog=BIAUDIO_EPILOG)
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Sphere360: <video id>_<second>.webm with four sound channels, or videos with .flac or .wav beside them.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+@click.option(
+    "--lists",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of train.txt and test.txt.  [default: found below --from]",
+)
+@click.option(
+    "--captions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=".csv or .jsonl with clip_id, visible, invisible.  [default: captions.jsonl in --out, if there is one]",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(["omnitone", "kemar"]),
+    default="omnitone",
+    show_default=True,
+    help="What the ears hear of the field: as in the paper, or nearer to a head.",
+)
+@click.option(
+    "--segments",
+    type=click.IntRange(1),
+    metavar="M",
+    help="Turn the sound in M steps a clip, as the paper does.  [default: sample by sample]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the camera's trajectories.")
+@click.option(
+    "--seconds", "duration", type=click.FloatRange(0.5), default=8.0, show_default=True, help="Length of the clips."
+)
+@click.option("--size", type=click.IntRange(32), default=512, show_default=True, help="Width and height in pixels.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core]")
+@click.option(
+    "--shard",
+    default="1/1",
+    callback=_shard,
+    metavar="I/N",
+    help="Make only the I-th of N parts, for several machines with one --out. Whoever is last writes the manifest.",
+)
+@format_option
+def biaudio(
+    source: Path,
+    out: Path,
+    lists: Path | None,
+    captions: Path | None,
+    workers: int | None,
+    shard: Shard,
+    form: str,
+    **recipe: Any,
+) -> None:
+    """Make perspective videos with binaural sound out of 360-degree ones with ambisonics, as BiAudio was made."""
+    from bench.console import note
+    from suites.construction.build import Recipe
+    from suites.construction.captioning import read_captions
+    from suites.construction.dataset import Build
+    from suites.construction.sphere360 import find_panoramas
+    from suites.construction.statistics import write_statistics
+
+    if recipe["size"] % 2:
+        raise click.BadParameter("the size must be even.", param_hint="--size")
+    if out.resolve().is_relative_to(source.resolve()):
+        raise click.BadParameter(f"{out} lies in {source}, where sources are looked for.", param_hint="--out")
+    work = Build(find_panoramas(source, lists), out, Recipe(**recipe), shard)
+    work.begin()
+    said = captions or out / "captions.jsonl"
+    texts = read_captions(said) if captions or said.is_file() else {}
+    _run(work, workers)
+    made = work.finish(texts)
+    if made is None:
+        note(f"this part is done; the manifest is written by whichever part of {out} is done last")
+        return
+    write_statistics(out / "statistics", made)
+    _print_summary(made, work, form)
+    note(f"saved in {out}, statistics in {out / 'statistics' / 'index.html'}")
+    note(f"next: bench data prepare biaudio --from {out}")
+
+
+def _run(work: Build, workers: int | None) -> None:
+    from functools import partial
+
+    from bench.console import note, track
+    from visaudio_bench.isolation import map_isolated
+    from visaudio_bench.pool import available_cores
+
+    pending = len(work.pending())
+    mine = sum(work.shard.holds(one.id) for one in work.found.panoramas)
+    if pending < mine:
+        note(f"{mine - pending:,} of {mine:,} clips were made before")
+    engine = partial(map_isolated, workers=workers or available_cores(), timeout=TIMEOUT)
+    for _ in track(work.run(engine), pending, "building biaudio"):
+        pass
+
+
+def _print_summary(made: Made, work: Build, form: str) -> None:
+    """Clips by split, and what was left out, by reason."""
+    from leaderboards.tables import Cell, Column, Row, Table
+
+    rows = []
+    for split in ("train", "test"):
+        records = [record for record in made.records if record["split"] == split]
+        hours, videos = sum(r["duration"] for r in records) / 3600, len({r["group"] for r in records})
+        cells = Cell(f"{len(records):,}", len(records)), Cell(f"{hours:.2f}", hours), Cell(f"{videos:,}", videos)
+        rows.append(Row(f"{split} clips", cells, group="clips"))
+    for reason, count in sorted(Counter(reject.reason for reject in made.rejects).items()):
+        rows.append(Row(f"left out: {reason}", (Cell(f"{count:,}", count), Cell(""), Cell("")), group="rejects"))
+    notes = (
+        f"{len(made.captions):,} of {len(made.records):,} clips have a caption",
+        f"{work.found.absent:,} clips of the lists are not below --from",
+        "left out, with the reason of each: rejects.jsonl",
+    )
+    columns = Column("clips", "clips"), Column("hours", "hours"), Column("videos", "source videos")
+    print_tables([Table("biaudio, built", columns, tuple(rows), corner="", notes=notes)], form)
+
+
+@build.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+@click.option("--suite", default="simroom", show_default=True, metavar="NAME", help="Simulated suite of the scenes.")
+@click.option(
+    "--height", type=click.IntRange(64), default=512, show_default=True, help="Of the pictures, in pixels; even."
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core]")
+def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
+    """Render simulated scenes as 360-degree video with ambisonics, laid out like Sphere360, with known directions."""
+    from bench.console import note, track
+    from suites.construction.twin import Twin
+    from visaudio_bench.pool import available_cores
+
+    if height % 2:
+        raise click.BadParameter("the height must be even.", param_hint="--height")
+    made = Twin(suite, out, height)
+    for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
+        pass
+    note(f"saved in {out}; next: bench data build biaudio --from {out} --captions {out / 'captions.csv'} --out DIR")

@@ -1,0 +1,143 @@
+"""`bench systems`: published systems, which run their authors' own code in environments of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.common import device_option, find_device, format_option, print_tables
+
+if TYPE_CHECKING:
+    from baselines.published.card import Card
+
+EPILOG = """\b
+Examples
+  bench systems list
+  bench systems install mmaudio --accept-licence
+  bench systems install mmaudio --source ~/MMAudio --python ~/MMAudio/.venv/bin/python --weights ~/MMAudio/weights
+  bench systems check mmaudio
+"""
+
+
+@click.group("systems", epilog=EPILOG)
+def systems() -> None:
+    """List, install, check and remove published systems."""
+
+
+@systems.command("list")
+@format_option
+def list_systems(form: str) -> None:
+    """Every published system: what it is, its licences, whether it is here."""
+    from baselines.published.card import read_card
+    from baselines.published.installation import card_folders, why_unavailable
+    from leaderboards.tables import Cell, Column, Row, Table
+
+    rows = []
+    for name, folder in card_folders().items():
+        card = read_card(folder)
+        reason = why_unavailable(card)
+        state = "installed" if not reason else "outputs only" if card.status == "outputs_only" else "not installed"
+        code = card.source.licence if card.source else "no code"
+        texts = (card.title, state, code, card.weights_licence, card.paper)
+        rows.append(Row(name, tuple(Cell(text, reason=reason if text == state else "") for text in texts)))
+    headings = ("title", "state", "licence of code", "licence of weights", "paper")
+    columns = tuple(Column(heading, heading, left=True) for heading in headings)
+    notes = ("more of one: bench systems show NAME", "put one here: bench systems install NAME")
+    print_tables([Table("published systems", columns, tuple(rows), corner="name", notes=notes)], form)
+
+
+@systems.command()
+@click.argument("name")
+@format_option
+def show(name: str, form: str) -> None:
+    """Everything that is known of a system: source, licences, weights, environment, options."""
+    from baselines.published.describe import facts
+    from baselines.published.installation import find_card
+    from leaderboards.tables import Cell, Column, Row, Table
+
+    card = find_card(name)
+    rows = tuple(Row(label, (Cell(text),)) for label, text in facts(card))
+    print_tables([Table(card.title, (Column("value", "", left=True),), rows, corner="")], form)
+
+
+@systems.command()
+@click.argument("name")
+@click.option("--source", type=click.Path(path_type=Path), metavar="DIR", help="Use this checkout of the code.")
+@click.option("--python", type=click.Path(path_type=Path), metavar="PATH", help="Use this environment's interpreter.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR", help="Use the weights in this folder.")
+@click.option("--random-weights", is_flag=True, help="Without weights: to try that it runs. Its rows say so.")
+@click.option("--accept-licence", is_flag=True, help="Accept the licences of code and weights, which are shown.")
+def install(
+    name: str,
+    source: Path | None,
+    python: Path | None,
+    weights: Path | None,
+    random_weights: bool,
+    accept_licence: bool,
+) -> None:
+    """Put a system on this machine: code at the pinned commit, an environment, weights. Goes on where it stopped."""
+    from baselines.published import install as installer
+    from baselines.published.installation import find_card
+    from bench.console import note
+
+    card = find_card(name)
+    wishes = installer.Wishes(source, python, weights, random_weights)
+    installer.refuse_impossible(card)
+    _agree(card, accept_licence)
+    for line in installer.install(card, wishes):
+        note(line)
+    note(f"check it: bench systems check {name}")
+
+
+def _agree(card: Card, accepted: bool) -> None:
+    """Show the licences, and go on only with a yes.
+
+    Raises:
+        UsageError: there is nobody to ask, or the answer is no.
+    """
+    import sys
+
+    from baselines.published.describe import licences
+    from bench.console import note
+    from visaudio_bench.errors import UsageError
+
+    for line in licences(card):
+        note(line)
+    if accepted:
+        return
+    if not (sys.stdin.isatty() and click.confirm("Do you accept these terms?", err=True)):
+        raise UsageError(f"{card.title} was not installed: its licences must be accepted. Add --accept-licence")
+
+
+@systems.command()
+@click.argument("name")
+@device_option
+@format_option
+def check(name: str, device: str, form: str) -> None:
+    """Make one second of sound and judge whether a system keeps the contract. Exit code 1 if it does not."""
+    from baselines.published.check import checks
+    from baselines.published.installation import find_card
+    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.errors import BenchError
+
+    found = list(checks(find_card(name), find_device(device)))
+    columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
+    rows = tuple(Row(one.what, (Cell("ok" if one.fine else "PROBLEM"), Cell(one.detail))) for one in found)
+    print_tables([Table(name, columns, rows, corner="check")], form)
+    wrong = [one.what for one in found if not one.fine]
+    if wrong:
+        raise BenchError(f"{name} does not keep the contract yet: {', '.join(wrong)}. See docs/add-a-system.md")
+
+
+@systems.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove everything that was put here for a system; what you brought yourself stays."""
+    from baselines.published import install as installer
+    from baselines.published.installation import find_card
+    from bench.console import note
+
+    gone = installer.remove(find_card(name))
+    note(f"{name}: removed" if gone else f"{name}: nothing was installed")

@@ -1,0 +1,55 @@
+"""Whether a prepared data set is still what its manifest says; reads headers and the ends of files, decodes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from suites.admission import fingerprint
+from suites.containers import refuse_absent
+from suites.datasets import Dataset, Reject
+from suites.manifest import Entry, Manifest
+from suites.media import sound_format
+from suites.preparation import read_rejects
+from visaudio_bench.errors import ClipError
+
+
+def check_entry(entry: Entry, manifest: Manifest) -> list[Reject]:
+    """What is wrong with the files of one row: at most one thing, the first found.
+
+    Reasons are those of admission (`not_found`, `lfs_pointer`, `unreadable`), `wrong_rate` and `wrong_channels` where
+    the sound is not what it was, and `changed` where only the bytes are not.
+    """
+    paths = [path for name in (entry.video, entry.audio) if (path := manifest.path(name)) is not None]
+    try:
+        for path in paths:
+            refuse_absent(path)
+        _refuse_other_sound(entry, paths[-1])
+    except ClipError as error:
+        return [Reject(entry.clip_id, error.reason, error.message)]
+    right = manifest.path(entry.meta.get("right"))
+    now = fingerprint(*paths) if right is None else entry.meta.get("content")
+    if now != entry.meta.get("content"):
+        names = " and ".join(str(path) for path in dict.fromkeys(paths))
+        return [Reject(entry.clip_id, "changed", f"{names}: other bytes than when it was prepared.")]
+    return []
+
+
+def _refuse_other_sound(entry: Entry, path: Path) -> None:
+    rate, channels = sound_format(path)
+    if entry.source_rate not in {rate, 2 * rate}:  # headers of HE-AAC state half of what is decoded
+        raise ClipError("wrong_rate", f"{path} has {rate} Hz; {entry.source_rate} Hz were found before.")
+    if channels != entry.channels and "right" not in entry.meta:
+        raise ClipError("wrong_channels", f"{path} has {channels} channels; {entry.channels} were found before.")
+
+
+def counts(manifest: Manifest, dataset: Dataset, problems: Sequence[Reject]) -> list[tuple[str, int]]:
+    """Lines of a summary: clips by split, source videos, sample rates, what was left out, what is wrong now."""
+    entries = manifest.entries
+    lines = [(f"{split} clips", count) for split, count in sorted(Counter(one.split for one in entries).items())]
+    lines.append(("source videos", len({entry.group_id for entry in entries})))
+    lines += [(f"at {rate} Hz", count) for rate, count in sorted(Counter(e.source_rate or 0 for e in entries).items())]
+    for words, rejects in (("left out in preparation", read_rejects(dataset)), ("wrong now", problems)):
+        lines += [(f"{words}: {reason}", n) for reason, n in Counter(r.reason for r in rejects).most_common()]
+    return lines

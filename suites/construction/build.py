@@ -1,0 +1,208 @@
+"""One clip: from a panorama with ambisonics to a perspective video with binaural sound.
+
+A clip depends on its source files, its id and the recipe, and on nothing else: not on the machine, on the other clips,
+or on how many processes work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from suites.admission import LOWEST_RATE, SAMPLE_RATE, TAU, channel_difference, refuse_silence
+from suites.ambisonics import CHANNELS, binaural, rotate
+from suites.construction.localise import loudest
+from suites.construction.panorama import PanoramaCheck
+from suites.construction.perspective import Projector
+from suites.construction.sphere360 import Panorama
+from suites.construction.trajectory import Pose, Trajectory, draw_trajectory
+from suites.construction.width import width
+from suites.media import Samples, Sound, read_sound, resample, write_audio
+from suites.planes import Planes, iter_planes, video_facts, write_planes
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import write_text
+
+FASTEST = 30.5  # pictures a second: beyond, every second one is taken, as often as necessary
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How clips are made.
+
+    Attributes:
+        seed: of every trajectory.
+        duration: seconds, from the source's beginning.
+        size: pixels, width and height.
+        decoder: of the ears, see `suites.foa_decoders`.
+        segments: how many pieces of constant rotation the sound is cut into, as the paper does without saying how
+            many; None turns it sample by sample.
+        difference: clips whose channels differ by no more than this (D, Eq. 40) are left out.
+    """
+
+    seed: int = 0
+    duration: float = 8.0
+    size: int = 512
+    decoder: str = "omnitone"
+    segments: int | None = None
+    difference: float = TAU
+
+
+class Files(NamedTuple):
+    """The files of a clip; the record is written last, so that it marks the clip as complete."""
+
+    video: Path
+    audio: Path
+    record: Path
+
+
+def clip_files(folder: Path, clip: str) -> Files:
+    """Where a clip's files are below the folder of the data set."""
+    return Files(folder / "video" / f"{clip}.mp4", folder / "audio" / f"{clip}.flac", folder / "clips" / f"{clip}.json")
+
+
+def build_clip(panorama: Panorama, folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """Make the files of one clip and return its record.
+
+    A clip that cannot be made leaves a record too, with `reason` and `message`, so that it is not tried again.
+    """
+    files = clip_files(folder, panorama.id)
+    try:
+        with _one_thread():
+            return _keep(panorama, files, _make(panorama, files, recipe))
+    except ClipError as error:
+        return refuse_clip(panorama, folder, error)
+
+
+def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str, Any]:
+    """Write the record of a clip that cannot be made, remove what an earlier source of it became, and return it."""
+    files = clip_files(folder, panorama.id)
+    for path in (files.video, files.audio):
+        path.unlink(missing_ok=True)
+    return _keep(panorama, files, {"reason": error.reason, "message": error.message})
+
+
+def _keep(panorama: Panorama, files: Files, findings: dict[str, Any]) -> dict[str, Any]:
+    record = {"id": panorama.id, "source": source_sizes(panorama), **findings}
+    write_text(files.record, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+    return record
+
+
+def source_sizes(panorama: Panorama) -> list[int]:
+    """Bytes of the source's files: a file that was fetched anew has another size, and its clip is made again."""
+    return [path.stat().st_size if path.is_file() else 0 for path in (panorama.video, panorama.audio)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for torch: with several, vectors begin elsewhere and the last bit depends on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _make(panorama: Panorama, files: Files, recipe: Recipe) -> dict[str, Any]:
+    field = read_field(panorama.audio, recipe.duration)
+    source = loudest(field.samples)
+    trajectory = draw_trajectory(source.azimuth, source.elevation, recipe.duration, random_for(panorama.id, recipe))
+    sound, gain = render_sound(field, trajectory, recipe)
+    difference = channel_difference(sound)
+    if difference <= recipe.difference:
+        raise ClipError("no_difference", f"both ears hear nearly the same: D = {difference:.4f} (Eq. 40).")
+    facts = video_facts(panorama.video)
+    fps = output_rate(facts.fps)
+    pictures = render_pictures(panorama.video, fps, trajectory, recipe)
+    write_planes(files.video, pictures, fps, facts.colours)
+    write_audio(files.audio, sound, SAMPLE_RATE)
+    return {
+        "duration": recipe.duration,
+        "fps": str(fps),
+        "source_rate": field.source_rate,
+        "loudest": {name: round(value, 4) for name, value in source._asdict().items()},
+        "trajectory": asdict(trajectory),
+        "gain": gain,
+        "difference": round(difference, 6),
+        "width": width(sound, SAMPLE_RATE)._asdict(),
+    }
+
+
+def random_for(clip: str, recipe: Recipe) -> np.random.Generator:
+    """The random numbers of one clip, from its id and the seed alone."""
+    return np.random.default_rng(list(hashlib.sha256(f"{recipe.seed} {clip}".encode()).digest()))
+
+
+def read_field(path: Path, duration: float) -> Sound:
+    """The ambisonics `(4, N)` of a file's first seconds, at the rate it has.
+
+    Raises:
+        ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below 32 kHz.
+    """
+    field = read_sound(path, duration=duration)
+    if len(field.samples) != CHANNELS:
+        raise ClipError(
+            "not_ambisonic",
+            f"{path} has {len(field.samples)} sound channels; first-order ambisonics has four (W, Y, Z, X).",
+        )
+    if field.source_rate < LOWEST_RATE:
+        raise ClipError("low_rate", f"{path} has {field.source_rate} Hz; at least {LOWEST_RATE} Hz are needed.")
+    refuse_silence(path, field.samples, field.source_rate)
+    return field
+
+
+def render_sound(field: Sound, trajectory: Trajectory, recipe: Recipe) -> tuple[Samples, float]:
+    """What the camera's two ears hear `(2, N)` at 44.1 kHz, and the gain that kept it below full scale (1 if none).
+
+    One gain for both ears: their level difference is what the data set is for.
+    """
+    pose = sound_poses(trajectory, field.samples.shape[1], field.sample_rate, recipe)
+    ears = binaural(rotate(field.samples, *pose), field.sample_rate, recipe.decoder)
+    sound = resample(ears, field.sample_rate, SAMPLE_RATE)
+    length = round(recipe.duration * SAMPLE_RATE)
+    sound = np.pad(sound, ((0, 0), (0, max(length - sound.shape[1], 0))))[:, :length]
+    gain = min(1.0, 0.999 / float(np.abs(sound).max(initial=1e-9)))
+    return (sound * np.float32(gain) if gain < 1 else sound), gain
+
+
+def sound_poses(trajectory: Trajectory, length: int, sample_rate: int, recipe: Recipe) -> Pose:
+    """The camera's pose at each of `length` samples; with segments, that at the beginning of each."""
+    index = np.arange(length, dtype=np.float64)
+    if recipe.segments:
+        index = np.floor(index * recipe.segments / length) * (length / recipe.segments)
+    return trajectory.at(index / sample_rate)
+
+
+def output_rate(source: Fraction) -> Fraction:
+    """Pictures a second of the result: the source's, or a whole part of it that is at most 30."""
+    return source / int(np.ceil(float(source) / FASTEST))
+
+
+def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: Recipe) -> Iterator[Planes]:
+    """What the camera sees, picture by picture.
+
+    Raises:
+        ClipError: the video cannot be read, or proves in the end to be no panorama.
+    """
+    projector, check = Projector(recipe.size), PanoramaCheck()
+    for index, picture in enumerate(iter_planes(path, fps=fps, duration=recipe.duration)):
+        if index % round(fps) == 0:
+            check.look(picture.y)
+        yaw, pitch, roll = trajectory.at(float(index / fps))
+        yield projector.project(picture, float(yaw), float(pitch), float(roll))
+    check.verdict()
+
+
+def trajectory_of(record: dict[str, Any]) -> Trajectory:
+    """The trajectory that a record holds."""
+    start, rate = (tuple(record["trajectory"][name]) for name in ("start", "rate"))
+    return Trajectory(start, rate)

@@ -1,0 +1,199 @@
+"""A data set from a folder of panoramas: what is to be made, making it, and the manifest of what was made.
+
+    OUT/
+      build.json                the recipe; a folder is only ever made by one
+      video/<clip>.mp4          512 x 512, silent
+      audio/<clip>.flac         binaural, 44.1 kHz, 16 bits
+      clips/<clip>.json         how the clip was made, or why it was not; marks it as done
+      manifest.jsonl            the clips (see suites.manifest)
+      rejects.jsonl             the others: clip_id, reason, message
+      statistics/               the report (see suites.construction.statistics)
+
+Everything is written atomically, so that a build may be killed at any time and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+from zlib import crc32
+
+from suites.admission import SAMPLE_RATE
+from suites.captions import SoundCaption
+from suites.construction.build import Recipe, build_clip, clip_files, refuse_clip, source_sizes
+from suites.construction.sphere360 import Found, Panorama
+from suites.datasets import Reject
+from suites.manifest import Entry, Manifest, write_manifest
+from visaudio_bench.errors import BenchError, ClipError, UsageError
+from visaudio_bench.files import remove_leftovers, write_json, write_text
+from visaudio_bench.pool import Outcome
+
+# Raised whenever the same source would become another clip.
+BUILDER = "1"
+# Reasons that may have been the machine's: such clips are tried again by the next run.
+AGAIN = frozenset({"crashed", "timeout"})
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+class Engine(Protocol):
+    """Applies a function to many items, wherever, and says what became of each as it is done.
+
+    On one machine this is `visaudio_bench.pool.map_unordered` with its workers filled in; a cluster's scheduler takes
+    its place by doing the same. The function and the items can be pickled, and items do not depend on each other.
+    """
+
+    def __call__(self, function: Callable[[Item], Value], items: Sequence[Item], /) -> Iterator[Outcome[Item, Value]]:
+        """Outcomes in any order."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts of the work, `index` from 1; the parts do not depend on which clips are there."""
+
+    index: int = 1
+    count: int = 1
+
+    def holds(self, clip: str) -> bool:
+        """Whether a clip belongs to this part."""
+        return crc32(clip.encode()) % self.count == self.index - 1
+
+
+ALL = Shard()
+
+
+@dataclass(frozen=True)
+class Build:
+    """The building of one data set.
+
+    Attributes:
+        found: what there is to build from.
+        folder: where to.
+        recipe: how.
+        shard: which part of it this process sees to.
+    """
+
+    found: Found
+    folder: Path
+    recipe: Recipe
+    shard: Shard = ALL
+
+    def begin(self) -> None:
+        """Claim the folder for this recipe, and clear away what a killed build left half written.
+
+        Raises:
+            UsageError: the folder holds something else, or a data set of another recipe.
+        """
+        claim(self.folder / "build.json", {"builder": BUILDER, **asdict(self.recipe)})
+        for path in clip_files(self.folder, ""):
+            remove_leftovers(path.parent)
+
+    def pending(self) -> tuple[Panorama, ...]:
+        """What this shard still has to make: no record, files gone, the source changed, or the process died."""
+        return tuple(one for one in self.found.panoramas if self.shard.holds(one.id) and not self._done(one))
+
+    def _done(self, panorama: Panorama) -> bool:
+        files = clip_files(self.folder, panorama.id)
+        record = _record(files.record)
+        if record is None or record.get("source") != source_sizes(panorama) or record.get("reason") in AGAIN:
+            return False
+        return "reason" in record or (files.video.is_file() and files.audio.is_file())
+
+    def run(self, engine: Engine) -> Iterator[str]:
+        """Make what is pending, yielding the id of each clip as it is made or refused.
+
+        Raises:
+            BenchError: something other than a clip's own fault stopped some clips; the others are made, and stay.
+        """
+        failed: list[str] = []
+        todo = self.pending()
+        for outcome in engine(partial(build_clip, folder=self.folder, recipe=self.recipe), todo):
+            if isinstance(outcome.error, ClipError):  # its process died or hung
+                refuse_clip(outcome.item, self.folder, outcome.error)
+            elif outcome.error is not None:
+                failed.append(f"{outcome.item.id} ({outcome.error})")
+                continue
+            yield outcome.item.id
+        if failed:
+            raise BenchError(
+                f"{len(failed)} of {len(todo)} clips could not be built into {self.folder}, first: {failed[0]}. "
+                "Check free disk space and run the same command again."
+            )
+
+    def finish(self, captions: Mapping[str, SoundCaption]) -> Made | None:
+        """Write the manifest and the list of rejects; None while other shards are still at work."""
+        records = []
+        for panorama in self.found.panoramas:
+            record = _record(clip_files(self.folder, panorama.id).record)
+            if record is None:
+                return None
+            records.append({**record, "split": panorama.split, "group": panorama.group})
+        kept = [record for record in records if "reason" not in record]
+        refused = [Reject(one["id"], one["reason"], one["message"]) for one in records if "reason" in one]
+        rejects = sorted((*refused, *self.found.rejects))
+        made = Made(kept, rejects, {one["id"]: captions[one["id"]] for one in kept if one["id"] in captions})
+        entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
+        write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
+        lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
+        write_text(self.folder / "rejects.jsonl", "".join(f"{line}\n" for line in lines))
+        return made
+
+
+def claim(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write down with which settings a folder is made, or make sure that it is the same ones.
+
+    Raises:
+        UsageError: the folder was made with other settings, or holds something else.
+    """
+    folder = path.parent
+    if path.is_file():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        other = sorted(name for name in settings.keys() | there.keys() if settings.get(name) != there.get(name))
+        if other:
+            said = ", ".join(f"{name} {there.get(name)} (now {settings.get(name)})" for name in other)
+            raise UsageError(f"{folder} was made with {said}. Ask for the same, or choose another --out.")
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{folder} holds something else. Choose an empty or a new folder for --out.")
+    else:
+        write_json(path, settings)
+
+
+class Made(NamedTuple):
+    """A finished data set: the records of its clips, what was left out, and the captions there are."""
+
+    records: list[dict[str, Any]]
+    rejects: list[Reject]
+    captions: dict[str, SoundCaption]
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return record
+
+
+def _entry(record: Mapping[str, Any], caption: SoundCaption | None, found: Found) -> Entry:
+    """The manifest's row of a clip."""
+    meta = {name: record[name] for name in ("fps", "loudest", "trajectory", "gain", "difference", "width")}
+    return Entry(
+        clip_id=record["id"],
+        split=record["split"],
+        group_id=record["group"],
+        video=f"video/{record['id']}.mp4",
+        audio=f"audio/{record['id']}.flac",
+        duration_s=record["duration"],
+        caption=caption.plain() if caption else None,
+        visible=caption.visible if caption else None,
+        invisible=caption.invisible if caption else None,
+        source_rate=SAMPLE_RATE,
+        channels=2,
+        licence=found.licence,
+        meta={**meta, "field_rate": record["source_rate"], "synthetic": found.synthetic},
+    )

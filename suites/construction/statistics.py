@@ -1,0 +1,167 @@
+"""What a built data set is like, as the paper's appendix A.3 shows it: words, first views, trajectories.
+
+The report is a folder with `index.html`, which needs nothing else, and `statistics.json` with the same numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suites.captions import SoundCaption
+from suites.construction import charts
+from suites.construction.build import trajectory_of
+from suites.construction.dataset import Made
+from suites.simulator.hrtf import Array, unit_vector, wrap
+from visaudio_bench.files import write_json, write_text
+
+TOP, CLOUD = 50, 200
+DRAWN = 500  # trajectories
+STEPS = 9  # points of each
+YAW_BIN, PITCH_BIN = 10, 5  # degrees
+# What holds captions together; the rest are nouns for the most part, with what describes them.
+STOP_WORDS = frozenset(
+    """a about above across after again against all along also among an and another any are around as at away back
+    background be being below beside between both but by can close coming distant down during each either
+    environment environmental faint few for from further
+    has have he her his in including indicating inside into is it its kind like likely loud low many may mild more most
+    much near nearby no not of off on one onto or other out over own part people perhaps possibly quiet rather scene she
+    slight slightly so soft softly some someone something sound sounds soundscape such suggesting than that the their
+    them there these they this those through to together toward towards two under up various very was were what when
+    where which while who with within without""".split()  # noqa: SIM905
+)
+
+
+def words(texts: Iterable[str]) -> Counter[str]:
+    """How many texts each word is in: lower case, without `STOP_WORDS`."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(set(re.findall(r"[^\W\d_][\w'’-]+", text.lower())) - STOP_WORDS)
+    return counts
+
+
+def vocabulary(captions: Iterable[SoundCaption]) -> dict[str, Counter[str]]:
+    """Words of what is seen and of what is not."""
+    kept = list(captions)
+    return {
+        "visible": words(caption.visible for caption in kept),
+        "invisible": words(caption.invisible for caption in kept if caption.invisible),
+    }
+
+
+def first_views(records: Iterable[dict[str, Any]]) -> Array:
+    """Counts `(pitch, yaw)` of the first poses, every 5 and 10 degrees: pitch from -30 to 30, yaw from -180 to 180."""
+    starts = np.array([record["trajectory"]["start"] for record in records]).reshape(-1, 3)
+    yaw, pitch = np.degrees(wrap(starts[:, 0])), np.degrees(starts[:, 1])
+    edges = np.arange(-30, 30 + PITCH_BIN, PITCH_BIN), np.arange(-180, 180 + YAW_BIN, YAW_BIN)
+    return np.asarray(np.histogram2d(np.clip(pitch, -30, 29.99), yaw, bins=edges)[0])
+
+
+def paths(records: list[dict[str, Any]]) -> Array:
+    """Where up to 500 cameras look, `(clips, 9, 3)` unit vectors, evenly picked from all of them."""
+    picked = [
+        records[index] for index in np.unique(np.linspace(0, len(records) - 1, min(DRAWN, len(records))).astype(int))
+    ]
+    made = []
+    for record in picked:
+        pose = trajectory_of(record).at(np.linspace(0, record["duration"], STEPS))
+        made.append(unit_vector(pose.yaw, pose.pitch))
+    return np.array(made).reshape(-1, STEPS, 3)
+
+
+def quantiles(values: Iterable[float | None]) -> dict[str, float | int | None]:
+    """Count, and the 5 %, 50 % and 95 % points of what is there."""
+    there = [value for value in values if value is not None]
+    points = np.quantile(there, (0.05, 0.5, 0.95)).round(4).tolist() if there else [None] * 3
+    return {"n": len(there), **dict(zip(("p05", "p50", "p95"), points, strict=True))}
+
+
+def statistics(made: Made) -> dict[str, Any]:
+    """Everything that the report shows, as JSON-able values."""
+    heard = vocabulary(made.captions.values())
+    records = made.records
+    return {
+        "clips": dict(Counter(record["split"] for record in records)),
+        "hours": round(sum(record["duration"] for record in records) / 3600, 4),
+        "source_videos": len({record["group"] for record in records}),
+        "left_out": dict(Counter(reject.reason for reject in made.rejects)),
+        "captions": len(made.captions),
+        "vocabulary": {side: {"unique": len(count), "top": count.most_common(CLOUD)} for side, count in heard.items()},
+        "first_views": first_views(records).astype(int).tolist(),
+        "still": float(np.mean([not any(r["trajectory"]["rate"]) for r in records])) if records else None,
+        "difference": quantiles(record["difference"] for record in records),
+        "ild_db": quantiles(record["width"]["ild"] for record in records),
+        "iacc": quantiles(record["width"]["iacc"] for record in records),
+        "contrast": quantiles(record["loudest"]["contrast"] for record in records),
+    }
+
+
+def write_statistics(folder: Path, made: Made) -> None:
+    """Write the report of a finished data set."""
+    found = statistics(made)
+    write_json(folder / "statistics.json", found)
+    write_text(folder / "index.html", page(found, paths(made.records)))
+
+
+WORDS_NOTE = """In how many captions a word is, stop words left out. The paper counts nouns and does not say how it
+finds them: its 2,360 (visible) and 1,265 (invisible) do not compare with the numbers here."""
+VIEWS_NOTE = "Where cameras look when clips begin: yaw, with left on the left as in the panorama, and pitch."
+PATHS_NOTE = "Where cameras look while clips last, from light to dark; each disc is one half of the sphere."
+
+
+def page(found: dict[str, Any], looks: Array) -> str:
+    """The report as HTML."""
+    sections = (
+        ("Clips", _table(_facts(found)), ""),
+        ("Words of the captions", _words(found["vocabulary"]), WORDS_NOTE),
+        ("First views", charts.heat_map(np.array(found["first_views"]), YAW_BIN, PITCH_BIN), VIEWS_NOTE),
+        (f"{len(looks)} trajectories", charts.sphere(looks), PATHS_NOTE),
+    )
+    body = "".join(
+        f"<h2>{escape(title)}</h2>{content}<p class=note>{escape(note)}</p>" for title, content, note in sections
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Statistics</title>'
+        f"<style>{charts.STYLE}</style><h1>Statistics of the built data set</h1>{body}</html>\n"
+    )
+
+
+def _words(sides: dict[str, Any]) -> str:
+    if not any(side["unique"] for side in sides.values()):
+        return "<p>There are no captions.</p>"
+    colours = {"visible": charts.BLUE, "invisible": charts.RED}
+    both = "".join(
+        charts.bars(sides[side]["top"][:TOP], colour, f"{side}: {sides[side]['unique']:,} words")
+        for side, colour in colours.items()
+    )
+    total = sum((Counter(dict(side["top"])) for side in sides.values()), Counter[str]())
+    return f'<div class="row">{both}</div>{charts.cloud(total.most_common(CLOUD))}'
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [(f"{split} clips", f"{count:,}") for split, count in sorted(found["clips"].items())]
+    rows += [("hours", f"{found['hours']:.2f}"), ("source videos", f"{found['source_videos']:,}")]
+    rows += [(f"left out: {reason}", f"{count:,}") for reason, count in sorted(found["left_out"].items())]
+    rows.append(("clips with a caption", f"{found['captions']:,}"))
+    names = {
+        "difference": "D (Eq. 40)",
+        "ild_db": "ILD of a clip, dB",
+        "iacc": "IACC",
+        "contrast": "contrast of the loudest direction",
+    }
+    for key, name in names.items():
+        q = found[key]
+        if q["n"]:
+            rows.append((f"{name}: 5 %, 50 %, 95 %", f"{q['p05']:.3g}, {q['p50']:.3g}, {q['p95']:.3g}"))
+    return rows
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><td>{escape(name)}<td class=number>{escape(value)}" for name, value in rows)
+    return f"<table>{cells}</table>"

@@ -1,0 +1,64 @@
+"""Binaural sound that a data set keeps as two mono files: put together, sample by sample, in the cache.
+
+The only case in which preparation writes sound at all; nothing is resampled or coded, and the user's files stay as
+they are. A joined file is named after its two sources, and made again when they change or the cache was emptied.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from suites.admission import fingerprint
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import atomic_path, cache_dir
+
+BLOCK = 1 << 20
+
+
+def joined_folder() -> Path:
+    """Where joined files lie."""
+    return cache_dir() / "joined"
+
+
+def joined_path(left: Path, right: Path, folder: Path) -> Path:
+    """Where below `folder` the two-channel file of two mono files lies or will lie."""
+    return folder / f"{left.stem}-{right.stem}-{fingerprint(left)}-{fingerprint(right)}.wav"
+
+
+def join(left: Path, right: Path, folder: Path) -> Path:
+    """The two-channel file of two mono files of one rate, as long as the shorter; made if it is not there.
+
+    Raises:
+        ClipError: a file cannot be read (`unreadable`), is not mono (`not_mono`), or the rates differ (`corrupt`).
+    """
+    path = joined_path(left, right, folder)
+    if path.is_file():
+        return path
+    try:
+        with soundfile.SoundFile(left) as one, soundfile.SoundFile(right) as other:
+            for file in (one, other):
+                if file.channels != 1:
+                    raise ClipError("not_mono", f"{file.name} has {file.channels} channels; one ear has one.")
+            if one.samplerate != other.samplerate:
+                raise ClipError("corrupt", f"{left} has {one.samplerate} Hz and {right} {other.samplerate} Hz.")
+            _interleave(path, one, other)
+    except soundfile.LibsndfileError as error:
+        raise ClipError("unreadable", f"{left} and {right} cannot be read: {error.error_string}") from error
+    return path
+
+
+def _interleave(path: Path, one: soundfile.SoundFile, other: soundfile.SoundFile) -> None:
+    wide = max((one.subtype, other.subtype), key=lambda name: (name == "FLOAT", name == "PCM_24"))
+    subtype = wide if wide in {"PCM_16", "PCM_24", "FLOAT"} else "FLOAT"
+    left = min(one.frames, other.frames)
+    with (
+        atomic_path(path) as temporary,
+        soundfile.SoundFile(temporary, "w", one.samplerate, 2, subtype, format="WAV") as out,
+    ):
+        while left > 0:
+            count = min(left, BLOCK)
+            out.write(np.stack([one.read(count, dtype="float32"), other.read(count, dtype="float32")], axis=1))
+            left -= count

@@ -1,0 +1,242 @@
+"""The one form in which every data set is known to the benchmark: a manifest, one row a clip.
+
+A manifest is `manifest.parquet` or `manifest.jsonl`; both hold the same columns and the same header (version of the
+form, name of the suite, root folder). Paths are relative to the root, so that a data set can be moved; a root that is
+not given is the manifest's own folder. Media stay where the user has them.
+
+| column | what |
+|---|---|
+| `clip_id` | unique, safe as a file name |
+| `split` | `train`, `val`, `test`; `all` where the data set is one piece |
+| `group_id` | source video: clips of one group never lie on both sides of a split |
+| `video`, `audio` | paths relative to the root, null where there is none; both may be the same file |
+| `start_s`, `duration_s` | the window on the container's clock, seconds |
+| `caption` | the text that a system is given, without labels |
+| `visible`, `invisible` | what is heard and seen, what is heard and not seen, where the data set says |
+| `source_rate`, `channels` | of the sound file: Hz, count |
+| `licence` | of this clip |
+| `meta` | an object: what only some data sets know, and what preparation measured |
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench.errors import UsageError
+from visaudio_bench.files import atomic_path, digest, write_text
+
+VERSION = 1
+NAMES = ("manifest.parquet", "manifest.jsonl")
+# A clip's id names files: no separators, no control characters, not hidden, short enough for a suffix.
+SAFE = re.compile(r"(?!\.)[^/\\\x00-\x1f:*?\"<>|]{1,200}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: see the module's table. `meta` is JSON-able."""
+
+    clip_id: str
+    split: str
+    group_id: str
+    video: str | None
+    audio: str | None
+    start_s: float = 0.0
+    duration_s: float = 8.0
+    caption: str | None = None
+    visible: str | None = None
+    invisible: str | None = None
+    source_rate: int | None = None
+    channels: int | None = None
+    licence: str = "unknown"
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+COLUMNS = tuple(column.name for column in fields(Entry))
+_TEXT = {"clip_id", "split", "group_id", "licence"}
+_TEXT_OR_NULL = {"video", "audio", "caption", "visible", "invisible"}
+_NUMBERS = {"start_s", "duration_s"}
+_WHOLE_OR_NULL = {"source_rate", "channels"}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The rows of one suite and the folder that their paths are relative to."""
+
+    suite: str
+    root: Path
+    entries: tuple[Entry, ...]
+
+    def path(self, relative: str | None) -> Path | None:
+        """Where a file of a row lies."""
+        return None if relative is None else self.root / relative
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the clips of each split."""
+        splits = sorted({entry.split for entry in self.entries})
+        return {split: digest(identity([one for one in self.entries if one.split == split])) for split in splits}
+
+
+def identity(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """What makes clips the same on every machine, wherever their files lie: ids, windows, captions, contents."""
+    return [
+        {
+            "id": entry.clip_id,
+            "start": entry.start_s,
+            "duration": entry.duration_s,
+            "caption": entry.caption,
+            "content": entry.meta.get("content"),
+        }
+        for entry in entries
+    ]
+
+
+def find_manifest(folder: Path) -> Path | None:
+    """The manifest of a folder, None if it has none."""
+    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `.parquet` or `.jsonl`, atomically. A root that is the file's own folder is left out.
+
+    Raises:
+        UsageError: the rows are not a valid manifest (see `validate`).
+    """
+    validate(manifest.entries, path)
+    root = None if manifest.root.resolve() == path.parent.resolve() else str(manifest.root.resolve())
+    header = {"manifest": VERSION, "suite": manifest.suite, "root": root}
+    rows = [asdict(entry) for entry in manifest.entries]
+    if path.suffix == ".jsonl":
+        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in (header, *rows)]
+        write_text(path, "\n".join(lines) + "\n")
+    elif path.suffix == ".parquet":
+        _write_parquet(path, header, rows)
+    else:
+        raise UsageError(f"{path}: a manifest is called {' or '.join(NAMES)}.")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and validate a manifest.
+
+    Raises:
+        UsageError: the file is missing, damaged, of a newer form, or its rows are not valid.
+    """
+    try:
+        header, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as a manifest: {error}. Make it again: bench data prepare") from error
+    if header.get("manifest") != VERSION:
+        raise UsageError(
+            f"{path} is a manifest of form {header.get('manifest')}, this version reads form {VERSION}. "
+            "Make it again: bench data prepare"
+        )
+    entries = tuple(_entry(row, path, number) for number, row in enumerate(rows, 1))
+    validate(entries, path)
+    root = header.get("root")
+    return Manifest(str(header.get("suite", "")), Path(root) if root else path.parent, entries)
+
+
+def validate(entries: Sequence[Entry], path: Path) -> None:
+    """Refuse rows that would be mistaken for one another or lead outside the root.
+
+    Raises:
+        UsageError: an id that is used twice or cannot name a file, an absolute path or one with `..`, a window
+            without length, or one source video on both sides of a split.
+    """
+    seen: set[str] = set()
+    for entry in entries:
+        if not SAFE.fullmatch(entry.clip_id):
+            raise UsageError(f"{path}: the clip id {entry.clip_id!r} cannot name a file.")
+        if entry.clip_id in seen:
+            raise UsageError(f"{path}: the clip id {entry.clip_id} occurs twice.")
+        seen.add(entry.clip_id)
+        for relative in (entry.video, entry.audio):
+            if relative is not None and (Path(relative).is_absolute() or ".." in Path(relative).parts):
+                raise UsageError(f"{path}: {entry.clip_id} points to {relative}; paths are relative to the root.")
+        if not (entry.duration_s > 0 and entry.start_s >= 0):
+            raise UsageError(f"{path}: {entry.clip_id} has the window {entry.start_s:g} s + {entry.duration_s:g} s.")
+    leaks = leaking_groups(entries)
+    if leaks:
+        raise UsageError(
+            f"{path}: {len(leaks)} source videos lie on both sides of the split, first {sorted(leaks)[0]}. "
+            "Clips of one video belong to one split, else the test set is not unseen."
+        )
+
+
+def leaking_groups(entries: Iterable[Entry]) -> frozenset[str]:
+    """Source videos that occur both in `train` and in `test` or `val`."""
+    sides: dict[str, set[bool]] = {}
+    for entry in entries:
+        if entry.split in {"train", "val", "test"}:
+            sides.setdefault(entry.group_id, set()).add(entry.split == "train")
+    return frozenset(group for group, both in sides.items() if len(both) == 2)
+
+
+def _entry(row: Mapping[str, Any], path: Path, number: int) -> Entry:
+    unknown = set(row) - set(COLUMNS)
+    if unknown:
+        raise UsageError(f"{path}, row {number}: unknown column {sorted(unknown)[0]!r}. Known: {', '.join(COLUMNS)}")
+    for name in COLUMNS:
+        if name in row and not _fits(name, row[name]):
+            raise UsageError(f"{path}, row {number}: {name} is {row[name]!r}.")
+    try:
+        return Entry(**row)
+    except TypeError as error:  # a column without a default is missing
+        raise UsageError(f"{path}, row {number}: {str(error).partition(': ')[2] or error} is missing.") from error
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in _TEXT:
+        return isinstance(value, str) and bool(value)
+    if name in _TEXT_OR_NULL:
+        return value is None or isinstance(value, str)
+    if name in _NUMBERS:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if name in _WHOLE_OR_NULL:
+        return value is None or (isinstance(value, int) and not isinstance(value, bool))
+    return isinstance(value, dict)
+
+
+def _read_jsonl(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    rows = read_lines(path)
+    if not rows:
+        raise ValueError("it holds no rows")
+    return rows[0], rows[1:]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a jsonl file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: a line is no object.
+    """
+    # Not splitlines(): a text may hold what Unicode calls a line separator.
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is not an object")
+    return rows
+
+
+def _write_parquet(path: Path, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"meta": pa.string()} | dict.fromkeys(_NUMBERS, pa.float64()) | dict.fromkeys(_WHOLE_OR_NULL, pa.int64())
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    packed = [{**row, "meta": json.dumps(row["meta"], ensure_ascii=False, allow_nan=False)} for row in rows]
+    table = pa.Table.from_pylist(packed, schema).replace_schema_metadata({"visaudio_bench": json.dumps(header)})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _read_parquet(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    header = json.loads((table.schema.metadata or {}).get(b"visaudio_bench", b"{}"))
+    return header, [{**row, "meta": json.loads(row.get("meta") or "{}")} for row in table.to_pylist()]

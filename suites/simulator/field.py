@@ -1,0 +1,86 @@
+"""The sound field of a scene as first-order ambisonics: what an ideal microphone records at the listener's place.
+
+The same images and the same diffuse tail as in `rooms`, but each direction is weighted by its harmonics instead of
+being heard through a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from suites.ambisonics import CHANNELS, harmonics
+from suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
+from suites.simulator.images import Room, arrivals, to_head
+from suites.simulator.render import PEAK, ambience
+from suites.simulator.rooms import (
+    CONTROL_RATE,
+    EARLY_ORDER,
+    MIXING_TIME,
+    crossfaded,
+    diffuse_sounds,
+    early_images,
+    fir,
+    impulses,
+    two_bands,
+)
+from suites.simulator.scenes import Scene, at_times
+from suites.simulator.sounds import Sound
+from suites.simulator.truth import control_times
+
+
+def ambisonic_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:
+    """`(4, T)` field of a scene at 44.1 kHz: all sources in their room, over a faint ambience from everywhere.
+
+    W, Y, Z, X with SN3D weights; x is where the listener looks, who carries the camera. One gain for all channels
+    brings the loudest one to the peak of the simulated suites.
+    """
+    times = control_times(scene)
+    listener, yaw = at_times(scene.listener, times), at_times(scene.yaw, times)[:, 0]
+    mix = np.zeros((CHANNELS, round(scene.duration * SAMPLE_RATE)), dtype=np.float32)
+    for index, (source, sound) in enumerate(zip(scene.sources, sounds, strict=True)):
+        path = at_times(source.path, times)
+        mix += render_field(sound.samples, scene.room, path, listener, yaw, seed=scene.seed + index)
+    mix *= np.float32(PEAK / np.abs(mix).max())
+    noise = ambience(scene.seed, mix.shape[1], CHANNELS)
+    noise[1:] *= np.float32(3**-0.5)  # in a diffuse field each first-order channel has a third of W's power
+    return mix + noise
+
+
+def render_field(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array, *, seed: int = 0) -> Samples:
+    """`(4, T)` field of one source in a room; arguments as of `rooms.render`."""
+
+    def respond(there: Array, here: Array, ahead: float) -> Samples:
+        return room_response(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+
+    heard, vectors = early_images(dry, room, source, listener)
+    control, now = np.arange(len(yaw)) * (SAMPLE_RATE / CONTROL_RATE), np.arange(len(dry))
+    out = np.zeros((CHANNELS, len(dry)), dtype=np.float32)
+    for sound, gains in zip(heard, _weights(to_head(vectors, yaw)).swapaxes(0, 1), strict=True):
+        for channel, gain in enumerate(gains):
+            out[channel] += sound * np.interp(now, control, gain).astype(np.float32)
+    out += crossfaded(dry, source, listener, yaw, respond)
+    # The tail is alike from all directions: where the camera looks makes no difference to it.
+    tail = diffuse_sounds(room, seed)
+    low, high = (_weights(tail.vectors).astype(np.float32) @ band for band in tail.bands)
+    out += fir(dry, np.pad(two_bands(low, high), ((0, 0), (tail.start, 0))))
+    return out
+
+
+def room_response(
+    room: Room, source: Array, listener: Array, yaw: float, *, duration: float, lowest_order: int = 0
+) -> Samples:
+    """`(4, N)` ambisonic impulse response by image sources; arguments as of `rooms.brir`."""
+    heard = arrivals(room, source, listener, duration, lowest_order)
+    gains = _weights(to_head(heard.vectors, yaw))
+    train = np.repeat(np.arange(CHANNELS), len(heard.delay))
+    delay = np.tile(heard.delay, CHANNELS)
+    low, high = (impulses(delay, (gains * gain).ravel(), train, CHANNELS) for gain in heard.gains)
+    return two_bands(low, high)
+
+
+def _weights(vectors: Array) -> Array:
+    """Harmonics `(4, ...)` of the directions of vectors `(..., 3)`."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    return harmonics(np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))

@@ -1,0 +1,44 @@
+"""Work in processes that may die or hang."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from visaudio_bench.errors import ClipError
+from visaudio_bench.isolation import map_isolated
+
+
+def work(item: str) -> str:
+    if item == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if item == "hang":
+        time.sleep(600)
+    if item == "refuse":
+        raise ClipError("mono", "one channel")
+    if item == "hoard":
+        return str(len(bytearray(64 * 1024**3)))
+    return f"{item} {os.getpid()}"
+
+
+def test_a_process_that_dies_or_hangs_costs_its_own_item_alone() -> None:
+    items = ["a", "die", "b", "refuse", "hang", "hoard", "c"]
+    outcomes = {outcome.item: outcome for outcome in map_isolated(work, items, 2, timeout=10)}
+    assert set(outcomes) == set(items)
+    for name in "abc":
+        assert outcomes[name].result().startswith(name)
+    reasons = {name: getattr(outcomes[name].error, "reason", None) for name in ("die", "refuse", "hang")}
+    assert reasons == {"die": "crashed", "refuse": "mono", "hang": "timeout"}
+    assert isinstance(outcomes["hoard"].error, MemoryError)
+
+
+def test_workers_are_kept_and_stopping_early_leaves_none_behind() -> None:
+    first = {outcome.result().split()[1] for outcome in map_isolated(work, ["a", "b"], 1, timeout=60)}
+    second = {outcome.result().split()[1] for outcome in map_isolated(work, ["c"], 1, timeout=60)}
+    assert len(first) == 1
+    assert first == second
+    early = map_isolated(work, ["a", "hang"], 1, timeout=60)
+    next(early)
+    early.close()  # a hanging worker is ended with the loop, not waited for
+    assert next(map_isolated(work, ["d"], 1, timeout=60)).result().startswith("d")

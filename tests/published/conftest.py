@@ -1,0 +1,68 @@
+"""Doubles of published systems: installed through the command line, as a user would, into a cache of the test's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.published.installation import find_card
+from baselines.published.system import PublishedSystem
+from suites.clip import Clip
+from suites.media import write_video
+
+DOUBLES = Path(__file__).parent / "doubles"
+SECONDS = 0.5
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def doubles(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of doubles, known as a user's own systems."""
+    monkeypatch.setenv("VISAUDIO_BENCH_SYSTEMS", str(DOUBLES))
+    return DOUBLES
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """What stands for the authors' checkout: the double leaves its traces there."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def installed(doubles: Path, source: Path, bench: Callable) -> Callable[..., PublishedSystem]:
+    """Install the double and open it."""
+
+    def open_it(argument: str | None = None, variant: str = "") -> PublishedSystem:
+        told = bench(
+            "systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence"
+        )
+        assert told.code == 0, told.err
+        return PublishedSystem(find_card("test-double"), variant, argument)
+
+    return open_it
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "video.mp4"
+    write_video(path, [np.full((32, 32, 3), 9 * index, dtype=np.uint8) for index in range(15)], 25)
+    return path
+
+
+@pytest.fixture
+def clips_named(picture: Path) -> Callable[[Sequence[str]], list[Clip]]:
+    def make(names: Sequence[str]) -> list[Clip]:
+        return [Clip(name, picture, None, 0.0, SECONDS, f"caption of {name}") for name in names]
+
+    return make

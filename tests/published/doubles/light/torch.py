@@ -1,0 +1,38 @@
+"""A stand-in for torch in tests of what goes wrong: seeds, files, devices and contexts, and no arithmetic."""
+
+import contextlib
+import json
+import random
+import types
+
+__version__ = "double"
+float32, bfloat16 = "float32", "bfloat16"
+backends = types.SimpleNamespace(
+    cuda=types.SimpleNamespace(matmul=types.SimpleNamespace()), cudnn=types.SimpleNamespace()
+)
+cuda = types.SimpleNamespace(is_available=lambda: False)
+manual_seed = random.seed
+no_grad = inference_mode = contextlib.nullcontext
+
+
+class Generator:
+    def __init__(self, device):
+        self.device = device
+
+    def manual_seed(self, seed):
+        self.random = random.Random(seed)
+        return self
+
+
+def device(name):
+    return name
+
+
+def save(state, path):
+    with open(path, "w") as file:
+        json.dump(state, file)
+
+
+def load(path, map_location=None, weights_only=True):
+    with open(path) as file:
+        return json.load(file)

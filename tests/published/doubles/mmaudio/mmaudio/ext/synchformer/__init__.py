@@ -1,0 +1,3 @@
+class Synchformer:
+    def state_dict(self):
+        return {}

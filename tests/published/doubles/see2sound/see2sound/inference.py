@@ -1,0 +1,36 @@
+"""Test double of See2Sound: what it was told, and a file as FFmpeg would write it, its second channel silent."""
+
+import json
+import random
+import shutil
+import wave
+from array import array
+from pathlib import Path
+
+
+class See2Sound:
+    def __init__(self, config_path=None):
+        self.settings = json.loads(Path(config_path).read_text(encoding="utf-8"))
+        self.ready = False
+
+    def setup(self):
+        assert not self.settings["download"]
+        assert shutil.which("ffmpeg").startswith(str(Path.cwd()))
+        self.ready = True
+
+    def run(self, path, output_path=None, num_audios=3, prompt=None, steps=None):
+        assert self.ready
+        call = {"path": path, "num_audios": num_audios, "prompt": prompt, "steps": steps}
+        with Path("calls.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(call) + "\n")
+        if not Path(path).is_file():
+            return  # as the original: it says so and goes on
+        frames = 163872
+        samples = array("h", bytes(12 * frames))
+        for channel in (0, 2, 3, 4, 5):
+            samples[channel::6] = array("h", (random.randrange(-9000, 9000) for _ in range(frames)))
+        with wave.open(output_path, "wb") as file:
+            file.setnchannels(6)
+            file.setsampwidth(2)
+            file.setframerate(16000)
+            file.writeframes(samples.tobytes())

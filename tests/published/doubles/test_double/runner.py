@@ -1,0 +1,86 @@
+"""A TEST DOUBLE, not a baseline: a whole worker that makes noise from the clip's seed, with the standard library only.
+
+The clip's name says what goes wrong with it, up to the first digit: `crash3` crashes. Everything else is fine.
+"""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import worker_kit
+
+
+def load(job):
+    if (job.source / "load-fails").exists():
+        raise RuntimeError("the weights are of another network")
+    if (job.source / "load-crashes").exists():
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def generate(clip):
+        act(job, clip)
+        mode = clip.id.rstrip("0123456789")
+        samples = noise(clip, job.options)
+        if mode == "nan":
+            samples[0][10] = math.nan
+        elif mode == "zeros":
+            samples = [[0.0] * len(samples[0])] * 2
+        elif mode == "mono":
+            samples = samples[:1]
+        elif mode == "short":
+            samples = [channel[:-3200] for channel in samples]
+        elif mode == "nothing":
+            samples = []
+        remarks = [] if clip.caption is None else ["was told: " + clip.caption]
+        return worker_kit.Sound(samples, 8000 if mode == "rate" else 16000, remarks)
+
+    return generate
+
+
+def act(job, clip):
+    """What goes wrong beside the sound."""
+    mode = clip.id.rstrip("0123456789")
+    mark = job.source / ("seen-" + clip.id)
+    first = not mark.exists()
+    mark.touch()
+    if mode == "error":
+        raise KeyError("no such thing")
+    if mode == "memory" or (mode == "memoryonce" and first):
+        raise MemoryError("out of memory")
+    if mode == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if mode == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "exit":
+        sys.exit(0)
+    if mode == "partial":
+        with job.events.open("a") as stream:
+            stream.write(json.dumps({"event": "done", "clip": clip.id, "file": "half"})[:30])
+        os._exit(9)
+    if mode == "garbage":
+        with job.events.open("a") as stream:
+            stream.write("\x00\x01 not json\n[]\n{}\n")
+    if mode == "hang":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        (job.source / "child").write_text(str(child.pid))
+        (job.source / "worker").write_text(str(os.getpid()))
+        time.sleep(600)
+    if mode == "slow":
+        time.sleep(0.3)
+
+
+def noise(clip, options):
+    """Two channels of noise, the right one four samples later and half as loud."""
+    count = round(clip.seconds * 16000) + 4
+    left = [options["gain"] * random.uniform(-1, 1) for _ in range(count)]
+    if options["tone"] == "dull":
+        left = [(a + b) / 2 for a, b in zip(left, [0.0, *left])]
+    return [left[4:], [value / 2 for value in left[:-4]]]
+
+
+if __name__ == "__main__":
+    worker_kit.main(load)

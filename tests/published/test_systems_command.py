@@ -1,0 +1,287 @@
+"""`bench systems`: list, show, install, check, remove; and `bench run` with systems that are here and that are not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from baselines.published import install as installer
+from baselines.published.card import Card, Extra, Source, Weights, read_card
+from baselines.published.check import static_checks
+from baselines.published.installation import find_card, home_of, installation, read_state, why_unavailable
+from suites.media import write_audio
+from visaudio_bench.errors import BenchError, UsageError
+
+PAPERS_FOUR = ("thinksound", "audiox", "visage", "see2sound")
+
+
+def test_the_list_names_every_system_with_its_licences(bench: Callable, doubles: Path) -> None:
+    told = bench("systems", "list", "--format", "json")
+    assert told.code == 0
+    (table,) = json.loads(told.out)
+    rows = {row["name"]: row["cells"] for row in table["rows"]}
+    assert rows.keys() >= {*PAPERS_FOUR, "mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural", "test-double"}
+    assert rows["mmaudio"]["state"]["text"] == "not installed"
+    assert rows["mmaudio"]["licence of weights"]["text"] == "CC-BY-NC-4.0"
+    shown = bench("systems", "show", "mmaudio").out
+    for words in ("974010a026c731054592d8f777218bd9d85a6c24", "bench systems install mmaudio", "option steps", "25"):
+        assert words in shown
+    assert 'Did you mean "mmaudio"?' in bench("systems", "show", "mmaudo").err
+
+
+def test_nothing_is_installed_without_a_yes_to_its_licences(bench: Callable, doubles: Path) -> None:
+    told = bench("systems", "install", "test-double", "--python", sys.executable)
+    assert told.code == 2
+    assert "licence of the code: Apache-2.0" in told.err
+    assert "lives in the tests only" in told.err
+    assert "--accept-licence" in told.err
+    assert not home_of(find_card("test-double")).exists()
+
+
+def test_install_check_remove(bench: Callable, doubles: Path, source: Path) -> None:
+    asked = ("systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence")
+    before = bench("systems", "check", "test-double")
+    assert before.code == 1
+    assert "Install it: bench systems install test-double" in before.out
+    assert bench(*asked).code == 0
+    checked = bench("systems", "check", "test-double", "--device", "cpu", "--format", "json")
+    assert checked.code == 0, checked.out + checked.err
+    (table,) = json.loads(checked.out)
+    state = {row["check"]: row["cells"]["state"]["text"] for row in table["rows"]}
+    assert set(state.values()) == {"ok"}
+    assert {"card", "lock", "runner", "postprocess", "installed", "first clip", "second clip", "seed"} == state.keys()
+    (source / "load-fails").touch()
+    broken = bench("systems", "check", "test-double", "--device", "cpu")
+    assert broken.code == 1
+    assert "the weights are of another network" in broken.out
+    assert bench("systems", "remove", "test-double").code == 0
+    assert source.is_dir()
+    assert not home_of(find_card("test-double")).exists()
+    assert "nothing was installed" in bench("systems", "remove", "test-double").err
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Source:
+    """A repository with two commits; the card pins the first."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init", "--quiet")
+    git("config", "uploadpack.allowAnySHA1InWant", "true")
+    (folder / "code.py").write_text("first")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    pinned = git("rev-parse", "HEAD")
+    (folder / "code.py").write_text("second")
+    git("commit", "--quiet", "--all", "--message", "second")
+    return Source(folder.as_uri(), pinned, "MIT")
+
+
+@pytest.fixture
+def card(doubles: Path, repository: Source) -> Card:
+    extra = Extra(repository.repository, repository.commit)
+    return replace(read_card(doubles / "test_double"), source=repository, extras=(extra,), python="3.11")
+
+
+def test_code_comes_at_the_pinned_commit_into_an_environment_of_its_own(card: Card) -> None:
+    list(installer.install(card, installer.Wishes()))
+    here = installation(card)
+    assert (here.source / "code.py").read_text() == "first"
+    assert [path.name for path in here.extras] == ["repository"]
+    code = "import sys; print(sys.prefix != sys.base_prefix, sys.prefix)"
+    own, prefix = subprocess.run([here.python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert own == "True"
+    assert Path(prefix).is_relative_to(here.home)
+    found = subprocess.run([here.python, "-c", "import numpy"], capture_output=True, check=False)
+    assert found.returncode == 1, "our packages are not there"
+    times = {path: path.stat().st_mtime_ns for path in (here.source / "code.py", here.python.parent)}
+    list(installer.install(card, installer.Wishes()))
+    assert times == {path: path.stat().st_mtime_ns for path in times}, "a second time does nothing"
+
+
+def test_an_interrupted_installation_goes_on_and_a_moved_card_asks_for_another(
+    card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = installer.install(card, installer.Wishes(python=Path(sys.executable)))
+    assert [next(steps), next(steps)] == ["test-double: code", "test-double: extras"]
+    steps.close()
+    assert "installed in part" in why_unavailable(card)
+    cloned = read_state(card)["source"]
+    (Path(cloned) / "mark").touch()
+    list(installer.install(card, installer.Wishes(python=Path(sys.executable))))
+    assert why_unavailable(card) == ""
+    assert (Path(cloned) / "mark").exists(), "what was done is not done again"
+    assert card.source is not None
+    moved = replace(card, source=replace(card.source, commit="f" * 40))
+    assert "its card asks for ffffffffff" in why_unavailable(moved)
+
+
+def test_what_a_user_brings_is_named_when_it_is_not_there(card: Card, tmp_path: Path) -> None:
+    python = Path(sys.executable)
+    for wishes, said in (
+        (installer.Wishes(source=tmp_path / "nowhere"), "is not a folder"),
+        (installer.Wishes(python=tmp_path), "failed|not a Python"),
+        (installer.Wishes(python=tmp_path / "python"), "is not a Python interpreter"),
+    ):
+        with pytest.raises(BenchError, match=said):
+            list(installer.install(card, wishes))
+    needy = replace(card, weights=(Weights("net.pth", "its authors", sha256="0" * 64), Weights("more.pth", "x")))
+    with pytest.raises(UsageError, match=r"net.pth from its authors; more.pth from x.*--weights DIR"):
+        list(installer.install(needy, installer.Wishes(python=python)))
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("net.pth", "more.pth"):
+        (folder / name).write_text("weights")
+    with pytest.raises(UsageError, match=r"net.pth is not the published"):
+        list(installer.install(needy, installer.Wishes(python=python, weights=folder)))
+    right = replace(card, weights=(Weights("net.pth", "x"), Weights("rare.pth", "x", optional=True)))
+    list(installer.install(right, installer.Wishes(python=python, weights=folder)))
+    here = installation(right)
+    assert here.weights is not None
+    assert (here.weights / "net.pth").read_text() == "weights"
+    assert read_state(right)["weights"].keys() == {"net.pth"}
+    list(installer.install(right, installer.Wishes(python=python, random_weights=True)))
+    assert installation(right).is_random
+
+
+def test_every_fault_of_a_folder_is_named(doubles: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "test_double"
+    shutil.copytree(doubles / "test_double", folder)
+    good = read_card(folder)
+    assert all(one.fine for one in static_checks(good))
+
+    def problem(card: Card) -> str:
+        return "; ".join(one.detail for one in static_checks(card) if not one.fine)
+
+    good.lock.write_text("numpy>=2\n")
+    assert '"numpy>=2" is not an exact pin' in problem(good)
+    good.lock.write_text("pack @ git+ssh://there/pack\n")
+    assert "is not an exact pin" in problem(good)
+    good.lock.write_text("numpy==2.0.0 ; python_version >= '3.9'\n")
+    assert problem(good) == ""
+    runner = good.runner.read_text()
+    for text, said in (
+        ("import numpy\n" + runner, "--help needs packages"),
+        ("from suites.media import read_sound\n" + runner, "imports suites"),
+        (runner + "\nmatch 1:\n    case 1:\n        pass\n", "is not Python 3.8"),
+    ):
+        good.runner.write_text(text)
+        assert said in problem(good)
+    good.runner.write_text(runner)
+    assert "known are" in problem(replace(good, postprocess="nothing"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('status = "runnable"', 'status = "maybe"|status "maybe" is none of runnable, outputs_only'),
+        ('commit = "0000000000000000000000000000000000000000"', 'commit = "main"|40 hexadecimal digits'),
+        ('layout = "stereo"', 'layout = "quad"|native.layout "quad" is none of'),
+        ('given = ["video", "caption"]', 'given = ["smell"]|input.given "smell" is none of'),
+        ('title = "Test double"', "titel = \"Test double\"|'title' is missing"),
+        ('paper = "none"', 'paper = "none"\ncolour = "red"|unknown field colour'),
+        ('default = "white"', 'default = "red"|options.tone.default "red" is none of white, dull'),
+        ('tone = "dull"', 'pitch = "dull"|variants.dull "pitch" is none of gain, tone'),
+        ('name = "test-double"', 'name = "other"|must be the folder'),
+    ],
+)
+def test_a_card_that_is_wrong_names_the_field(doubles: Path, tmp_path: Path, change: str, said: str) -> None:
+    folder = tmp_path / "test_double"
+    shutil.copytree(doubles / "test_double", folder)
+    new, _, expected = said.partition("|")
+    text = (folder / "card.toml").read_text()
+    assert change in text
+    (folder / "card.toml").write_text(text.replace(change, new, 1))
+    with pytest.raises(UsageError) as error:
+        read_card(folder)
+    assert expected in str(error.value)
+
+
+def rows(run: Path, system: str) -> list[dict[str, str]]:
+    with (run / "results.csv").open() as file:
+        return [row for row in csv.DictReader(file) if row["system"] == system]
+
+
+def test_systems_that_are_not_here_are_rows_that_say_so(
+    bench: Callable, clips: Path, own_cache: Path, tmp_path: Path
+) -> None:
+    asked = ("run", "--suite", f"folder:{clips}", "--system", "motion-pan," + ",".join(PAPERS_FOUR), "--workers", 1)
+    plan = bench(*asked, "--out", tmp_path / "run", "--dry-run")
+    assert plan.code == 0
+    for name in PAPERS_FOUR:
+        (line,) = [line for line in plan.err.splitlines() if f" {name}: " in line]
+        assert f"bench systems install {name}" in line
+        assert "missing" in line
+    told = bench(*asked, "--out", tmp_path / "run")
+    assert told.code == 0, told.err
+    for name in PAPERS_FOUR:
+        found = rows(tmp_path / "run", name)
+        assert {(row["status"], row["value"]) for row in found} == {("missing", "")}
+        assert all(f"bench systems install {name}" in row["reason"] for row in found)
+    assert any(row["value"] for row in rows(tmp_path / "run", "motion-pan"))
+    for title in ("ThinkSound (missing)", "AudioX (missing)", "ViSAGe (missing)", "See2Sound"):
+        assert title in told.out
+    assert "bench systems install thinksound" in told.out
+    assert (tmp_path / "run" / "failures.jsonl").read_text() == ""
+    assert "thinksound" not in (tmp_path / "run" / "clips.csv").read_text()
+    again = bench("report", tmp_path / "run", "--format", "md")
+    assert again.out == (tmp_path / "run" / "leaderboard.md").read_text()
+    assert "not those of" not in again.err
+    assert bench("generate", "--system", "thinksound", "--suite", f"folder:{clips}", "--out", tmp_path / "g").code == 1
+
+
+def test_a_run_makes_scores_and_keeps_the_sounds_of_a_published_system(
+    bench: Callable, doubles: Path, source: Path, clips: Path, tmp_path: Path
+) -> None:
+    install = ("systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence")
+    assert bench(*install).code == 0
+    run = ("run", "--suite", f"folder:{clips}", "--system", "test-double", "--workers", 1, "--out", tmp_path / "run")
+    told = bench(*run)
+    assert told.code == 0, told.err
+    assert "Test double" in told.out
+    folder = next((tmp_path / "run" / "audio").rglob("test-double"))
+    made = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(made) == 12
+    record = json.loads((folder / "clip0.json").read_text())
+    assert record["provenance"]["postprocess"] == "two_channels"
+    assert record["provenance"]["worker"]["seed"] == record["seed"] % 2**31
+    assert {"step": "fit", "padded": 0, "cut": 0, "sample_rate": 16000} in record["provenance"]["steps"]
+    told = bench(*run)
+    assert told.code == 0
+    assert made == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}, "nothing is made again"
+    write_audio(folder / "clip3.wav", 0.1 * __import__("numpy").ones((2, 88200), dtype="float32"), 44100)
+    (source / "code.py").write_text("changed")
+    assert "6 to make" in bench(*run, "--dry-run").err, "other code makes other sounds"
+
+
+def test_what_a_worker_fails_at_is_counted_and_the_rest_is_scored(
+    bench: Callable, doubles: Path, source: Path, clips: Path, tmp_path: Path
+) -> None:
+    for suffix in (".wav", ".mp4"):
+        (clips / f"clip1{suffix}").rename(clips / f"crash1{suffix}")
+        (clips / f"clip2{suffix}").rename(clips / f"zeros2{suffix}")
+    install = ("systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence")
+    assert bench(*install).code == 0
+    told = bench(
+        "run", "--suite", f"folder:{clips}", "--system", "test-double", "--workers", 1, "--out", tmp_path / "run"
+    )
+    assert told.code == 1
+    assert "--allow-missing 2" in told.err
+    failures = [json.loads(line) for line in (tmp_path / "run" / "failures.jsonl").read_text().splitlines()]
+    assert {(one["clip"], one["system"], one["reason"]) for one in failures} == {
+        ("crash1", "test-double", "crash"), ("zeros2", "test-double", "silent"),
+    }  # fmt: skip

@@ -1,0 +1,124 @@
+"""Work on files that nobody vouches for, in processes that may die or hang without harm to anything else.
+
+Decoders are written in C and fed with whatever users find on their disks. Each worker does one item at a time; one
+that dies or takes too long costs its own item, which gets the reason `crashed` or `timeout`, and is replaced. Workers
+are kept for the next call, because starting one costs a second of imports.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+from visaudio_bench.errors import ClipError
+from visaudio_bench.pool import Outcome, attempt, start_worker
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+# A header that lies about lengths must not take the machine's memory; a long film's sound needs a third of this.
+MEMORY = 8 * 1024**3
+_idle: list[_Worker] = []
+
+
+def map_isolated(
+    function: Callable[[Item], Value], items: Sequence[Item], workers: int, timeout: float
+) -> Iterator[Outcome[Item, Value]]:
+    """Apply `function` to every item in processes of their own and yield outcomes as they finish.
+
+    As `map_unordered`, except that a dying or hanging process is the error of its item: `ClipError` with the reason
+    `crashed` or `timeout`.
+
+    Args:
+        function: importable, or a `functools.partial` of such a function.
+        items: picklable.
+        workers: processes.
+        timeout: seconds that one item may take.
+    """
+    waiting = list(reversed(items))
+    busy: list[_Worker] = []
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < max(1, workers):
+                worker = _idle.pop() if _idle else _Worker()
+                worker.begin(function, waiting.pop(), timeout)
+                busy.append(worker)
+            for worker in _ready(busy):
+                outcome = worker.finish(timeout)
+                busy.remove(worker)
+                if worker.alive:
+                    _idle.append(worker)
+                yield outcome
+    finally:  # the caller may stop early
+        for worker in busy:
+            worker.kill()
+
+
+def _ready(busy: Sequence[_Worker]) -> list[_Worker]:
+    """Workers with an answer, or dead, or out of time; waits for one."""
+    left = min(worker.deadline for worker in busy) - time.monotonic()
+    answered = set(wait([worker.connection for worker in busy], max(0.0, left)))
+    now = time.monotonic()
+    return [worker for worker in busy if worker.connection in answered or worker.deadline <= now]
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other,), daemon=True)
+        self.process.start()
+        other.close()
+        self.alive = True
+        self.item: Any = None
+        self.deadline = 0.0
+
+    def begin(self, function: Callable[[Any], Any], item: Any, timeout: float) -> None:
+        self.item = item
+        self.deadline = time.monotonic() + timeout
+        with suppress(OSError):  # it died while idle: `finish` says so
+            self.connection.send((function, item))
+
+    def finish(self, timeout: float) -> Outcome[Any, Any]:
+        try:
+            if not self.connection.poll():
+                self.kill()
+                return Outcome(self.item, None, ClipError("timeout", f"reading took over {timeout:g} s"))
+            value, error = self.connection.recv()
+        except (EOFError, OSError):
+            self.kill()
+            code = self.process.exitcode
+            return Outcome(self.item, None, ClipError("crashed", f"reading ended the process with code {code}"))
+        return Outcome(self.item, value, error)
+
+    def kill(self) -> None:
+        self.alive = False
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(connection: Connection) -> None:
+    """Answer items until the parent closes the pipe."""
+    start_worker()
+    _limit_memory()
+    while True:
+        try:
+            function, item = connection.recv()
+        except EOFError:
+            return
+        outcome = attempt(function, item)
+        connection.send((outcome.value, outcome.error))
+
+
+def _limit_memory() -> None:
+    with suppress(ImportError, ValueError, OSError):  # not every system knows such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
