@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,7 +21,7 @@ from models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
 from models.visaudio.storage import Storage
 from models.visaudio.store import FeatureStore
 from models.visaudio.training.batches import Reader
-from models.visaudio.training.distributed import World, join
+from models.visaudio.training.distributed import World, join, leave
 from models.visaudio.training.loop import Listener, Task, Trainer
 from models.visaudio.training.recipe import Recipe, changed, configured, find_preset
 from models.visaudio.training.start import NEW, balance, measure_latents
@@ -64,10 +64,18 @@ class Data:
 
     learnt: FeatureStore
     watched: FeatureStore | None
+    embedded: bool
 
 
-def train(asked: Asked) -> Path:
-    """Train as asked; returns the best checkpoint.
+class Trained(NamedTuple):
+    """What a training ends with: the best checkpoint, and whether this process is to judge it on the embedded suite."""
+
+    checkpoint: Path
+    to_judge: bool
+
+
+def train(asked: Asked) -> Trained:
+    """Train as asked.
 
     Raises:
         UsageError: what was asked for does not fit together, or the run folder is taken.
@@ -75,12 +83,20 @@ def train(asked: Asked) -> Path:
         BenchError: the training cannot go on.
     """
     world = join(asked.device)
+    try:
+        return _train(asked, world)
+    finally:
+        leave()
+
+
+def _train(asked: Asked, world: World) -> Trained:
     progress = _earlier(asked)
+    asked = _as_before(asked, progress)
     preset, recipe = _recipe(asked, progress)
     config = configured(preset, recipe)
     data = _data(asked, preset, world)
     reader = Reader(data.learnt, config, recipe)
-    plan = _plan(preset, config, recipe, data.learnt)
+    plan = _plan(preset, config, recipe, data)
     if progress is not None:
         _require_same_data(progress, plan, asked.folder)
         _say_what_changes(progress, world)
@@ -97,7 +113,16 @@ def train(asked: Asked) -> Path:
     if world.main:
         where = f"best at step {done.best_step}" if done.best_step else "not validated"
         note(f"trained {done.step} steps, {where}; saved in {asked.folder}")
-    return best if best.exists() else asked.folder / "last.safetensors"
+    return Trained(best if best.exists() else asked.folder / "last.safetensors", world.main and data.embedded)
+
+
+def _as_before(asked: Asked, progress: Progress | None) -> Asked:
+    """Without --data a training goes on with the features that it began with."""
+    if progress is None or asked.data is not None or progress.plan["data"]["embedded"]:
+        return asked
+    before = progress.plan["data"]
+    watched = asked.validation or (Path(before["validation"]) if before["validation"] else None)
+    return replace(asked, data=Path(before["folder"]), validation=watched)
 
 
 def _earlier(asked: Asked) -> Progress | None:
@@ -140,13 +165,20 @@ def _recipe(asked: Asked, progress: Progress | None) -> tuple[str, Recipe]:
     return preset, recipe
 
 
-def _plan(preset: str, config: Config, recipe: Recipe, store: FeatureStore) -> dict[str, Any]:
+def _plan(preset: str, config: Config, recipe: Recipe, data: Data) -> dict[str, Any]:
     """What a training is: `training.json`, and part of its state."""
+    store, watched = data.learnt, data.watched
     return {
         "preset": preset,
         "network": config.to_dict(),
         "recipe": json.loads(json.dumps(recipe.to_dict())),
-        "data": {"folder": str(store.folder), "clips": len(store), "manifest": store.manifest_hash},
+        "data": {
+            "folder": str(store.folder),
+            "validation": str(watched.folder) if watched else None,
+            "embedded": data.embedded,
+            "clips": len(store),
+            "manifest": store.manifest_hash,
+        },
         "features": store.kind.to_dict(),
     }
 
@@ -173,7 +205,7 @@ def _say_what_changes(progress: Progress, world: World) -> None:
 def _data(asked: Asked, preset: str, world: World) -> Data:
     """The stores; those of the embedded default are made on first use."""
     if asked.data is not None:
-        return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None)
+        return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None, False)
     if preset != EMBEDDED:
         raise UsageError(
             f"{preset} learns from your data: --data DIR, a feature store. "
@@ -181,7 +213,7 @@ def _data(asked: Asked, preset: str, world: World) -> Data:
         )
     suites = (open_suite(TRAINING_SUITE), open_suite(VALIDATION_SUITE))
     learnt, watched = (_embedded_store(suite, asked, world) for suite in suites)
-    return Data(learnt, watched)
+    return Data(learnt, watched, True)
 
 
 def _embedded_store(suite: Suite, asked: Asked, world: World) -> FeatureStore:

@@ -47,7 +47,7 @@ def features() -> None:
 @click.option("--grid", type=click.IntRange(1), help="Average the spatial feature to this grid.  [default: as it is]")
 @click.option("--duration", type=float, metavar="S", help="Seconds of each clip.  [default: the suite's, or 8]")
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, or auto.")
-@click.option("--workers", type=click.IntRange(1), help="Processes on the CPU.  [default: every core]")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core for built-in parts, else 1]")
 @click.option(
     "--allow-missing",
     type=click.IntRange(0),
@@ -73,7 +73,9 @@ def build(
     suite = open_suite(request)
     _require_split(suite, split)
     world = join(find_device(device))
-    many = 1 if world.size > 1 or world.device.type == "cuda" else workers or available_cores()
+    # The paper's encoders take gigabytes in every process; the built-in ones take nothing.
+    alone = world.size > 1 or world.device.type == "cuda" or parts == "published"
+    many = workers or (1 if alone else available_cores())
     storage = Storage(spatial, grid=grid)
     work = Extraction(suite, out, parts, storage, duration or suite.duration or 8.0, str(world.device), many)
     failures = extract(work, world)

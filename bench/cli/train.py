@@ -46,9 +46,9 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
     from visaudio_bench.pool import available_cores
 
     asked = Asked(**options, device=find_device(device), workers=workers or available_cores())
-    best = train(asked)
-    if asked.data is None:
-        _judge(asked.folder, best, asked.workers, asked.device, form)
+    trained = train(asked)
+    if trained.to_judge:
+        _judge(asked.folder, trained.checkpoint, asked.workers, asked.device, form)
 
 
 def _judge(folder: Path, checkpoint: Path, workers: int, device: str, form: str) -> None:

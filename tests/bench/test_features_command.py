@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bench import training
 from models.visaudio.store import FeatureStore
@@ -72,6 +73,7 @@ def test_clips_that_cannot_be_learnt_from_are_listed(bench, clips, tmp_path):
     assert (told.code, 'is the split "test"' in told.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_embedded_default_ends_with_its_leaderboard(bench, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "TRAINING_SUITE", "simroom-train:6")
     monkeypatch.setattr(training, "VALIDATION_SUITE", "simroom-validation:1")

@@ -170,6 +170,16 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_losses(train, data, tmp_p
     assert len(losses(out)) == 60
 
 
+def test_what_was_changed_on_a_continuation_stays_changed(bench, train, tmp_path):
+    assert train("run", settings=(*MICRO, "steps=2")).code == 0
+    assert train("run", "--resume", settings=("steps=4", "learning_rate=1e-5")).code == 0
+    told = bench("train", "visaudio", "--out", tmp_path / "run", "--resume", "--device", "cpu", "--set", "steps=5")
+    assert told.code == 0, told.err
+    assert told.out == "", "only the embedded default has a leaderboard"
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["lr"] for row in rows][2:] == [1e-5] * 3
+
+
 def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_path):
     settings = (*MICRO, "steps=100000", "save_every=100000")
     out = tmp_path / "run"
@@ -189,7 +199,7 @@ def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_pat
     assert sorted(losses(out)) == list(range(1, done + 3))
 
 
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_two_processes_do_what_one_does_and_one_goes_on_from_there(parallel, train, data, watched, tmp_path):
     assert train("one", "--validation", watched, settings=(*MICRO, "steps=6")).code == 0
     settings = (*MICRO, "steps=4", f"parallel={parallel}", "accumulate=2")

@@ -184,7 +184,8 @@ def test_zeros_and_outliers_in_eight_bits():
         kind: relative_error(unpack_spatial(pack({SPATIAL: loud}, Storage(spatial=kind)))[..., 3:], loud[..., 3:])
         for kind in ("int8", "int8-tensor")
     }
-    assert errors["int8"] < 0.01 < 0.1 < errors["int8-tensor"], "loud channels do not drown the others"
+    assert errors["int8"] < 0.01, "loud channels do not drown the others"
+    assert errors["int8-tensor"] > 0.1
 
 
 @given(st.sampled_from([1, 2, 4, 8]), st.integers(0, 99))

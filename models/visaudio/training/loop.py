@@ -91,7 +91,8 @@ class Trainer:
         self.trained = Trained(
             network, Average(network, self.recipe.ema), optimiser_of(network, self.recipe, self.world.device)
         )
-        self.progress = resume or Progress(plan=dict(task.plan))
+        self.progress = resume or Progress()
+        self.progress.plan = dict(task.plan)
         if resume is not None:
             restore(self.trained, self.state_path, resume.step)
         self.progress.processes = self.world.size
