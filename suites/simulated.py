@@ -48,8 +48,14 @@ def manifest_file(name: str) -> Traversable:
     return files("suites.simulator") / "assets" / f"{name}.jsonl"
 
 
+def committed_scenes(name: str) -> list[Scene]:
+    """The scenes of a manifest."""
+    lines = manifest_file(name).read_text(encoding="utf-8").splitlines()
+    return [Scene.from_json(json.loads(line)) for line in lines]
+
+
 class SimulatedSuite(Suite):
-    """Scenes of known geometry, rendered into the cache folder.
+    """Scenes of known geometry, those of the committed manifest unless others are given, rendered into the cache folder.
 
     `clip.meta` holds the design (`factor`, `rt60`, `room`, `visible`, `invisible`, `labelled_caption`) and under
     `truth` the path of the true trajectories, which `suites.simulator.truth.read_truth` reads.
@@ -59,7 +65,8 @@ class SimulatedSuite(Suite):
     captioned = True
     synthetic = True
 
-    def __init__(self, plan: Plan, scenes: Sequence[Scene]):
+    def __init__(self, plan: Plan, scenes: Sequence[Scene] | None = None):
+        scenes = committed_scenes(plan.name) if scenes is None else scenes
         self.name = plan.name
         self.title = plan.title
         self.duration: float = plan.duration
@@ -129,8 +136,7 @@ def _clip(scene: Scene, folder: Path) -> Clip:
 def _open(name: str, argument: str | None) -> SimulatedSuite:
     if argument is not None:
         raise UsageError(f'the suite "{name}" takes no argument, got "{name}:{argument}". Use: {name}')
-    lines = manifest_file(name).read_text(encoding="utf-8").splitlines()
-    return SimulatedSuite(PLANS[name], [Scene.from_json(json.loads(line)) for line in lines])
+    return SimulatedSuite(PLANS[name])
 
 
 def simroom_mini(argument: str | None = None) -> SimulatedSuite:
