@@ -55,7 +55,7 @@ def committed_scenes(name: str) -> list[Scene]:
 
 
 class SimulatedSuite(Suite):
-    """Scenes of known geometry, those of the committed manifest unless others are given, rendered into the cache folder.
+    """Scenes of known geometry, rendered into the cache folder: those of the manifest, or `scenes`.
 
     `clip.meta` holds the design (`factor`, `rt60`, `room`, `visible`, `invisible`, `labelled_caption`) and under
     `truth` the path of the true trajectories, which `suites.simulator.truth.read_truth` reads.
