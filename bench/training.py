@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 
 import torch
 
+from baselines.visaudio import DUAL, MMAUDIO_DUP, VISAUDIO, FlowSystem
 from bench.console import Ticker, clock, note
 from bench.extraction import Extraction, extract
 from bench.validation import Validator
 from models.loading import read_state
 from models.visaudio.config import Config
-from models.visaudio.loading import load_mmaudio, load_network
+from models.visaudio.loading import load_mmaudio, load_network, read_notes
 from models.visaudio.network import FlowNetwork, build
 from models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
+from models.visaudio.pipeline import Settings
 from models.visaudio.storage import Storage
 from models.visaudio.store import FeatureStore
 from models.visaudio.training.batches import Reader
@@ -71,6 +73,7 @@ class Trained(NamedTuple):
     """What a training ends with: the best checkpoint, and whether this process is to judge it on the embedded suite."""
 
     checkpoint: Path
+    guidance: float
     to_judge: bool
 
 
@@ -113,7 +116,15 @@ def _train(asked: Asked, world: World) -> Trained:
     if world.main:
         where = f"best at step {done.best_step}" if done.best_step else "not validated"
         note(f"trained {done.step} steps, {where}; saved in {asked.folder}")
-    return Trained(best if best.exists() else asked.folder / "last.safetensors", world.main and data.embedded)
+    checkpoint = best if best.exists() else asked.folder / "last.safetensors"
+    return Trained(checkpoint, recipe.guidance, world.main and data.embedded)
+
+
+def trained_system(trained: Trained) -> FlowSystem:
+    """The row of a leaderboard that a checkpoint makes, with the guidance that it was validated with."""
+    config = Config.from_dict(json.loads(read_notes(trained.checkpoint)["config"]))
+    variant = (VISAUDIO if config.spacetime else DUAL) if config.dual else MMAUDIO_DUP
+    return FlowSystem(variant, trained.checkpoint, settings=Settings(guidance=trained.guidance))
 
 
 def _as_before(asked: Asked, progress: Progress | None) -> Asked:

@@ -68,7 +68,7 @@ class Validator:
         long = lengths(self.reader.store.kind.duration, config.text_tokens)
         noise = torch.stack([clip_noise(SEED, clip, long, config.latent_dim, dual=config.dual) for clip in batch.clips])
         with autocast(self.recipe, self.world.device):
-            latents = learner.latents(batch, noise.to(self.world.device), self.steps)
+            latents = learner.latents(batch, noise.to(self.world.device), self.steps, self.recipe.guidance)
         return self._decoded(latents)
 
     def _decoded(self, latent: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from baselines import open_system
 from bench.cli.common import finish
 from bench.metrics import find_metrics
 from bench.plan import Job, Plan
-from bench.training import EVALUATION_SUITE, Asked, train
+from bench.training import EVALUATION_SUITE, Asked, train, trained_system
 from suites import open_suite
 from visaudio_bench.pool import available_cores
 
@@ -38,9 +38,9 @@ def main() -> None:
         folder = arguments.out / row
         resume = (folder / "state.safetensors").exists()
         settings = () if resume else (*arguments.settings, *changes)
-        train(Asked(out=folder, settings=settings, resume=resume, workers=arguments.workers))
+        trained = train(Asked(out=folder, settings=settings, resume=resume, workers=arguments.workers))
         # The last weights and not the best ones: a mono network has no best direction.
-        systems.append(open_system(f"{row}:{folder / 'last.safetensors'}"))
+        systems.append(trained_system(trained._replace(checkpoint=folder / "last.safetensors")))
     job = Job(open_suite(arguments.suite), tuple(systems))
     metrics = find_metrics(("default", "lat_r"))
     finish(Plan((job,), metrics, arguments.out / "evaluation", workers=arguments.workers), "text", dry_run=False)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli.common import find_device, finish, format_option
+
+if TYPE_CHECKING:
+    from bench.training import Trained
 
 EPILOG = """\b
 Examples
@@ -48,18 +51,18 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
     asked = Asked(**options, device=find_device(device), workers=workers or available_cores())
     trained = train(asked)
     if trained.to_judge:
-        _judge(asked.folder, trained.checkpoint, asked.workers, asked.device, form)
+        _judge(trained, asked.folder, asked.workers, asked.device, form)
 
 
-def _judge(folder: Path, checkpoint: Path, workers: int, device: str, form: str) -> None:
+def _judge(trained: Trained, folder: Path, workers: int, device: str, form: str) -> None:
     """Generate the evaluation clips and print the leaderboard."""
     from baselines import open_system
     from bench.metrics import find_metrics
     from bench.plan import Job, Plan
-    from bench.training import EVALUATION_SUITE
+    from bench.training import EVALUATION_SUITE, trained_system
     from suites import open_suite
 
-    names = ("reference", "mono", "swapped", f"visaudio:{checkpoint}")
-    job = Job(open_suite(EVALUATION_SUITE), tuple(open_system(name) for name in names))
+    anchors = tuple(open_system(name) for name in ("reference", "mono", "swapped"))
+    job = Job(open_suite(EVALUATION_SUITE), (*anchors, trained_system(trained)))
     plan = Plan((job,), find_metrics(("default", "lat_r")), folder / "evaluation", workers=workers, device=device)
     finish(plan, form, dry_run=False)

@@ -40,10 +40,11 @@ class Learner(nn.Module):
         return self.network.drop(conditions, draws.drop_clip, draws.drop_sync, draws.drop_text)
 
     @torch.no_grad()
-    def latents(self, batch: Batch, noise: Tensor, steps: int) -> Tensor:
+    def latents(self, batch: Batch, noise: Tensor, steps: int, guidance: float) -> Tensor:
         """The codec's latents of sounds for a batch's conditions, `(B, 2, n, C)`, for a mono network `(B, 1, n, C)`."""
         network = self.network
-        made = sample(network, batch.conditions(spatial=network.config.spacetime), noise, steps=steps)
+        conditions = batch.conditions(spatial=network.config.spacetime)
+        made = sample(network, conditions, noise, steps=steps, guidance=guidance)
         made = network.unnormalise(made.float())
         return made if network.config.dual else made[:, None]
 
