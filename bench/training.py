@@ -155,7 +155,7 @@ def _require_begun(folder: Path) -> None:
     """A training that was killed before its first save begins anew; a folder that never was one is a mistake."""
     if not (folder / "training.json").exists():
         raise UsageError(f"{folder} holds no training to go on with. Begin one without --resume.")
-    note(f"{folder} has no saved state yet: the training begins anew")
+    note(f"{folder} has no saved state yet: the training begins anew, with the settings of this command")
 
 
 def _recipe(asked: Asked, progress: Progress | None) -> tuple[str, Recipe]:
