@@ -76,3 +76,32 @@ def clock(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Ticker:
+    """One line that says how far something is: rewritten on a terminal, printed every 10 s in a log."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+        self._live = sys.stderr.isatty()
+        self._width = 0
+
+    def tell(self, line: str) -> None:
+        """The newest state."""
+        if self._live:
+            click.echo("\r" + line.ljust(self._width), nl=False, err=True)
+            self._width = len(line)
+        elif time.monotonic() - self._shown >= LINE_EVERY:
+            note(line)
+            self._shown = time.monotonic()
+
+    def keep(self, line: str) -> None:
+        """A line that stays."""
+        self.end()
+        note(line)
+
+    def end(self) -> None:
+        """Leave the line as it is."""
+        if self._live and self._width:
+            click.echo(err=True)
+        self._width = 0

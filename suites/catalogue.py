@@ -16,6 +16,8 @@ SUITES: Registry[SuiteFactory] = Registry(
         "simroom-mini": "suites.simulated:simroom_mini",
         "simroom": "suites.simulated:simroom",
         "simroom-full": "suites.simulated:simroom_full",
+        "simroom-train": "suites.training_scenes:simroom_train",
+        "simroom-validation": "suites.training_scenes:simroom_validation",
         "folder": "suites.folder:open_folder",
         "biaudio": "suites.prepared:biaudio",
         "music": "suites.prepared:music",

@@ -7,7 +7,7 @@ synthetic, so feature-based metrics (Fréchet distances, semantic scores) on it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -48,8 +48,14 @@ def manifest_file(name: str) -> Traversable:
     return files("suites.simulator") / "assets" / f"{name}.jsonl"
 
 
+def committed_scenes(name: str) -> list[Scene]:
+    """The scenes of a manifest."""
+    lines = manifest_file(name).read_text(encoding="utf-8").splitlines()
+    return [Scene.from_json(json.loads(line)) for line in lines]
+
+
 class SimulatedSuite(Suite):
-    """Scenes of a committed manifest, rendered into the cache folder.
+    """Scenes of known geometry, rendered into the cache folder: those of the manifest, or `scenes`.
 
     `clip.meta` holds the design (`factor`, `rt60`, `room`, `visible`, `invisible`, `labelled_caption`) and under
     `truth` the path of the true trajectories, which `suites.simulator.truth.read_truth` reads.
@@ -59,14 +65,14 @@ class SimulatedSuite(Suite):
     captioned = True
     synthetic = True
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, scenes: Sequence[Scene] | None = None):
+        scenes = committed_scenes(plan.name) if scenes is None else scenes
         self.name = plan.name
         self.title = plan.title
         self.duration: float = plan.duration
         self.size = plan.size
-        lines = manifest_file(plan.name).read_text(encoding="utf-8").splitlines()
-        self._rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        self.scenes = {row["id"]: Scene.from_json(row) for row in self._rows}
+        self.scenes = {scene.id: scene for scene in scenes}
+        self._rows: list[dict[str, Any]] = [scene.to_json() for scene in scenes]
 
     @property
     def folder(self) -> Path:

@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
     "generate": ("bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
     "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
+    "train": ("bench.cli.train:train", "Train our models; without options a small one, then its leaderboard."),
+    "features": ("bench.cli.features:features", "Feature stores: build, merge and check what training reads."),
     "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
     "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
     "mos": ("bench.cli.mos:mos", "Listening tests: questionnaire, server, table of mean opinion scores."),

@@ -7,6 +7,7 @@ always says "left" gains nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from suites.simulator.images import Room
 from suites.simulator.placement import Wanted, place
 from suites.simulator.scenes import Scene
 from suites.simulator.sounds import RECIPES
+
+Size = tuple[float, float, float]
 
 FACTORS = ("static", "moving source", "moving camera", "moving both", "two sources", "invisible source", "distance")
 REVERBERATION = (0.2, 0.35, 0.5, 0.8)  # s, below 1 kHz
@@ -48,21 +51,35 @@ class Levels(NamedTuple):
     unseen: Array
 
 
-def design(name: str, count: int, duration: float, seed: int) -> tuple[Scene, ...]:
-    """`count` scenes of `duration` seconds; the same arguments always give the same scenes."""
+def design(
+    name: str,
+    count: int,
+    duration: float,
+    seed: int,
+    *,
+    rooms: Sequence[Size] = ROOMS,
+    factors: Sequence[str] = FACTORS,
+    first: int = 0,
+) -> tuple[Scene, ...]:
+    """`count` scenes of `duration` seconds; the same arguments always give the same scenes.
+
+    `rooms` are sizes in metres and `factors` some of `FACTORS`; the scenes are numbered from `first` on.
+    """
     order = np.random.default_rng([seed, count])
-    rooms, echoes, strata, unseen = (
-        _balanced(order, len(levels), count) for levels in (ROOMS, REVERBERATION, SIDES, UNSEEN)
+    sizes, echoes, strata, unseen = (
+        _balanced(order, len(levels), count) for levels in (rooms, REVERBERATION, SIDES, UNSEEN)
     )
     # The k-th scene that begins on the left and the k-th on the right have the same stratum of azimuth.
-    on_side = [sum(_side(before) == _side(index) for before in range(index)) for index in range(count)]
+    sides = [_side(index, len(factors)) for index in range(count)]
+    on_side = [sides[:index].count(side) for index, side in enumerate(sides)]
     return tuple(
         _scene(
-            f"{name}-{index:03d}",
+            f"{name}-{first + index:03d}",
             index,
+            factors,
             duration,
             Levels(
-                Room(ROOMS[rooms[index]], REVERBERATION[echoes[index]], HIGH * REVERBERATION[echoes[index]]),
+                Room(rooms[sizes[index]], REVERBERATION[echoes[index]], HIGH * REVERBERATION[echoes[index]]),
                 SIDES[strata[on_side[index]]],
                 UNSEEN[unseen[index]],
             ),
@@ -72,9 +89,9 @@ def design(name: str, count: int, duration: float, seed: int) -> tuple[Scene, ..
     )
 
 
-def _side(index: int) -> float:
+def _side(index: int, factors: int) -> float:
     """1 for scenes that begin on the left, -1 for the others: alternating from scene to scene and for each factor."""
-    return 1.0 if sum(divmod(index, len(FACTORS))) % 2 == 0 else -1.0
+    return 1.0 if sum(divmod(index, factors)) % 2 == 0 else -1.0
 
 
 def _balanced(rng: np.random.Generator, levels: int, count: int) -> list[int]:
@@ -83,10 +100,12 @@ def _balanced(rng: np.random.Generator, levels: int, count: int) -> list[int]:
     return [int(level) for level in np.concatenate(blocks)[:count]]
 
 
-def _scene(name: str, index: int, duration: float, levels: Levels, rng: np.random.Generator) -> Scene:
-    rounds, position = divmod(index, len(FACTORS))
-    factor = FACTORS[position]
-    side = _side(index)
+def _scene(
+    name: str, index: int, factors: Sequence[str], duration: float, levels: Levels, rng: np.random.Generator
+) -> Scene:
+    rounds, position = divmod(index, len(factors))
+    factor = factors[position]
+    side = _side(index, len(factors))
     first = (position + rounds) % len(SOUNDS)
     second = (first + 1 + rounds % (len(SOUNDS) - 1)) % len(SOUNDS)
     times = np.linspace(0.0, duration, max(3, round(duration / KNOT_SPACING) + 1))

@@ -2,7 +2,8 @@
 
 Each stands where ViSAudio has a network, at the same rate and in the same order, and knows as much about *where* as
 that network is meant to: the vector of a picture has its colours and its motion in 4 x 4 places (coarse, as CLIP's is),
-sync tokens say how much moves and not where, the spatial grid has colours and motion in 8 x 8 places.
+sync tokens say how much moves and not where, the spatial grid has colours and motion in 8 x 8 places, and says in which
+of them most happens.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _SIDE = 2 * GRID  # pictures are reduced to 16 x 16 cells, 2 x 2 for each place 
 # s by which pictures may end before the sound does: the last one then stays. Files of 8 s at 24 frames a second end at
 # 7.96 s by their time stamps; more than that is another video.
 _HOLD = 0.25
-_MOTION_GAIN = 8.0  # brings motion to about the spread that networks' features have
+# These bring motion and its shares to about the spread that networks' features have.
+_MOTION_GAIN, _SHARE_GAIN = 8.0, 20.0
+_SHARES = (0.2, 1.0)  # s around a picture: what happens now, and about now
 
 
 class BuiltInConditioners:
@@ -37,7 +40,7 @@ class BuiltInConditioners:
     name = "built-in"
 
     def __init__(self) -> None:
-        self.identity = {"conditioners": self.name, "version": "1"}
+        self.identity = {"conditioners": self.name, "version": "2"}
 
     def encode(self, video: Path, caption: str | None, *, start: float, duration: float) -> Conditions:
         """As `Conditioners.encode`."""
@@ -83,14 +86,29 @@ def _layout(cells: Tensor, motion: Tensor, picked: Tensor) -> Tensor:
 
 
 def _places(cells: Tensor, motion: Tensor, picked: Tensor) -> Tensor:
-    """`(nc, 8, 8, 32)`: for 2 x 2 cells of each place colours, their change since the last picture, motion twice."""
+    """`(nc, 8, 8, 32)`: for 2 x 2 cells of each place colours, change of brightness, shares of motion, and motion."""
     recent = _recent(motion)[picked][:, None]
     colours = cells[picked]
-    change = torch.zeros_like(colours)
-    change[1:] = 4 * colours.diff(dim=0)
+    change = torch.zeros_like(recent)
+    change[1:] = 4 * colours.mean(1, keepdim=True).diff(dim=0)
+    shares = [_share(motion, seconds)[picked][:, None] for seconds in _SHARES]
     earlier = torch.cat([recent[:1], recent[:-1]])
-    stacked = torch.cat([colours, change, recent, earlier], dim=1)
+    stacked = torch.cat([colours, change, *shares, recent, earlier], dim=1)
     return functional.pixel_unshuffle(stacked, 2).permute(0, 2, 3, 1).contiguous()
+
+
+def _share(motion: Tensor, seconds: float) -> Tensor:
+    """Which part of all that happens within some seconds before and after happens in each cell, `(F, 16, 16)`.
+
+    Only what is sudden counts: more than the median over a fifth of a second, so that a camera's turning, which moves
+    every cell all the time, does not hide what is struck. Shares say where, however much moves in all.
+    """
+    energy = (motion / _MOTION_GAIN).square()
+    around = functional.pad(energy.flatten(1).T, (2, 2), mode="replicate").unfold(1, 5, 1)
+    sudden = (energy.flatten(1) - around.median(-1).values.T).clamp_min(0) + 1e-4
+    reach = round(seconds * SYNC_RATE)
+    summed = functional.avg_pool1d(sudden.T, 2 * reach + 1, 1, reach, count_include_pad=False).T
+    return _SHARE_GAIN * (summed / summed.sum(1, keepdim=True)).view_as(motion)
 
 
 def _recent(motion: Tensor) -> Tensor:

@@ -1,0 +1,127 @@
+"""`bench features`: feature stores, which training reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.common import find_device
+
+if TYPE_CHECKING:
+    from suites import Suite
+
+EPILOG = """\b
+Examples
+  bench features build --suite music:videos --split train --out features
+  torchrun --nproc-per-node 8 -m bench features build --suite music:videos --split train --out features
+  bench features merge all music-features biaudio-features
+  bench features check features
+"""
+
+
+@click.group(epilog=EPILOG)
+def features() -> None:
+    """Feature stores: build, merge and check what training reads."""
+
+
+@features.command()
+@click.option("--suite", "request", required=True, metavar="NAME", help="Suite. See: bench list suites")
+@click.option("--split", metavar="NAME", help="Refuse a suite that is another part of its data set than this one.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Store to make or add to.")
+@click.option(
+    "--parts",
+    type=click.Choice(["published", "built-in"]),
+    default="published",
+    show_default=True,
+    help="Encoders and codec: those of the paper, or those of the tiny model, which need no download.",
+)
+@click.option(
+    "--spatial",
+    default="float16",
+    show_default=True,
+    type=click.Choice(["float32", "float16", "bfloat16", "int8", "int8-tensor"]),
+    help="How the spatial feature is kept.",
+)
+@click.option("--grid", type=click.IntRange(1), help="Average the spatial feature to this grid.  [default: as it is]")
+@click.option("--duration", type=float, metavar="S", help="Seconds of each clip.  [default: the suite's, or 8]")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, or auto.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core for built-in parts, else 1]")
+@click.option(
+    "--allow-missing",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Let up to N clips be unusable without failing.",
+)
+def build(
+    request: str, split: str | None, out: Path, parts: str, spatial: str, grid: int | None, duration: float | None,
+    device: str, workers: int | None, allow_missing: int,
+) -> None:  # fmt: skip
+    """Extract the features of a suite's clips into a store; killed at any moment, the same command goes on."""
+    from bench.console import note
+    from bench.extraction import Extraction, extract
+    from models.visaudio.storage import Storage
+    from models.visaudio.store import FeatureStore
+    from models.visaudio.training.distributed import join, leave
+    from suites import open_suite
+    from visaudio_bench.errors import BenchError
+    from visaudio_bench.pool import available_cores
+
+    suite = open_suite(request)
+    _require_split(suite, split)
+    world = join(find_device(device))
+    # The paper's encoders take gigabytes in every process; the built-in ones take nothing.
+    alone = world.size > 1 or world.device.type == "cuda" or parts == "published"
+    many = workers or (1 if alone else available_cores())
+    storage = Storage(spatial, grid=grid)
+    work = Extraction(suite, out, parts, storage, duration or suite.duration or 8.0, str(world.device), many)
+    failures = extract(work, world)
+    leave()
+    if not world.main:
+        return
+    note(f"{out}: {len(FeatureStore(out))} clips, {len(failures)} could not be used")
+    if len(failures) > allow_missing:
+        raise BenchError(
+            f"{len(failures)} clips of {suite.name} cannot be learnt from; each is listed in {out / 'failures.jsonl'}. "
+            f"Go on without them: --allow-missing {len(failures)}"
+        )
+
+
+def _require_split(suite: Suite, split: str | None) -> None:
+    from visaudio_bench.errors import UsageError
+
+    if split is not None and suite.split != split:
+        raise UsageError(
+            f'suite "{suite.name}" is the split "{suite.split}" of its data, not "{split}". See: bench list suites'
+        )
+
+
+@features.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("stores", type=click.Path(path_type=Path), nargs=-1, required=True)
+def merge(out: Path, stores: tuple[Path, ...]) -> None:
+    """Put the clips of several STORES of one kind into OUT."""
+    from bench.console import note
+    from models.visaudio.store import merge as merged
+
+    note(f"{out}: {merged(out, stores)} clips")
+
+
+@features.command()
+@click.argument("store", type=click.Path(path_type=Path))
+def check(store: Path) -> None:
+    """Read all of STORE and compare it with the hashes that were written with it."""
+    from bench.console import note, track
+    from models.visaudio.store import FeatureStore
+    from visaudio_bench.errors import BenchError
+
+    opened = FeatureStore(store)
+    wrong = [(clip, said) for clip, said in track(opened.check(), len(opened), "checking") if said]
+    for clip, said in wrong[:10]:
+        note(f"{clip}: {said}")
+    if wrong:
+        raise BenchError(f"{len(wrong)} of {len(opened)} clips of {store} are damaged.")
+    note(f"{store}: {len(opened)} clips, all as written; {opened.manifest_hash[:16]}")

@@ -1,0 +1,50 @@
+"""The rows of the paper's ablation with the tiny model: mono duplicated, two branches, two branches and spacetime.
+
+    python benchmarks/ablation_tiny.py --out runs/ablation
+
+Three trainings that differ in nothing else (same clips, order, noise, steps), then one leaderboard. A training that is
+there already is not repeated, one that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from baselines import open_system
+from bench.cli.common import finish
+from bench.metrics import find_metrics
+from bench.plan import Job, Plan
+from bench.training import EVALUATION_SUITE, Asked, train, trained_system
+from suites import open_suite
+from visaudio_bench.pool import available_cores
+
+ROWS = {
+    "mmaudio-dup": ("network.dual=false", "network.spacetime=false"),
+    "visaudio-dual": ("network.spacetime=false",),
+    "visaudio": (),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
+    parser.add_argument("--suite", default=EVALUATION_SUITE)
+    parser.add_argument("--workers", type=int, default=available_cores())
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    systems = [open_system("reference"), open_system("swapped")]
+    for row, changes in ROWS.items():
+        folder = arguments.out / row
+        resume = (folder / "state.safetensors").exists()
+        settings = () if resume else (*arguments.settings, *changes)
+        trained = train(Asked(out=folder, settings=settings, resume=resume, workers=arguments.workers))
+        # The last weights and not the best ones: a mono network has no best direction.
+        systems.append(trained_system(trained._replace(checkpoint=folder / "last.safetensors")))
+    job = Job(open_suite(arguments.suite), tuple(systems))
+    metrics = find_metrics(("default", "lat_r"))
+    finish(Plan((job,), metrics, arguments.out / "evaluation", workers=arguments.workers), "text", dry_run=False)
+
+
+if __name__ == "__main__":
+    main()

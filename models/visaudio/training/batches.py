@@ -1,0 +1,221 @@
+"""From a feature store to batches on the device: threads read ahead, straight into the memory of a batch."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.visaudio.conditions import Conditions
+from models.visaudio.config import Config, lengths
+from models.visaudio.storage import SPATIAL, unpack_spatial
+from models.visaudio.store import FeatureStore
+from models.visaudio.training.order import Draws, Order, draw
+from models.visaudio.training.recipe import Recipe
+from visaudio_bench.errors import BenchError, UsageError
+
+LATENTS = ("mean", "std")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples: features as they are kept, what chance decided, and which clips they are."""
+
+    features: Mapping[str, Tensor]
+    draws: Draws
+    clips: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """On another device; 8- and 16-bit features travel as such and are widened there."""
+        if device.type == "cpu":
+            return self
+        features = {key: value.to(device, non_blocking=True) for key, value in self.features.items()}
+        return replace(
+            self, features=features, draws=Draws(*(value.to(device, non_blocking=True) for value in self.draws))
+        )
+
+    def data(self) -> Tensor:
+        """Latents `(B, 2, n, C)`, drawn anew from their mean and deviation each time a clip comes."""
+        return self.features["mean"] + self.features["std"] * self.draws.spread
+
+    def conditions(self, *, spatial: bool) -> Conditions:
+        """Conditions in float32, with the spatial feature if it is wanted."""
+        clip, sync, text = (self.features[key].float() for key in ("clip", "sync", "text"))
+        grid = unpack_spatial(self.features) if spatial else None
+        return Conditions(clip, sync, text, grid)
+
+
+class Reader:
+    """Reads batches from a store.
+
+    Raises:
+        UsageError: the features are not those that the network is made for.
+    """
+
+    def __init__(self, store: FeatureStore, config: Config, recipe: Recipe):
+        self.store = store
+        self.recipe = recipe
+        self.shapes = _wanted_shapes(store, config)
+        self.latent = (2, self.shapes["mean"][-2], config.latent_dim)
+        self._formats = _formats(store)
+        if not config.spacetime:
+            self._formats = {key: value for key, value in self._formats.items() if not key.startswith(SPATIAL)}
+
+    def empty(self, size: int, *, pinned: bool) -> dict[str, Tensor]:
+        """Memory for `size` samples."""
+        return {
+            key: torch.empty((size, *(self.shapes.get(key) or shape)), dtype=dtype, pin_memory=pinned)
+            for key, (dtype, shape) in self._formats.items()
+        }
+
+    def fill(self, memory: Mapping[str, Tensor], place: int, clip: int) -> tuple[bool, bool]:
+        """Read a clip into a place of a batch; says whether it has no video, and no caption."""
+        row = {key: values[place] for key, values in memory.items()}
+        read = self.store.read(clip, into=row)
+        for key in row.keys() - read.keys():
+            row[key].zero_()
+        return "clip" not in read, "text" not in read
+
+    def batch(self, memory: Mapping[str, Tensor], clips: list[int], samples: list[int]) -> Batch:
+        """The samples with these numbers, which are of these clips."""
+        missing = [self.fill(memory, place, clip) for place, clip in enumerate(clips)]
+        drawn = [
+            draw(self.recipe.seed, sample, self.latent, drop=self.recipe.drop, times=self.recipe.time)
+            for sample in samples
+        ]
+        draws = Draws(*(torch.stack(column) for column in zip(*drawn, strict=True)))
+        blind, untold = torch.tensor(missing).T
+        draws = draws._replace(
+            drop_clip=draws.drop_clip | blind, drop_sync=draws.drop_sync | blind, drop_text=draws.drop_text | untold
+        )
+        return Batch(dict(memory), draws, tuple(self.store.rows[clip].clip for clip in clips))
+
+
+def _formats(store: FeatureStore) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Format and shape of every tensor that any of the first clips has; a store has one kind of clip, or two."""
+    found: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+    for index in range(min(len(store), 64)):
+        found = {**store.describe(index), **found}
+    return found
+
+
+def _wanted_shapes(store: FeatureStore, config: Config) -> dict[str, tuple[int, ...]]:
+    """Shapes that the network needs, compared with those of the store."""
+    long = lengths(store.kind.duration, config.text_tokens)
+    grid = config.spatial_grid
+    wanted: dict[str, tuple[int, ...]] = {
+        "mean": (2, long.latent, config.latent_dim),
+        "std": (2, long.latent, config.latent_dim),
+        "clip": (long.clip, config.clip_dim),
+        "sync": (long.sync, config.sync_dim),
+        "text": (long.text, config.text_dim),
+    }
+    if config.spacetime:
+        wanted[SPATIAL] = (long.clip, grid, grid, config.spatial_dim)
+    found = _formats(store)
+    for key, shape in wanted.items():
+        if key not in found:
+            raise UsageError(
+                f"no clip of the feature store {store.folder} has the feature {key}, which {config.name} needs."
+            )
+        if found[key][1] != shape:
+            raise UsageError(
+                f"the feature store {store.folder} has {key} of shape {found[key][1]}, and {config.name} "
+                f"takes {shape}. "
+                f"It was made by {dict(store.kind.conditioners)} and {dict(store.kind.codec)} for clips of "
+                f"{store.kind.duration:g} s: choose the preset that fits, or make the features again."
+            )
+    return wanted
+
+
+class Loader:
+    """This process's batches, from update `step` on, read ahead by threads.
+
+    An update has `accumulate` batches in each process; sample numbers are dealt out so that an update has the same
+    samples with any number of processes.
+    """
+
+    def __init__(self, reader: Reader, order: Order, device: torch.device, *, rank: int, size: int, step: int):
+        recipe = reader.recipe
+        if recipe.batch % (size * recipe.accumulate):
+            raise UsageError(
+                f"a batch of {recipe.batch} cannot be shared out over {size} processes and {recipe.accumulate} parts: "
+                "make it a multiple of their product, e.g. "
+                f"--set batch={size * recipe.accumulate * -(-recipe.batch // (size * recipe.accumulate))}"
+            )
+        if recipe.batch > order.epoch_length:
+            raise UsageError(
+                f"a batch of {recipe.batch} is larger than the data: an epoch has {order.epoch_length} samples. "
+                f"Make it smaller (--set batch={max(1, order.epoch_length // 2)}) or bring more clips."
+            )
+        self.reader, self.order, self.device = reader, order, device
+        self.size = recipe.batch // (size * recipe.accumulate)
+        self._numbers = self._schedule(step, rank, size)
+        self._pool = ThreadPoolExecutor(recipe.threads, thread_name_prefix="features")
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._memory: deque[dict[str, Tensor]] = deque()
+        self._coming: deque[Future[tuple[Batch, dict[str, Tensor]]]] = deque()
+        self.waited = 0.0
+
+    def _schedule(self, step: int, rank: int, size: int) -> Iterator[list[int]]:
+        recipe = self.reader.recipe
+        while True:
+            for part in range(recipe.accumulate):
+                first = step * recipe.batch + (part * size + rank) * self.size
+                yield list(range(first, first + self.size))
+            step += 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        pinned = self.device.type == "cuda"
+        for _ in range(self.reader.recipe.ahead):
+            self._memory.append(self.reader.empty(self.size, pinned=pinned))
+            self._order_one()
+        while True:
+            began = time.perf_counter()
+            batch, memory = self._coming.popleft().result()
+            self.waited += time.perf_counter() - began
+            on_device = batch.to(self.device)
+            copied = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
+            if copied is not None:
+                copied.record()
+            yield on_device
+            if copied is not None:  # the memory is filled again only once it has been copied
+                copied.synchronize()
+            self._memory.append(memory)
+            self._order_one()
+
+    def _order_one(self) -> None:
+        memory, numbers = self._memory.popleft(), next(self._numbers)
+        self._coming.append(self._maker.submit(self._make, memory, numbers))
+
+    def _make(self, memory: dict[str, Tensor], numbers: list[int]) -> tuple[Batch, dict[str, Tensor]]:
+        clips = [self.order[number] for number in numbers]
+        return self._read(memory, clips, numbers), memory
+
+    def _read(self, memory: dict[str, Tensor], clips: list[int], numbers: list[int]) -> Batch:
+        parts = -(-self.size // self.reader.recipe.threads)
+        cuts = [slice(first, first + parts) for first in range(0, self.size, parts)]
+        pieces = list(self._pool.map(partial(self._piece, memory, clips, numbers), cuts))
+        draws = Draws(*(torch.cat(column) for column in zip(*(piece.draws for piece in pieces), strict=True)))
+        return Batch(memory, draws, tuple(clip for piece in pieces for clip in piece.clips))
+
+    def _piece(self, memory: dict[str, Tensor], clips: list[int], numbers: list[int], cut: slice) -> Batch:
+        return self.reader.batch({key: values[cut] for key, values in memory.items()}, clips[cut], numbers[cut])
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        for pool in (self._maker, self._pool):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def clips_of(batch: Batch, broken: Tensor) -> list[str]:
+    """Ids of the clips of a batch where `broken` `(B,)` is true."""
+    if len(broken) != len(batch.clips):
+        raise BenchError(f"{len(broken)} samples cannot be those of {len(batch.clips)} clips")
+    return [clip for clip, bad in zip(batch.clips, broken.tolist(), strict=True) if bad]

@@ -1,0 +1,154 @@
+"""Everything that a training needs to go on, in one file that is replaced at once.
+
+`state.safetensors` holds the weights, their running average and both moments of the optimiser by the names of the
+network's parameters, whole, however many processes shared them out; its header says the step and what was trained on
+what. Nothing else is to be remembered: learning rate, order of clips and all draws are functions of seed and step.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.visaudio.loading import save_state
+from models.visaudio.network import FlowNetwork
+from models.visaudio.store import written_safely
+from models.visaudio.training.distributed import World, put, whole
+from models.visaudio.training.learner import Average
+from visaudio_bench.errors import BenchError
+
+FORMAT = "visaudio-bench training 1"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass
+class Progress:
+    """How far a training is: updates done, the best validation so far, how many processes wrote it, and on what.
+
+    `plan` is everything that must not change while a training goes on: preset, configuration, recipe, data.
+    """
+
+    step: int = 0
+    best: float | None = None
+    best_step: int | None = None
+    processes: int = 1
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What changes while training."""
+
+    network: FlowNetwork
+    average: Average
+    optimiser: torch.optim.Optimizer
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, as they lie on the device; moments only once there are any."""
+        found: dict[str, Tensor] = {f"weights/{name}": value for name, value in self.network.named_parameters()}
+        found |= {f"average/{name}": value for name, value in self.average.weights.items()}
+        for name, value in self.network.named_parameters():
+            moments = self.optimiser.state.get(value, {})
+            found |= {f"{moment}/{name}": moments[moment] for moment in MOMENTS if moment in moments}
+        return found
+
+
+def save(trained: Trained, progress: Progress, path: Path, world: World) -> None:
+    """Write the state; every process must call, the first one writes.
+
+    Raises:
+        BenchError: the file cannot be written (then the one before it is still there).
+    """
+    from safetensors.torch import save_file
+
+    # One after the other, so that the device never holds more than one whole tensor.
+    contents = {name: _kept(value, world) for name, value in trained.tensors().items()}
+    failure: list[str] = []
+    if world.main:
+        metadata = {"format": FORMAT, "progress": json.dumps(progress.__dict__)}
+        try:
+            with written_safely(path) as temporary:
+                save_file({name: value for name, value in contents.items() if value is not None}, temporary, metadata)
+        except BenchError as error:
+            failure.append(str(error))
+    _agree(failure, world)
+
+
+def _kept(tensor: Tensor, world: World) -> Tensor | None:
+    full = whole(tensor)
+    return full.contiguous() if world.main else None
+
+
+def _agree(failure: list[str], world: World) -> None:
+    """All processes stop if one cannot go on."""
+    told = world.gather(failure)
+    if told:
+        raise BenchError(told[0])
+
+
+def save_average(trained: Trained, path: Path, notes: dict[str, str], world: World) -> None:
+    """Write the averaged weights as a checkpoint that makes sound; every process must call.
+
+    Raises:
+        BenchError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
+
+    live = {name: _kept(value, world) for name, value in trained.network.state_dict().items()}
+    averaged = {name: _kept(value, world) for name, value in trained.average.weights.items()}
+    failure: list[str] = []
+    if world.main:
+        try:
+            contents = {name: value for name, value in {**live, **averaged}.items() if value is not None}
+            save_state(contents, trained.network.config, path, notes)
+        except (OSError, SafetensorError) as error:
+            failure.append(f"{path} cannot be written: {error}. What was saved before is kept; make room and --resume.")
+    _agree(failure, world)
+
+
+def read_progress(path: Path) -> Progress:
+    """How far the training is that wrote `path`.
+
+    Raises:
+        BenchError: the file is not there, damaged, or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise BenchError(f"{path} is not there: there is nothing to go on from. Start without --resume.") from error
+    except (SafetensorError, OSError) as error:
+        raise BenchError(f"{path} is not an intact state of a training ({error}).") from error
+    if told.get("format") != FORMAT:
+        raise BenchError(f'{path} is no state of a training: its format is "{told.get("format", "not stated")}".')
+    return Progress(**json.loads(told["progress"]))
+
+
+def restore(trained: Trained, path: Path, step: int) -> None:
+    """Put back what `save` wrote, whatever the number of processes now and then.
+
+    Raises:
+        BenchError: the file holds another network's state.
+    """
+    from safetensors import safe_open
+
+    trained.average.updates = step
+    with safe_open(path, "pt") as file:
+        found = set(file.keys())
+        for name, value in trained.network.named_parameters():
+            if f"{MOMENTS[0]}/{name}" in found:  # a parameter that never had a gradient has no moments
+                moments = {moment: torch.zeros_like(value) for moment in MOMENTS}
+                trained.optimiser.state[value] = {"step": torch.tensor(float(step), device=value.device), **moments}
+        wanted = trained.tensors()
+        if wanted.keys() != found:
+            odd = sorted(wanted.keys() ^ found)
+            raise BenchError(f"{path} is the state of another network: {len(odd)} tensors differ, first {odd[0]}.")
+        for name, target in wanted.items():
+            put(file.get_tensor(name), target)

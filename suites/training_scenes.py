@@ -1,0 +1,90 @@
+"""simroom-train and simroom-validation: simulated scenes to learn from, as many as are asked for.
+
+They are like those of `simroom` and share nothing with it: rooms, sounds, trajectories and seeds are others, and so
+are those of the two among themselves. Each has one source, which is in view: of two sources, or one that is not seen,
+pictures do not tell which is louder, and a small model that sees a thousand scenes would learn noise from them.
+
+There is no manifest to be committed; the scenes follow from a seed. They come in blocks that are each balanced like a
+suite, so that the first N scenes are the same whatever N is, and what was rendered for a small N is kept for a larger.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from suites.simulated import Plan, SimulatedSuite
+from suites.simulator.design import FACTORS, ROOMS, Size, design
+from suites.simulator.render import RENDERER
+from suites.simulator.scenes import Scene
+from visaudio_bench.errors import UsageError
+from visaudio_bench.files import cache_dir, digest
+
+ONE_IN_VIEW = tuple(factor for factor in FACTORS if factor not in ("two sources", "invisible source"))
+BLOCK = 12 * len(ONE_IN_VIEW)  # scenes; also a multiple of the numbers of rooms, reverberation times and strata
+TRAINING = Plan("simroom-train", 16 * BLOCK, 2.0, 96, "Simulated rooms to learn from, clips of 2 s")
+VALIDATION = Plan("simroom-validation", 40, 4.0, 96, "Simulated rooms to watch training with, clips of 4 s")
+SEEDS = {"simroom-train": 31_000_000, "simroom-validation": 47_000_000}
+# Every side of an evaluation room is a whole number of decimetres: with these added, no side of any room is shared.
+OFFSETS = {"simroom-train": 0.05, "simroom-validation": 0.03}  # m
+
+
+class TrainingSuite(SimulatedSuite):
+    """The first `plan.clips` scenes of an endless design."""
+
+    def __init__(self, plan: Plan):
+        self.split = plan.name.removeprefix("simroom-")
+        super().__init__(plan, training_scenes(plan.name, plan.clips, plan.duration))
+
+    @cached_property
+    def _first_block(self) -> str:
+        """Identity of the design, whatever the number of its scenes."""
+        scenes = training_scenes(self.name, BLOCK, self.duration)
+        return digest([[scene.to_json() for scene in scenes], self.size, RENDERER])
+
+    @property
+    def folder(self) -> Path:
+        """Where the rendered files are; one folder for every number of clips."""
+        return cache_dir() / "suites" / f"{self.name}-{self._first_block[:16]}"
+
+
+def training_scenes(name: str, count: int, duration: float) -> tuple[Scene, ...]:
+    """The first `count` scenes of the design `name`."""
+    scenes: list[Scene] = []
+    for block in range(-(-count // BLOCK)):
+        seed = SEEDS[name] + block
+        rooms = _rooms(seed, OFFSETS[name])
+        scenes += design(name, BLOCK, duration, seed, rooms=rooms, factors=ONE_IN_VIEW, first=block * BLOCK)
+    return tuple(scenes[:count])
+
+
+def _rooms(seed: int, offset: float) -> tuple[Size, ...]:
+    """As many rooms as the evaluation has, of any size between its third smallest and its largest one.
+
+    In the two smallest ones not every combination of sound, trajectory and azimuth has a place.
+    """
+    rng = np.random.default_rng([seed, 7])
+    smallest, largest = np.asarray(ROOMS[2]), np.asarray(ROOMS[-1])
+    share = np.clip(rng.uniform(0, 1, (len(ROOMS), 1)) + rng.uniform(-0.15, 0.15, (len(ROOMS), 3)), 0, 1)
+    sizes = np.floor(10 * (smallest + share * (largest - smallest))) / 10 + offset
+    return tuple((round(x, 2), round(y, 2), round(z, 2)) for x, y, z in sizes.tolist())
+
+
+def _open(plan: Plan, argument: str | None) -> TrainingSuite:
+    if argument is None:
+        return TrainingSuite(plan)
+    if not argument.isdecimal() or not int(argument):
+        raise UsageError(f'the suite "{plan.name}" takes a number of clips, got "{argument}". Write: {plan.name}:100')
+    return TrainingSuite(Plan(plan.name, int(argument), plan.duration, plan.size, plan.title))
+
+
+def simroom_train(argument: str | None = None) -> TrainingSuite:
+    """Scenes to learn from: `simroom-train` or `simroom-train:N`."""
+    return _open(TRAINING, argument)
+
+
+def simroom_validation(argument: str | None = None) -> TrainingSuite:
+    """Scenes to watch training with: `simroom-validation` or `simroom-validation:N`."""
+    return _open(VALIDATION, argument)

@@ -1,0 +1,329 @@
+"""`bench train visaudio` from end to end, on features made of noise and a network of a few thousand weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+
+from models.visaudio.config import CONFIGS, lengths
+from models.visaudio.loading import load_network, read_notes, save_network
+from models.visaudio.network import build
+from models.visaudio.storage import Storage, pack
+from models.visaudio.store import Kind, Row, claim, write_shard
+from models.visaudio.tiny.conditioners import BuiltInConditioners
+from models.visaudio.tiny.vocoder import NoiseVocoder
+
+SECONDS = 1.2
+KIND = Kind(BuiltInConditioners().identity, NoiseVocoder().identity, Storage(spatial="int8"), SECONDS)
+MICRO = ("network.hidden=16", "network.heads=1", "network.depth=2", "batch=4", "log_every=1", "warmup=2", "threads=2")
+
+
+def fill(folder: Path, count: int, *, seed: int = 0, source: str = "suite") -> Path:
+    """A store of clips whose latents follow their conditions a little."""
+    config, long = CONFIGS["tiny"], lengths(SECONDS, CONFIGS["tiny"].text_tokens)
+    claim(folder, KIND)
+    clips = []
+    for index in range(count):
+        generator = torch.Generator().manual_seed(1000 * seed + index)
+        side = 2 * float(torch.rand((), generator=generator)) - 1
+        mean = torch.randn(2, long.latent, config.latent_dim, generator=generator) / 2 + side
+        grid = config.spatial_grid
+        made = {
+            "mean": mean,
+            "std": torch.full_like(mean, 0.1),
+            "clip": torch.randn(long.clip, config.clip_dim, generator=generator) + side,
+            "sync": torch.randn(long.sync, config.sync_dim, generator=generator),
+            "text": torch.randn(long.text, config.text_dim, generator=generator),
+            "spatial": torch.randn(long.clip, grid, grid, config.spatial_dim, generator=generator) + side,
+        }
+        clips.append((Row(f"clip{index:02d}", source, "", "", 0.0, 0), pack(made, KIND.storage)))
+    write_shard(folder, clips)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("data"), 10)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("watched"), 2, seed=7)
+
+
+@pytest.fixture
+def train(bench, data: Path, tmp_path: Path) -> Callable[..., object]:
+    """`bench train visaudio` in this process, into `out`, with `settings`."""
+
+    def call(out: str, *options: object, settings: tuple[str, ...] = (), learnt: Path = data):
+        chosen = [part for setting in settings for part in ("--set", setting)]
+        return bench(
+            "train", "visaudio", "--data", learnt, "--out", tmp_path / out, "--device", "cpu", *options, *chosen
+        )
+
+    return call
+
+
+def losses(run: Path) -> dict[int, float]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+
+
+def state(run: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(run / "state.safetensors")
+
+
+def command(*arguments: object, processes: int = 1) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [
+        sys.executable,
+        *(launcher if processes > 1 else []),
+        "-m",
+        "bench",
+        "train",
+        "visaudio",
+        *map(str, arguments),
+    ]
+
+
+def environment() -> dict[str, str]:
+    root = Path(__file__).resolve().parents[2]
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+
+
+def call_options(data: Path, out: Path, *settings: str) -> list[object]:
+    return ["--data", data, "--out", out, "--device", "cpu", *(part for s in settings for part in ("--set", s))]
+
+
+def test_a_training_leaves_what_the_manual_says(train, watched, tmp_path):
+    told = train(
+        "run", "--validation", watched, settings=(*MICRO, "steps=24", "validate_every=12", "learning_rate=1e-3")
+    )
+    assert told.code == 0, told.err
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} == {
+        "training.json", "metrics.jsonl", "state.safetensors", "last.safetensors", "best.safetensors"
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if "loss" in row]
+    assert [row["step"] for row in steps] == list(range(1, 25))
+    assert sum(row["loss"] for row in steps[-5:]) < 0.93 * sum(row["loss"] for row in steps[:5])
+    assert all(row["loss"] == pytest.approx(row["loss_left"] + row["loss_right"]) for row in steps)
+    assert steps[0]["lr"] == pytest.approx(1e-3 / 3)
+    seen = [row for row in rows if "validation/loss" in row]
+    assert [row["step"] for row in seen] == [12, 24]
+    assert {"validation/lat_r", "validation/lr_acc", "validation/loss_left"} <= seen[0].keys()
+    network = load_network(run / "best.safetensors")
+    assert network.config.hidden == 16
+    assert json.loads(read_notes(run / "best.safetensors")["conditioners"]) == dict(KIND.conditioners)
+    assert "validation after step 12" in told.err
+    assert "samples/s" in told.err or "step 24" in told.err
+    plan = json.loads((run / "training.json").read_text())
+    assert (plan["preset"], plan["data"]["clips"], plan["recipe"]["batch"]) == ("tiny", 10, 4)
+
+
+def test_a_training_in_two_halves_is_the_one_in_one(train, tmp_path):
+    assert train("whole", settings=(*MICRO, "steps=8")).code == 0
+    assert train("halves", settings=(*MICRO, "steps=4")).code == 0
+    assert train("halves", "--resume", settings=("steps=8",)).code == 0
+    assert losses(tmp_path / "whole") == losses(tmp_path / "halves")
+    one, other = state(tmp_path / "whole"), state(tmp_path / "halves")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_parts_of_a_batch_one_after_the_other_are_the_batch(train, tmp_path):
+    train("whole", settings=(*MICRO, "steps=4"))
+    train("parts", settings=(*MICRO, "steps=4", "accumulate=2", "checkpoint=true"))
+    whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
+    assert list(parts.values()) == pytest.approx(list(whole.values()), rel=1e-5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_killed_at_any_moment_it_goes_on_with_the_same_losses(train, data, tmp_path):
+    settings = (*MICRO, "steps=60", "save_every=7")
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(*call_options(data, out, *settings)), env=environment(), stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if (out / "state.safetensors").exists() and len((out / "metrics.jsonl").read_text().splitlines()) > 16:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    assert train("killed", "--resume").code == 0
+    assert train("undisturbed", settings=settings).code == 0
+    assert losses(out) == losses(tmp_path / "undisturbed")
+    assert len(losses(out)) == 60
+
+
+def test_what_was_changed_on_a_continuation_stays_changed(bench, train, tmp_path):
+    assert train("run", settings=(*MICRO, "steps=2")).code == 0
+    assert train("run", "--resume", settings=("steps=4", "learning_rate=1e-5")).code == 0
+    told = bench("train", "visaudio", "--out", tmp_path / "run", "--resume", "--device", "cpu", "--set", "steps=5")
+    assert told.code == 0, told.err
+    assert told.out == "", "only the embedded default has a leaderboard"
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["lr"] for row in rows][2:] == [1e-5] * 3
+
+
+def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_path):
+    settings = (*MICRO, "steps=100000", "save_every=100000")
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(*call_options(data, out, *settings)), env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not ((out / "metrics.jsonl").exists() and losses(out)):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75, said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    done = max(losses(out))
+    assert train("run", "--resume", settings=(f"steps={done + 2}",)).code == 0
+    assert sorted(losses(out)) == list(range(1, done + 3))
+
+
+@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+def test_two_processes_do_what_one_does_and_one_goes_on_from_there(parallel, train, data, watched, tmp_path):
+    assert train("one", "--validation", watched, settings=(*MICRO, "steps=6")).code == 0
+    settings = (*MICRO, "steps=4", f"parallel={parallel}", "accumulate=2")
+    both = command(*call_options(data, tmp_path / "two", *settings), "--validation", watched, processes=2)
+    done = subprocess.run(both, env=environment(), check=False, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert [two[step] for step in range(1, 5)] == pytest.approx([one[step] for step in range(1, 5)], rel=1e-5)
+    told = train("two", "--resume", settings=("steps=6", "parallel=ddp", "accumulate=1"))
+    assert told.code == 0, told.err
+    assert "2 processes and goes on with 1" in told.err
+    assert list(losses(tmp_path / "two").values()) == pytest.approx(list(one.values()), rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(train, tmp_path):
+    good = fill(tmp_path / "data", 9)
+    assert train("run", learnt=good, settings=(*MICRO, "steps=2")).code == 0
+    config, long = CONFIGS["tiny"], lengths(SECONDS, 16)
+    broken = {
+        "mean": torch.full((2, long.latent, config.latent_dim), float("nan")),
+        "std": torch.zeros(2, long.latent, config.latent_dim),
+    }
+    other = fill(tmp_path / "other", 9)
+    write_shard(other, [(Row("poisoned", "suite", "", "", 0.0, 0), broken)])
+    told = train("bad", learnt=other, settings=(*MICRO, "steps=20", "save_every=1", "seed=3"))
+    assert told.code == 1
+    assert "not a number for poisoned" in told.err
+    step = int(told.err.split("loss of step ")[1].split()[0])
+    assert "Traceback" not in told.err
+    if step > 1:
+        with safe_open(tmp_path / "bad" / "state.safetensors", "pt") as file:
+            assert json.loads(file.metadata()["progress"])["step"] == step - 1
+            assert all(torch.isfinite(file.get_tensor(name)).all() for name in file.keys())  # noqa: SIM118 (no mapping)
+
+
+def test_a_full_disk_is_told_and_the_state_before_it_is_kept(train, tmp_path, monkeypatch):
+    assert train("run", settings=(*MICRO, "steps=2")).code == 0
+    before = (tmp_path / "run" / "state.safetensors").read_bytes()
+
+    def full(*arguments: object, **named: object) -> None:
+        raise SafetensorError("IoError: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    told = train("run", "--resume", settings=("steps=4",))
+    assert told.code == 1
+    assert "No space left" in told.err
+    assert "Traceback" not in told.err
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("bach=4",), 'Did you mean "batch"'),
+        (("network.hidden=17",), "even number of channels"),
+        (("network.latent_dim=20",), "choose the preset that fits"),
+        (("batch=64",), "an epoch has 10 samples"),
+        (("batch=3", "accumulate=2"), "--set batch=4"),
+        (("parallel=fsdp",), "torchrun"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_one_sentence(train, settings, said):
+    told = train("run", settings=(*MICRO, *settings))
+    assert told.code == 2
+    assert said in told.err
+    assert "Traceback" not in told.err
+
+
+def test_only_the_same_training_is_resumed(train, tmp_path):
+    assert "holds no training" in train("none", "--resume").err
+    assert train("run", settings=(*MICRO, "steps=2")).code == 0
+    assert "--resume" in train("run", settings=MICRO).err
+    for option in ("batch=2", "seed=1", "network.hidden=32"):
+        assert "cannot change" in train("run", "--resume", settings=(option,)).err
+    other = fill(tmp_path / "other", 10, seed=5)
+    told = train("run", "--resume", learnt=other)
+    assert told.code == 2
+    assert "other features now" in told.err
+    assert "is a training of tiny" in train("run", "--resume", "--preset", "small_44k").err
+    (tmp_path / "run" / "state.safetensors").write_bytes(b"short")
+    assert "not an intact state" in train("run", "--resume").err
+
+
+def test_without_data_only_the_embedded_default_can_be_trained(bench, train, tmp_path):
+    assert "bench features build" in bench("train", "visaudio", "--preset", "large_44k_v2").err
+    assert 'Did you mean "large_44k_v2"' in bench("train", "visaudio", "--preset", "large_44k_v3").err
+    assert "is no feature store" in train("run", learnt=tmp_path).err
+
+
+def test_it_begins_with_given_weights(train, data, tmp_path):
+    from dataclasses import replace
+
+    config = replace(CONFIGS["tiny"], hidden=16, heads=1, depth=2)
+    mono = build(config.mono)
+    for value in mono.parameters():
+        torch.nn.init.normal_(value, std=0.02)
+    torch.save(mono.state_dict(), tmp_path / "mmaudio.pth")
+    start = ("--from", tmp_path / "mmaudio.pth")
+    told = train("run", *start, settings=(*MICRO, "steps=1", "learning_rate=0"))
+    assert told.code == 0, told.err
+    assert "copied for one ear each" in told.err
+    trained = load_network(tmp_path / "run" / "last.safetensors").state_dict()
+    for key in ("joint_blocks.0.latent_block.attn.qkv.weight", "latent_mean"):
+        torch.testing.assert_close(trained[key], mono.state_dict()[key])
+    torch.testing.assert_close(
+        trained["single_blocks_r.0.linear1.bias"], mono.state_dict()["fused_blocks.0.linear1.bias"]
+    )
+    assert train("more", "--from", tmp_path / "run" / "last.safetensors", settings=(*MICRO, "steps=1")).code == 0
+    save_network(build(config.dual_only), tmp_path / "dual.safetensors")
+    told = train("other", "--from", tmp_path / "dual.safetensors", settings=(*MICRO, "steps=1"))
+    assert (told.code, "holds another network" in told.err) == (2, True)
+
+
+@pytest.mark.parametrize("change", [("network.spacetime=false",), ("network.spacetime=false", "network.dual=false")])
+def test_the_rows_of_the_ablation_are_trained_by_the_same_command(change, train, watched, tmp_path):
+    told = train("run", "--validation", watched, settings=(*MICRO, *change, "steps=3"))
+    assert told.code == 0, told.err
+    assert load_network(tmp_path / "run" / "last.safetensors").config.dual == (len(change) == 1)
+
+
+def test_missing_video_and_words_are_learnt_as_nothing(train, tmp_path):
+    store = fill(tmp_path / "data", 6)
+    config, long = CONFIGS["tiny"], lengths(SECONDS, 16)
+    sound = {name: torch.randn(2, long.latent, config.latent_dim) for name in ("mean", "std")}
+    write_shard(store, [(Row("sound only", "suite", "", "", 0.0, 0), sound)])
+    told = train("run", learnt=store, settings=(*MICRO, "steps=4"))
+    assert told.code == 0, told.err
