@@ -1,8 +1,8 @@
 """Our implementation of ViSAudio, and MMAudio in it, as systems.
 
-`visaudio:FILE` and `visaudio-dual:FILE` (without the spacetime module) run a checkpoint of `bench train visaudio`;
-`visaudio:NAME=FILE` names its row. `mmaudio-dup` is the paper's "Pretrained" row: MMAudio's mono sound in both ears,
-from its public file or from a checkpoint of a mono network.
+`visaudio:FILE` and `visaudio-dual:FILE` (without the spacetime module) run a checkpoint of `bench train visaudio`, with
+the guidance that it was validated with; `visaudio:NAME=FILE` names its row. `mmaudio-dup` is the paper's "Pretrained"
+row: MMAudio's mono sound in both ears, from its public file or from a checkpoint of a mono network.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from models.visaudio.config import Config
 from models.visaudio.loading import load_network, read_notes
 from models.visaudio.parts import PUBLISHED, kind_of, open_parts, require_same_parts, required_weights
 from models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
+from models.visaudio.sampler import GUIDANCE
 from suites.clip import Clip
 from suites.media import probe, write_audio
 from visaudio_bench.errors import ClipError, UsageError
@@ -55,8 +56,8 @@ class FlowSystem(System):
         self.variant = variant
         self.path = path
         self.name = name
-        self.settings = settings or Settings()
         self.notes = read_notes(path) if path.suffix == ".safetensors" else {}
+        self.settings = settings or Settings(guidance=float(self.notes.get("guidance", GUIDANCE)))
         _require_variant(variant, self.notes, path)
         self.kind = kind_of(self.notes)
         small = self.kind != PUBLISHED

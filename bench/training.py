@@ -19,7 +19,6 @@ from models.visaudio.config import Config
 from models.visaudio.loading import load_mmaudio, load_network, read_notes
 from models.visaudio.network import FlowNetwork, build
 from models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
-from models.visaudio.pipeline import Settings
 from models.visaudio.storage import Storage
 from models.visaudio.store import FeatureStore
 from models.visaudio.training.batches import Reader
@@ -73,7 +72,6 @@ class Trained(NamedTuple):
     """What a training ends with: the best checkpoint, and whether this process is to judge it on the embedded suite."""
 
     checkpoint: Path
-    guidance: float
     to_judge: bool
 
 
@@ -108,23 +106,21 @@ def _train(asked: Asked, world: World) -> Trained:
     if world.main:
         asked.folder.mkdir(parents=True, exist_ok=True)
         write_json(asked.folder / "training.json", plan)
-    task = Task(
-        reader, recipe, asked.folder, world, plan, _notes(preset, data.learnt), validate, _listener(asked, world)
-    )
+    notes = _notes(preset, recipe, data.learnt)
+    task = Task(reader, recipe, asked.folder, world, plan, notes, validate, _listener(asked, world))
     done = Trainer(task, network, resume=progress).run()
     best = asked.folder / "best.safetensors"
     if world.main:
         where = f"best at step {done.best_step}" if done.best_step else "not validated"
         note(f"trained {done.step} steps, {where}; saved in {asked.folder}")
     checkpoint = best if best.exists() else asked.folder / "last.safetensors"
-    return Trained(checkpoint, recipe.guidance, world.main and data.embedded)
+    return Trained(checkpoint, world.main and data.embedded)
 
 
-def trained_system(trained: Trained) -> FlowSystem:
-    """The row of a leaderboard that a checkpoint makes, with the guidance that it was validated with."""
-    config = Config.from_dict(json.loads(read_notes(trained.checkpoint)["config"]))
-    variant = (VISAUDIO if config.spacetime else DUAL) if config.dual else MMAUDIO_DUP
-    return FlowSystem(variant, trained.checkpoint, settings=Settings(guidance=trained.guidance))
+def trained_system(checkpoint: Path) -> FlowSystem:
+    """The row of a leaderboard that a checkpoint makes."""
+    config = Config.from_dict(json.loads(read_notes(checkpoint)["config"]))
+    return FlowSystem((VISAUDIO if config.spacetime else DUAL) if config.dual else MMAUDIO_DUP, checkpoint)
 
 
 def _as_before(asked: Asked, progress: Progress | None) -> Asked:
@@ -293,12 +289,13 @@ def _validator(data: Data, config: Config, recipe: Recipe, world: World) -> Vali
     return Validator(reader, recipe, world, codec)
 
 
-def _notes(preset: str, store: FeatureStore) -> dict[str, str]:
-    """What a checkpoint says of its origin, in the words of `models.visaudio.parts`."""
+def _notes(preset: str, recipe: Recipe, store: FeatureStore) -> dict[str, str]:
+    """What a checkpoint says of its origin, and with which guidance it was validated and is to be heard."""
     return {
         "conditioners": json.dumps(dict(store.kind.conditioners)),
         "codec": json.dumps(dict(store.kind.codec)),
         "preset": preset,
+        "guidance": str(recipe.guidance),
         "data": store.manifest_hash,
     }
 

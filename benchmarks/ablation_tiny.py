@@ -38,9 +38,9 @@ def main() -> None:
         folder = arguments.out / row
         resume = (folder / "state.safetensors").exists()
         settings = () if resume else (*arguments.settings, *changes)
-        trained = train(Asked(out=folder, settings=settings, resume=resume, workers=arguments.workers))
+        train(Asked(out=folder, settings=settings, resume=resume, workers=arguments.workers))
         # The last weights and not the best ones: a mono network has no best direction.
-        systems.append(trained_system(trained._replace(checkpoint=folder / "last.safetensors")))
+        systems.append(trained_system(folder / "last.safetensors"))
     job = Job(open_suite(arguments.suite), tuple(systems))
     metrics = find_metrics(("default", "lat_r"))
     finish(Plan((job,), metrics, arguments.out / "evaluation", workers=arguments.workers), "text", dry_run=False)

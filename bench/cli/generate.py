@@ -39,7 +39,10 @@ Examples
     help="Length of the sound of a --video; the clips of a suite have their own.",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Euler steps.  [default: 25]")
-@click.option("--guidance", type=click.FloatRange(min=0), help="Strength of guidance; 1 is none.  [default: 4.5]")
+@click.option(
+    "--guidance", type=click.FloatRange(min=0),
+    help="Strength of guidance; 1 is none.  [default: the checkpoint's, else 4.5]",
+)  # fmt: skip
 @click.option("--negative", metavar="TEXT", help="What is not to be heard.")
 @click.option("--batch", type=click.IntRange(1), help="Clips at once.  [default: 8]")
 @click.option(

@@ -63,6 +63,6 @@ def _judge(trained: Trained, folder: Path, workers: int, device: str, form: str)
     from suites import open_suite
 
     anchors = tuple(open_system(name) for name in ("reference", "mono", "swapped"))
-    job = Job(open_suite(EVALUATION_SUITE), (*anchors, trained_system(trained)))
+    job = Job(open_suite(EVALUATION_SUITE), (*anchors, trained_system(trained.checkpoint)))
     plan = Plan((job,), find_metrics(("default", "lat_r")), folder / "evaluation", workers=workers, device=device)
     finish(plan, form, dry_run=False)
