@@ -129,7 +129,7 @@ def _librosa_output() -> dict[str, Any]:
         del rate
         written[Path(path).name] = samples
 
-    librosa.output = types.SimpleNamespace(write_wav=write_wav)
+    vars(librosa)["output"] = types.SimpleNamespace(write_wav=write_wav)
     return written
 
 
