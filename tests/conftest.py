@@ -44,6 +44,12 @@ def _cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(shared_cache))
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Inputs that a test draws without a generator of its own are the same in every run."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def media() -> Path:
     """The folder of real recordings."""
