@@ -79,7 +79,7 @@ class _Board:
         every = [Shown(metric, view) for metric in metrics for view in metric.shown]
         self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
         rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
-        self.rows = sorted(rows, key=lambda s: (not s.anchor, s.binauralises, self._place(s)))
+        self.rows = sorted(rows, key=lambda s: (not s.anchor, s.binauralises and not s.anchor, self._place(s)))
 
     def result(self, system: SystemInfo, shown: Shown) -> Result | None:
         """The result of a cell, None where the metric does not judge the system."""

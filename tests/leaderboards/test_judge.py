@@ -142,15 +142,19 @@ def test_marks_go_to_competing_systems_and_ties_share_them() -> None:
 
 def test_who_heard_the_reference_is_ranked_apart_and_stands_below() -> None:
     heard = [SystemInfo(name, name, anchor=False, binauralises=True) for name in ("easy", "easier")]
-    table = [*three_systems(), *rows("easy", "delta_ild", [0.5] * 30), *rows("easier", "delta_ild", [0.1] * 30)]
-    systems = [heard[0], GOOD, heard[1], BAD]
-    results = judge(table, SUITE, systems, [ILD], Basis())
-    assert {r.system: r.rank for r in results} == {"good": 1, "bad": 2, "easier": 1, "easy": 2}
+    noise = SystemInfo("noise", "Noise", anchor=True, binauralises=False)
+    anchors = [*rows("reference", "delta_ild", [0.0] * 30), *rows("noise", "delta_ild", [3.0] * 30)]
+    heard_rows = [*rows("easy", "delta_ild", [0.5] * 30), *rows("easier", "delta_ild", [0.1] * 30)]
+    systems = [REFERENCE, noise, heard[0], GOOD, heard[1], BAD]
+    results = judge([*anchors, *three_systems(), *heard_rows], SUITE, systems, [ILD], Basis())
+    ranks = {r.system: r.rank for r in results if r.rank is not None}
+    assert ranks == {"good": 1, "bad": 2, "easier": 1, "easy": 2}
     (board,) = leaderboard(results, [SUITE], {"s": systems}, [ILD])
     assert [(row.label, row.group) for row in board.rows] == [
-        ("good", "systems"), ("bad", "systems"), ("easier†", "binauralising"), ("easy†", "binauralising"),
+        ("Reference", "anchors"), ("Noise", "anchors"), ("good", "systems"), ("bad", "systems"),
+        ("easier†", "binauralising"), ("easy†", "binauralising"),
     ]  # fmt: skip
-    assert [row.cells[0].mark for row in board.rows] == ["best", "second", "best", "second"]
+    assert [row.cells[0].mark for row in board.rows] == ["", "", "best", "second", "best", "second"]
 
 
 @settings(max_examples=30)
