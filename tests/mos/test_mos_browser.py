@@ -125,7 +125,7 @@ class Rater:
         self.find("#consent").click()
         self.find(f"#device option[value='{device}']").click()
         self.press("#next")
-        assert self.step() == "level"
+        self.wait.until(lambda _: self.step() == "level")  # a server is asked for the rater's number first
         assert not self.find("#next").is_enabled()
         self.press("#listen")
         self.press("#next")
