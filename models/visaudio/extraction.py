@@ -12,11 +12,9 @@ from models.visaudio.features import Conditioners
 from models.visaudio.storage import Storage, pack
 from models.visaudio.store import Row
 from suites.clip import Clip
-from suites.media import read_binaural
+from suites.media import read_binaural, scale_to_peak
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
-
-PEAK = 0.95  # of both ears together, as MMAudio's training data; one gain for both keeps their level difference
 
 
 def features_of(
@@ -52,10 +50,10 @@ def training_caption(clip: Clip) -> str | None:
 def _latents(clip: Clip, codec: Codec, duration: float) -> dict[str, Tensor]:
     assert clip.audio is not None
     samples = read_binaural(clip.audio, start=clip.start, duration=duration, sample_rate=SAMPLE_RATE).samples
-    loudest = float(np.abs(samples).max())
-    if loudest <= 1e-6:
+    if float(np.abs(samples).max()) <= 1e-6:
         raise ClipError("silent", f"the sound of clip {clip.id} is silent: there is nothing to learn from.")
-    mean, std = codec.encode(torch.from_numpy(samples * np.float32(PEAK / loudest))[None])
+    # The peak of both ears together is that of MMAudio's training data.
+    mean, std = codec.encode(torch.from_numpy(scale_to_peak(samples))[None])
     return {"mean": mean[0].cpu(), "std": std[0].cpu()}
 
 

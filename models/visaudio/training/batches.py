@@ -20,8 +20,6 @@ from models.visaudio.training.order import Draws, Order, draw
 from models.visaudio.training.recipe import Recipe
 from visaudio_bench.errors import BenchError, UsageError
 
-LATENTS = ("mean", "std")
-
 
 @dataclass(frozen=True)
 class Batch:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.visaudio.flow import total_loss
 from models.visaudio.network import FlowNetwork
 from models.visaudio.training.batches import Batch, Loader, Reader, clips_of
 from models.visaudio.training.distributed import World, recompute, shard, whole
@@ -187,7 +188,7 @@ class Trainer:
             batch = next(batches)
             with self._synchronised(part == parts - 1), autocast(recipe, self.world.device):
                 errors = self.learner(batch)
-                (errors.mean(0).sum() / parts).backward()
+                (total_loss(errors) / parts).backward()
             used.append(batch)
             each.append(errors.detach())
         parameters = [value for value in self.trained.network.parameters() if value.grad is not None]
