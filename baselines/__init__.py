@@ -1,5 +1,5 @@
 """Who is evaluated: the contract of a system, the anchor rows of every table, and bring-your-own outputs."""
 
-from baselines.system import DEFAULT_SYSTEMS, SYSTEMS, Generation, System, SystemCard, open_system
+from visaudio_bench.baselines.system import DEFAULT_SYSTEMS, SYSTEMS, Generation, System, SystemCard, open_system
 
 __all__ = ["DEFAULT_SYSTEMS", "SYSTEMS", "Generation", "System", "SystemCard", "open_system"]

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.motion import FRAMES_PER_SECOND, Array
-from baselines.source_track import MotionEstimator, SourceEstimator, Track, trajectory
-from baselines.system import SAMPLE_RATE, Generation, Input, System, SystemCard, open_system
-from suites.clip import Clip
-from suites.media import Samples, iter_frames, read_sound, round_to_16_bit, write_audio
-from suites.simulator.hrtf import pan
+from visaudio_bench.baselines.motion import FRAMES_PER_SECOND, Array
+from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimator, Track, trajectory
+from visaudio_bench.baselines.system import SAMPLE_RATE, Generation, Input, System, SystemCard, open_system
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Samples, iter_frames, read_sound, round_to_16_bit, write_audio
+from visaudio_bench.suites.simulator.hrtf import pan
 
 NAME = "foleyspace-like"
 GENERATOR = "mmaudio-dup"
@@ -45,7 +45,12 @@ class FoleySpaceLike(System):
         self.estimator: SourceEstimator = estimator or MotionEstimator()
         inner = self.generator.card
         usual = request == GENERATOR
-        made_by = source_revision(__name__, "baselines.source_track", "suites.media", "suites.simulator.hrtf")
+        made_by = source_revision(
+            __name__,
+            "visaudio_bench.baselines.source_track",
+            "visaudio_bench.suites.media",
+            "visaudio_bench.suites.simulator.hrtf",
+        )
         self.card = SystemCard(
             name=NAME if usual else f"{NAME}+{inner.name}",
             title="FoleySpace-like (ours)" if usual else f"FoleySpace-like (ours) on {inner.title}",

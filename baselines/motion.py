@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from suites.media import Frame
+from visaudio_bench.suites.media import Frame
 
 FRAMES_PER_SECOND = 12.5
 # What most cameras see. A wider view costs angle and not side, and a little too near the middle is the safer error: a

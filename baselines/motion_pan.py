@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND, Array, changes, remembered
-from baselines.system import ClipwiseSystem, SystemCard
-from baselines.trivial import reference_sound, refuse_argument
-from suites.clip import Clip
-from suites.media import Frame, Samples, iter_frames, round_to_16_bit
-from suites.simulator.hrtf import SAMPLE_RATE, pan
+from visaudio_bench.baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND, Array, changes, remembered
+from visaudio_bench.baselines.system import ClipwiseSystem, SystemCard
+from visaudio_bench.baselines.trivial import reference_sound, refuse_argument
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import source_revision
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Frame, Samples, iter_frames, round_to_16_bit
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, pan
 
 COLUMNS = 32
 
@@ -32,7 +32,11 @@ class MotionPan(ClipwiseSystem):
         summary="the reference's mono sound, panned by measured head responses to where the picture moves",
         inputs=("video", "reference_mono"),
         revision=source_revision(
-            __name__, "baselines.motion", "suites.media", "suites.containers", "suites.simulator.hrtf"
+            __name__,
+            "visaudio_bench.baselines.motion",
+            "visaudio_bench.suites.media",
+            "visaudio_bench.suites.containers",
+            "visaudio_bench.suites.simulator.hrtf",
         ),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )

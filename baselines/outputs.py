@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from baselines.system import Generation, Input, System, SystemCard
-from suites.clip import Clip
-from suites.folder import media_files
+from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.folder import media_files
 
 
 class Outputs(System):

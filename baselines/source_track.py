@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from baselines.motion import FIELD_OF_VIEW, Array, changes, remembered
-from suites.media import Frame
-from suites.simulator.hrtf import unit_vector
+from visaudio_bench.baselines.motion import FIELD_OF_VIEW, Array, changes, remembered
 from visaudio_bench.files import source_revision
+from visaudio_bench.suites.media import Frame
+from visaudio_bench.suites.simulator.hrtf import unit_vector
 
 CELLS = 32  # across; up and down as many as the picture's shape gives
 # Half the size of what makes sounds, metres: between a hand and a person. It only sets the scale of distances.
@@ -52,7 +52,7 @@ class SourceEstimator(Protocol):
 class MotionEstimator:
     """The source is what moves: its place the centre of the motion, its depth from how much of the view it takes."""
 
-    revision = source_revision(__name__, "baselines.motion")
+    revision = source_revision(__name__, "visaudio_bench.baselines.motion")
 
     def estimate(self, frames: Iterator[Frame]) -> Track:
         """As `SourceEstimator.estimate`; where nothing moves, the middle of the picture at the middle distance."""

@@ -14,10 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from suites.clip import Clip
-from suites.media import Samples, write_audio
 from visaudio_bench.errors import ClipError
 from visaudio_bench.registry import Registry
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Samples, write_audio
 
 SAMPLE_RATE = 44100
 
@@ -144,7 +144,7 @@ class SystemRegistry(Registry[SystemFactory]):
 
     def names(self) -> tuple[str, ...]:
         """Every known name: built-ins, published systems with their variants, plug-ins."""
-        from baselines.published.installation import published_names
+        from visaudio_bench.baselines.published.installation import published_names
 
         known = super().names()
         return (*known, *(name for name in published_names() if name not in known))
@@ -156,13 +156,13 @@ class SystemRegistry(Registry[SystemFactory]):
     def get(self, name: str) -> SystemFactory:
         """As `Registry.get`."""
         if self._is_published(name):
-            from baselines.published.system import open_published
+            from visaudio_bench.baselines.published.system import open_published
 
             return partial(open_published, name)
         return super().get(name)
 
     def _is_published(self, name: str) -> bool:
-        from baselines.published.installation import published_names
+        from visaudio_bench.baselines.published.installation import published_names
 
         return name not in super().names() and name in published_names()
 
@@ -171,17 +171,17 @@ SYSTEMS = SystemRegistry(
     "system",
     "visaudio_bench.systems",
     {
-        "reference": "baselines.trivial:Reference",
-        "mono": "baselines.trivial:Mono",
-        "swapped": "baselines.trivial:Swapped",
-        "repaired": "baselines.trivial:Repaired",
-        "noise": "baselines.trivial:Noise",
-        "motion-pan": "baselines.motion_pan:MotionPan",
-        "visaudio": "baselines.visaudio:open_visaudio",
-        "visaudio-dual": "baselines.visaudio:open_dual",
-        "mmaudio-dup": "baselines.visaudio:open_mmaudio_dup",
-        "foleyspace-like": "baselines.foleyspace_like:FoleySpaceLike",
-        "outputs": "baselines.outputs:open_outputs",
+        "reference": "visaudio_bench.baselines.trivial:Reference",
+        "mono": "visaudio_bench.baselines.trivial:Mono",
+        "swapped": "visaudio_bench.baselines.trivial:Swapped",
+        "repaired": "visaudio_bench.baselines.trivial:Repaired",
+        "noise": "visaudio_bench.baselines.trivial:Noise",
+        "motion-pan": "visaudio_bench.baselines.motion_pan:MotionPan",
+        "visaudio": "visaudio_bench.baselines.visaudio:open_visaudio",
+        "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
+        "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
+        "foleyspace-like": "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike",
+        "outputs": "visaudio_bench.baselines.outputs:open_outputs",
     },
 )
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.system import SAMPLE_RATE, ClipwiseSystem, SystemCard, clip_seed
-from suites.clip import Clip
-from suites.media import Samples, probe, read_binaural, round_to_16_bit
+from visaudio_bench.baselines.system import SAMPLE_RATE, ClipwiseSystem, SystemCard, clip_seed
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import source_revision
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Samples, probe, read_binaural, round_to_16_bit
 
 NOISE_RMS = 0.1
 
@@ -51,7 +51,7 @@ def _card(name: str, title: str, summary: str, *, mono: bool = False, hears: boo
         title=title,
         summary=summary,
         inputs=("reference",) if hears else (),
-        revision=source_revision(__name__, "suites.media", "suites.containers"),
+        revision=source_revision(__name__, "visaudio_bench.suites.media", "visaudio_bench.suites.containers"),
         anchor=True,
         may_be_mono=mono,
     )

@@ -14,20 +14,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from baselines.system import SAMPLE_RATE, Generation, System, SystemCard
-from models import weights
-from models.visaudio.config import Config
-from models.visaudio.loading import load_network, read_notes
-from models.visaudio.parts import PUBLISHED, kind_of, open_parts, require_same_parts, required_weights
-from models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
-from models.visaudio.sampler import GUIDANCE
-from suites.clip import Clip
-from suites.media import probe, write_audio
+from visaudio_bench.baselines.system import SAMPLE_RATE, Generation, System, SystemCard
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision
+from visaudio_bench.models import weights
+from visaudio_bench.models.visaudio.config import Config
+from visaudio_bench.models.visaudio.loading import load_network, read_notes
+from visaudio_bench.models.visaudio.parts import PUBLISHED, kind_of, open_parts, require_same_parts, required_weights
+from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
+from visaudio_bench.models.visaudio.sampler import GUIDANCE
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import probe, write_audio
 
 _SOURCES = tuple(
-    f"models.visaudio.{name}"
+    f"visaudio_bench.models.visaudio.{name}"
     for name in ("blocks", "spacetime", "network", "sampler", "pipeline", "tiny.conditioners", "tiny.vocoder")
 )
 

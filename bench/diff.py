@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaderboards.schema import ClipRow, Result, Run, read_clip_rows, read_results
-from leaderboards.tables import EMPTY, Cell, Column, Row, Table
+from visaudio_bench.leaderboards.schema import ClipRow, Result, Run, read_clip_rows, read_results
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Row, Table
 
 MOST_CLIPS = 20
 

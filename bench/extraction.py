@@ -14,16 +14,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.console import note, track
-from leaderboards.schema import Failure, write_failures
-from models.visaudio.extraction import features_of, origin_of, row_of
-from models.visaudio.parts import Parts, open_parts
-from models.visaudio.storage import Storage
-from models.visaudio.store import CLIPS_PER_SHARD, Kind, Row, claim, present, write_shard
-from models.visaudio.training.distributed import World
-from suites.clip import Clip, Suite
+from visaudio_bench.bench.console import note, track
 from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.leaderboards.schema import Failure, write_failures
+from visaudio_bench.models.visaudio.extraction import features_of, origin_of, row_of
+from visaudio_bench.models.visaudio.parts import Parts, open_parts
+from visaudio_bench.models.visaudio.storage import Storage
+from visaudio_bench.models.visaudio.store import CLIPS_PER_SHARD, Kind, Row, claim, present, write_shard
+from visaudio_bench.models.visaudio.training.distributed import World
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites.clip import Clip, Suite
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from baselines.system import SAMPLE_RATE
-from bench.store import cached
-from metrics.quantity import Quantity
-from metrics.screen import screen
-from suites import Clip
-from suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
+from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.bench.store import cached
 from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.quantity import Quantity
+from visaudio_bench.metrics.screen import screen
+from visaudio_bench.suites import Clip
+from visaudio_bench.suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
 
 ERROR_RATE = 16000
 
@@ -80,9 +80,13 @@ class Ears:
     @cached_property
     def cues(self) -> Any:
         """Interaural cues, from the cache where they are there."""
-        from metrics.interaural import Cues, interaural_cues
+        from visaudio_bench.metrics.interaural import Cues, interaural_cues
 
-        return Cues(**cached(["metrics.interaural"], [self.digest], lambda: interaural_cues(self.samples)._asdict()))
+        return Cues(
+            **cached(
+                ["visaudio_bench.metrics.interaural"], [self.digest], lambda: interaural_cues(self.samples)._asdict()
+            )
+        )
 
     @cached_property
     def at_error_rate(self) -> Samples:
@@ -186,14 +190,14 @@ def family_quantities(name: str) -> Family:
 
 
 def _interaural(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
-    from metrics.interaural_scores import clip_quantities
+    from visaudio_bench.metrics.interaural_scores import clip_quantities
 
     return clip_quantities(prediction.cues, None if reference is None else reference.cues)
 
 
 def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
     """Waveform distances, cached by both sounds, because they cost more than everything else together."""
-    from metrics.binaural_error import clip_quantities
+    from visaudio_bench.metrics.binaural_error import clip_quantities
 
     if reference is None:
         return {}
@@ -202,12 +206,12 @@ def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Qu
         found = clip_quantities(prediction.at_error_rate, reference.at_error_rate, ERROR_RATE)
         return {name: quantity.value for name, quantity in found.items()}
 
-    values = cached(["metrics.binaural_error"], [prediction.digest, reference.digest], compute)
+    values = cached(["visaudio_bench.metrics.binaural_error"], [prediction.digest, reference.digest], compute)
     return {name: Quantity(float(value)) for name, value in values.items()}
 
 
 BUILT_IN: dict[str, Family] = {
-    "metrics.interaural_scores": _interaural,
-    "metrics.interaural_sets": _interaural,
-    "metrics.binaural_error": _binaural_error,
+    "visaudio_bench.metrics.interaural_scores": _interaural,
+    "visaudio_bench.metrics.interaural_sets": _interaural,
+    "visaudio_bench.metrics.binaural_error": _binaural_error,
 }

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from baselines import Generation, System
-from baselines.system import ClipwiseSystem, clip_seed
-from bench.plan import Job, Plan
-from suites import Clip
+from visaudio_bench.baselines import Generation, System
+from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
+from visaudio_bench.bench.plan import Job, Plan
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, write_json
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites import Clip
 
 
 class Made(NamedTuple):

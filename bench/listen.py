@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.networks import (
+from visaudio_bench.bench.networks import (
     IMAGEBIND_SECONDS,
     SYNC_SECONDS,
     VGGISH_SECONDS,
@@ -29,19 +29,19 @@ from bench.networks import (
     scenes,
     vggish,
 )
-from leaderboards.features import REFERENCE_SET, VIEWS
-from metrics.divergence import kl_divergence
-from metrics.protocol import Protocol
-from metrics.quantity import Quantity, undefined
-from metrics.semantics import ib_score
-from metrics.synchrony import desync
-from suites import Clip
-from suites.media import read_binaural
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
+from visaudio_bench.leaderboards.features import REFERENCE_SET, VIEWS
+from visaudio_bench.metrics.divergence import kl_divergence
+from visaudio_bench.metrics.protocol import Protocol
+from visaudio_bench.metrics.quantity import Quantity, undefined
+from visaudio_bench.metrics.semantics import ib_score
+from visaudio_bench.metrics.synchrony import desync
+from visaudio_bench.suites import Clip
+from visaudio_bench.suites.media import read_binaural
 
 if TYPE_CHECKING:
-    from models.hear import HearBackbone
+    from visaudio_bench.models.hear import HearBackbone
 
 Judged = dict[tuple[str, str], Quantity]
 

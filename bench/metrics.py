@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metrics.catalogue import METRICS, Metric, defaults
-from metrics.protocol import Protocol
+from visaudio_bench.metrics.catalogue import METRICS, Metric, defaults
+from visaudio_bench.metrics.protocol import Protocol
 from visaudio_bench.registry import Registry
 
 REGISTRY: Registry[Metric] = Registry("metric", "visaudio_bench.metrics", METRICS)

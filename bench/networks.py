@@ -19,25 +19,29 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bench.store import cached
-from models.weights import Located
-from suites.media import Sound, read_sampled_frames
-from suites.selection import POLICIES
+from visaudio_bench.bench.store import cached
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
+from visaudio_bench.models.weights import Located
+from visaudio_bench.suites.media import Sound, read_sampled_frames
+from visaudio_bench.suites.selection import POLICIES
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from models.hear import HearBackbone
+    from visaudio_bench.models.hear import HearBackbone
 
 Arrays = dict[str, Any]
 Dtype = Literal["float32", "bfloat16"]
 
 # Source files that an answer depends on, beside the network's own.
-_SOUND = ("models.backbones.waveform", "models.backbones.layers")
-_PICTURES = ("models.backbones.frames", "models.backbones.layers", "suites.selection")
+_SOUND = ("visaudio_bench.models.backbones.waveform", "visaudio_bench.models.backbones.layers")
+_PICTURES = (
+    "visaudio_bench.models.backbones.frames",
+    "visaudio_bench.models.backbones.layers",
+    "visaudio_bench.suites.selection",
+)
 
 FRAME_POLICY = "fps_filter"  # as the reference implementation takes them
 SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
@@ -73,7 +77,7 @@ class Hearing:
         """Mix, left and right, `(3, N)`."""
         import torch
 
-        from models.backbones.waveform import views
+        from visaudio_bench.models.backbones.waveform import views
 
         return views(torch.from_numpy(np.array(self.sound.samples)))
 
@@ -139,11 +143,11 @@ class Net:
         """The network with its weights, on its device."""
         import torch
 
-        from models.backbones.imagebind import ImageBind
-        from models.backbones.panns import Cnn14
-        from models.backbones.synchformer import Synchformer
-        from models.backbones.vggish import Vggish
-        from models.loading import load
+        from visaudio_bench.models.backbones.imagebind import ImageBind
+        from visaudio_bench.models.backbones.panns import Cnn14
+        from visaudio_bench.models.backbones.synchformer import Synchformer
+        from visaudio_bench.models.backbones.vggish import Vggish
+        from visaudio_bench.models.loading import load
 
         kinds: dict[str, Any] = {"vggish": Vggish, "panns": Cnn14, "synchformer": Synchformer, "imagebind": ImageBind}
         return load(kinds[self.name], self.weights.path, device=self.device, dtype=getattr(torch, self.dtype))
@@ -158,7 +162,7 @@ class Net:
 
         # A graphics card rounds otherwise than a processor: what one said is not shown as the other's.
         made_by = [self.weights.sha256, self.dtype, kind_of(self.device)]
-        return cached((f"models.backbones.{self.name}", *sources), [*made_by, *digests], computed)
+        return cached((f"visaudio_bench.models.backbones.{self.name}", *sources), [*made_by, *digests], computed)
 
 
 def kind_of(device: torch.device | str) -> str:
@@ -167,7 +171,7 @@ def kind_of(device: torch.device | str) -> str:
 
 
 def _sound_rows(net: Net, hearing: Hearing) -> Tensor:
-    from models.backbones.waveform import to_16k
+    from visaudio_bench.models.backbones.waveform import to_16k
 
     rows = to_16k(hearing.views, hearing.sound.source_rate, hearing.duration, remove_mean=True)
     return rows.to(net.device)
@@ -205,7 +209,7 @@ def scenes(backbone: HearBackbone, hearing: Hearing) -> Arrays:
         views = hearing.views[:, : round(hearing.seconds * rate)]
         return {"features": torch.cat([backbone.embed(view[None], rate) for view in views]).numpy()}
 
-    sources = ("models.hear", "models.backbones.waveform")
+    sources = ("visaudio_bench.models.hear", "visaudio_bench.models.backbones.waveform")
     made_by = [digest(backbone.identity), kind_of(backbone.device)]
     return cached(sources, ["scenes", *made_by, hearing.digest], compute)
 
@@ -224,7 +228,7 @@ def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
 
 
 def _sync_video(net: Net, seeing: Seeing) -> Arrays:
-    from models.backbones.synchformer import prepare_frames
+    from visaudio_bench.models.backbones.synchformer import prepare_frames
 
     def compute() -> Arrays:
         frames, held = seeing.frames(SYNC_RATE)
@@ -235,8 +239,8 @@ def _sync_video(net: Net, seeing: Seeing) -> Arrays:
 
 
 def _sync_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
-    from models.backbones.synchformer import segment_log_mel
-    from models.backbones.waveform import to_16k
+    from visaudio_bench.models.backbones.synchformer import segment_log_mel
+    from visaudio_bench.models.backbones.waveform import to_16k
 
     def compute() -> Arrays:
         row = to_16k(hearing.view(view), hearing.sound.source_rate, hearing.duration)
@@ -261,7 +265,7 @@ def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
 
 def _imagebind_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
     """Of `left` the mean of both channels is subtracted: so the reference does with the left of a stereo file."""
-    from models.backbones.imagebind import audio_clips
+    from visaudio_bench.models.backbones.imagebind import audio_clips
 
     def compute() -> Arrays:
         rows = hearing.views[1:] if view == "left" else hearing.view(view)
@@ -272,7 +276,7 @@ def _imagebind_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
 
 
 def _imagebind_video(net: Net, seeing: Seeing) -> Arrays:
-    from models.backbones.imagebind import video_crops
+    from visaudio_bench.models.backbones.imagebind import video_crops
 
     def compute() -> Arrays:
         frames, held = seeing.frames(IMAGEBIND_RATE)

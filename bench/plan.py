@@ -8,21 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines import DEFAULT_SYSTEMS, System, open_system
-from baselines.outputs import Outputs, open_outputs
-from bench.console import clock
-from bench.metrics import under_protocol
-from bench.networks import Dtype
-from metrics.catalogue import METRICS, Metric, backbone_distances, defaults
-from metrics.protocol import OURS, Protocol
-from models.weights import MissingWeights, missing
-from suites import Clip, Suite, open_suite
-from suites.folder import FolderSuite, media_files
+from visaudio_bench.baselines import DEFAULT_SYSTEMS, System, open_system
+from visaudio_bench.baselines.outputs import Outputs, open_outputs
+from visaudio_bench.bench.console import clock
+from visaudio_bench.bench.metrics import under_protocol
+from visaudio_bench.bench.networks import Dtype
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.catalogue import METRICS, Metric, backbone_distances, defaults
+from visaudio_bench.metrics.protocol import OURS, Protocol
+from visaudio_bench.models.weights import MissingWeights, missing
 from visaudio_bench.pool import available_cores
+from visaudio_bench.suites import Clip, Suite, open_suite
+from visaudio_bench.suites.folder import FolderSuite, media_files
 
 if TYPE_CHECKING:
-    from models.hear import HearBackbone
+    from visaudio_bench.models.hear import HearBackbone
 
 # The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
 ANCHORS = ("reference", "mono", "swapped", "repaired")
@@ -270,7 +270,7 @@ def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) ->
         return {}
     if not any(job.has_references for job in jobs):
         raise UsageError("--backbone measures a distance from the references' sounds, and there are no references.")
-    from models.hear import HearBackbone
+    from visaudio_bench.models.hear import HearBackbone
 
     found: dict[str, HearBackbone] = {}
     for request in dict.fromkeys(requests):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.console import note, track
-from bench.generate import Made, generate, recorded
-from bench.plan import Job, Plan
-from suites import Clip, Suite
-from suites.media import Frame, frame_rate, iter_frames, probe, read_sound, write_clip, write_video
+from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.generate import Made, generate, recorded
+from visaudio_bench.bench.plan import Job, Plan
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.suites import Clip, Suite
+from visaudio_bench.suites.media import Frame, frame_rate, iter_frames, probe, read_sound, write_clip, write_video
 
 
 class VideoSuite(Suite):

@@ -46,7 +46,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 def provenance(*, seed: int, device: str, dtype: str) -> dict[str, Any]:
     """The block that every result carries; suites, systems and metrics are added by the run."""
-    from suites.media import DECODER, RESAMPLER
+    from visaudio_bench.suites.media import DECODER, RESAMPLER
 
     return {
         "command": " ".join(["bench", *sys.argv[1:]]),

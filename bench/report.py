@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.metrics import REGISTRY, under_protocol
-from leaderboards.board import leaderboard
-from leaderboards.judge import Basis, info_from, judge
-from leaderboards.schema import Result, read_clip_rows, read_results
-from leaderboards.tables import Table
-from metrics.catalogue import backbone_distances
-from metrics.protocol import PROTOCOLS
+from visaudio_bench.bench.metrics import REGISTRY, under_protocol
+from visaudio_bench.leaderboards.board import leaderboard
+from visaudio_bench.leaderboards.judge import Basis, info_from, judge
+from visaudio_bench.leaderboards.schema import Result, read_clip_rows, read_results
+from visaudio_bench.leaderboards.tables import Table
+from visaudio_bench.metrics.catalogue import backbone_distances
+from visaudio_bench.metrics.protocol import PROTOCOLS
 
 
 def recompute(folder: Path) -> tuple[list[Table], list[Result]]:

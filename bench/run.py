@@ -14,26 +14,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from baselines import System
-from bench.console import note, track
-from bench.features import Prediction, Problem, Scored, Task, admit, score_clip
-from bench.generate import generate, recorded
-from bench.listen import FeatureRows, Judged, listen
-from bench.networks import Net
-from bench.plan import Job, Plan, describe
-from bench.provenance import provenance
-from leaderboards.board import leaderboard
-from leaderboards.features import feature_file
-from leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
-from leaderboards.page import page
-from leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_failures, write_results
-from leaderboards.tables import Table, render
-from metrics.catalogue import Metric
-from metrics.interaural_sets import REFERENCE
-from metrics.quantity import Quantity
-from models.weights import require
+from visaudio_bench.baselines import System
+from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.features import Prediction, Problem, Scored, Task, admit, score_clip
+from visaudio_bench.bench.generate import generate, recorded
+from visaudio_bench.bench.listen import FeatureRows, Judged, listen
+from visaudio_bench.bench.networks import Net
+from visaudio_bench.bench.plan import Job, Plan, describe
+from visaudio_bench.bench.provenance import provenance
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_json, write_text
+from visaudio_bench.leaderboards.board import leaderboard
+from visaudio_bench.leaderboards.features import feature_file
+from visaudio_bench.leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.page import page
+from visaudio_bench.leaderboards.schema import (
+    ClipRow,
+    Failure,
+    Result,
+    Status,
+    write_clip_rows,
+    write_failures,
+    write_results,
+)
+from visaudio_bench.leaderboards.tables import Table, render
+from visaudio_bench.metrics.catalogue import Metric
+from visaudio_bench.metrics.interaural_sets import REFERENCE
+from visaudio_bench.metrics.quantity import Quantity
+from visaudio_bench.models.weights import require
 from visaudio_bench.pool import map_unordered
 
 # Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it.

@@ -10,26 +10,26 @@ from typing import Any, NamedTuple
 
 import torch
 
-from baselines.visaudio import DUAL, MMAUDIO_DUP, VISAUDIO, FlowSystem
-from bench.console import Ticker, clock, note
-from bench.extraction import Extraction, extract
-from bench.validation import Validator
-from models.loading import read_state
-from models.visaudio.config import Config
-from models.visaudio.loading import load_mmaudio, load_network, read_notes
-from models.visaudio.network import FlowNetwork, build
-from models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
-from models.visaudio.storage import Storage
-from models.visaudio.store import FeatureStore
-from models.visaudio.training.batches import Reader
-from models.visaudio.training.distributed import World, join, leave
-from models.visaudio.training.loop import Listener, Task, Trainer
-from models.visaudio.training.recipe import Recipe, changed, configured, find_preset
-from models.visaudio.training.start import NEW, balance, measure_latents
-from models.visaudio.training.state import Progress, read_progress
-from suites import Suite, open_suite
+from visaudio_bench.baselines.visaudio import DUAL, MMAUDIO_DUP, VISAUDIO, FlowSystem
+from visaudio_bench.bench.console import Ticker, clock, note
+from visaudio_bench.bench.extraction import Extraction, extract
+from visaudio_bench.bench.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, write_json
+from visaudio_bench.models.loading import read_state
+from visaudio_bench.models.visaudio.config import Config
+from visaudio_bench.models.visaudio.loading import load_mmaudio, load_network, read_notes
+from visaudio_bench.models.visaudio.network import FlowNetwork, build
+from visaudio_bench.models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
+from visaudio_bench.models.visaudio.storage import Storage
+from visaudio_bench.models.visaudio.store import FeatureStore
+from visaudio_bench.models.visaudio.training.batches import Reader
+from visaudio_bench.models.visaudio.training.distributed import World, join, leave
+from visaudio_bench.models.visaudio.training.loop import Listener, Task, Trainer
+from visaudio_bench.models.visaudio.training.recipe import Recipe, changed, configured, find_preset
+from visaudio_bench.models.visaudio.training.start import NEW, balance, measure_latents
+from visaudio_bench.models.visaudio.training.state import Progress, read_progress
+from visaudio_bench.suites import Suite, open_suite
 
 EMBEDDED = "tiny"
 BALANCED = 8  # clips that the first sizes are measured with

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metrics.catalogue import METRICS
-from metrics.interaural import Cues, interaural_cues
-from metrics.interaural_scores import paired_scores
-from metrics.quantity import Quantity
-from models.visaudio.codec import Codec
-from models.visaudio.config import lengths
-from models.visaudio.sampler import clip_noise
-from models.visaudio.training.batches import Batch, Reader
-from models.visaudio.training.distributed import World
-from models.visaudio.training.learner import Learner, autocast
-from models.visaudio.training.recipe import Recipe
+from visaudio_bench.metrics.catalogue import METRICS
+from visaudio_bench.metrics.interaural import Cues, interaural_cues
+from visaudio_bench.metrics.interaural_scores import paired_scores
+from visaudio_bench.metrics.quantity import Quantity
+from visaudio_bench.models.visaudio.codec import Codec
+from visaudio_bench.models.visaudio.config import lengths
+from visaudio_bench.models.visaudio.sampler import clip_noise
+from visaudio_bench.models.visaudio.training.batches import Batch, Reader
+from visaudio_bench.models.visaudio.training.distributed import World
+from visaudio_bench.models.visaudio.training.learner import Learner, autocast
+from visaudio_bench.models.visaudio.training.recipe import Recipe
 
 SEED = 0
 AT_ONCE = 8

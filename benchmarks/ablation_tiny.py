@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from baselines import open_system
-from bench.cli.common import finish
-from bench.metrics import find_metrics
-from bench.plan import Job, Plan
-from bench.training import EVALUATION_SUITE, Asked, train, trained_system
-from suites import open_suite
+from visaudio_bench.baselines import open_system
+from visaudio_bench.bench.cli.common import finish
+from visaudio_bench.bench.metrics import find_metrics
+from visaudio_bench.bench.plan import Job, Plan
+from visaudio_bench.bench.training import EVALUATION_SUITE, Asked, train, trained_system
 from visaudio_bench.pool import available_cores
+from visaudio_bench.suites import open_suite
 
 ROWS = {
     "mmaudio-dup": ("network.dual=false", "network.spacetime=false"),

@@ -41,9 +41,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.backbones import imagebind, panns, synchformer, vggish, waveform
-from models.loading import narrow
-from suites.selection import fps_filter
+from visaudio_bench.models.backbones import imagebind, panns, synchformer, vggish, waveform
+from visaudio_bench.models.loading import narrow
+from visaudio_bench.suites.selection import fps_filter
 
 Stage = Callable[[nn.Module], Tensor]
 

@@ -34,12 +34,12 @@ import resource
 import tempfile
 from pathlib import Path
 
-from bench.networks import Dtype
-from bench.plan import Job, Plan, score_job
-from bench.run import execute
-from leaderboards.schema import read_results
-from metrics.catalogue import METRICS
+from visaudio_bench.bench.networks import Dtype
+from visaudio_bench.bench.plan import Job, Plan, score_job
+from visaudio_bench.bench.run import execute
 from visaudio_bench.files import CACHE_VARIABLE
+from visaudio_bench.leaderboards.schema import read_results
+from visaudio_bench.metrics.catalogue import METRICS
 
 PRECISIONS: tuple[Dtype, ...] = ("float32", "bfloat16")
 Values = dict[tuple[str, str, str], float]

@@ -39,14 +39,21 @@ import av
 import numpy as np
 import torch
 
-from suites.ambisonics import binaural, encode, rotate
-from suites.construction.build import SAMPLE_RATE, Recipe, build_clip, clip_files, read_field, sound_poses
-from suites.construction.localise import loudest
-from suites.construction.perspective import Projector
-from suites.construction.sphere360 import Panorama
-from suites.construction.trajectory import Trajectory
-from suites.media import resample, write_audio
-from suites.planes import Planes, iter_planes, video_facts, write_planes
+from visaudio_bench.suites.ambisonics import binaural, encode, rotate
+from visaudio_bench.suites.construction.build import (
+    SAMPLE_RATE,
+    Recipe,
+    build_clip,
+    clip_files,
+    read_field,
+    sound_poses,
+)
+from visaudio_bench.suites.construction.localise import loudest
+from visaudio_bench.suites.construction.perspective import Projector
+from visaudio_bench.suites.construction.sphere360 import Panorama
+from visaudio_bench.suites.construction.trajectory import Trajectory
+from visaudio_bench.suites.media import resample, write_audio
+from visaudio_bench.suites.planes import Planes, iter_planes, video_facts, write_planes
 
 SECONDS, PICTURES = 8.0, 24
 RECIPE = Recipe()

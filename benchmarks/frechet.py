@@ -20,7 +20,7 @@ import warnings
 import numpy as np
 from scipy.linalg import sqrtm
 
-from metrics.frechet import frechet_distance
+from visaudio_bench.metrics.frechet import frechet_distance
 
 CASES = ((2695, 2048), (500, 2048), (2695, 128))
 

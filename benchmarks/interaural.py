@@ -20,15 +20,15 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from metrics import interaural as front
-from metrics.binaural_error import binaural_errors
-from metrics.interaural_scores import clip_quantities
+from visaudio_bench.metrics import interaural as front
+from visaudio_bench.metrics.binaural_error import binaural_errors
+from visaudio_bench.metrics.interaural_scores import clip_quantities
 
 REPEATS = 30
 
 
 def plain_cues(audio: np.ndarray) -> np.ndarray:
-    """(K, 4): ILD, ITD, IACC and lateralisation as the manual page of `metrics.interaural` says them, one by one."""
+    """(K, 4): ILD, ITD, IACC and lateralisation as the manual page of `visaudio_bench.metrics.interaural` says them, one by one."""
     window = np.hanning(front.FFT_SIZE + 1)[:-1]
     scale = 2 / (front.FFT_SIZE * np.sum(window**2))
     frames = (audio.shape[1] - front.FFT_SIZE) // front.HOP + 1

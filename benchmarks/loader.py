@@ -20,12 +20,12 @@ from pathlib import Path
 
 import torch
 
-from models.visaudio.config import CONFIGS, lengths
-from models.visaudio.storage import Storage, pack
-from models.visaudio.store import FeatureStore, Kind, Row, claim, write_shard
-from models.visaudio.training.batches import Loader, Reader
-from models.visaudio.training.order import Order
-from models.visaudio.training.recipe import PAPER
+from visaudio_bench.models.visaudio.config import CONFIGS, lengths
+from visaudio_bench.models.visaudio.storage import Storage, pack
+from visaudio_bench.models.visaudio.store import FeatureStore, Kind, Row, claim, write_shard
+from visaudio_bench.models.visaudio.training.batches import Loader, Reader
+from visaudio_bench.models.visaudio.training.order import Order
+from visaudio_bench.models.visaudio.training.recipe import PAPER
 
 NEEDED = 2.75e9  # bytes a second
 SHARD = 8

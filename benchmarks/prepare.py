@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from suites.datasets import DATA_VARIABLE, DATASETS, Candidate, Options
-from suites.media import round_to_16_bit, write_audio, write_video
-from suites.preparation import Preparation, Window, examine, key_of
+from visaudio_bench.suites.datasets import DATA_VARIABLE, DATASETS, Candidate, Options
+from visaudio_bench.suites.media import round_to_16_bit, write_audio, write_video
+from visaudio_bench.suites.preparation import Preparation, Window, examine, key_of
 
 RATE, SECONDS = 48000, 10
 ENTRIES, SAMPLE = 10_000, 100

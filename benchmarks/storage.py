@@ -14,8 +14,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.visaudio.storage import FORMATS, QUANTISED, SPATIAL, Storage, pack, relative_error, unpack_spatial
-from models.visaudio.store import FeatureStore
+from visaudio_bench.models.visaudio.storage import (
+    FORMATS,
+    QUANTISED,
+    SPATIAL,
+    Storage,
+    pack,
+    relative_error,
+    unpack_spatial,
+)
+from visaudio_bench.models.visaudio.store import FeatureStore
 
 CLIPS, FRAMES, CHANNELS = 112_670, 64, 1024  # the paper's training set
 OTHERS = 1_388_160 / 2  # bytes a clip of everything else, in 16 bits

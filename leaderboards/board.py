@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from leaderboards.judge import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
-from leaderboards.schema import Result
-from leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
-from metrics.catalogue import Metric
+from visaudio_bench.leaderboards.judge import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.schema import Result
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
+from visaudio_bench.metrics.catalogue import Metric
 
 TITLES = {
     "content": "what is heard, and when",

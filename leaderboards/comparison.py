@@ -12,12 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from leaderboards.board import HEARD_NOTE, SIMULATED, row_label
-from leaderboards.judge import SuiteInfo, SystemInfo, info_from
-from leaderboards.published import ASPECTS, Place, Published, all_columns, content_columns, contradictions
-from leaderboards.schema import Result, Run
-from leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
-from metrics.catalogue import METRICS
+from visaudio_bench.leaderboards.board import HEARD_NOTE, SIMULATED, row_label
+from visaudio_bench.leaderboards.judge import SuiteInfo, SystemInfo, info_from
+from visaudio_bench.leaderboards.published import (
+    ASPECTS,
+    Place,
+    Published,
+    all_columns,
+    content_columns,
+    contradictions,
+)
+from visaudio_bench.leaderboards.schema import Result, Run
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
+from visaudio_bench.metrics.catalogue import METRICS
 
 # name of a suite -> the dataset and split that papers report on
 DATASETS = {

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.catalogue import Metric
-from metrics.frechet import frechet_distance, frechet_jackknife
-from metrics.kernel_distance import kernel_distance
-from metrics.uncertainty import Estimate
+from visaudio_bench.metrics.catalogue import Metric
+from visaudio_bench.metrics.frechet import frechet_distance, frechet_jackknife
+from visaudio_bench.metrics.kernel_distance import kernel_distance
+from visaudio_bench.metrics.uncertainty import Estimate
 
 VIEWS = ("mix", "left", "right")
 REFERENCE_SET = "@reference"
@@ -72,7 +72,7 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         return left._replace(value=(left.value + right.value) / 2, low=None, high=None)
     p, g = (side.rows[:, VIEWS.index(view)] for side in (prediction, reference))
     clips = len(prediction.clips)
-    if metric.family == "metrics.kernel_distance":
+    if metric.family == "visaudio_bench.metrics.kernel_distance":
         found = kernel_distance(p, g)
         return Distance(found.value, None, None, clips, _size(len(p), clips, found.d))
     distance = frechet_distance(p, g)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.features import REFERENCE_SET, feature_file, read_features, set_distance
-from leaderboards.schema import ClipRow, Result, Status
-from metrics.catalogue import Metric
-from metrics.interaural_sets import REFERENCE, half_split_floor
-from metrics.quantity import gather, select
-from metrics.uncertainty import bootstrap, exchange_test, holm, jackknife, sign_flip_test, tie_groups
+from visaudio_bench.leaderboards.features import REFERENCE_SET, feature_file, read_features, set_distance
+from visaudio_bench.leaderboards.schema import ClipRow, Result, Status
+from visaudio_bench.metrics.catalogue import Metric
+from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
+from visaudio_bench.metrics.quantity import gather, select
+from visaudio_bench.metrics.uncertainty import bootstrap, exchange_test, holm, jackknife, sign_flip_test, tie_groups
 
 SIGNIFICANT = 0.05
 REFERENCE_SYSTEM = "reference"

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_json, write_text
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Row, Table
 
 SCHEMA = "visaudio-bench/mos/1"
 CSV_COLUMNS = (

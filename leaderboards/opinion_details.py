@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from leaderboards.opinion import Study
-from leaderboards.tables import EMPTY, Cell, Column, Row, Table
+from visaudio_bench.leaderboards.opinion import Study
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Row, Table
 
 
 def pair_table(study: Study) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from leaderboards.tables import Table
+from visaudio_bench.leaderboards.tables import Table
 
 
 def page(tables: Sequence[Table], title: str) -> str:

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from leaderboards.board import Shown
-from leaderboards.tables import Column
-from metrics.catalogue import BINAURAL, METRICS
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.board import Shown
+from visaudio_bench.leaderboards.tables import Column
+from visaudio_bench.metrics.catalogue import BINAURAL, METRICS
 
 FILES = tuple(Path(__file__).parent / "published" / name for name in ("visaudio.csv", "garg.csv"))
 # The aspects that the ViSAudio paper's raters judged (section 5.1).

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from metrics.quantity import Quantities
+from visaudio_bench.metrics.quantity import Quantities
 
 Floats = npt.NDArray[np.float64]
 NO_MOTION = 1e-12  # a variance of lateralisation that is rounding error

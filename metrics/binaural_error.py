@@ -36,8 +36,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from metrics.quantity import Quantity
 from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.quantity import Quantity
 
 SAMPLE_RATE = 16000
 FFT_SIZE, WINDOW, HOP = 512, 400, 160

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from metrics import aggregate
-from metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wasserstein
-from metrics.quantity import Quantities
+from visaudio_bench.metrics import aggregate
+from visaudio_bench.metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wasserstein
+from visaudio_bench.metrics.quantity import Quantities
 
 Better = Literal["higher", "lower", "reference", "none"]
 Track = Literal["generation", "binauralisation", "content"]
@@ -83,7 +83,7 @@ def defaults(track: Track | None = None) -> tuple[Metric, ...]:
 def _generation(key: str, title: str, unit: str, better: Better, description: str, **other: Any) -> Metric:
     """A metric of the generation track; by default a mean over clips of the quantity of the same name, unbounded."""
     fields: dict[str, Any] = {
-        "low": 0.0, "high": None, "perfect": 0.0, "family": "metrics.interaural_scores", "quantities": (key,),
+        "low": 0.0, "high": None, "perfect": 0.0, "family": "visaudio_bench.metrics.interaural_scores", "quantities": (key,),
         "aggregate": aggregate.mean(key), "needs_reference": True, "default": False, "digits": 1,
         "source": OURS,
     }  # fmt: skip
@@ -96,7 +96,7 @@ def _set_distance(key: str, title: str, unit: str, vector: str, description: str
     """A distance between sets: by default W1 of one vector quantity, without an interval (print its floor instead)."""
     fields: dict[str, Any] = {
         "quantities": (vector, REFERENCE + vector), "aggregate": partial(wasserstein, key=vector), "interval": "none",
-        "family": "metrics.interaural_sets", "digits": 2,
+        "family": "visaudio_bench.metrics.interaural_sets", "digits": 2,
     }  # fmt: skip
     return _generation(key, title, unit, "lower", description, **fields | other)
 
@@ -106,7 +106,7 @@ def _error(key: str, title: str, unit: str, better: Better, description: str, **
     fields: dict[str, Any] = {"low": 0.0, "high": None, "perfect": 0.0, "default": False, "digits": 3}
     return Metric(
         key=key, title=title, unit=unit, better=better, description=description, track="binauralisation",
-        family="metrics.binaural_error", quantities=(key,), aggregate=aggregate.mean(key),
+        family="visaudio_bench.metrics.binaural_error", quantities=(key,), aggregate=aggregate.mean(key),
         needs_reference=True, **fields | other,
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ _BOTH_EARS: dict[str, Any] = {
 def _feature_distance(key: str, title: str, network: str, description: str, **other: Any) -> Metric:
     """A distance between sets of a network's features."""
     fields: dict[str, Any] = {
-        "quantities": (), "interval": "jackknife", "features": network, "family": "metrics.frechet", **_BOTH_EARS,
+        "quantities": (), "interval": "jackknife", "features": network, "family": "visaudio_bench.metrics.frechet", **_BOTH_EARS,
     }  # fmt: skip
     return _content(key, title, "", "lower", network, description, **fields | other)
 
@@ -157,26 +157,26 @@ _ALL = (
     _content(
         "kl_pann", "KL-PANN", "", "lower", "panns",
         "KL divergence of the classes of PANNs Cnn14 from the reference's, in nats.",
-        family="metrics.divergence", source="Kreuk et al. 2023; ViSAudio, section 5.1", **_BOTH_EARS,
+        family="visaudio_bench.metrics.divergence", source="Kreuk et al. 2023; ViSAudio, section 5.1", **_BOTH_EARS,
     ),
     _content(
         "desync", "DeSync", "s", "lower", "synchformer",
         "Mean offset between sound and picture that Synchformer sees.",
-        high=2.0, family="metrics.synchrony", needs_reference=False, source="Cheng et al. 2025 (MMAudio)",
+        high=2.0, family="visaudio_bench.metrics.synchrony", needs_reference=False, source="Cheng et al. 2025 (MMAudio)",
     ),
     _content(
         "ib_score", "IB-Score", "", "higher", "imagebind",
         "Cosine between ImageBind's embeddings of sound and picture.",
-        low=-1.0, high=1.0, perfect=None, family="metrics.semantics", needs_reference=False,
+        low=-1.0, high=1.0, perfect=None, family="visaudio_bench.metrics.semantics", needs_reference=False,
         source="Girdhar et al. 2023; Cheng et al. 2025 (MMAudio)",
     ),
     _feature_distance(
         "kad_vgg", "KAD-VGG", "vggish", "Kernel distance of VGGish features: unbiased, no Gaussian is assumed.",
-        family="metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
+        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
     ),
     _feature_distance(
         "kad_pann", "KAD-PANN", "panns", "Kernel distance of PANNs features: unbiased, no Gaussian is assumed.",
-        family="metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
+        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
     ),
     _generation(
         "lr_acc", "LR-Acc", "%", "higher",

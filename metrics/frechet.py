@@ -30,8 +30,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from metrics.uncertainty import JACKKNIFE_GROUPS, Estimate, jackknife_estimate
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.metrics.uncertainty import JACKKNIFE_GROUPS, Estimate, jackknife_estimate
 
 Floats = npt.NDArray[np.float64]
 Features: TypeAlias = npt.NDArray[np.floating]

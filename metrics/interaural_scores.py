@@ -35,11 +35,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metrics.aggregate import CENTRED_MOMENTS, MOMENTS
-from metrics.quantity import Quantity, undefined, vector
+from visaudio_bench.metrics.aggregate import CENTRED_MOMENTS, MOMENTS
+from visaudio_bench.metrics.quantity import Quantity, undefined, vector
 
 if TYPE_CHECKING:  # the cues' module needs torch, their scores do not
-    from metrics.interaural import Cues
+    from visaudio_bench.metrics.interaural import Cues
 
 LATERAL = 0.15
 CENTRED = 0.02

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from metrics.frechet import frechet_between
-from metrics.quantity import Quantities
+from visaudio_bench.metrics.frechet import frechet_between
+from visaudio_bench.metrics.quantity import Quantities
 
 Floats = npt.NDArray[np.float64]
 REFERENCE = "reference:"

@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.opinion import ROLES, Floats, Votes
+from visaudio_bench.metrics.opinion import ROLES, Floats, Votes
 
 RULES = ("incomplete", "headphones", "orientation", "trap", "gold", "straightline", "anchor", "agreement")
 STRAIGHTLINE_VARIANCE = 0.1

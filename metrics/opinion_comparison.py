@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from metrics.opinion import Floats, Interval, Votes, crossed
-from metrics.uncertainty import holm
+from visaudio_bench.metrics.opinion import Floats, Interval, Votes, crossed
+from visaudio_bench.metrics.uncertainty import holm
 
 EXACT_RANKS = 50
 

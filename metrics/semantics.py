@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metrics.divergence import PerClip
+from visaudio_bench.metrics.divergence import PerClip
 
 _SMALLEST_NORM = 1e-8
 

@@ -25,8 +25,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from metrics.aggregate import Pooled
-from metrics.quantity import Quantities
+from visaudio_bench.metrics.aggregate import Pooled
+from visaudio_bench.metrics.quantity import Quantities
 
 Floats = npt.NDArray[np.float64]
 Aggregate: TypeAlias = Callable[[Quantities], Floats]

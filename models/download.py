@@ -14,8 +14,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from models.weights import Located, WeightFile, check_file, entry, known_answer, path_of
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.weights import Located, WeightFile, check_file, entry, known_answer, path_of
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes that there will be."""

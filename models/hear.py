@@ -29,8 +29,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.backbones.waveform import resample
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.backbones.waveform import resample
 
 PREFIX = "hear:"
 FUNCTIONS = ("load_model", "get_timestamp_embeddings", "get_scene_embeddings")
@@ -62,7 +62,9 @@ class HearBackbone:
         """
         module_name, _, weights = name.removeprefix(PREFIX).partition("#")
         if not name.startswith(PREFIX) or not module_name:
-            raise UsageError(f'"{name}" is not of the form hear:MODULE#WEIGHTS, as in hear:models.hear_api.vggish')
+            raise UsageError(
+                f'"{name}" is not of the form hear:MODULE#WEIGHTS, as in hear:visaudio_bench.models.hear_api.vggish'
+            )
         self.name = name
         self._module = import_module(module_name)
         with _quiet():

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 
-from models.backbones.bigvgan import BigVgan, lowpass
-from models.backbones.imagebind import ImageBind
-from models.backbones.panns import Cnn14
-from models.backbones.synchformer import Synchformer
-from models.backbones.vae import Vae
-from models.backbones.vggish import Vggish
-from models.backbones.waveform import to_16k
-from models.loading import SIGNATURES, load, looks_like, read_state
-from models.visaudio.loading import load_network
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.backbones.bigvgan import BigVgan, lowpass
+from visaudio_bench.models.backbones.imagebind import ImageBind
+from visaudio_bench.models.backbones.panns import Cnn14
+from visaudio_bench.models.backbones.synchformer import Synchformer
+from visaudio_bench.models.backbones.vae import Vae
+from visaudio_bench.models.backbones.vggish import Vggish
+from visaudio_bench.models.backbones.waveform import to_16k
+from visaudio_bench.models.loading import SIGNATURES, load, looks_like, read_state
+from visaudio_bench.models.visaudio.loading import load_network
 
 # Statistics that the smoke test published with VGGish expects of a 1 kHz tone, within 10 %.
 _VGGISH_MEAN, _VGGISH_STD, _VGGISH_TOLERANCE = 0.131, 0.238, 0.1

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from suites.simulated import PLANS, SEED
-from suites.simulator.design import design
+from visaudio_bench.suites.simulated import PLANS, SEED
+from visaudio_bench.suites.simulator.design import design
 
 ASSETS = Path(__file__).parents[1] / "suites" / "simulator" / "assets"
 

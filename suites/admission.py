@@ -30,9 +30,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from suites.containers import picture_span, refuse_absent, refuse_damaged_pictures
-from suites.media import TOLERANCE, Samples, read_sound, require_two_channels, resample, sound_start
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.containers import picture_span, refuse_absent, refuse_damaged_pictures
+from visaudio_bench.suites.media import TOLERANCE, Samples, read_sound, require_two_channels, resample, sound_start
 
 SAMPLE_RATE = 44100
 LOWEST_RATE = 32_000  # Hz: below, the level difference of high frequencies is not in the file

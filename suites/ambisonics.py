@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import signal
 
-from suites.foa_decoders import load_decoder
-from suites.media import resample
-from suites.simulator.hrtf import Array, Samples, unit_vector
+from visaudio_bench.suites.foa_decoders import load_decoder
+from visaudio_bench.suites.media import resample
+from visaudio_bench.suites.simulator.hrtf import Array, Samples, unit_vector
 
 CHANNELS = 4
 

@@ -23,11 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from suites.captions import SoundCaption, parse_labelled
-from suites.datasets import Candidate, Dataset, Found, Options, Reject
-from suites.manifest import SAFE, Entry, find_manifest, read_lines, read_manifest
-from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.captions import SoundCaption, parse_labelled
+from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.manifest import SAFE, Entry, find_manifest, read_lines, read_manifest
+from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 SPLITS = ("train", "val", "test")
 GENERIC = (

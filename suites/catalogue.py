@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from suites.clip import Suite
 from visaudio_bench.registry import Registry
+from visaudio_bench.suites.clip import Suite
 
 SuiteFactory = Callable[[str | None], Suite]
 
@@ -13,19 +13,19 @@ SUITES: Registry[SuiteFactory] = Registry(
     "suite",
     "visaudio_bench.suites",
     {
-        "simroom-mini": "suites.simulated:simroom_mini",
-        "simroom": "suites.simulated:simroom",
-        "simroom-full": "suites.simulated:simroom_full",
-        "simroom-train": "suites.training_scenes:simroom_train",
-        "simroom-validation": "suites.training_scenes:simroom_validation",
-        "folder": "suites.folder:open_folder",
-        "biaudio": "suites.prepared:biaudio",
-        "music": "suites.prepared:music",
-        "fairplay": "suites.prepared:fairplay",
-        "youtube-binaural": "suites.prepared:youtube_binaural",
-        "oap": "suites.prepared:oap",
-        "simbinaural": "suites.prepared:simbinaural",
-        "binaural-vggsound": "suites.prepared:binaural_vggsound",
+        "simroom-mini": "visaudio_bench.suites.simulated:simroom_mini",
+        "simroom": "visaudio_bench.suites.simulated:simroom",
+        "simroom-full": "visaudio_bench.suites.simulated:simroom_full",
+        "simroom-train": "visaudio_bench.suites.training_scenes:simroom_train",
+        "simroom-validation": "visaudio_bench.suites.training_scenes:simroom_validation",
+        "folder": "visaudio_bench.suites.folder:open_folder",
+        "biaudio": "visaudio_bench.suites.prepared:biaudio",
+        "music": "visaudio_bench.suites.prepared:music",
+        "fairplay": "visaudio_bench.suites.prepared:fairplay",
+        "youtube-binaural": "visaudio_bench.suites.prepared:youtube_binaural",
+        "oap": "visaudio_bench.suites.prepared:oap",
+        "simbinaural": "visaudio_bench.suites.prepared:simbinaural",
+        "binaural-vggsound": "visaudio_bench.suites.prepared:binaural_vggsound",
     },
 )
 

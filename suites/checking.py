@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from suites.admission import fingerprint
-from suites.containers import refuse_absent
-from suites.datasets import Dataset, Reject
-from suites.manifest import Entry, Manifest
-from suites.media import sound_format
-from suites.preparation import read_rejects
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.admission import fingerprint
+from visaudio_bench.suites.containers import refuse_absent
+from visaudio_bench.suites.datasets import Dataset, Reject
+from visaudio_bench.suites.manifest import Entry, Manifest
+from visaudio_bench.suites.media import sound_format
+from visaudio_bench.suites.preparation import read_rejects
 
 
 def check_entry(entry: Entry, manifest: Manifest) -> list[Reject]:

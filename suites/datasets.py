@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from platformdirs import user_data_path
 
-from suites.admission import Rules
-from suites.manifest import Entry
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import Registry
+from visaudio_bench.suites.admission import Rules
+from visaudio_bench.suites.manifest import Entry
 
 DATA_VARIABLE = "VISAUDIO_BENCH_DATA"
 
@@ -114,13 +114,13 @@ DATASETS: Registry[Dataset] = Registry(
     "data set",
     "visaudio_bench.datasets",
     {
-        "biaudio": "suites.biaudio:BIAUDIO",
-        "music": "suites.music:MUSIC",
-        "fairplay": "suites.fairplay:FAIRPLAY",
-        "simbinaural": "suites.further:SIMBINAURAL",
-        "youtube-binaural": "suites.further:YOUTUBE_BINAURAL",
-        "oap": "suites.further:OAP",
-        "binaural-vggsound": "suites.further:BINAURAL_VGGSOUND",
+        "biaudio": "visaudio_bench.suites.biaudio:BIAUDIO",
+        "music": "visaudio_bench.suites.music:MUSIC",
+        "fairplay": "visaudio_bench.suites.fairplay:FAIRPLAY",
+        "simbinaural": "visaudio_bench.suites.further:SIMBINAURAL",
+        "youtube-binaural": "visaudio_bench.suites.further:YOUTUBE_BINAURAL",
+        "oap": "visaudio_bench.suites.further:OAP",
+        "binaural-vggsound": "visaudio_bench.suites.further:BINAURAL_VGGSOUND",
     },
 )
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from suites.datasets import Candidate, Dataset, Found, Options, Reject
-from suites.manifest import Entry
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.manifest import Entry
 
 CLIPS = 1871
 SOUNDS = ("binaural_audios", "audios")
@@ -84,7 +84,7 @@ def read_split(path: Path) -> frozenset[str]:
 
 
 def _h5_names(path: Path) -> Iterator[str]:
-    from suites.containers import is_lfs_pointer
+    from visaudio_bench.suites.containers import is_lfs_pointer
 
     if is_lfs_pointer(path):
         raise UsageError(f"{path} is a git-lfs pointer; the list itself was not fetched. In its folder: git lfs pull")

@@ -18,9 +18,9 @@ import numpy as np
 from scipy import fft
 from scipy.spatial import SphericalVoronoi
 
-from suites.simulator.hrtf import SAMPLE_RATE, Array, Samples, load_kemar, unit_vector
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Array, Samples, load_kemar, unit_vector
 
 DECODERS = ("omnitone", "kemar")
 

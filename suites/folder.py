@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from suites.clip import Clip, Suite
-from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.suites.clip import Clip, Suite
+from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 

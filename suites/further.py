@@ -16,10 +16,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from suites.biaudio import GENERIC, SPLITS, find_generic
-from suites.datasets import Candidate, Dataset, Found, Options, Reject
-from suites.manifest import Entry
-from suites.media import VIDEO_SUFFIXES
+from visaudio_bench.suites.biaudio import GENERIC, SPLITS, find_generic
+from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.manifest import Entry
+from visaudio_bench.suites.media import VIDEO_SUFFIXES
 
 _SCENE = re.compile(r"scene(\d{4})")
 # OAP: scenes of training and validation as its authors' code divides them; the rest is for testing.

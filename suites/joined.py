@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from suites.admission import fingerprint
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path, cache_dir
+from visaudio_bench.suites.admission import fingerprint
 
 BLOCK = 1 << 20
 

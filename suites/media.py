@@ -25,10 +25,10 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from suites.containers import RATES, decoded, first_stream, open_container, opened, refuse_absent, seek
-from suites.selection import Selection, find_policy
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
+from visaudio_bench.suites.containers import RATES, decoded, first_stream, open_container, opened, refuse_absent, seek
+from visaudio_bench.suites.selection import Selection, find_policy
 
 Samples = NDArray[np.float32]
 Frame = NDArray[np.uint8]

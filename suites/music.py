@@ -19,10 +19,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from suites.admission import Rules
-from suites.datasets import Candidate, Dataset, Found, Options, Reject
-from suites.manifest import Entry
-from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from visaudio_bench.suites.admission import Rules
+from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.manifest import Entry
+from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 INSTRUMENTS = (
     "accordion", "acoustic_guitar", "bagpipe", "banjo", "bassoon", "cello", "clarinet", "congas", "drum",

@@ -14,11 +14,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from suites.admission import LATE
-from suites.containers import decoded, first_stream, opened
-from suites.media import TOLERANCE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
+from visaudio_bench.suites.admission import LATE
+from visaudio_bench.suites.containers import decoded, first_stream, opened
+from visaudio_bench.suites.media import TOLERANCE
 
 Plane = NDArray[np.uint8]
 FORM = "yuv420p"

@@ -20,15 +20,23 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from suites.admission import Measured, Rules, admit
-from suites.containers import picture_span
-from suites.datasets import Candidate, Dataset, Found, Options, Reject, data_dir
-from suites.joined import join, joined_folder
-from suites.manifest import Entry, Manifest, find_manifest, leaking_groups, read_lines, read_manifest, write_manifest
-from suites.media import probe, read_sound
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision, write_json, write_text
 from visaudio_bench.isolation import map_isolated
+from visaudio_bench.suites.admission import Measured, Rules, admit
+from visaudio_bench.suites.containers import picture_span
+from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject, data_dir
+from visaudio_bench.suites.joined import join, joined_folder
+from visaudio_bench.suites.manifest import (
+    Entry,
+    Manifest,
+    find_manifest,
+    leaking_groups,
+    read_lines,
+    read_manifest,
+    write_manifest,
+)
+from visaudio_bench.suites.media import probe, read_sound
 
 # Seconds that looking into one file may take; a long video is cut into hundreds of windows.
 TIMEOUT, LONG_TIMEOUT = 120.0, 3600.0
@@ -231,7 +239,9 @@ def key_of(candidate: Candidate, root: Path, rules: Rules) -> str:
     paths = (entry.video, entry.audio, entry.meta.get("right"))
     files = [_state(root / relative) for relative in paths if relative is not None]
     window = [*paths, entry.start_s, entry.duration_s, candidate.hops]
-    revision = source_revision("suites.admission", "suites.containers", "suites.media", __name__)
+    revision = source_revision(
+        "visaudio_bench.suites.admission", "visaudio_bench.suites.containers", "visaudio_bench.suites.media", __name__
+    )
     return digest([window, files, asdict(rules), revision])
 
 

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from suites.captions import SoundCaption
-from suites.clip import Clip, Suite
-from suites.datasets import DATASETS, Dataset
-from suites.joined import join, joined_folder, joined_path
-from suites.manifest import Entry, Manifest, identity
-from suites.preparation import prepared_manifest, read_rejects
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.suites.captions import SoundCaption
+from visaudio_bench.suites.clip import Clip, Suite
+from visaudio_bench.suites.datasets import DATASETS, Dataset
+from visaudio_bench.suites.joined import join, joined_folder, joined_path
+from visaudio_bench.suites.manifest import Entry, Manifest, identity
+from visaudio_bench.suites.preparation import prepared_manifest, read_rejects
 
 
 class PreparedSuite(Suite):

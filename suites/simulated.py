@@ -15,12 +15,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from suites.clip import Clip, Suite
-from suites.simulator.render import RENDERER, clip_files, render_files
-from suites.simulator.scenes import Scene
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, remove_leftovers
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites.clip import Clip, Suite
+from visaudio_bench.suites.simulator.render import RENDERER, clip_files, render_files
+from visaudio_bench.suites.simulator.scenes import Scene
 
 SEED = 2025
 
@@ -45,7 +45,7 @@ PLANS = {
 
 def manifest_file(name: str) -> Traversable:
     """The committed scenes of a simulated suite (JSON, one line a scene); `scripts/make_simroom.py` writes it."""
-    return files("suites.simulator") / "assets" / f"{name}.jsonl"
+    return files("visaudio_bench.suites.simulator") / "assets" / f"{name}.jsonl"
 
 
 def committed_scenes(name: str) -> list[Scene]:

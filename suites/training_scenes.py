@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from suites.simulated import Plan, SimulatedSuite
-from suites.simulator.design import FACTORS, ROOMS, Size, design
-from suites.simulator.render import RENDERER
-from suites.simulator.scenes import Scene
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import cache_dir, digest
+from visaudio_bench.suites.simulated import Plan, SimulatedSuite
+from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design
+from visaudio_bench.suites.simulator.render import RENDERER
+from visaudio_bench.suites.simulator.scenes import Scene
 
 ONE_IN_VIEW = tuple(factor for factor in FACTORS if factor not in ("two sources", "invisible source"))
 BLOCK = 12 * len(ONE_IN_VIEW)  # scenes; also a multiple of the numbers of rooms, reverberation times and strata

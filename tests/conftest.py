@@ -21,7 +21,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from suites.media import Frame, Samples, round_to_16_bit, write_audio, write_video
+from visaudio_bench.suites.media import Frame, Samples, round_to_16_bit, write_audio, write_video
 
 # Shared machines are slow at random; where a result must not depend on luck, neither may the examples.
 settings.register_profile("ours", deadline=None, derandomize="CI" in os.environ)
@@ -72,7 +72,7 @@ Bench = Callable[..., Told]
 @pytest.fixture
 def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Run `bench ...` in this process."""
-    from bench.cli import main
+    from visaudio_bench.bench.cli import main
 
     def run(*arguments: object) -> Told:
         monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
@@ -248,7 +248,7 @@ def filled() -> Callable[..., dict[str, torch.Tensor]]:
 @pytest.fixture(scope="session")
 def build() -> Callable[[Callable[[], torch.nn.Module]], torch.nn.Module]:
     """A network with filled weights, through the strict loading of the product."""
-    from models.loading import fill
+    from visaudio_bench.models.loading import fill
 
     def make(network: Callable[[], torch.nn.Module], salt: str = "dev") -> torch.nn.Module:
         with torch.device("meta"):
@@ -300,7 +300,7 @@ def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
     """Frames of one of the six end-to-end videos, selected by the rule of the product."""
     import av
 
-    from suites.selection import fps_filter
+    from visaudio_bench.suites.selection import fps_filter
 
     def read(index: int, rate: Any, count: int) -> np.ndarray:
         times, pictures = [], []

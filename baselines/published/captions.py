@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from baselines.published.card import Card
-from baselines.published.contract import Options
-from suites.clip import Clip
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.contract import Options
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.clip import Clip
 
 
 class Texts(NamedTuple):

@@ -14,18 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.published import worker_kit
-from baselines.published.captions import texts
-from baselines.published.card import Card
-from baselines.published.inputs import prepare
-from baselines.published.installation import why_unavailable
-from baselines.published.jobs import Task
-from baselines.published.postprocess import POSTPROCESSES
-from baselines.published.system import PublishedSystem
-from baselines.system import SAMPLE_RATE
-from suites.clip import Clip
-from suites.media import Frame, read_sound, round_to_16_bit, write_audio, write_video
+from visaudio_bench.baselines.published import worker_kit
+from visaudio_bench.baselines.published.captions import texts
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.inputs import prepare
+from visaudio_bench.baselines.published.installation import why_unavailable
+from visaudio_bench.baselines.published.jobs import Task
+from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
+from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.baselines.system import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Frame, read_sound, round_to_16_bit, write_audio, write_video
 
 PIN = re.compile(r"[A-Za-z0-9._-]+(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9.!+_-]+( *;.*)?")
 # What a runner must not import; `models` is missing because it is a common name in authors' code.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baselines.published.card import Card
-from baselines.published.installation import why_unavailable
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.installation import why_unavailable
 
 
 def licences(card: Card) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from suites.media import Samples
+from visaudio_bench.suites.media import Samples
 
 Downmix = Literal["bs775", "bs775-integer"]
 

@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from baselines.published.card import Card
-from baselines.published.contract import Finished, Options
-from baselines.published.postprocess import POSTPROCESSES
-from baselines.system import SAMPLE_RATE
-from suites.media import read_sound, write_audio
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.contract import Finished, Options
+from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
+from visaudio_bench.baselines.system import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.files import source_revision
+from visaudio_bench.suites.media import read_sound, write_audio
 
 # Whatever a scored sound depends on beside the native one; a changed line makes the sounds again.
 MODULES = (
-    "baselines.published.finish",
-    "baselines.published.inputs",
-    "baselines.published.captions",
-    "baselines.published.postprocess",
-    "baselines.published.stretch",
-    "baselines.published.downmix",
-    "suites.ambisonics",
-    "suites.foa_decoders",
-    "suites.media",
+    "visaudio_bench.baselines.published.finish",
+    "visaudio_bench.baselines.published.inputs",
+    "visaudio_bench.baselines.published.captions",
+    "visaudio_bench.baselines.published.postprocess",
+    "visaudio_bench.baselines.published.stretch",
+    "visaudio_bench.baselines.published.downmix",
+    "visaudio_bench.suites.ambisonics",
+    "visaudio_bench.suites.foa_decoders",
+    "visaudio_bench.suites.media",
 )
 
 

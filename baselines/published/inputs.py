@@ -13,10 +13,12 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from baselines.published.card import Card
-from baselines.system import SAMPLE_RATE
-from suites.clip import Clip
-from suites.media import (
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import cache_dir, digest, source_revision
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import (
     Frame,
     iter_frames,
     read_binaural,
@@ -26,8 +28,6 @@ from suites.media import (
     write_picture,
     write_video,
 )
-from visaudio_bench.errors import ClipError
-from visaudio_bench.files import cache_dir, digest, source_revision
 
 FRAMES_PER_SECOND = 25
 HELD_SECONDS = 0.2
@@ -70,7 +70,7 @@ def _made(source: Path, suffix: str, make: Callable[[Path], None], *parameters: 
     if not source.is_file():
         raise ClipError("not_found", f"{source} does not exist.")
     status = source.stat()
-    revision = source_revision(__name__, "suites.media")
+    revision = source_revision(__name__, "visaudio_bench.suites.media")
     key = digest([str(source.resolve()), status.st_size, status.st_mtime_ns, suffix, parameters, revision])
     path = cache_dir() / "published" / "inputs" / f"{key[:32]}{suffix}"
     if not path.exists():

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.published.card import Card, Weights
-from baselines.published.installation import home_of, install_command, read_state
-from models.weights import check_file, entry, missing, path_of
+from visaudio_bench.baselines.published.card import Card, Weights
+from visaudio_bench.baselines.published.installation import home_of, install_command, read_state
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import digest, write_json
+from visaudio_bench.models.weights import check_file, entry, missing, path_of
 
 LIST_PACKAGES = (
     "import importlib.metadata as m, json, sys; "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.published.card import Card, read_card
+from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import cache_dir, digest
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.published import worker_kit
-from baselines.published.captions import Texts
-from baselines.published.card import Card
-from baselines.published.contract import Options
-from baselines.published.inputs import Inputs
-from baselines.published.installation import Installation
+from visaudio_bench.baselines.published import worker_kit
+from visaudio_bench.baselines.published.captions import Texts
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.contract import Options
+from visaudio_bench.baselines.published.inputs import Inputs
+from visaudio_bench.baselines.published.installation import Installation
 from visaudio_bench.files import cache_dir, write_json
 from visaudio_bench.pool import available_cores
 

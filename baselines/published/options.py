@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from baselines.published.card import Card, Option, Value
+from visaudio_bench.baselines.published.card import Card, Option, Value
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
 

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.published.contract import Finished, Options, Postprocess
-from baselines.published.downmix import CHANNELS, Downmix, downmix
-from baselines.published.stretch import FILTER_VERSION, Stretch, stretch
-from suites.ambisonics import binaural
-from suites.media import RESAMPLER, Samples, resample, round_to_16_bit
+from visaudio_bench.baselines.published.contract import Finished, Options, Postprocess
+from visaudio_bench.baselines.published.downmix import CHANNELS, Downmix, downmix
+from visaudio_bench.baselines.published.stretch import FILTER_VERSION, Stretch, stretch
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import source_revision
+from visaudio_bench.suites.ambisonics import binaural
+from visaudio_bench.suites.media import RESAMPLER, Samples, resample, round_to_16_bit
 
 SAMPLE_RATE = 44100
 MAX_PAD_SECONDS = 0.05
@@ -67,7 +67,7 @@ def _leave(samples: Samples, choices: Choices) -> Rendered:
 
 
 def _hear(samples: Samples, choices: Choices) -> Rendered:
-    revision = source_revision("suites.ambisonics", "suites.foa_decoders")
+    revision = source_revision("visaudio_bench.suites.ambisonics", "visaudio_bench.suites.foa_decoders")
     step = {"step": "binaural", "order": "W, Y, Z, X", "decoder": choices.decoder, "revision": revision}
     return Rendered(binaural(samples, SAMPLE_RATE, choices.decoder), step)
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 import av
 import numpy as np
 
-from suites.media import Samples, resample
+from visaudio_bench.suites.media import Samples, resample
 
 Stretch = Literal["atempo", "resample"]
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from baselines.published.jobs import JobFolder
-from baselines.published.worker_kit import OUT_OF_MEMORY
+from visaudio_bench.baselines.published.jobs import JobFolder
+from visaudio_bench.baselines.published.worker_kit import OUT_OF_MEMORY
 
 POLL_SECONDS = 0.02
 # How long a process that is through may take to leave: authors' code starts threads that never end.

@@ -7,27 +7,27 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from baselines.published.captions import texts
-from baselines.published.card import Card, read_card
-from baselines.published.finish import finish, finishing_revision
-from baselines.published.inputs import Inputs, prepare
-from baselines.published.installation import (
+from visaudio_bench.baselines.published.captions import texts
+from visaudio_bench.baselines.published.card import Card, read_card
+from visaudio_bench.baselines.published.finish import finish, finishing_revision
+from visaudio_bench.baselines.published.inputs import Inputs, prepare
+from visaudio_bench.baselines.published.installation import (
     Installation,
     identity,
     installation,
     published_names,
     why_unavailable,
 )
-from baselines.published.jobs import Task, job_area, visible_gpu, worker_environment, write_job
-from baselines.published.options import choose, row_name, shown
-from baselines.published.supervise import Heard, Start, supervise
-from baselines.system import Generation, Input, System, SystemCard, clip_seed
-from suites.clip import Clip
-from suites.folder import media_files
-from suites.media import probe
+from visaudio_bench.baselines.published.jobs import Task, job_area, visible_gpu, worker_environment, write_job
+from visaudio_bench.baselines.published.options import choose, row_name, shown
+from visaudio_bench.baselines.published.supervise import Heard, Start, supervise
+from visaudio_bench.baselines.system import Generation, Input, System, SystemCard, clip_seed
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.pool import available_cores, map_unordered
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.folder import media_files
+from visaudio_bench.suites.media import probe
 
 MONO = "mono"
 # Below so many clips starting a pool of processes takes longer than making their inputs in this one.

@@ -13,21 +13,36 @@ from visaudio_bench.registry import did_you_mean
 
 # name of the command -> (where it lives, the line that `bench --help` prints)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
-    "score": ("bench.cli.score:score", "Score folders of sound files that you already have."),
-    "generate": ("bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
-    "list": ("bench.cli.list:list_command", "List suites, systems or metrics."),
-    "train": ("bench.cli.train:train", "Train our models; without options a small one, then its leaderboard."),
-    "features": ("bench.cli.features:features", "Feature stores: build, merge and check what training reads."),
-    "report": ("bench.cli.report:report", "Print the tables of a finished run again, recomputed from its clips."),
-    "leaderboard": ("bench.cli.leaderboard:leaderboard", "Print results beside the published tables, or those alone."),
-    "mos": ("bench.cli.mos:mos", "Listening tests: questionnaire, server, table of mean opinion scores."),
-    "diff": ("bench.cli.diff:diff", "Explain why the results of two runs differ."),
-    "data": ("bench.cli.data:data", "Prepare and check the data of real suites."),
-    "systems": ("bench.cli.systems:systems", "List, install, check and remove published systems."),
-    "weights": ("bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
-    "hear": ("bench.cli.hear:hear", "Check modules with the HEAR API."),
-    "doctor": ("bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
+    "run": ("visaudio_bench.bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
+    "score": ("visaudio_bench.bench.cli.score:score", "Score folders of sound files that you already have."),
+    "generate": ("visaudio_bench.bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
+    "list": ("visaudio_bench.bench.cli.list:list_command", "List suites, systems or metrics."),
+    "train": (
+        "visaudio_bench.bench.cli.train:train",
+        "Train our models; without options a small one, then its leaderboard.",
+    ),
+    "features": (
+        "visaudio_bench.bench.cli.features:features",
+        "Feature stores: build, merge and check what training reads.",
+    ),
+    "report": (
+        "visaudio_bench.bench.cli.report:report",
+        "Print the tables of a finished run again, recomputed from its clips.",
+    ),
+    "leaderboard": (
+        "visaudio_bench.bench.cli.leaderboard:leaderboard",
+        "Print results beside the published tables, or those alone.",
+    ),
+    "mos": (
+        "visaudio_bench.bench.cli.mos:mos",
+        "Listening tests: questionnaire, server, table of mean opinion scores.",
+    ),
+    "diff": ("visaudio_bench.bench.cli.diff:diff", "Explain why the results of two runs differ."),
+    "data": ("visaudio_bench.bench.cli.data:data", "Prepare and check the data of real suites."),
+    "systems": ("visaudio_bench.bench.cli.systems:systems", "List, install, check and remove published systems."),
+    "weights": ("visaudio_bench.bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
+    "hear": ("visaudio_bench.bench.cli.hear:hear", "Check modules with the HEAR API."),
+    "doctor": ("visaudio_bench.bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
 }
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:  # the command line starts without these
-    from bench.plan import Job, Plan
-    from leaderboards.schema import Run
-    from leaderboards.tables import Table
+    from visaudio_bench.bench.plan import Job, Plan
+    from visaudio_bench.leaderboards.schema import Run
+    from visaudio_bench.leaderboards.tables import Table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "md", "tex", "csv", "json")
@@ -87,9 +87,9 @@ def run_options(command: Command) -> Command:
 
 def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
     """The plan that the shared options ask for."""
-    from bench.metrics import find_metrics
-    from bench.plan import Plan, open_backbones
-    from metrics.protocol import OURS, PROTOCOLS
+    from visaudio_bench.bench.metrics import find_metrics
+    from visaudio_bench.bench.plan import Plan, open_backbones
+    from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
     device = find_device(options["device"])
@@ -129,7 +129,7 @@ def find_device(name: str) -> str:
 
 def print_tables(tables: Sequence[Table], form: str) -> None:
     """Tables on stdout, and nothing else there."""
-    from leaderboards.tables import render
+    from visaudio_bench.leaderboards.tables import render
 
     terminal = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, 80) if terminal else None
@@ -140,9 +140,9 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     """The tables of a run, with the opinions of a `mos.json` to their right where one is given."""
     if mos is None:
         return list(tables)
-    from leaderboards.board import row_label
-    from leaderboards.judge import info_from
-    from leaderboards.opinion import read_opinions, with_opinions
+    from visaudio_bench.leaderboards.board import row_label
+    from visaudio_bench.leaderboards.judge import info_from
+    from visaudio_bench.leaderboards.opinion import read_opinions, with_opinions
 
     _, systems = info_from(run.body)
     titles = {system.name: row_label(system) for several in systems.values() for system in several}
@@ -156,8 +156,8 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
     Raises:
         BenchError: more clips were unusable than allowed; everything is written and printed by then.
     """
-    from bench.console import note
-    from bench.run import execute, unusable
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.bench.run import execute, unusable
     from visaudio_bench.errors import BenchError
 
     finished = execute(plan, dry_run=dry_run)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.common import format_option, print_tables
-from bench.cli.data_build import build
+from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.data_build import build
 
 if TYPE_CHECKING:
-    from suites.manifest import Manifest
-    from suites.preparation import Prepared
+    from visaudio_bench.suites.manifest import Manifest
+    from visaudio_bench.suites.preparation import Prepared
 
 EPILOG = """\b
 Examples
@@ -37,10 +37,10 @@ data.add_command(build)
 @format_option
 def list_data(form: str) -> None:
     """What there is, whether it is prepared here, its licence and where it comes from."""
-    from leaderboards.tables import Cell, Column, Row, Table
-    from suites.datasets import DATASETS, data_dir
-    from suites.preparation import prepared_manifest
     from visaudio_bench.errors import UsageError
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.suites.datasets import DATASETS, data_dir
+    from visaudio_bench.suites.preparation import prepared_manifest
 
     rows = []
     for name in DATASETS.names():
@@ -86,10 +86,10 @@ def prepare(name: str, source: Path, workers: int | None, pictures: bool, form: 
 
     Killed at any moment, the same command goes on from there; a repeated one reads only what has changed.
     """
-    from bench.console import note, track
-    from suites.datasets import DATASETS, Options
-    from suites.preparation import Preparation
+    from visaudio_bench.bench.console import note, track
     from visaudio_bench.pool import available_cores
+    from visaudio_bench.suites.datasets import DATASETS, Options
+    from visaudio_bench.suites.preparation import Preparation
 
     preparation = Preparation(DATASETS.get(name), source, Options(**options), pictures=pictures)
     pending = preparation.pending
@@ -107,7 +107,7 @@ def prepare(name: str, source: Path, workers: int | None, pictures: bool, form: 
 
 def _print_summary(prepared: Prepared, form: str) -> None:
     """Clips by split beside the paper's, and what was left out or flagged."""
-    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     summary = prepared.summary
     splits = dict.fromkeys([*summary["published"], *summary["clips"]])
@@ -143,12 +143,12 @@ def _examples(prepared: Prepared) -> list[str]:
 @format_option
 def check(name: str, form: str) -> None:
     """Compare the files of suite NAME with its manifest. Exit code 1 if one is missing, changed or wrong."""
-    from bench.console import note, track
-    from leaderboards.tables import Cell, Column, Row, Table
-    from suites.checking import check_entry, counts
-    from suites.datasets import DATASETS
-    from suites.preparation import prepared_manifest
+    from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.suites.checking import check_entry, counts
+    from visaudio_bench.suites.datasets import DATASETS
+    from visaudio_bench.suites.preparation import prepared_manifest
 
     dataset = DATASETS.get(name)
     manifest = prepared_manifest(dataset)

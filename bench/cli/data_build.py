@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables
 
 if TYPE_CHECKING:
-    from suites.construction.dataset import Build, Made, Shard
+    from visaudio_bench.suites.construction.dataset import Build, Made, Shard
 
 EPILOG = """\b
 Examples
@@ -28,7 +28,7 @@ TIMEOUT = 900  # s a clip may take: a hundred times what it usually does
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str) -> Shard:
     """`3/8`: the third of eight parts."""
-    from suites.construction.dataset import Shard
+    from visaudio_bench.suites.construction.dataset import Shard
 
     del context, parameter
     index, _, count = value.partition("/")
@@ -102,12 +102,12 @@ def biaudio(
     **recipe: Any,
 ) -> None:
     """Make perspective videos with binaural sound out of 360-degree ones with ambisonics, as BiAudio was made."""
-    from bench.console import note
-    from suites.construction.build import Recipe
-    from suites.construction.captioning import read_captions
-    from suites.construction.dataset import Build
-    from suites.construction.sphere360 import find_panoramas
-    from suites.construction.statistics import write_statistics
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.suites.construction.build import Recipe
+    from visaudio_bench.suites.construction.captioning import read_captions
+    from visaudio_bench.suites.construction.dataset import Build
+    from visaudio_bench.suites.construction.sphere360 import find_panoramas
+    from visaudio_bench.suites.construction.statistics import write_statistics
 
     if recipe["size"] % 2:
         raise click.BadParameter("the size must be even.", param_hint="--size")
@@ -131,7 +131,7 @@ def biaudio(
 def _run(work: Build, workers: int | None) -> None:
     from functools import partial
 
-    from bench.console import note, track
+    from visaudio_bench.bench.console import note, track
     from visaudio_bench.isolation import map_isolated
     from visaudio_bench.pool import available_cores
 
@@ -146,7 +146,7 @@ def _run(work: Build, workers: int | None) -> None:
 
 def _print_summary(made: Made, work: Build, form: str) -> None:
     """Clips by split, and what was left out, by reason."""
-    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     rows = []
     for split in ("train", "test"):
@@ -174,9 +174,9 @@ def _print_summary(made: Made, work: Build, form: str) -> None:
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core]")
 def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
     """Render simulated scenes as 360-degree video with ambisonics, laid out like Sphere360, with known directions."""
-    from bench.console import note, track
-    from suites.construction.twin import Twin
+    from visaudio_bench.bench.console import note, track
     from visaudio_bench.pool import available_cores
+    from visaudio_bench.suites.construction.twin import Twin
 
     if height % 2:
         raise click.BadParameter("the height must be even.", param_hint="--height")

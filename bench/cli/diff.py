@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables
 
 
 @click.command()
@@ -15,6 +15,6 @@ from bench.cli.common import format_option, print_tables
 @format_option
 def diff(first: Path, second: Path, form: str) -> None:
     """Explain why the results of two runs differ: code, packages, data, seeds, clips, and what came of it."""
-    from bench.diff import compare
+    from visaudio_bench.bench.diff import compare
 
     print_tables(compare(first, second), form)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables
 
 GIGABYTE = 1e9
 ENOUGH_DISK = 2.0
@@ -21,8 +21,8 @@ ENOUGH_DISK = 2.0
 @format_option
 def doctor(form: str) -> None:
     """Check this machine: Python, packages, cache, disk, memory, device. Exit code 1 if something is in the way."""
-    from leaderboards.tables import Cell, Column, Row, Table
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     checks = list(_checks())
     columns = (Column("state", "state", left=True), Column("found", "found", left=True))
@@ -35,7 +35,7 @@ def doctor(form: str) -> None:
 
 def _checks() -> Iterator[tuple[str, bool, str]]:
     """Name, whether it is fine, and what was found."""
-    from bench.provenance import package_versions
+    from visaudio_bench.bench.provenance import package_versions
     from visaudio_bench.files import CACHE_VARIABLE, cache_dir
     from visaudio_bench.pool import available_cores
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import find_device
+from visaudio_bench.bench.cli.common import find_device
 
 if TYPE_CHECKING:
-    from suites import Suite
+    from visaudio_bench.suites import Suite
 
 EPILOG = """\b
 Examples
   bench features build --suite music:videos --split train --out features
-  torchrun --nproc-per-node 8 -m bench features build --suite music:videos --split train --out features
+  torchrun --nproc-per-node 8 -m visaudio_bench features build --suite music:videos --split train --out features
   bench features merge all music-features biaudio-features
   bench features check features
 """
@@ -61,14 +61,14 @@ def build(
     device: str, workers: int | None, allow_missing: int,
 ) -> None:  # fmt: skip
     """Extract the features of a suite's clips into a store; killed at any moment, the same command goes on."""
-    from bench.console import note
-    from bench.extraction import Extraction, extract
-    from models.visaudio.storage import Storage
-    from models.visaudio.store import FeatureStore
-    from models.visaudio.training.distributed import join, leave
-    from suites import open_suite
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.bench.extraction import Extraction, extract
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.models.visaudio.storage import Storage
+    from visaudio_bench.models.visaudio.store import FeatureStore
+    from visaudio_bench.models.visaudio.training.distributed import join, leave
     from visaudio_bench.pool import available_cores
+    from visaudio_bench.suites import open_suite
 
     suite = open_suite(request)
     _require_split(suite, split)
@@ -104,8 +104,8 @@ def _require_split(suite: Suite, split: str | None) -> None:
 @click.argument("stores", type=click.Path(path_type=Path), nargs=-1, required=True)
 def merge(out: Path, stores: tuple[Path, ...]) -> None:
     """Put the clips of several STORES of one kind into OUT."""
-    from bench.console import note
-    from models.visaudio.store import merge as merged
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.models.visaudio.store import merge as merged
 
     note(f"{out}: {merged(out, stores)} clips")
 
@@ -114,9 +114,9 @@ def merge(out: Path, stores: tuple[Path, ...]) -> None:
 @click.argument("store", type=click.Path(path_type=Path))
 def check(store: Path) -> None:
     """Read all of STORE and compare it with the hashes that were written with it."""
-    from bench.console import note, track
-    from models.visaudio.store import FeatureStore
+    from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.models.visaudio.store import FeatureStore
 
     opened = FeatureStore(store)
     wrong = [(clip, said) for clip, said in track(opened.check(), len(opened), "checking") if said]

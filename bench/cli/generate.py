@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.common import device_option, find_device, split_names
+from visaudio_bench.bench.cli.common import device_option, find_device, split_names
 
 if TYPE_CHECKING:
-    from baselines import System
-    from bench.plan import Job
+    from visaudio_bench.baselines import System
+    from visaudio_bench.bench.plan import Job
 
 EPILOG = """\b
 Examples
@@ -59,7 +59,7 @@ def generate(name: str, weights: Path | None, out: Path, seed: int, device: str,
     Leaves `<clip>.wav` (two channels, 44.1 kHz) and `<clip>.json` (how it was made). Killed at any moment, the same
     command goes on from there.
     """
-    from bench.produce import produce
+    from visaudio_bench.bench.produce import produce
 
     settings = {key: options.pop(key) for key in ("steps", "guidance", "negative", "batch", "dtype", "compiled")}
     system = _system(name, weights, {key: value for key, value in settings.items() if value is not None})
@@ -68,8 +68,8 @@ def generate(name: str, weights: Path | None, out: Path, seed: int, device: str,
 
 
 def _system(name: str, weights: Path | None, settings: dict[str, Any]) -> System:
-    from baselines import open_system
-    from baselines.visaudio import FlowSystem
+    from visaudio_bench.baselines import open_system
+    from visaudio_bench.baselines.visaudio import FlowSystem
     from visaudio_bench.errors import UsageError
 
     system = open_system(f"{name}:{weights}" if weights else name)
@@ -94,10 +94,10 @@ def _jobs(
     limit: int | None,
 ) -> list[tuple[Job, Path]]:
     """What to make, and the folder of each suite's sounds."""
-    from bench.plan import Job
-    from bench.produce import VideoSuite
-    from suites import open_suite
+    from visaudio_bench.bench.plan import Job
+    from visaudio_bench.bench.produce import VideoSuite
     from visaudio_bench.errors import UsageError
+    from visaudio_bench.suites import open_suite
 
     if bool(videos) == bool(suites):
         raise UsageError("give either --video FILE or --suite NAME. Suites: bench list suites")

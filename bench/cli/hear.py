@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables
 
 
 @click.group("hear")
@@ -18,9 +18,9 @@ def hear() -> None:
 @format_option
 def validate(module: str, weights: str, form: str) -> None:
     """Check that MODULE follows the HEAR API. Exit code 1 if it does not; warnings are allowed."""
-    from leaderboards.tables import Cell, Column, Row, Table
-    from models.hear import validate as check
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.models.hear import validate as check
 
     findings = check(module, weights)
     rows = tuple(Row(finding.level, (Cell(finding.text),)) for finding in findings) or (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import format_option, mos_option, print_tables, with_mos
+from visaudio_bench.bench.cli.common import format_option, mos_option, print_tables, with_mos
 
 
 @click.command()
@@ -20,10 +20,10 @@ def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
     thinksound, audiox, visage and see2sound beside its methods. Example: bench run --suite folder:data/biaudio
     --system outputs:visaudio=DIR.
     """
-    from leaderboards.comparison import comparison_tables, published_tables
-    from leaderboards.published import read_published
-    from leaderboards.schema import read_results
     from visaudio_bench.errors import UsageError
+    from visaudio_bench.leaderboards.comparison import comparison_tables, published_tables
+    from visaudio_bench.leaderboards.published import read_published
+    from visaudio_bench.leaderboards.schema import read_results
 
     if mos and len(runs) != 1:
         raise UsageError(f"--mos stands beside the results of one RUN, {len(runs)} were given; name the RUN it is of.")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables
 
 if TYPE_CHECKING:
-    from leaderboards.tables import Table
+    from visaudio_bench.leaderboards.tables import Table
 
 
 @click.command("list")
@@ -23,7 +23,7 @@ def list_command(what: str, form: str) -> None:
 
 
 def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     return Table(
         title=title,
@@ -34,9 +34,9 @@ def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tu
 
 
 def _suites() -> Table:
-    from suites import SUITES
-    from suites.datasets import DATASETS
     from visaudio_bench.errors import UsageError
+    from visaudio_bench.suites import SUITES
+    from visaudio_bench.suites.datasets import DATASETS
 
     datasets = DATASETS.names()
     rows = []
@@ -55,7 +55,7 @@ def _suites() -> Table:
 
 
 def _systems() -> Table:
-    from baselines import SYSTEMS
+    from visaudio_bench.baselines import SYSTEMS
     from visaudio_bench.errors import UsageError
 
     rows = []
@@ -69,7 +69,7 @@ def _systems() -> Table:
 
 
 def _metrics() -> Table:
-    from bench.metrics import REGISTRY
+    from visaudio_bench.bench.metrics import REGISTRY
 
     rows = []
     for name in REGISTRY.names():

@@ -11,7 +11,7 @@ import click
 from visaudio_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.mos.sources import Sources
+    from visaudio_bench.bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
@@ -114,13 +114,13 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _table(options: dict[str, Any]) -> None:
-    from bench.mos.analysis import Plan, analyse
-    from bench.mos.protocol import KEYS
-    from bench.mos.read import read_responses
-    from bench.mos.responses import Rules
-    from bench.mos.save import save, shown
-    from bench.mos.study import studies
-    from leaderboards.tables import render
+    from visaudio_bench.bench.mos.analysis import Plan, analyse
+    from visaudio_bench.bench.mos.protocol import KEYS
+    from visaudio_bench.bench.mos.read import read_responses
+    from visaudio_bench.bench.mos.responses import Rules
+    from visaudio_bench.bench.mos.save import save, shown
+    from visaudio_bench.bench.mos.study import studies
+    from visaudio_bench.leaderboards.tables import render
 
     screen = options["screen"]
     rules = Rules(
@@ -168,7 +168,7 @@ def page(**options: Any) -> None:
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
-    from bench.mos.page import Wording, build
+    from visaudio_bench.bench.mos.page import Wording, build
 
     wording = Wording(options["title"], options["contact"], options["post"])
     sources = _sources(options)
@@ -189,7 +189,7 @@ def page(**options: Any) -> None:
 
 
 def _sources(options: dict[str, Any]) -> Sources:
-    from bench.mos.sources import from_folders, from_run
+    from visaudio_bench.bench.mos.sources import from_folders, from_run
 
     chosen = {key: options[key] for key in ("clips", "training", "hidden_reference", "low_anchor", "seed")}
     if options["folders"]:
@@ -213,7 +213,7 @@ def _sources(options: dict[str, Any]) -> Sources:
 @click.option("--database", type=click.Path(path_type=Path), help="SQLite file; SURVEY.sqlite if not given.")
 def serve(survey: Path, port: int, host: str, database: Path | None) -> None:
     """Show a questionnaire to raters and collect their responses in a database that is only ever added to."""
-    from bench.mos.serve import serve_survey
+    from visaudio_bench.bench.mos.serve import serve_survey
 
     serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"))
 
@@ -225,7 +225,7 @@ def serve(survey: Path, port: int, host: str, database: Path | None) -> None:
 @click.option("--dimension", help="For sureal and p808, which hold one number a sample.")
 def export(database: Path, out: Path | None, target: str, dimension: str | None) -> None:
     """Write the responses in a server's database, or a long responses.csv, as CSV or for another tool."""
-    from bench.mos.export import export_text
+    from visaudio_bench.bench.mos.export import export_text
     from visaudio_bench.files import write_text
 
     text, count = export_text(database, target, dimension)
@@ -252,8 +252,8 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV file; wide-rater adds .key.csv.")
 def simulate(**options: Any) -> None:
     """Write responses of raters that do not exist, with known biases."""
-    from bench.mos.simulate import Panel, long_rows, to_csv, truth_document
-    from bench.mos.simulate import simulate as draw
+    from visaudio_bench.bench.mos.simulate import Panel, long_rows, to_csv, truth_document
+    from visaudio_bench.bench.mos.simulate import simulate as draw
     from visaudio_bench.files import write_json, write_text
 
     panel = Panel(**{name: options[name] for name in Panel._fields})

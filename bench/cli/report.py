@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import format_option, mos_option, print_tables, with_mos
+from visaudio_bench.bench.cli.common import format_option, mos_option, print_tables, with_mos
 
 
 @click.command()
@@ -15,9 +15,9 @@ from bench.cli.common import format_option, mos_option, print_tables, with_mos
 @format_option
 def report(run: Path, mos: Path | None, form: str) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv."""
-    from bench.console import note
-    from bench.report import recompute
-    from leaderboards.schema import read_results
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.bench.report import recompute
+    from visaudio_bench.leaderboards.schema import read_results
 
     tables, results = recompute(run)
     found = read_results(run)

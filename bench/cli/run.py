@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bench.cli.common import finish, make_plan, run_options, split_names
+from visaudio_bench.bench.cli.common import finish, make_plan, run_options, split_names
 
 EPILOG = """\b
 Examples
@@ -48,7 +48,7 @@ def run(
 
     Killed at any moment, the same command goes on from there.
     """
-    from bench.plan import open_jobs
+    from visaudio_bench.bench.plan import open_jobs
     from visaudio_bench.errors import UsageError
 
     if subset is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.cli.common import finish, make_plan, run_options
+from visaudio_bench.bench.cli.common import finish, make_plan, run_options
 
 EPILOG = """\b
 Examples
@@ -54,7 +54,7 @@ def score(
 
     Files are matched by name without the suffix; whatever does not match is listed.
     """
-    from bench.plan import score_job
+    from visaudio_bench.bench.plan import score_job
 
     job = score_job(predictions, references, videos, binauralised=binauralised, duration=duration)
     names = "-".join(system.card.name for system in job.systems if not system.card.anchor)

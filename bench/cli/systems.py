@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import device_option, find_device, format_option, print_tables
+from visaudio_bench.bench.cli.common import device_option, find_device, format_option, print_tables
 
 if TYPE_CHECKING:
-    from baselines.published.card import Card
+    from visaudio_bench.baselines.published.card import Card
 
 EPILOG = """\b
 Examples
@@ -30,9 +30,9 @@ def systems() -> None:
 @format_option
 def list_systems(form: str) -> None:
     """Every published system: what it is, its licences, whether it is here."""
-    from baselines.published.card import read_card
-    from baselines.published.installation import card_folders, why_unavailable
-    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.baselines.published.card import read_card
+    from visaudio_bench.baselines.published.installation import card_folders, why_unavailable
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     rows = []
     for name, folder in card_folders().items():
@@ -53,9 +53,9 @@ def list_systems(form: str) -> None:
 @format_option
 def show(name: str, form: str) -> None:
     """Everything that is known of a system: source, licences, weights, environment, options."""
-    from baselines.published.describe import facts
-    from baselines.published.installation import find_card
-    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.baselines.published.describe import facts
+    from visaudio_bench.baselines.published.installation import find_card
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     card = find_card(name)
     rows = tuple(Row(label, (Cell(text),)) for label, text in facts(card))
@@ -78,9 +78,9 @@ def install(
     accept_licence: bool,
 ) -> None:
     """Put a system on this machine: code at the pinned commit, an environment, weights. Goes on where it stopped."""
-    from baselines.published import install as installer
-    from baselines.published.installation import find_card
-    from bench.console import note
+    from visaudio_bench.baselines.published import install as installer
+    from visaudio_bench.baselines.published.installation import find_card
+    from visaudio_bench.bench.console import note
 
     card = find_card(name)
     wishes = installer.Wishes(source, python, weights, random_weights)
@@ -99,8 +99,8 @@ def _agree(card: Card, accepted: bool) -> None:
     """
     import sys
 
-    from baselines.published.describe import licences
-    from bench.console import note
+    from visaudio_bench.baselines.published.describe import licences
+    from visaudio_bench.bench.console import note
     from visaudio_bench.errors import UsageError
 
     for line in licences(card):
@@ -117,10 +117,10 @@ def _agree(card: Card, accepted: bool) -> None:
 @format_option
 def check(name: str, device: str, form: str) -> None:
     """Make one second of sound and judge whether a system keeps the contract. Exit code 1 if it does not."""
-    from baselines.published.check import checks
-    from baselines.published.installation import find_card
-    from leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.baselines.published.check import checks
+    from visaudio_bench.baselines.published.installation import find_card
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
 
     found = list(checks(find_card(name), find_device(device)))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
@@ -135,9 +135,9 @@ def check(name: str, device: str, form: str) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove everything that was put here for a system; what you brought yourself stays."""
-    from baselines.published import install as installer
-    from baselines.published.installation import find_card
-    from bench.console import note
+    from visaudio_bench.baselines.published import install as installer
+    from visaudio_bench.baselines.published.installation import find_card
+    from visaudio_bench.bench.console import note
 
     gone = installer.remove(find_card(name))
     note(f"{name}: removed" if gone else f"{name}: nothing was installed")

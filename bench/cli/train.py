@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.common import find_device, finish, format_option
+from visaudio_bench.bench.cli.common import find_device, finish, format_option
 
 if TYPE_CHECKING:
-    from bench.training import Trained
+    from visaudio_bench.bench.training import Trained
 
 EPILOG = """\b
 Examples
   bench train visaudio                                 tiny model on simulated rooms, then its leaderboard
   bench train visaudio --resume                        go on where it was stopped
   bench train visaudio --preset large_44k_v2 --data features --from mmaudio_large_44k_v2.pth --out runs/mine
-  torchrun --nproc-per-node 8 -m bench train visaudio --preset large_44k_v2 --data features --out runs/mine
+  torchrun --nproc-per-node 8 -m visaudio_bench train visaudio --preset large_44k_v2 --data features --out runs/mine
 """
 
 
@@ -45,7 +45,7 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
     swapped, the trained model and the reference is printed. Told to stop by SIGTERM, it saves its state and ends with
     exit code 75.
     """
-    from bench.training import Asked, train
+    from visaudio_bench.bench.training import Asked, train
     from visaudio_bench.pool import available_cores
 
     asked = Asked(**options, device=find_device(device), workers=workers or available_cores())
@@ -56,11 +56,11 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
 
 def _judge(trained: Trained, folder: Path, workers: int, device: str, form: str) -> None:
     """Generate the evaluation clips and print the leaderboard."""
-    from baselines import open_system
-    from bench.metrics import find_metrics
-    from bench.plan import Job, Plan
-    from bench.training import EVALUATION_SUITE, trained_system
-    from suites import open_suite
+    from visaudio_bench.baselines import open_system
+    from visaudio_bench.bench.metrics import find_metrics
+    from visaudio_bench.bench.plan import Job, Plan
+    from visaudio_bench.bench.training import EVALUATION_SUITE, trained_system
+    from visaudio_bench.suites import open_suite
 
     anchors = tuple(open_system(name) for name in ("reference", "mono", "swapped"))
     job = Job(open_suite(EVALUATION_SUITE), (*anchors, trained_system(trained.checkpoint)))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables
 
 if TYPE_CHECKING:
-    from models.download import Progress
+    from visaudio_bench.models.download import Progress
 
 PROGRESS_EVERY = 2.0
 
@@ -25,8 +25,8 @@ def weights() -> None:
 @format_option
 def list_weights(form: str) -> None:
     """What there is, what it is for, its licence, and whether it is here. Compares sizes only; see verify."""
-    from leaderboards.tables import Cell, Column, Row, Table
-    from models.weights import WEIGHTS, missing, path_of, weights_dir
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.models.weights import WEIGHTS, missing, path_of, weights_dir
 
     rows = []
     for name, wanted in WEIGHTS.items():
@@ -53,11 +53,11 @@ def list_weights(form: str) -> None:
 )  # fmt: skip
 def fetch(names: tuple[str, ...], source: Path | None) -> None:
     """Put files where they belong: download them, or take them from --from. Interrupted downloads go on."""
-    from bench.console import note
-    from models.download import adopt
-    from models.download import fetch as download
-    from models.weights import entry
+    from visaudio_bench.bench.console import note
     from visaudio_bench.errors import UsageError
+    from visaudio_bench.models.download import adopt
+    from visaudio_bench.models.download import fetch as download
+    from visaudio_bench.models.weights import entry
 
     wanted = [entry(name) for name in names]
     if source is not None and source.is_file() and len(wanted) > 1:
@@ -73,10 +73,10 @@ def fetch(names: tuple[str, ...], source: Path | None) -> None:
 @format_option
 def verify(names: tuple[str, ...], form: str) -> None:
     """Check size, checksum and contents of files, of all that are here by default. Exit code 1 if one is wrong."""
-    from leaderboards.tables import Cell, Column, Row, Table
-    from models.weights import WEIGHTS, path_of
-    from models.weights import verify as check
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.models.weights import WEIGHTS, path_of
+    from visaudio_bench.models.weights import verify as check
 
     found = list(check(names or [name for name in WEIGHTS if path_of(name).is_file()]))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
@@ -91,7 +91,7 @@ def verify(names: tuple[str, ...], form: str) -> None:
 @click.argument("names", nargs=-1)
 def where(names: tuple[str, ...]) -> None:
     """Print the folder of weights, or the path where each named file belongs."""
-    from models.weights import path_of, weights_dir
+    from visaudio_bench.models.weights import path_of, weights_dir
 
     for path in [path_of(name) for name in names] or [weights_dir()]:
         click.echo(path)
@@ -99,7 +99,7 @@ def where(names: tuple[str, ...]) -> None:
 
 def _progress(name: str) -> Progress:
     """A line on stderr every two seconds."""
-    from bench.console import note
+    from visaudio_bench.bench.console import note
 
     last = time.monotonic()
 

@@ -13,12 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.mos.protocol import QUESTIONS, TITLES
-from bench.mos.study import Study
-from metrics.opinion import ROLES, Opinion, Votes, opinion
-from metrics.opinion_agreement import intraclass, krippendorff_alpha, rater_reports, sample_matrix, screen
-from metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
+from visaudio_bench.bench.mos.protocol import QUESTIONS, TITLES
+from visaudio_bench.bench.mos.study import Study
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.opinion import ROLES, Opinion, Votes, opinion
+from visaudio_bench.metrics.opinion_agreement import (
+    intraclass,
+    krippendorff_alpha,
+    rater_reports,
+    sample_matrix,
+    screen,
+)
+from visaudio_bench.metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
 
 CONTROLS = ("hidden_reference", "low_anchor")
 NEED_RATERS = frozenset({"crossed", "raters-t", "bootstrap", "paper"})

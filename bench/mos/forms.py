@@ -15,9 +15,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.mos.protocol import COLUMNS, REQUIRED
-from bench.mos.responses import Responses
-from bench.mos.tabular import Sheet, read_sheet
+from visaudio_bench.bench.mos.protocol import COLUMNS, REQUIRED
+from visaudio_bench.bench.mos.responses import Responses
+from visaudio_bench.bench.mos.tabular import Sheet, read_sheet
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
 

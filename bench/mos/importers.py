@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.mos.responses import Responses
-from bench.mos.tabular import read_sheet, read_text
+from visaudio_bench.bench.mos.responses import Responses
+from visaudio_bench.bench.mos.tabular import read_sheet, read_text
 from visaudio_bench.errors import UsageError
 
 SEPARATOR = "__"

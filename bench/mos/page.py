@@ -26,16 +26,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.mos.order import williams
-from bench.mos.protocol import COLUMNS, DIMENSIONS, SCALE
-from bench.mos.sources import ANCHOR, REFERENCE, Sources
-from bench.mos.stimuli import RATE, TOKENS, check_sounds
-from metrics.loudness import integrated_loudness
-from suites import Clip
-from suites.media import Samples, frame_rate, iter_frames, read_binaural, write_audio, write_clip, write_video
 from visaudio_bench import __version__
+from visaudio_bench.bench.mos.order import williams
+from visaudio_bench.bench.mos.protocol import COLUMNS, DIMENSIONS, SCALE
+from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
+from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.metrics.loudness import integrated_loudness
+from visaudio_bench.suites import Clip
+from visaudio_bench.suites.media import (
+    Samples,
+    frame_rate,
+    iter_frames,
+    read_binaural,
+    write_audio,
+    write_clip,
+    write_video,
+)
 
 KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "loudness_lufs", "gain_db")
 PEAK = 0.999
@@ -234,7 +242,7 @@ def _data(
 
 
 def _write_page(work: Path, data: dict[str, Any]) -> None:
-    site = resources.files("bench.mos") / "site"
+    site = resources.files("visaudio_bench.bench.mos") / "site"
     for name in ("survey.css", "survey.js", "checks.js", "group.js"):
         write_text(work / name, (site / name).read_text(encoding="utf-8"))
     write_text(work / "index.html", _index(str(data["title"]), (site / "index.html").read_text(encoding="utf-8")))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.mos.forms import read_own_form, unblind
-from bench.mos.importers import IMPORTERS, Context
-from bench.mos.responses import Responses, Rules
+from visaudio_bench.bench.mos.forms import read_own_form, unblind
+from visaudio_bench.bench.mos.importers import IMPORTERS, Context
+from visaudio_bench.bench.mos.responses import Responses, Rules
 
 
 def read_responses(path: Path, form: str, rules: Rules, dimension: str, codes: Path | None) -> Responses:

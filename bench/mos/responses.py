@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bench.mos.protocol import KEYS, REQUIRED, SCALE, TITLES
-from metrics.opinion import ROLES, Codes
+from visaudio_bench.bench.mos.protocol import KEYS, REQUIRED, SCALE, TITLES
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.opinion import ROLES, Codes
 from visaudio_bench.registry import did_you_mean
 
 # Spellings that differ only by case, blanks, - and _ are taken for slips.

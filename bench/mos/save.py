@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaderboards.opinion import opinion_table, write_opinions
-from leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
-from leaderboards.tables import Format, Table, render
 from visaudio_bench import __version__
 from visaudio_bench.files import write_text
+from visaudio_bench.leaderboards.opinion import opinion_table, write_opinions
+from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
+from visaudio_bench.leaderboards.tables import Format, Table, render
 
 DETAILS: dict[str, Callable[[dict[str, Any]], Table]] = {
     "pairs": pair_table,

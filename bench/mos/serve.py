@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.mos.protocol import COLUMNS
+from visaudio_bench.bench.mos.protocol import COLUMNS
 from visaudio_bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:

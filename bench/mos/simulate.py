@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from bench.mos.order import slots
-from bench.mos.protocol import COLUMNS, KEYS, SCALE
-from metrics.opinion import Codes, Floats
+from visaudio_bench.bench.mos.order import slots
+from visaudio_bench.bench.mos.protocol import COLUMNS, KEYS, SCALE
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.opinion import Codes, Floats
 
 FORMS = ("long", "wide-sample", "wide-rater")
 

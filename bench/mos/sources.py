@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.generate import made_sounds
-from suites import Clip, Suite, open_suite
-from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from visaudio_bench.bench.generate import made_sounds
 from visaudio_bench.errors import UsageError
 from visaudio_bench.pool import available_cores
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.suites import Clip, Suite, open_suite
+from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 REFERENCE = "reference"
 ANCHOR = "low anchor"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metrics.loudness import integrated_loudness
+from visaudio_bench.metrics.loudness import integrated_loudness
 
 Sound = npt.NDArray[np.float32]
 RATE = 44100

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.mos.protocol import COLUMNS, KEYS
-from bench.mos.responses import Mask, Responses, Rules, check_values, codes_of, ratings_of
-from metrics.opinion import ROLES, Codes, Floats, Votes
+from visaudio_bench.bench.mos.protocol import COLUMNS, KEYS
+from visaudio_bench.bench.mos.responses import Mask, Responses, Rules, check_values, codes_of, ratings_of
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.opinion import ROLES, Codes, Floats, Votes
 from visaudio_bench.registry import did_you_mean
 
 

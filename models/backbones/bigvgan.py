@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import exact_float32
+from visaudio_bench.models.backbones.layers import exact_float32
 
 _TAPS = 12
 # samples to either side on which a sample behind an activation depends: half of both filters, rounded up

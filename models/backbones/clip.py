@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.frames import normalise, squash
-from models.backbones.layers import exact_float32
-from models.extras import import_extra
+from visaudio_bench.models.backbones.frames import normalise, squash
+from visaudio_bench.models.backbones.layers import exact_float32
+from visaudio_bench.models.extras import import_extra
 
 ARCHITECTURE = "ViT-H-14-378-quickgelu"
 SIDE = 384

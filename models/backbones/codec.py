@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.bigvgan import BigVgan
-from models.backbones.mel import HOP, SAMPLE_RATE, Mel44k
-from models.backbones.vae import LATENT, Vae
-from models.loading import load
+from visaudio_bench.models.backbones.bigvgan import BigVgan
+from visaudio_bench.models.backbones.mel import HOP, SAMPLE_RATE, Mel44k
+from visaudio_bench.models.backbones.vae import LATENT, Vae
+from visaudio_bench.models.loading import load
 
 # samples of a latent frame: a frame of the mel spectrogram, halved in time by the VAE
 LATENT_HOP = 2 * HOP

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from suites.selection import Selection, first_at_or_after
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.selection import Selection, first_at_or_after
 
 SIDE = 224
 _CHUNK = 32

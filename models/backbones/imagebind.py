@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.frames import normalise, scale_short_side, three_crops
-from models.backbones.layers import Linear, Mlp, SelfAttention, exact_float32, linear, unflatten
-from models.backbones.waveform import SAMPLE_RATE, kaldi_log_mel, resample
+from visaudio_bench.models.backbones.frames import normalise, scale_short_side, three_crops
+from visaudio_bench.models.backbones.layers import Linear, Mlp, SelfAttention, exact_float32, linear, unflatten
+from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, kaldi_log_mel, resample
 
 WIDTH = 1024
 FRAME_RATE = Fraction(1, 2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.waveform import slaney_filters
+from visaudio_bench.models.backbones.waveform import slaney_filters
 
 SAMPLE_RATE = 44100
 HOP = 512

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import Conv3x3, Linear, exact_float32
-from models.backbones.waveform import SAMPLE_RATE, slaney_filters
+from visaudio_bench.models.backbones.layers import Conv3x3, Linear, exact_float32
+from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, slaney_filters
 
 _WINDOW, _HOP, _BANDS = 512, 160, 64
 _LOW, _HIGH = 50.0, 8000.0

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.frames import normalise, squash
-from models.backbones.layers import exact_float32, unflatten
-from models.extras import import_extra
+from visaudio_bench.models.backbones.frames import normalise, squash
+from visaudio_bench.models.backbones.layers import exact_float32, unflatten
+from visaudio_bench.models.extras import import_extra
 
 ARCHITECTURE = "vit_pe_spatial_large_patch14_448"
 _HALF = (0.5, 0.5, 0.5)

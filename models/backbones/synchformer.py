@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.frames import centre_crop, normalise, scale_short_side
-from models.backbones.layers import Linear, Mlp, SelfAttention, attend, exact_float32, linear, unflatten
-from models.backbones.waveform import SAMPLE_RATE, frame, htk_filters
+from visaudio_bench.models.backbones.frames import centre_crop, normalise, scale_short_side
+from visaudio_bench.models.backbones.layers import Linear, Mlp, SelfAttention, attend, exact_float32, linear, unflatten
+from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, frame, htk_filters
 
 FRAME_RATE = 25
 WINDOW = 14

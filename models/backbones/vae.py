@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import exact_float32, unflatten
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.backbones.layers import exact_float32, unflatten
 
 LATENT = 40
 _TINY = 1e-4

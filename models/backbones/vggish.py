@@ -12,8 +12,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from models.backbones.layers import Conv3x3, Linear, exact_float32, unflatten
-from models.backbones.waveform import SAMPLE_RATE, frame
+from visaudio_bench.models.backbones.layers import Conv3x3, Linear, exact_float32, unflatten
+from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, frame
 
 EXAMPLE_FRAMES = 96
 BANDS = 64

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.backbones.layers import exact_float32
+from visaudio_bench.models.backbones.layers import exact_float32
 
 SAMPLE_RATE = 16000
 

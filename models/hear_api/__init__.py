@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.waveform import SAMPLE_RATE
-from models.loading import load
-from models.weights import require
+from visaudio_bench.models.backbones.waveform import SAMPLE_RATE
+from visaudio_bench.models.loading import load
+from visaudio_bench.models.weights import require
 
 RANDOM = "random"
 _HOP = 0.05

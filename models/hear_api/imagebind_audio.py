@@ -7,9 +7,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from models.backbones.imagebind import ImageBind, audio_clips
-from models.backbones.waveform import SAMPLE_RATE
-from models.hear_api import RANDOM, HearNetwork, get_scene_embeddings, get_timestamp_embeddings, open_network
+from visaudio_bench.models.backbones.imagebind import ImageBind, audio_clips
+from visaudio_bench.models.backbones.waveform import SAMPLE_RATE
+from visaudio_bench.models.hear_api import (
+    RANDOM,
+    HearNetwork,
+    get_scene_embeddings,
+    get_timestamp_embeddings,
+    open_network,
+)
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.backbones.panns import Cnn14
-from models.hear_api import HearNetwork, get_scene_embeddings, get_timestamp_embeddings, open_network
+from visaudio_bench.models.backbones.panns import Cnn14
+from visaudio_bench.models.hear_api import HearNetwork, get_scene_embeddings, get_timestamp_embeddings, open_network
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 

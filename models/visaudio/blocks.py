@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import Linear, unflatten
+from visaudio_bench.models.backbones.layers import Linear, unflatten
 
 _ROPE_BASE = 10_000.0
 _TIME_BASE = 10_000.0

@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.visaudio.codec import Codec
-from models.visaudio.config import SAMPLE_RATE
-from models.visaudio.features import Conditioners
-from models.visaudio.storage import Storage, pack
-from models.visaudio.store import Row
-from suites.clip import Clip
-from suites.media import read_binaural, scale_to_peak
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
+from visaudio_bench.models.visaudio.codec import Codec
+from visaudio_bench.models.visaudio.config import SAMPLE_RATE
+from visaudio_bench.models.visaudio.features import Conditioners
+from visaudio_bench.models.visaudio.storage import Storage, pack
+from visaudio_bench.models.visaudio.store import Row
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import read_binaural, scale_to_peak
 
 
 def features_of(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.conditions import Conditions
 
 
 class Conditioners(Protocol):

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.visaudio.conditions import Conditions
-from models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.network import FlowNetwork
 
 TimeDistribution = Literal["logit_normal", "uniform"]
 

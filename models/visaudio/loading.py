@@ -15,11 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.loading import State, fill, looks_like, narrow, read_state
-from models.visaudio.config import CONFIGS, Config
-from models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import atomic_path
+from visaudio_bench.models.loading import State, fill, looks_like, narrow, read_state
+from visaudio_bench.models.visaudio.config import CONFIGS, Config
+from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
 
 FORMAT = "visaudio-bench flow network 1"
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import Linear, unflatten
-from models.visaudio.blocks import (
+from visaudio_bench.models.backbones.layers import Linear, unflatten
+from visaudio_bench.models.visaudio.blocks import (
     MLP,
     ChannelLastConv1d,
     ConvMLP,
@@ -28,9 +28,9 @@ from models.visaudio.blocks import (
     rope_angles,
     xavier,
 )
-from models.visaudio.conditions import Conditions, Projected
-from models.visaudio.config import SYNC_TOKENS, Config, Lengths
-from models.visaudio.spacetime import Spacetime, SpatialProjection
+from visaudio_bench.models.visaudio.conditions import Conditions, Projected
+from visaudio_bench.models.visaudio.config import SYNC_TOKENS, Config, Lengths
+from visaudio_bench.models.visaudio.spacetime import Spacetime, SpatialProjection
 
 Pair = tuple[Tensor, Tensor]
 

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from models.visaudio.codec import Codec
-from models.visaudio.features import Conditioners
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.visaudio.codec import Codec
+from visaudio_bench.models.visaudio.features import Conditioners
 
 BUILT_IN, PUBLISHED = "built-in", "published"
 # Names of weight files (`models.weights`): CLIP and Synchformer, the Perception Encoder, VAE and vocoder.
@@ -48,11 +48,11 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
         BenchError: a weight file or a package of the published parts is not here; says how to get it.
     """
     if kind == BUILT_IN:
-        from models.visaudio.tiny.conditioners import BuiltInConditioners
-        from models.visaudio.tiny.vocoder import NoiseVocoder
+        from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
+        from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
 
         return Parts(BuiltInConditioners(), NoiseVocoder())
-    from models.visaudio.published import PublishedCodec, PublishedConditioners
+    from visaudio_bench.models.visaudio.published import PublishedCodec, PublishedConditioners
 
     return Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))
 

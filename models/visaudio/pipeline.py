@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.loading import narrow
-from models.visaudio.codec import Codec
-from models.visaudio.conditions import Conditions
-from models.visaudio.config import SAMPLE_RATE, Lengths, lengths
-from models.visaudio.features import Conditioners
-from models.visaudio.network import FlowNetwork
-from models.visaudio.sampler import GUIDANCE, STEPS, clip_noise, sample
 from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.models.loading import narrow
+from visaudio_bench.models.visaudio.codec import Codec
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.config import SAMPLE_RATE, Lengths, lengths
+from visaudio_bench.models.visaudio.features import Conditioners
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS, clip_noise, sample
 
 Precision = Literal["auto", "float32", "bfloat16"]
 

@@ -14,18 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models import weights
-from models.backbones.clip import DfnClip
-from models.backbones.codec import load_codec
-from models.backbones.frames import FIRST, first_frames
-from models.backbones.layers import unflatten
-from models.backbones.perception_encoder import PerceptionEncoder
-from models.backbones.synchformer import SynchformerVisual, prepare_frames
-from models.loading import load
-from models.visaudio.conditions import Conditions
-from models.visaudio.config import CLIP_RATE, SYNC_RATE, lengths
-from models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, PUBLISHED, SPATIAL_WEIGHTS
-from suites.media import read_sampled_frames
+from visaudio_bench.models import weights
+from visaudio_bench.models.backbones.clip import DfnClip
+from visaudio_bench.models.backbones.codec import load_codec
+from visaudio_bench.models.backbones.frames import FIRST, first_frames
+from visaudio_bench.models.backbones.layers import unflatten
+from visaudio_bench.models.backbones.perception_encoder import PerceptionEncoder
+from visaudio_bench.models.backbones.synchformer import SynchformerVisual, prepare_frames
+from visaudio_bench.models.loading import load
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.config import CLIP_RATE, SYNC_RATE, lengths
+from visaudio_bench.models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, PUBLISHED, SPATIAL_WEIGHTS
+from visaudio_bench.suites.media import read_sampled_frames
 
 
 class PublishedConditioners:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from models.visaudio.conditions import Conditions, Projected
-from models.visaudio.config import Lengths
-from models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.conditions import Conditions, Projected
+from visaudio_bench.models.visaudio.config import Lengths
+from visaudio_bench.models.visaudio.network import FlowNetwork
 
 STEPS = 25
 GUIDANCE = 4.5

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.backbones.layers import Linear, unflatten
-from models.visaudio.blocks import ChannelLastConv1d, ConvMLP, xavier
-from models.visaudio.config import Config
+from visaudio_bench.models.backbones.layers import Linear, unflatten
+from visaudio_bench.models.visaudio.blocks import ChannelLastConv1d, ConvMLP, xavier
+from visaudio_bench.models.visaudio.config import Config
 
 
 class SpatialProjection(nn.Module):

@@ -30,9 +30,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.visaudio.storage import Storage
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import atomic_path, digest, write_json
+from visaudio_bench.models.visaudio.storage import Storage
 
 FORMAT = 1
 CLIPS_PER_SHARD = 16

@@ -18,18 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from suites.admission import LOWEST_RATE, SAMPLE_RATE, TAU, channel_difference, refuse_silence
-from suites.ambisonics import CHANNELS, binaural, rotate
-from suites.construction.localise import loudest
-from suites.construction.panorama import PanoramaCheck
-from suites.construction.perspective import Projector
-from suites.construction.sphere360 import Panorama
-from suites.construction.trajectory import Pose, Trajectory, draw_trajectory
-from suites.construction.width import width
-from suites.media import Samples, Sound, read_sound, resample, write_audio
-from suites.planes import Planes, iter_planes, video_facts, write_planes
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_text
+from visaudio_bench.suites.admission import LOWEST_RATE, SAMPLE_RATE, TAU, channel_difference, refuse_silence
+from visaudio_bench.suites.ambisonics import CHANNELS, binaural, rotate
+from visaudio_bench.suites.construction.localise import loudest
+from visaudio_bench.suites.construction.panorama import PanoramaCheck
+from visaudio_bench.suites.construction.perspective import Projector
+from visaudio_bench.suites.construction.sphere360 import Panorama
+from visaudio_bench.suites.construction.trajectory import Pose, Trajectory, draw_trajectory
+from visaudio_bench.suites.construction.width import width
+from visaudio_bench.suites.media import Samples, Sound, read_sound, resample, write_audio
+from visaudio_bench.suites.planes import Planes, iter_planes, video_facts, write_planes
 
 FASTEST = 30.5  # pictures a second: beyond, every second one is taken, as often as necessary
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from suites.biaudio import Row, read_rows
-from suites.captions import SoundCaption, parse_labelled
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.biaudio import Row, read_rows
+from visaudio_bench.suites.captions import SoundCaption, parse_labelled
 
 COLUMNS = "clip_id, and either visible and invisible, or a labelled caption"
 

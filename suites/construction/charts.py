@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.hrtf import Array
 
 BLUE, RED = "#2b6cb0", "#c0392b"
 LIGHT, DARK = np.array([190, 214, 236]), np.array([8, 48, 107])

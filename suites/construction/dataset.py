@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
-from suites.admission import SAMPLE_RATE
-from suites.captions import SoundCaption
-from suites.construction.build import Recipe, build_clip, clip_files, refuse_clip, source_sizes
-from suites.construction.sphere360 import Found, Panorama
-from suites.datasets import Reject
-from suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import remove_leftovers, write_json, write_text
 from visaudio_bench.pool import Outcome
+from visaudio_bench.suites.admission import SAMPLE_RATE
+from visaudio_bench.suites.captions import SoundCaption
+from visaudio_bench.suites.construction.build import Recipe, build_clip, clip_files, refuse_clip, source_sizes
+from visaudio_bench.suites.construction.sphere360 import Found, Panorama
+from visaudio_bench.suites.datasets import Reject
+from visaudio_bench.suites.manifest import Entry, Manifest, write_manifest
 
 # Raised whenever the same source would become another clip.
 BUILDER = "1"

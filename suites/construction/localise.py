@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from suites.ambisonics import harmonics
-from suites.simulator.hrtf import Array, Samples
+from visaudio_bench.suites.ambisonics import harmonics
+from visaudio_bench.suites.simulator.hrtf import Array, Samples
 
 STEP = 2.0  # degrees
 

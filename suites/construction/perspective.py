@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from suites.construction.trajectory import camera_rotation
-from suites.planes import Plane, Planes
-from suites.simulator.hrtf import Array
+from visaudio_bench.suites.construction.trajectory import camera_rotation
+from visaudio_bench.suites.planes import Plane, Planes
+from visaudio_bench.suites.simulator.hrtf import Array
 
 FIELD_OF_VIEW = np.pi / 2
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from suites.biaudio import source_video
-from suites.datasets import Reject
-from suites.folder import media_files
-from suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.biaudio import source_video
+from visaudio_bench.suites.datasets import Reject
+from visaudio_bench.suites.folder import media_files
+from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 LICENCE = "videos belong to their uploaders; research use only, not to be redistributed"
 SYNTHETIC_LICENCE = "Apache-2.0 (rendered by this project)"

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from suites.captions import SoundCaption
-from suites.construction import charts
-from suites.construction.build import trajectory_of
-from suites.construction.dataset import Made
-from suites.simulator.hrtf import Array, unit_vector, wrap
 from visaudio_bench.files import write_json, write_text
+from visaudio_bench.suites.captions import SoundCaption
+from visaudio_bench.suites.construction import charts
+from visaudio_bench.suites.construction.build import trajectory_of
+from visaudio_bench.suites.construction.dataset import Made
+from visaudio_bench.suites.simulator.hrtf import Array, unit_vector, wrap
 
 TOP, CLOUD = 50, 200
 DRAWN = 500  # trajectories

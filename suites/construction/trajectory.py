@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.hrtf import Array
 
 # The most that yaw, pitch and roll drift. The paper gives no unit; only radians a second make sense of its own test
 # whether a clip's drift exceeds 30 degrees (Eq. 25): a frame would be hundreds of degrees a clip, a clip at most ten.

@@ -21,21 +21,21 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from suites.construction.dataset import claim
-from suites.construction.sphere360 import TWIN
-from suites.media import write_audio, write_video
-from suites.simulated import PLANS, SimulatedSuite
-from suites.simulator.field import ambisonic_sound
-from suites.simulator.hrtf import SAMPLE_RATE
-from suites.simulator.lenses import PanoramicLens
-from suites.simulator.render import RENDERER, scene_sounds
-from suites.simulator.scenes import Scene
-from suites.simulator.truth import truth_of
-from suites.simulator.video import FPS, frames
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import write_text
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.suites.construction.dataset import claim
+from visaudio_bench.suites.construction.sphere360 import TWIN
+from visaudio_bench.suites.media import write_audio, write_video
+from visaudio_bench.suites.simulated import PLANS, SimulatedSuite
+from visaudio_bench.suites.simulator.field import ambisonic_sound
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
+from visaudio_bench.suites.simulator.lenses import PanoramicLens
+from visaudio_bench.suites.simulator.render import RENDERER, scene_sounds
+from visaudio_bench.suites.simulator.scenes import Scene
+from visaudio_bench.suites.simulator.truth import truth_of
+from visaudio_bench.suites.simulator.video import FPS, frames
 
 HEIGHT = 512
 TEST_EVERY = 5

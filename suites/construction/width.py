@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
-from suites.admission import side_over_mid
-from suites.media import Samples
+from visaudio_bench.suites.admission import side_over_mid
+from visaudio_bench.suites.media import Samples
 
 LONGEST_LAG = 0.001  # s, a little more than the way around a head
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from suites.simulator.hrtf import Array
-from suites.simulator.images import Room
-from suites.simulator.placement import Wanted, place
-from suites.simulator.scenes import Scene
-from suites.simulator.sounds import RECIPES
+from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.images import Room
+from visaudio_bench.suites.simulator.placement import Wanted, place
+from visaudio_bench.suites.simulator.scenes import Scene
+from visaudio_bench.suites.simulator.sounds import RECIPES
 
 Size = tuple[float, float, float]
 

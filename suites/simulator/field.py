@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from suites.ambisonics import CHANNELS, harmonics
-from suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
-from suites.simulator.images import Room, arrivals, to_head
-from suites.simulator.render import PEAK, ambience
-from suites.simulator.rooms import (
+from visaudio_bench.suites.ambisonics import CHANNELS, harmonics
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
+from visaudio_bench.suites.simulator.images import Room, arrivals, to_head
+from visaudio_bench.suites.simulator.render import PEAK, ambience
+from visaudio_bench.suites.simulator.rooms import (
     CONTROL_RATE,
     EARLY_ORDER,
     MIXING_TIME,
@@ -25,9 +25,9 @@ from suites.simulator.rooms import (
     impulses,
     two_bands,
 )
-from suites.simulator.scenes import Scene, at_times
-from suites.simulator.sounds import Sound
-from suites.simulator.truth import control_times
+from visaudio_bench.suites.simulator.scenes import Scene, at_times
+from visaudio_bench.suites.simulator.sounds import Sound
+from visaudio_bench.suites.simulator.truth import control_times
 
 
 def ambisonic_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:

@@ -72,7 +72,10 @@ class Hrtf:
 @cache
 def load_kemar() -> Hrtf:
     """The MIT KEMAR head with the normal pinna, 256 taps; read once a process."""
-    with as_file(files("suites.simulator") / "assets" / "mit_kemar_44k1.npz") as path, np.load(path) as data:
+    with (
+        as_file(files("visaudio_bench.suites.simulator") / "assets" / "mit_kemar_44k1.npz") as path,
+        np.load(path) as data,
+    ):
         taps = (data["taps"] * data["scale"]).astype(np.float32)
         degrees = data["degrees"].astype(np.float64)
     # SOFA counts azimuth from 0 to 360 degrees counter-clockwise, which is this project's sign already.

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from suites.simulator.hrtf import Array, unit_vector
-from suites.simulator.scenes import HALF_VIEW
+from visaudio_bench.suites.simulator.hrtf import Array, unit_vector
+from visaudio_bench.suites.simulator.scenes import HALF_VIEW
 
 Box = tuple[int, int, int, int]
 

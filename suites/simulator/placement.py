@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from suites.simulator.hrtf import Array, unit_vector
-from suites.simulator.images import Room
-from suites.simulator.scenes import Knots, Scene, Source, at_times, bearing
+from visaudio_bench.suites.simulator.hrtf import Array, unit_vector
+from visaudio_bench.suites.simulator.images import Room
+from visaudio_bench.suites.simulator.scenes import Knots, Scene, Source, at_times, bearing
 
 # Metres above the floor: where such things are.
 HEIGHTS = {

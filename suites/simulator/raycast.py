@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from suites.simulator.hrtf import Array
-from suites.simulator.looks import Part
+from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.looks import Part
 
 _FAR = np.float32(np.inf)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-from suites.media import write_audio, write_video
-from suites.simulator.hrtf import SAMPLE_RATE, Samples
-from suites.simulator.lenses import PerspectiveLens
-from suites.simulator.rooms import render
-from suites.simulator.scenes import Scene, at_times
-from suites.simulator.sounds import Sound, synthesise
-from suites.simulator.truth import control_times, truth_of
-from suites.simulator.video import FPS, frames
 from visaudio_bench.files import write_text
+from visaudio_bench.suites.media import write_audio, write_video
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Samples
+from visaudio_bench.suites.simulator.lenses import PerspectiveLens
+from visaudio_bench.suites.simulator.rooms import render
+from visaudio_bench.suites.simulator.scenes import Scene, at_times
+from visaudio_bench.suites.simulator.sounds import Sound, synthesise
+from visaudio_bench.suites.simulator.truth import control_times, truth_of
+from visaudio_bench.suites.simulator.video import FPS, frames
 
 # Raised whenever the same scene would sound or look different.
 RENDERER = "3"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage, signal
 
-from suites.simulator.hrtf import (
+from visaudio_bench.suites.simulator.hrtf import (
     SAMPLE_RATE,
     SPEED_OF_SOUND,
     Array,
@@ -28,7 +28,7 @@ from suites.simulator.hrtf import (
     spatialize,
     unit_vector,
 )
-from suites.simulator.images import NEAREST, Room, arrivals, images_within, to_head
+from visaudio_bench.suites.simulator.images import NEAREST, Room, arrivals, images_within, to_head
 
 CONTROL_RATE = 100  # Hz, of trajectories
 EARLY_ORDER = 2

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from suites.simulator.hrtf import Array
-from suites.simulator.images import Room, to_head
-from suites.simulator.sounds import RECIPES
+from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.images import Room, to_head
+from visaudio_bench.suites.simulator.sounds import RECIPES
 
 HALF_VIEW = np.pi / 4  # the camera's field of view is 90 degrees wide and 90 degrees high
 

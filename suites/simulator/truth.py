@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suites.simulator.hrtf import Array
-from suites.simulator.rooms import CONTROL_RATE
-from suites.simulator.scenes import Scene, at_times, bearing
-from suites.simulator.sounds import RECIPES
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.rooms import CONTROL_RATE
+from visaudio_bench.suites.simulator.scenes import Scene, at_times, bearing
+from visaudio_bench.suites.simulator.sounds import RECIPES
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from suites.simulator.hrtf import Array
-from suites.simulator.images import to_head
-from suites.simulator.lenses import Box, Lens
-from suites.simulator.looks import Part, Vector, look
-from suites.simulator.raycast import distances, normals
-from suites.simulator.scenes import Scene, at_times
+from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.simulator.images import to_head
+from visaudio_bench.suites.simulator.lenses import Box, Lens
+from visaudio_bench.suites.simulator.looks import Part, Vector, look
+from visaudio_bench.suites.simulator.raycast import distances, normals
+from visaudio_bench.suites.simulator.scenes import Scene, at_times
 
 Picture = NDArray[np.uint8]
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.cli import COMMANDS
+from visaudio_bench.bench.cli import COMMANDS
 
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from bench.cli import main\n"
+        "from visaudio_bench.bench.cli import main\n"
         "sys.argv = ['bench', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit:\n    pass\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suites.media import read_sound, write_audio
+from visaudio_bench.suites.media import read_sound, write_audio
 
 
 def score(bench: Callable, clips: Path, predictions: Path, out: Path, *more: object) -> object:
@@ -108,7 +108,7 @@ def test_files_at_another_rate_or_clipped_are_scored_with_a_remark(
 ) -> None:
     samples = read_sound(predictions / "clip0.wav").samples
     write_audio(predictions / "clip0.wav", np.clip(samples * 30, -1, 1), 44100)
-    from suites.media import resample
+    from visaudio_bench.suites.media import resample
 
     write_audio(predictions / "clip1.wav", resample(read_sound(predictions / "clip1.wav").samples, 44100, 48000), 48000)
     told = score(bench, references, predictions, tmp_path / "run")
@@ -170,7 +170,7 @@ def test_a_full_disk_is_told_and_what_was_made_stays(references: Path, tmp_path:
     """A limit on file size stands in for the full disk: the system refuses the write in the same way."""
     limited = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
-        "from bench.cli import main; main()"
+        "from visaudio_bench.bench.cli import main; main()"
     )
     arguments = ["run", "--suite", f"folder:{references}", "--out", str(tmp_path / "run"), "--workers", "1"]
     done = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True, check=False)

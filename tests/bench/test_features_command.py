@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import training
-from models.visaudio.store import FeatureStore
-from suites.media import write_audio
+from visaudio_bench.bench import training
+from visaudio_bench.models.visaudio.store import FeatureStore
+from visaudio_bench.suites.media import write_audio
 
 
 def build(bench, source: object, out: Path, *options: object):

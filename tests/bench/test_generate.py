@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from baselines import open_system
-from models.visaudio.config import CONFIGS, Config
-from models.visaudio.loading import save_network
-from models.visaudio.network import build
-from models.visaudio.parts import open_parts
-from suites.media import probe, read_sound
+from visaudio_bench.baselines import open_system
+from visaudio_bench.models.visaudio.config import CONFIGS, Config
+from visaudio_bench.models.visaudio.loading import save_network
+from visaudio_bench.models.visaudio.network import build
+from visaudio_bench.models.visaudio.parts import open_parts
+from visaudio_bench.suites.media import probe, read_sound
 
 MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
 
@@ -178,7 +178,7 @@ def test_running_out_of_memory_offers_a_smaller_batch(
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("models.visaudio.pipeline.sample", full)
+    monkeypatch.setattr("visaudio_bench.models.visaudio.pipeline.sample", full)
     videos = [word for index in range(4) for word in ("--video", clips / f"clip{index}.mp4")]
     done = bench("generate", "--weights", checkpoints["full"], *videos, "--duration", 1, "--out", tmp_path)
     assert done.code == 1

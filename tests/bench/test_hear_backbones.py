@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.frechet import frechet_distance
-from metrics.kernel_distance import kernel_distance
-from models.backbones.vggish import Vggish
-from models.backbones.waveform import resample
-from suites.media import read_sound
+from visaudio_bench.metrics.frechet import frechet_distance
+from visaudio_bench.metrics.kernel_distance import kernel_distance
+from visaudio_bench.models.backbones.vggish import Vggish
+from visaudio_bench.models.backbones.waveform import resample
+from visaudio_bench.suites.media import read_sound
 
 MODULE = """
 import torch
@@ -182,7 +182,7 @@ def test_requests_that_cannot_be_met(bench: Callable, module: Callable, clips: P
 def test_our_own_vggish_serves_through_the_api(bench: Callable, filled: Callable, clips: Path, tmp_path: Path) -> None:
     weights = tmp_path / "vggish.pth"
     torch.save(filled(Vggish), weights)
-    asked = ("--metric", "lr_acc", "--limit", 2, "--backbone", f"hear:models.hear_api.vggish#{weights}")
+    asked = ("--metric", "lr_acc", "--limit", 2, "--backbone", f"hear:visaudio_bench.models.hear_api.vggish#{weights}")
     told = run(bench, clips, tmp_path / "run", *asked)
     assert told.code == 0, told.err
     assert "FD-vggish mix" in told.out

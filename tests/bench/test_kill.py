@@ -15,7 +15,7 @@ TABLES = ("results.csv", "clips.csv", "leaderboard.md")
 
 
 def command(out: Path) -> list[str]:
-    code = "from bench.cli import main; main()"
+    code = "from visaudio_bench.bench.cli import main; main()"
     return [sys.executable, "-c", code, "run", "--suite", "simroom-mini", "--out", str(out), "--workers", "1"]
 
 

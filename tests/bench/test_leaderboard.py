@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards.judge import SuiteInfo, SystemInfo
-from leaderboards.opinion import write_opinions
-from leaderboards.schema import ClipRow, Result, write_clip_rows, write_results
+from visaudio_bench.leaderboards.judge import SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.opinion import write_opinions
+from visaudio_bench.leaderboards.schema import ClipRow, Result, write_clip_rows, write_results
 
 OURS = SystemInfo("visaudio", "ViSAudio here", anchor=False, binauralises=False)
 OTHER = SystemInfo("own", "Own", anchor=False, binauralises=True)

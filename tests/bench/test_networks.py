@@ -15,15 +15,15 @@ import pytest
 import soundfile
 import torch
 
-from bench.networks import Hearing, Net, Seeing, meaning, offsets, panns, vggish
-from models.backbones.imagebind import ImageBind
-from models.backbones.panns import Cnn14
-from models.backbones.synchformer import Synchformer
-from models.backbones.vggish import Vggish
-from models.loading import narrow
-from models.weights import WEIGHTS, WEIGHTS_VARIABLE, Located
-from suites.media import read_binaural
+from visaudio_bench.bench.networks import Hearing, Net, Seeing, meaning, offsets, panns, vggish
 from visaudio_bench.files import CACHE_VARIABLE
+from visaudio_bench.models.backbones.imagebind import ImageBind
+from visaudio_bench.models.backbones.panns import Cnn14
+from visaudio_bench.models.backbones.synchformer import Synchformer
+from visaudio_bench.models.backbones.vggish import Vggish
+from visaudio_bench.models.loading import narrow
+from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE, Located
+from visaudio_bench.suites.media import read_binaural
 
 NETWORKS = {"vggish": Vggish, "panns": Cnn14, "synchformer": Synchformer, "imagebind": ImageBind}
 CONTENT = "fd_vgg,fd_pann,kl_pann,desync,ib_score"

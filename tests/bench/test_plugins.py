@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 import visaudio_bench.registry
-from bench.generate import made_sounds
-from suites.media import read_sound, write_audio
+from visaudio_bench.bench.generate import made_sounds
+from visaudio_bench.suites.media import read_sound, write_audio
 
 PLUGIN = """
-from baselines.trivial import Swapped
-from metrics import aggregate
-from metrics.catalogue import METRICS
-from metrics.quantity import Quantity
+from visaudio_bench.baselines.trivial import Swapped
+from visaudio_bench.metrics import aggregate
+from visaudio_bench.metrics.catalogue import METRICS
+from visaudio_bench.metrics.quantity import Quantity
 from dataclasses import replace
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.interaural import interaural_cues
-from suites.media import read_binaural
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.suites.media import read_binaural
 
 
 def results(run: Path) -> dict[tuple[str, str], float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from suites.media import read_sound, write_audio
+from visaudio_bench.suites.media import read_sound, write_audio
 
 COLUMNS = {
     "results.csv": "suite,system,metric,view,value,low,high,n,status,reason",

@@ -16,13 +16,13 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from models.visaudio.config import CONFIGS, lengths
-from models.visaudio.loading import load_network, read_notes, save_network
-from models.visaudio.network import build
-from models.visaudio.storage import Storage, pack
-from models.visaudio.store import Kind, Row, claim, write_shard
-from models.visaudio.tiny.conditioners import BuiltInConditioners
-from models.visaudio.tiny.vocoder import NoiseVocoder
+from visaudio_bench.models.visaudio.config import CONFIGS, lengths
+from visaudio_bench.models.visaudio.loading import load_network, read_notes, save_network
+from visaudio_bench.models.visaudio.network import build
+from visaudio_bench.models.visaudio.storage import Storage, pack
+from visaudio_bench.models.visaudio.store import Kind, Row, claim, write_shard
+from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
+from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
 
 SECONDS = 1.2
 KIND = Kind(BuiltInConditioners().identity, NoiseVocoder().identity, Storage(spatial="int8"), SECONDS)

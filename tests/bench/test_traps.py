@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.networks import Net
-from models.backbones.panns import PannsOutput
-from models.weights import WEIGHTS_VARIABLE, Located
-from suites.media import read_sound, write_audio, write_video
+from visaudio_bench.bench.networks import Net
+from visaudio_bench.models.backbones.panns import PannsOutput
+from visaudio_bench.models.weights import WEIGHTS_VARIABLE, Located
+from visaudio_bench.suites.media import read_sound, write_audio, write_video
 
 SOUND = "lr_acc,lat_err,delta_ild,delta_itd"
 
@@ -78,8 +78,10 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         embed_video=lambda x: told("imagebind video", (1, 1024))(x[0]),
     )
     monkeypatch.setattr(Net, "module", property(lambda net: classes if net.name == "panns" else module))
-    monkeypatch.setattr("bench.plan.missing", lambda _: ())
-    monkeypatch.setattr("bench.run.require", lambda name: Located(Path(name), f"weights of tests/{name}"))
+    monkeypatch.setattr("visaudio_bench.bench.plan.missing", lambda _: ())
+    monkeypatch.setattr(
+        "visaudio_bench.bench.run.require", lambda name: Located(Path(name), f"weights of tests/{name}")
+    )
     return asked
 
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from bench.cli import cli
-from models.weights import WEIGHTS, WEIGHTS_VARIABLE, WeightFile
+from visaudio_bench.bench.cli import cli
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE, WeightFile
 
 CONTENT = b"weights" * 1000
 
@@ -83,6 +83,6 @@ def test_an_inexact_size_has_no_value(folder, monkeypatch):
 
 
 def test_hear_validate():
-    result = bench("hear", "validate", "models.hear_api.vggish", "--weights", "random")
+    result = bench("hear", "validate", "visaudio_bench.models.hear_api.vggish", "--weights", "random")
     assert result.exit_code == 0 and "follows the HEAR API" in result.stdout
     assert isinstance(bench("hear", "validate", "json").exception, UsageError)

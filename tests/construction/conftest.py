@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suites.ambisonics import encode
-from suites.media import write_audio
-from suites.planes import Colours, Planes, write_planes
-from suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.ambisonics import encode
+from visaudio_bench.suites.media import write_audio
+from visaudio_bench.suites.planes import Colours, Planes, write_planes
+from visaudio_bench.suites.simulator.hrtf import unit_vector
 
 Panoramas = Callable[..., Path]
 HEIGHT = 64

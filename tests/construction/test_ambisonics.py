@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.interaural import interaural_cues
-from suites.ambisonics import binaural, encode, harmonics, rotate
-from suites.foa_decoders import DECODERS, load_decoder
-from suites.media import resample
-from suites.simulator.hrtf import pan, unit_vector
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.suites.ambisonics import binaural, encode, harmonics, rotate
+from visaudio_bench.suites.foa_decoders import DECODERS, load_decoder
+from visaudio_bench.suites.media import resample
+from visaudio_bench.suites.simulator.hrtf import pan, unit_vector
 
 angles = st.floats(-np.pi, np.pi)
 small = st.floats(-0.8, 0.8)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suites.ambisonics import encode
-from suites.construction.build import (
+from visaudio_bench.suites.ambisonics import encode
+from visaudio_bench.suites.construction.build import (
     Recipe,
     build_clip,
     clip_files,
@@ -21,10 +21,10 @@ from suites.construction.build import (
     sound_poses,
     trajectory_of,
 )
-from suites.construction.sphere360 import Panorama, find_panoramas
-from suites.construction.trajectory import Trajectory
-from suites.media import Sound, read_sound, write_audio
-from suites.planes import iter_planes, video_facts
+from visaudio_bench.suites.construction.sphere360 import Panorama, find_panoramas
+from visaudio_bench.suites.construction.trajectory import Trajectory
+from visaudio_bench.suites.media import Sound, read_sound, write_audio
+from visaudio_bench.suites.planes import iter_planes, video_facts
 
 from .conftest import Panoramas, noise, texture
 

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from metrics.interaural import interaural_cues
-from suites.ambisonics import encode, harmonics
-from suites.construction.build import Recipe, random_for, read_field, render_sound, trajectory_of
-from suites.construction.localise import loudest
-from suites.construction.trajectory import Trajectory, camera_rotation, draw_trajectory
-from suites.foa_decoders import load_decoder
-from suites.media import Sound, read_sound, resample
-from suites.planes import iter_planes, video_facts
-from suites.simulator.field import render_field
-from suites.simulator.hrtf import unit_vector
-from suites.simulator.images import Room
-from suites.simulator.render import scene_sounds
-from suites.simulator.truth import Truth, read_truth
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.suites.ambisonics import encode, harmonics
+from visaudio_bench.suites.construction.build import Recipe, random_for, read_field, render_sound, trajectory_of
+from visaudio_bench.suites.construction.localise import loudest
+from visaudio_bench.suites.construction.trajectory import Trajectory, camera_rotation, draw_trajectory
+from visaudio_bench.suites.foa_decoders import load_decoder
+from visaudio_bench.suites.media import Sound, read_sound, resample
+from visaudio_bench.suites.planes import iter_planes, video_facts
+from visaudio_bench.suites.simulator.field import render_field
+from visaudio_bench.suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.simulator.images import Room
+from visaudio_bench.suites.simulator.render import scene_sounds
+from visaudio_bench.suites.simulator.truth import Truth, read_truth
 
 SPEED = 343.0
 FIRST = 0.003  # s: what a source sends straight arrives this long before its first reflection

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from suites.ambisonics import encode
-from suites.captions import SoundCaption
-from suites.construction.build import Recipe
-from suites.construction.captioning import caption_clips, read_captions
-from suites.construction.dataset import Build, Shard
-from suites.construction.sphere360 import find_panoramas
-from suites.manifest import read_manifest
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.pool import Outcome, map_unordered
+from visaudio_bench.suites.ambisonics import encode
+from visaudio_bench.suites.captions import SoundCaption
+from visaudio_bench.suites.construction.build import Recipe
+from visaudio_bench.suites.construction.captioning import caption_clips, read_captions
+from visaudio_bench.suites.construction.dataset import Build, Shard
+from visaudio_bench.suites.construction.sphere360 import find_panoramas
+from visaudio_bench.suites.manifest import read_manifest
 
 from .conftest import Panoramas, noise
 

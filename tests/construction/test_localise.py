@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suites.ambisonics import encode, harmonics
-from suites.construction.localise import energy_map, grid, loudest
+from visaudio_bench.suites.ambisonics import encode, harmonics
+from visaudio_bench.suites.construction.localise import energy_map, grid, loudest
 
 
 def noise(seed: int = 0, length: int = 4000) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suites.construction.perspective import Projector
-from suites.construction.trajectory import camera_rotation
-from suites.planes import Planes
-from suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.construction.perspective import Projector
+from visaudio_bench.suites.construction.trajectory import camera_rotation
+from visaudio_bench.suites.planes import Planes
+from visaudio_bench.suites.simulator.hrtf import unit_vector
 
 from .conftest import pixel_rays
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from suites.ambisonics import binaural, encode, rotate
-from suites.construction.perspective import Projector
-from suites.construction.trajectory import DRIFT, camera_rotation, draw_trajectory
-from suites.planes import Planes
-from suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.ambisonics import binaural, encode, rotate
+from visaudio_bench.suites.construction.perspective import Projector
+from visaudio_bench.suites.construction.trajectory import DRIFT, camera_rotation, draw_trajectory
+from visaudio_bench.suites.planes import Planes
+from visaudio_bench.suites.simulator.hrtf import unit_vector
 
 from .conftest import pixel_rays
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from suites.construction.sphere360 import find_panoramas
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.construction.sphere360 import find_panoramas
 
 
 def tree(folder: Path, files: list[str], train: list[str], test: list[str]) -> Path:

@@ -8,11 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from suites.captions import SoundCaption
-from suites.construction.dataset import Made
-from suites.construction.statistics import first_views, paths, quantiles, statistics, words, write_statistics
-from suites.construction.trajectory import Trajectory
-from suites.datasets import Reject
+from visaudio_bench.suites.captions import SoundCaption
+from visaudio_bench.suites.construction.dataset import Made
+from visaudio_bench.suites.construction.statistics import (
+    first_views,
+    paths,
+    quantiles,
+    statistics,
+    words,
+    write_statistics,
+)
+from visaudio_bench.suites.construction.trajectory import Trajectory
+from visaudio_bench.suites.datasets import Reject
 
 
 def record(yaw: float, pitch: float, rate: float = 0.0, split: str = "train") -> dict[str, Any]:

@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from suites.construction.localise import loudest
-from suites.construction.perspective import Projector
-from suites.construction.twin import Twin
-from suites.planes import Planes
-from suites.simulated import PLANS, SimulatedSuite
-from suites.simulator.field import ambisonic_sound, render_field, room_response
-from suites.simulator.images import Room
-from suites.simulator.lenses import PanoramicLens, PerspectiveLens
-from suites.simulator.render import scene_sounds
-from suites.simulator.scenes import Scene, bearing
-from suites.simulator.video import Camera, Thing, frames
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.construction.localise import loudest
+from visaudio_bench.suites.construction.perspective import Projector
+from visaudio_bench.suites.construction.twin import Twin
+from visaudio_bench.suites.planes import Planes
+from visaudio_bench.suites.simulated import PLANS, SimulatedSuite
+from visaudio_bench.suites.simulator.field import ambisonic_sound, render_field, room_response
+from visaudio_bench.suites.simulator.images import Room
+from visaudio_bench.suites.simulator.lenses import PanoramicLens, PerspectiveLens
+from visaudio_bench.suites.simulator.render import scene_sounds
+from visaudio_bench.suites.simulator.scenes import Scene, bearing
+from visaudio_bench.suites.simulator.video import Camera, Thing, frames
 
 # Walls that swallow everything: what remains is the direct sound.
 DEAD = 0.005

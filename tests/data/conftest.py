@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from suites.media import Samples, round_to_16_bit, write_audio
+from visaudio_bench.suites.media import Samples, round_to_16_bit, write_audio
 
 RATE = 48000
 Movie = Callable[..., Path]

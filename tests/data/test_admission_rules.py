@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites.admission import Rules, admit, channel_difference, fingerprint, refuse_silence, side_over_mid
-from suites.media import Samples, write_audio
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.admission import Rules, admit, channel_difference, fingerprint, refuse_silence, side_over_mid
+from visaudio_bench.suites.media import Samples, write_audio
 
 RATE = 44100
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suites import open_suite
-from suites.media import iter_frames, read_frames, read_sound, scale_to_peak, write_audio
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.media import iter_frames, read_frames, read_sound, scale_to_peak, write_audio
 
 RATE = 44100
 FLAC = {"strict": "-2"}  # allows FLAC in mp4

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites import open_suite
-from suites.biaudio import source_video
-from suites.fairplay import read_split
-from suites.manifest import Entry, Manifest, write_manifest
-from suites.media import read_binaural, write_audio
-from suites.music import INSTRUMENTS, Name, caption_of, parse_folder, parse_name, test_videos
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.biaudio import source_video
+from visaudio_bench.suites.fairplay import read_split
+from visaudio_bench.suites.manifest import Entry, Manifest, write_manifest
+from visaudio_bench.suites.media import read_binaural, write_audio
+from visaudio_bench.suites.music import INSTRUMENTS, Name, caption_of, parse_folder, parse_name, test_videos
 
 test_videos.__test__ = False  # its name begins like that of a test
 

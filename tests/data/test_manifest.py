@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suites.captions import SoundCaption, parse_labelled
-from suites.manifest import NAMES, Entry, Manifest, find_manifest, leaking_groups, read_manifest, write_manifest
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.captions import SoundCaption, parse_labelled
+from visaudio_bench.suites.manifest import (
+    NAMES,
+    Entry,
+    Manifest,
+    find_manifest,
+    leaking_groups,
+    read_manifest,
+    write_manifest,
+)
 
 ENTRY = Entry("a", "test", "g", "video/a.mp4", "audio/a.wav")
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)

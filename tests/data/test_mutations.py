@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from suites.admission import Rules, admit
-from suites.media import probe, read_frames, read_sound, write_audio
 from visaudio_bench.errors import ClipError
 from visaudio_bench.isolation import map_isolated
+from visaudio_bench.suites.admission import Rules, admit
+from visaudio_bench.suites.media import probe, read_frames, read_sound, write_audio
 
 REASONS = {
     "unreadable", "corrupt", "no_audio", "no_video", "short", "late", "mono", "not_two_channel", "low_rate",

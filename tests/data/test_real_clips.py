@@ -11,10 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from suites import open_suite
-from suites.admission import Rules, admit, channel_difference
-from suites.media import iter_frames, read_frames, read_sound, write_video
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.admission import Rules, admit, channel_difference
+from visaudio_bench.suites.media import iter_frames, read_frames, read_sound, write_video
 
 
 def test_the_first_clip_of_fairplay(bench: Callable, media: Path, data: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_wrong_folder_says_what_was_expected(bench: Callable, data: Path, tmp_
 
 
 def test_parts_of_a_suite(bench: Callable, data: Path, tmp_path: Path, fairplay_tree: Tree) -> None:
-    from suites import open_suite
+    from visaudio_bench.suites import open_suite
 
     root = fairplay_tree(tmp_path / "fairplay" / "FAIR-Play")
     assert bench("data", "prepare", "fairplay", "--from", root.parent, "--workers", 1).code == 0
@@ -106,7 +106,7 @@ def test_parts_of_a_suite(bench: Callable, data: Path, tmp_path: Path, fairplay_
 def test_the_manifest_hash_is_that_of_the_data_and_not_of_its_place(
     bench: Callable, data: Path, tmp_path: Path, biaudio_tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from suites import open_suite
+    from visaudio_bench.suites import open_suite
 
     hashes = []
     for name in ("here", "there"):

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from suites import open_suite
-from suites.datasets import DATASETS, Options
-from suites.media import write_audio
-from suites.preparation import Preparation
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.datasets import DATASETS, Options
+from visaudio_bench.suites.media import write_audio
+from visaudio_bench.suites.preparation import Preparation
 
 Tree = Callable[[Path], Path]
 
@@ -32,7 +32,7 @@ def test_killed_at_any_moment_it_goes_on(bench: Callable, data: Path, tmp_path: 
     for index in range(5, 60):
         for folder, suffix in (("videos", "mp4"), ("binaural_audios", "wav")):
             (root / folder / f"{index:06d}.{suffix}").symlink_to(root / folder / f"{1 + index % 4:06d}.{suffix}")
-    code = "from bench.cli import main; main()"
+    code = "from visaudio_bench.bench.cli import main; main()"
     arguments = ["data", "prepare", "fairplay", "--from", str(root), "--workers", "1"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL, env=dict(os.environ)
@@ -129,7 +129,7 @@ def test_what_took_too_long_is_tried_again(
     root = biaudio_tree(tmp_path / "biaudio")
     arguments = ("data", "prepare", "biaudio", "--from", root, "--workers", 1)
     with monkeypatch.context() as patch:
-        patch.setattr("suites.preparation.TIMEOUT", 0.0)
+        patch.setattr("visaudio_bench.suites.preparation.TIMEOUT", 0.0)
         told = bench(*arguments)
     assert (told.code, "holds no usable clip (3 timeout)" in told.err) == (2, True)
     assert "aaaaaaaaaaa_10" in (data / "biaudio" / "rejects.jsonl").read_text()

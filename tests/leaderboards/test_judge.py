@@ -13,11 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboards.board import leaderboard
-from leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
-from leaderboards.schema import ClipRow, Result, read_clip_rows, read_results, write_clip_rows, write_results
-from metrics.catalogue import METRICS
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.board import leaderboard
+from visaudio_bench.leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.schema import (
+    ClipRow,
+    Result,
+    read_clip_rows,
+    read_results,
+    write_clip_rows,
+    write_results,
+)
+from visaudio_bench.metrics.catalogue import METRICS
 
 SUITE = SuiteInfo("s", "a suite", 30, synthetic=False)
 REFERENCE = SystemInfo("reference", "Reference", anchor=True, binauralises=True)

@@ -3,10 +3,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from bench.cli.mos import mos
-from leaderboards.opinion import opinion_table, read_opinions, with_opinions
-from leaderboards.tables import EMPTY, Cell, Column, Row, Table, render
+from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.opinion import opinion_table, read_opinions, with_opinions
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Row, Table, render
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.comparison import published_tables
-from leaderboards.published import FILES, HEADER, contradictions, read_published
-from leaderboards.tables import EMPTY
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.comparison import published_tables
+from visaudio_bench.leaderboards.published import FILES, HEADER, contradictions, read_published
+from visaudio_bench.leaderboards.tables import EMPTY
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = Path(os.environ.get("VISAUDIO_BENCH_TEST_REFERENCE", ROOT.parent / "shared" / "reference"))

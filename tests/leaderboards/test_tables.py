@@ -4,8 +4,8 @@ import csv
 import io
 import json
 
-from leaderboards.page import page
-from leaderboards.tables import Cell, Column, Row, Table, render
+from visaudio_bench.leaderboards.page import page
+from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table, render
 
 TABLE = Table(
     "suite · 2 clips",

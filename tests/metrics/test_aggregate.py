@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.aggregate import MOMENTS, centred_correlation, concordance, correlation, mean, median
-from metrics.quantity import Quantity, gather, select, undefined, vector
+from visaudio_bench.metrics.aggregate import MOMENTS, centred_correlation, concordance, correlation, mean, median
+from visaudio_bench.metrics.quantity import Quantity, gather, select, undefined, vector
 
 seeds = st.integers(0, 10**6)
 

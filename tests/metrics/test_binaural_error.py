@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.binaural_error import binaural_errors, clip_quantities
 from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.binaural_error import binaural_errors, clip_quantities
 
 PREDICTIONS = ("P:id", "P:mono", "P:swap", "Q:id", "P:gain025", "P:delay100", "P:zeros")
 few = settings(max_examples=10, deadline=None)

@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from metrics import binaural_error, interaural_scores
-from metrics.catalogue import METRICS, defaults
-from metrics.interaural import interaural_cues
-from metrics.interaural_sets import REFERENCE, half_split_floor
-from metrics.quantity import gather, select
-from metrics.uncertainty import bootstrap, jackknife
+from visaudio_bench.metrics import binaural_error, interaural_scores
+from visaudio_bench.metrics.catalogue import METRICS, defaults
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
+from visaudio_bench.metrics.quantity import gather, select
+from visaudio_bench.metrics.uncertainty import bootstrap, jackknife
 
 CLIPS = 6
 each_entry = pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.key)
@@ -118,7 +118,9 @@ def test_every_entry_is_complete(metric):
     assert __import__(metric.family, fromlist=["_"]).__doc__
     if metric.low is not None and metric.high is not None:
         assert metric.low < metric.high
-    assert any(name.startswith(REFERENCE) for name in metric.quantities) == (metric.family == "metrics.interaural_sets")
+    assert any(name.startswith(REFERENCE) for name in metric.quantities) == (
+        metric.family == "visaudio_bench.metrics.interaural_sets"
+    )
 
 
 @each_entry
@@ -137,7 +139,7 @@ def test_default_columns_and_their_order():
 
 def test_tables_and_statistics_start_without_torch_and_scipy():
     code = (
-        "import sys, metrics.catalogue, metrics.uncertainty, metrics.frechet, metrics.screen;"
+        "import sys, visaudio_bench.metrics.catalogue, visaudio_bench.metrics.uncertainty, visaudio_bench.metrics.frechet, visaudio_bench.metrics.screen;"
         "sys.exit(any(name.split('.')[0] in ('torch', 'scipy') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from metrics.divergence import inception_score, kl_divergence
+from visaudio_bench.metrics.divergence import inception_score, kl_divergence
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "divergence.json").read_text())

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.divergence import inception_score, kl_divergence
-from metrics.semantics import ib_score
-from metrics.synchrony import desync
+from visaudio_bench.metrics.divergence import inception_score, kl_divergence
+from visaudio_bench.metrics.semantics import ib_score
+from visaudio_bench.metrics.synchrony import desync
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "end_to_end.json").read_text())

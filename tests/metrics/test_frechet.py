@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.frechet import (
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.metrics.frechet import (
     GaussianStatistics,
     frechet_between,
     frechet_difference,
@@ -14,7 +15,6 @@ from metrics.frechet import (
     frechet_jackknife,
     require_same_clips,
 )
-from visaudio_bench.errors import BenchError, UsageError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "frechet"
 CASES = json.loads((GOLDEN / "expected.json").read_text())["cases"]

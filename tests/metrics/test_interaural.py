@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.interaural import MINIMUM_SAMPLES, erb_edges, interaural_cues
 from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.interaural import MINIMUM_SAMPLES, erb_edges, interaural_cues
 
 ILD_DB, ITD_US, IACC, LATERAL = 1e-4, 0.05, 1e-5, 2e-5
 SIGNALS = ("A:id", "B:id", "C:id", "E:id", "F:id", "A:mono", "A:swap", "A:gain025", "A:rsilent", "A:zeros", "B:swap",

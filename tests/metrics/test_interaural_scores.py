@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.aggregate import centred_correlation, concordance, correlation
-from metrics.interaural import Cues, interaural_cues
-from metrics.interaural_scores import clip_quantities, descriptors, paired_scores
-from metrics.quantity import gather
+from visaudio_bench.metrics.aggregate import centred_correlation, concordance, correlation
+from visaudio_bench.metrics.interaural import Cues, interaural_cues
+from visaudio_bench.metrics.interaural_scores import clip_quantities, descriptors, paired_scores
+from visaudio_bench.metrics.quantity import gather
 
 PAIRS = {"coverage": ("coverage", 100), "ild_coverage": ("ild_coverage", 100), "itd_coverage": ("itd_coverage", 100),
          "delta_ild": ("ild_mae_db", 1), "delta_itd": ("itd_mae_us", 1), "delta_iacc": ("iacc_mae", 1),

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from metrics.interaural import interaural_cues
-from metrics.interaural_scores import clip_quantities
-from metrics.interaural_sets import REFERENCE, cue_frechet, half_split_floor, wasserstein, wasserstein_1
-from metrics.quantity import gather
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.metrics.interaural_scores import clip_quantities
+from visaudio_bench.metrics.interaural_sets import REFERENCE, cue_frechet, half_split_floor, wasserstein, wasserstein_1
+from visaudio_bench.metrics.quantity import gather
 
 seeds = st.integers(0, 10**6)
 

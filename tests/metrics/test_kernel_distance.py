@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics import kernel_distance as module
-from metrics.kernel_distance import kernel_distance, median_distance
+from visaudio_bench.metrics import kernel_distance as module
+from visaudio_bench.metrics.kernel_distance import kernel_distance, median_distance
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from metrics.loudness import integrated_loudness, k_weighting
+from visaudio_bench.metrics.loudness import integrated_loudness, k_weighting
 
 
 def sine(frequency: float, decibels: float, rate: int = 48000, seconds: float = 5.0) -> np.ndarray:

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from metrics.opinion import INTERVALS, Votes, bootstrap, crossed, opinion, paper, paper_clips, variance_components
+from visaudio_bench.metrics.opinion import (
+    INTERVALS,
+    Votes,
+    bootstrap,
+    crossed,
+    opinion,
+    paper,
+    paper_clips,
+    variance_components,
+)
 
 
 def cells(raters: int = 5, clips: int = 4) -> st.SearchStrategy[np.ndarray]:

@@ -6,8 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metrics.opinion import ROLES, Votes
-from metrics.opinion_agreement import intraclass, krippendorff_alpha, rater_reports, sample_matrix, screen
+from visaudio_bench.metrics.opinion import ROLES, Votes
+from visaudio_bench.metrics.opinion_agreement import (
+    intraclass,
+    krippendorff_alpha,
+    rater_reports,
+    sample_matrix,
+    screen,
+)
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units, missing
 # data; alpha is .743 nominal, .815 ordinal, .849 interval, .797 ratio.

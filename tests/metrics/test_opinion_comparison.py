@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from metrics.opinion import Votes
-from metrics.opinion_comparison import compare, friedman, sign_flip_p, tie_groups, wilcoxon_p
+from visaudio_bench.metrics.opinion import Votes
+from visaudio_bench.metrics.opinion_comparison import compare, friedman, sign_flip_p, tie_groups, wilcoxon_p
 
 
 def study(cube: np.ndarray) -> Votes:

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from metrics.protocol import AV_BENCHMARK, PROTOCOLS, Protocol
+from visaudio_bench.metrics.protocol import AV_BENCHMARK, PROTOCOLS, Protocol
 
 
 def test_every_choice_is_recorded_and_explained():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from metrics.screen import screen
+from visaudio_bench.metrics.screen import screen
 
 RATE, SAMPLES = 44100, 88200
 noise = np.random.default_rng(0).normal(size=(2, SAMPLES)) * 0.1

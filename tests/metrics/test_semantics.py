@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from metrics.semantics import ib_score
+from visaudio_bench.metrics.semantics import ib_score
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "synchrony_semantics.json").read_text())["ib"]

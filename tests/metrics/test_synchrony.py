@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.synchrony import OFFSETS, desync
+from visaudio_bench.metrics.synchrony import OFFSETS, desync
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "synchrony_semantics.json").read_text())

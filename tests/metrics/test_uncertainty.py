@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import t as student
 
-from metrics.aggregate import MOMENTS, centred_correlation, concordance, mean, median
-from metrics.uncertainty import (
+from visaudio_bench.metrics.aggregate import MOMENTS, centred_correlation, concordance, mean, median
+from visaudio_bench.metrics.uncertainty import (
     bootstrap,
     exchange_test,
     holm,
@@ -77,7 +77,7 @@ def test_the_interval_depends_on_the_seed_only():
 def test_chunks_do_not_change_the_interval(monkeypatch):
     values = of(np.random.default_rng(4).normal(size=30))
     whole = bootstrap(the_median, values)
-    monkeypatch.setattr("metrics.uncertainty.CHUNK", 700)
+    monkeypatch.setattr("visaudio_bench.metrics.uncertainty.CHUNK", 700)
     assert bootstrap(the_median, values) == whole
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from models.visaudio.conditions import Conditions
-from models.visaudio.config import Config, Lengths
-from models.visaudio.network import FlowNetwork
-from models.visaudio.network import build as build_network
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.config import Config, Lengths
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.network import build as build_network
 
 ARCHITECTURE = Path(__file__).parent.parent / "golden" / "architecture"
 SMALL = Config(

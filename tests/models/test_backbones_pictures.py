@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.backbones import frames as pictures
-from models.backbones import imagebind, synchformer, waveform
-from suites.selection import fps_filter
+from visaudio_bench.models.backbones import frames as pictures
+from visaudio_bench.models.backbones import imagebind, synchformer, waveform
+from visaudio_bench.suites.selection import fps_filter
 
 
 @pytest.fixture(autouse=True)

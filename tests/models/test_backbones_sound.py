@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.backbones import imagebind, layers, panns, synchformer, vggish, waveform
+from visaudio_bench.models.backbones import imagebind, layers, panns, synchformer, vggish, waveform
 
 SOUNDS = ("w1_44k_8s", "w2_16k_5s", "w3_48k_10s4")
 OF_MAXIMUM = 2e-5

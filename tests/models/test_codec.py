@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn.utils import parametrizations
 
-from models import weight_checks
-from models.backbones import bigvgan, codec, mel, vae
-from models.loading import fill, load
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models import weight_checks
+from visaudio_bench.models.backbones import bigvgan, codec, mel, vae
+from visaudio_bench.models.loading import fill, load
 
 small_vae = partial(vae.Vae, width=8, bands=128, latent=40)
 small_vocoder = partial(bigvgan.BigVgan, width=64)

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from models import weight_checks
-from models.backbones import perception_encoder, synchformer
-from models.backbones.clip import DfnClip, tokenize
-from models.backbones.frames import first_frames, squash
-from models.backbones.perception_encoder import PerceptionEncoder
-from models.backbones.synchformer import SynchformerVisual
-from models.extras import import_extra
-from models.loading import load, read_state
-from suites.media import read_sampled_frames
-from suites.selection import ROUNDING
 from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.models import weight_checks
+from visaudio_bench.models.backbones import perception_encoder, synchformer
+from visaudio_bench.models.backbones.clip import DfnClip, tokenize
+from visaudio_bench.models.backbones.frames import first_frames, squash
+from visaudio_bench.models.backbones.perception_encoder import PerceptionEncoder
+from visaudio_bench.models.backbones.synchformer import SynchformerVisual
+from visaudio_bench.models.extras import import_extra
+from visaudio_bench.models.loading import load, read_state
+from visaudio_bench.suites.media import read_sampled_frames
+from visaudio_bench.suites.selection import ROUNDING
 
 NOT_RUN = "ENCODERS NOT TESTED: pip install 'visaudio-bench[video]'"
 
@@ -464,7 +464,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
 
     code = (
-        "import sys, models.backbones.clip, models.backbones.perception_encoder, models.backbones.codec;"
+        "import sys, visaudio_bench.models.backbones.clip, visaudio_bench.models.backbones.perception_encoder, visaudio_bench.models.backbones.codec;"
         "print([name for name in ('open_clip', 'timm', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

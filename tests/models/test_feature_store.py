@@ -7,10 +7,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.visaudio import store as stores
-from models.visaudio.storage import SPATIAL, Storage, pack, pooled, relative_error, unpack_spatial
-from models.visaudio.store import FeatureStore, Kind, Row, claim, content_hash, merge, present, write_shard
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.visaudio import store as stores
+from visaudio_bench.models.visaudio.storage import SPATIAL, Storage, pack, pooled, relative_error, unpack_spatial
+from visaudio_bench.models.visaudio.store import (
+    FeatureStore,
+    Kind,
+    Row,
+    claim,
+    content_hash,
+    merge,
+    present,
+    write_shard,
+)
 
 KIND = Kind({"conditioners": "test", "version": "1"}, {"codec": "test"}, Storage(spatial="float32"), 2.0)
 

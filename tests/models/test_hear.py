@@ -6,9 +6,9 @@ import types
 import pytest
 import torch
 
-from models import hear
-from models.backbones.waveform import resample
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models import hear
+from visaudio_bench.models.backbones.waveform import resample
 
 
 class Toy(torch.nn.Module):
@@ -126,18 +126,18 @@ def test_a_backbone_that_breaks_its_promise_is_named(toy):
 
 
 def test_our_vggish_follows_the_api():
-    assert hear.validate("models.hear_api.vggish", "random") == []
+    assert hear.validate("visaudio_bench.models.hear_api.vggish", "random") == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["panns", "imagebind_audio"])
 def test_our_larger_backbones_follow_the_api(name):
-    assert hear.validate(f"models.hear_api.{name}", "random") == []
+    assert hear.validate(f"visaudio_bench.models.hear_api.{name}", "random") == []
 
 
 def test_a_scene_of_our_vggish_is_the_mean_of_its_rows(waves):
-    backbone = hear.HearBackbone("hear:models.hear_api.vggish#random")
+    backbone = hear.HearBackbone("hear:visaudio_bench.models.hear_api.vggish#random")
     sound = waves["w2_16k_5s"][0]
     expected = backbone._model.network.embed(sound).mean(1)
     torch.testing.assert_close(backbone.embed(sound, 16000), expected)

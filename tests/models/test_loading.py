@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbones.imagebind import ImageBind
-from models.backbones.panns import Cnn14
-from models.backbones.synchformer import MotionFormer
-from models.backbones.vggish import Vggish
-from models.loading import load, looks_like, narrow, read_state
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.backbones.imagebind import ImageBind
+from visaudio_bench.models.backbones.panns import Cnn14
+from visaudio_bench.models.backbones.synchformer import MotionFormer
+from visaudio_bench.models.backbones.vggish import Vggish
+from visaudio_bench.models.loading import load, looks_like, narrow, read_state
 
 
 def tiny_vggish():

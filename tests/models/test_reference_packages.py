@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbones.panns import Cnn14
-from models.backbones.vggish import Vggish, log_mel_examples
-from models.backbones.waveform import to_16k
-from models.loading import fill
+from visaudio_bench.models.backbones.panns import Cnn14
+from visaudio_bench.models.backbones.vggish import Vggish, log_mel_examples
+from visaudio_bench.models.backbones.waveform import to_16k
+from visaudio_bench.models.loading import fill
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -67,7 +67,7 @@ def test_cnn14_of_panns_inference(panns_models, sound, build):
 
 
 def test_cnn14_through_torchs_own_operators_is_bit_for_bit(panns_models, sound, build, monkeypatch):
-    monkeypatch.setattr("models.backbones.layers._onednn_applies", lambda x, weight: False)
+    monkeypatch.setattr("visaudio_bench.models.backbones.layers._onednn_applies", lambda x, weight: False)
     theirs, ours = panns_models.Cnn14(16000, 512, 160, 64, 50, 8000, 527), build(Cnn14)
     theirs.load_state_dict(ours.state_dict())
     with torch.no_grad():
@@ -91,5 +91,5 @@ def test_network_of_torchvggish(vggish_package, sound, build, monkeypatch):
         expected = before_relu(maps)
         torch.testing.assert_close(ours(examples)[0], expected, atol=2e-6, rtol=0)
         torch.testing.assert_close(ours(examples)[0].relu(), theirs(examples[0][:, None]), atol=2e-6, rtol=0)
-        monkeypatch.setattr("models.backbones.layers._onednn_applies", lambda x, weight: False)
+        monkeypatch.setattr("visaudio_bench.models.backbones.layers._onednn_applies", lambda x, weight: False)
         assert torch.equal(ours(examples)[0], expected)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from models.visaudio.training.learner import Average
-from models.visaudio.training.order import Order, draw
-from models.visaudio.training.recipe import PAPER, PRESETS, Recipe, changed, configured, find_preset
-from models.visaudio.training.schedule import ema_decay, ema_exponent, learning_rate
 from visaudio_bench.errors import UsageError
+from visaudio_bench.models.visaudio.training.learner import Average
+from visaudio_bench.models.visaudio.training.order import Order, draw
+from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, Recipe, changed, configured, find_preset
+from visaudio_bench.models.visaudio.training.schedule import ema_decay, ema_exponent, learning_rate
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/architecture/training_numbers.json").read_text())
 SCHEDULES = {

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.visaudio.blocks import (
+from visaudio_bench.models.visaudio.blocks import (
     MLP,
     ChannelLastConv1d,
     ConvMLP,
@@ -23,12 +23,12 @@ from models.visaudio.blocks import (
     rope_angles,
     rotate,
 )
-from models.visaudio.conditions import Conditions
-from models.visaudio.config import CONFIGS, lengths
-from models.visaudio.flow import interpolate, sample_times, squared_errors, total_loss, velocity_target
-from models.visaudio.network import MMAudio
-from models.visaudio.network import build as build_network
-from models.visaudio.sampler import guided_velocity, sample
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.config import CONFIGS, lengths
+from visaudio_bench.models.visaudio.flow import interpolate, sample_times, squared_errors, total_loss, velocity_target
+from visaudio_bench.models.visaudio.network import MMAudio
+from visaudio_bench.models.visaudio.network import build as build_network
+from visaudio_bench.models.visaudio.sampler import guided_velocity, sample
 
 KEYS = Path(__file__).parent.parent / "golden" / "architecture" / "mmaudio_large_44k_v2_keys.tsv"
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.backbones.vggish import Vggish
-from models.loading import looks_like
-from models.visaudio.config import CONFIGS
-from models.visaudio.loading import load_mmaudio, load_network, read_notes, recognise, save_network
-from models.visaudio.network import MMAudio, build
-from models.weights import WEIGHTS, known_answer
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.backbones.vggish import Vggish
+from visaudio_bench.models.loading import looks_like
+from visaudio_bench.models.visaudio.config import CONFIGS
+from visaudio_bench.models.visaudio.loading import load_mmaudio, load_network, read_notes, recognise, save_network
+from visaudio_bench.models.visaudio.network import MMAudio, build
+from visaudio_bench.models.weights import WEIGHTS, known_answer
 
 
 @pytest.fixture(params=[True, False], ids=["v2", "v1"])

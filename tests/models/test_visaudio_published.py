@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones.synchformer import SynchformerVisual
-from models.visaudio import published
-from models.visaudio.config import lengths
-from models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, SPATIAL_WEIGHTS, required_weights
-from models.weights import WEIGHTS
 from visaudio_bench.errors import ClipError
+from visaudio_bench.models.backbones.synchformer import SynchformerVisual
+from visaudio_bench.models.visaudio import published
+from visaudio_bench.models.visaudio.config import lengths
+from visaudio_bench.models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, SPATIAL_WEIGHTS, required_weights
+from visaudio_bench.models.weights import WEIGHTS
 
 
 class PictureMeans(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.visaudio.config import Lengths, lengths
-from models.visaudio.flow import (
+from visaudio_bench.models.visaudio.config import Lengths, lengths
+from visaudio_bench.models.visaudio.flow import (
     flow_matching_errors,
     interpolate,
     sample_times,
@@ -17,8 +17,8 @@ from models.visaudio.flow import (
     total_loss,
     velocity_target,
 )
-from models.visaudio.network import FlowNetwork
-from models.visaudio.sampler import clip_noise, sample
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.sampler import clip_noise, sample
 
 
 def off(got, expected):

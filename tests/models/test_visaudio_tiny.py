@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.interaural import interaural_cues
-from models.visaudio.config import CONFIGS, lengths
-from models.visaudio.tiny.conditioners import BuiltInConditioners
-from models.visaudio.tiny.vocoder import LEVELS, NoiseVocoder
 from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.models.visaudio.config import CONFIGS, lengths
+from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
+from visaudio_bench.models.visaudio.tiny.vocoder import LEVELS, NoiseVocoder
 
 CODEC = NoiseVocoder()
 

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from models import download, weights
-from models.weights import WEIGHTS, WeightFile, missing, path_of, require, verify, weights_dir
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models import download, weights
+from visaudio_bench.models.weights import WEIGHTS, WeightFile, missing, path_of, require, verify, weights_dir
 
 CONTENT = bytes(range(256)) * 20_000
 
@@ -185,7 +185,7 @@ def test_a_mislabelled_file_is_refused_by_its_contents(folder, toy, monkeypatch,
     folder.mkdir()
     torch.save({"fc_audioset.weight": torch.zeros(2, 2), "conv_block6.bn2.weight": torch.zeros(2)}, path)
     file = dataclasses.replace(
-        toy, size=path.stat().st_size, sha256=None, checksum_from="", check="models.weight_checks:vggish"
+        toy, size=path.stat().st_size, sha256=None, checksum_from="", check="visaudio_bench.models.weight_checks:vggish"
     )
     monkeypatch.setitem(WEIGHTS, "toy", file)
     (found,) = verify(["toy"])
@@ -206,7 +206,7 @@ def test_fetch_downloads_checks_and_reports(folder, toy, server):
 
 def test_a_download_survives_kill_9(folder, toy, server):
     server[0]["script"] += ["stall"]
-    code = f"from models import download, weights\nweights.WEIGHTS['toy'] = weights.{toy!r}\ndownload.fetch('toy')\n"
+    code = f"from visaudio_bench.models import download, weights\nweights.WEIGHTS['toy'] = weights.{toy!r}\ndownload.fetch('toy')\n"
     process = subprocess.Popen([sys.executable, "-c", code])
     part = folder / "toy.pth.part"
     deadline = time.monotonic() + 30
@@ -301,7 +301,7 @@ def tiny(monkeypatch, tmp_path):
     """Saves a state dict of a tiny network, and lets its check build that tiny network."""
     import torch
 
-    from models import weight_checks
+    from visaudio_bench.models import weight_checks
 
     def save(name, network, change=lambda state: None):
         monkeypatch.setattr(weight_checks, name, network)
@@ -314,8 +314,8 @@ def tiny(monkeypatch, tmp_path):
 
 
 def test_known_answer_of_vggish(tiny, monkeypatch):
-    from models import weight_checks
-    from models.backbones.vggish import Vggish
+    from visaudio_bench.models import weight_checks
+    from visaudio_bench.models.backbones.vggish import Vggish
 
     def rising(state):
         state["embeddings.4.weight"].zero_()
@@ -332,8 +332,8 @@ def test_known_answer_of_vggish(tiny, monkeypatch):
 
 
 def test_known_answer_of_cnn14(tiny):
-    from models import weight_checks
-    from models.backbones.panns import Cnn14
+    from visaudio_bench.models import weight_checks
+    from visaudio_bench.models.backbones.panns import Cnn14
 
     def network(channels=None):
         return Cnn14(channels=(2,) * 6, classes=3)
@@ -346,8 +346,8 @@ def test_known_answer_of_cnn14(tiny):
 def test_known_answer_of_imagebind(tiny):
     from functools import partial
 
-    from models import weight_checks
-    from models.backbones.imagebind import ImageBind
+    from visaudio_bench.models import weight_checks
+    from visaudio_bench.models.backbones.imagebind import ImageBind
 
     network = partial(ImageBind, audio=(16, 1, 2), vision=(16, 1, 2))
     key = "modality_postprocessors.audio.1.log_logit_scale"
@@ -359,8 +359,8 @@ def test_known_answer_of_imagebind(tiny):
 def test_known_answer_of_synchformer(tiny):
     from functools import partial
 
-    from models import weight_checks
-    from models.backbones.synchformer import Synchformer
+    from visaudio_bench.models import weight_checks
+    from visaudio_bench.models.backbones.synchformer import Synchformer
 
     network = partial(Synchformer, width=16, heads=2, depth=1)
     weight_checks.synchformer(tiny("Synchformer", network))

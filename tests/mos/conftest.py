@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.mos.page import Made, Wording, build
-from bench.mos.sources import from_folders
-from suites.media import write_audio, write_video
+from visaudio_bench.bench.mos.page import Made, Wording, build
+from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.suites.media import write_audio, write_video
 
 RATE = 44100
 SECONDS = 1.2
@@ -73,7 +73,7 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
         log = database.with_suffix(".log")
         with log.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
+                [sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()", *arguments],
                 stderr=file,
                 cwd=root,
                 env={**os.environ, "PYTHONPATH": root},

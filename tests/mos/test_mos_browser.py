@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from bench.cli.mos import mos
-from bench.mos.export import export_text
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.bench.mos.export import export_text
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402

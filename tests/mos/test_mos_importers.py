@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench.cli.mos import mos
-from bench.mos.read import read_responses
-from bench.mos.responses import Rules
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.bench.mos.read import read_responses
+from visaudio_bench.bench.mos.responses import Rules
 from visaudio_bench.errors import UsageError
 
 HERE = Path(__file__).parent / "fixtures"

@@ -4,7 +4,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from bench.cli.mos import CI_METHODS, mos
+from visaudio_bench.bench.cli.mos import CI_METHODS, mos
 
 
 @pytest.mark.slow

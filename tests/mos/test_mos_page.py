@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.cli.mos import mos
-from bench.mos.protocol import DIMENSIONS
-from bench.mos.stimuli import RATE, check_sounds
-from metrics.loudness import integrated_loudness
-from suites.media import probe, read_binaural, write_audio
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.bench.mos.protocol import DIMENSIONS
+from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.loudness import integrated_loudness
+from visaudio_bench.suites.media import probe, read_binaural, write_audio
 
 SYSTEMS = ("ThinkSound", "AudioX", "ViSAGe", "See2Sound", "ViSAudio")
 
@@ -69,8 +69,8 @@ def test_the_protocol_is_the_papers(survey):
 
 
 def test_a_run_folder_and_a_suite_with_controls(tmp_path, monkeypatch, material):
-    from suites import Clip, Suite
-    from suites.catalogue import SUITES
+    from visaudio_bench.suites import Clip, Suite
+    from visaudio_bench.suites.catalogue import SUITES
 
     _, videos = material(tmp_path, 2)
     run = tmp_path / "run" / "audio" / "tiny"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bench.cli.mos import mos
+from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.errors import UsageError
 
 HEADER = "rater_id,clip_id,system,dimension,rating"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench.cli.mos import mos
-from bench.mos.protocol import COLUMNS
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.bench.mos.protocol import COLUMNS
 
 pytest.importorskip("uvicorn", reason="SERVER TEST NOT RUN: pip install 'visaudio-bench[mos]'")
 pytest.importorskip("starlette")

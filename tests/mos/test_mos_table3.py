@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from click.testing import CliRunner
 
-from bench.cli.mos import mos
-from bench.mos.protocol import KEYS
-from metrics.opinion import paper
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.bench.mos.protocol import KEYS
+from visaudio_bench.metrics.opinion import paper
 
 # arXiv:2512.03036, Table 3: mean and half-width of SI, SC, TA, SA, AR.
 TABLE3 = {

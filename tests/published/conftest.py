@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.published.installation import find_card
-from baselines.published.system import PublishedSystem
-from suites.clip import Clip
-from suites.media import write_video
+from visaudio_bench.baselines.published.installation import find_card
+from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import write_video
 
 DOUBLES = Path(__file__).parent / "doubles"
 collect_ignore = ["doubles"]  # authors call modules test_options, and they are no tests

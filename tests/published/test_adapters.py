@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.published import check
-from baselines.published.card import Card, read_card
-from baselines.published.installation import card_folders, home_of
-from baselines.published.system import PublishedSystem
-from baselines.system import Generation
-from suites.clip import Clip
-from suites.media import write_audio, write_video
+from visaudio_bench.baselines.published import check
+from visaudio_bench.baselines.published.card import Card, read_card
+from visaudio_bench.baselines.published.installation import card_folders, home_of
+from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.baselines.system import Generation
 from visaudio_bench.files import write_json
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import write_audio, write_video
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
@@ -144,7 +144,7 @@ def test_shards_change_no_byte(name: str, adapt: Adapt, named: Callable, tmp_pat
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the doubles were given, read before the job's folder goes."""
-    from baselines.published import system as module
+    from visaudio_bench.baselines.published import system as module
 
     found: list[dict[str, Any]] = []
     original = module.PublishedSystem._generation
@@ -212,7 +212,7 @@ def test_demos_that_spatialise_keep_their_networks_and_hear_one_sound(
 def test_a_sound_of_another_system_can_be_spatialised(
     adapt: Adapt, named: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from baselines.published import system as module
+    from visaudio_bench.baselines.published import system as module
 
     def written(*arguments: Any) -> Any:
         folder = write_job(*arguments)

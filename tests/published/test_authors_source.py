@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from suites.media import read_sound
+from visaudio_bench.suites.media import read_sound
 
 UPSTREAM = os.environ.get("VISAUDIO_BENCH_UPSTREAM", "")
 PYTHON = os.environ.get("VISAUDIO_BENCH_UPSTREAM_PYTHON", "")
@@ -91,9 +91,9 @@ torch.save({"state": net.state_dict(), "clip": clip, "sync": sync, "text": text,
 
 
 def test_mmaudio_and_our_own_agree_on_the_same_weights(tmp_path: Path) -> None:
-    from models.visaudio.conditions import Conditions
-    from models.visaudio.loading import load_mmaudio, recognise
-    from models.visaudio.sampler import sample
+    from visaudio_bench.models.visaudio.conditions import Conditions
+    from visaudio_bench.models.visaudio.loading import load_mmaudio, recognise
+    from visaudio_bench.models.visaudio.sampler import sample
 
     source = source_of("mmaudio")
     path = tmp_path / "theirs.pt"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from baselines.published import worker_kit
-from baselines.published.captions import Texts, texts
-from baselines.published.card import read_card
-from baselines.published.options import choose
-from suites.clip import Clip
+from visaudio_bench.baselines.published import worker_kit
+from visaudio_bench.baselines.published.captions import Texts, texts
+from visaudio_bench.baselines.published.card import read_card
+from visaudio_bench.baselines.published.options import choose
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.clip import Clip
 
 GENERAL = "Generate general audio for the video"
 BIAUDIO = Clip("b", None, None, caption="a man plays the violin, people talk in the hall")

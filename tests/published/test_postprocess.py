@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from baselines.published.downmix import BS775, downmix
-from baselines.published.postprocess import POSTPROCESSES
-from suites.ambisonics import encode
-from suites.media import Samples
+from visaudio_bench.baselines.published.downmix import BS775, downmix
+from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.ambisonics import encode
+from visaudio_bench.suites.media import Samples
 
 RATE = 44100
 CHANNELS = {"mono_to_both_ears": 1, "two_channels": 2, "ambisonics_to_binaural": 4, "surround_to_two_channels": 6}

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from baselines.published import worker_kit
-from baselines.published.card import read_card
-from baselines.published.postprocess import POSTPROCESSES
-from suites.media import read_sound
+from visaudio_bench.baselines.published import worker_kit
+from visaudio_bench.baselines.published.card import read_card
+from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
+from visaudio_bench.suites.media import read_sound
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {

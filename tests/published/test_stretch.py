@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from baselines.published.stretch import stretch
-from suites.media import Samples
+from visaudio_bench.baselines.published.stretch import stretch
+from visaudio_bench.suites.media import Samples
 
 RATE = 44100
 FIVE, EIGHT = 5 * RATE, 8 * RATE

@@ -14,12 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from baselines.published import install as installer
-from baselines.published.card import Card, Extra, Source, Weights, read_card
-from baselines.published.check import static_checks
-from baselines.published.installation import find_card, home_of, installation, read_state, why_unavailable
-from suites.media import write_audio
+from visaudio_bench.baselines.published import install as installer
+from visaudio_bench.baselines.published.card import Card, Extra, Source, Weights, read_card
+from visaudio_bench.baselines.published.check import static_checks
+from visaudio_bench.baselines.published.installation import (
+    find_card,
+    home_of,
+    installation,
+    read_state,
+    why_unavailable,
+)
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.suites.media import write_audio
 
 PAPERS_FOUR = ("thinksound", "audiox", "visage", "see2sound")
 
@@ -180,7 +186,7 @@ def test_every_fault_of_a_folder_is_named(doubles: Path, tmp_path: Path) -> None
     runner = good.runner.read_text()
     for text, said in (
         ("import numpy\n" + runner, "--help needs packages"),
-        ("from suites.media import read_sound\n" + runner, "imports suites"),
+        ("from visaudio_bench.suites.media import read_sound\n" + runner, "imports suites"),
         (runner + "\nmatch 1:\n    case 1:\n        pass\n", "is not Python 3.8"),
     ):
         good.runner.write_text(text)
@@ -299,7 +305,7 @@ def test_a_killed_run_goes_on_with_the_clips_that_are_not_made(
     install = ("systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence")
     assert bench(*install).code == 0
     run = ("run", "--suite", f"folder:{clips}", "--system", "test-double", "--workers", "1", "--out", tmp_path / "run")
-    code = "from bench.cli import main; main()"
+    code = "from visaudio_bench.bench.cli import main; main()"
     process = subprocess.Popen([sys.executable, "-c", code, *map(str, run)], stderr=subprocess.DEVNULL)
 
     def made() -> dict[str, int]:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.published.system import PublishedSystem
-from baselines.system import Generation
-from suites.clip import Clip
-from suites.media import probe, read_sound, write_audio
+from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.baselines.system import Generation
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import probe, read_sound, write_audio
 
 Named = Callable[[Sequence[str]], list[Clip]]
 Installed = Callable[..., PublishedSystem]
@@ -125,7 +125,7 @@ def test_a_hanging_worker_is_ended_with_its_children(
 def test_a_worker_that_does_not_leave_is_ended(
     installed: Installed, clips_named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from baselines.published import supervise
+    from visaudio_bench.baselines.published import supervise
 
     monkeypatch.setattr(supervise, "LEAVE_SECONDS", 0.3)
     made = run(installed(), clips_named(["lingers", "fine"]), tmp_path / "out")
@@ -159,7 +159,7 @@ def test_no_worker_outlives_the_run(
     else:
         (clip,) = clips_named(["hang"])
         code = (
-            "import sys; from pathlib import Path; from baselines import open_system; from suites.clip import Clip; "
+            "import sys; from pathlib import Path; from visaudio_bench.baselines import open_system; from visaudio_bench.suites.clip import Clip; "
             f"c = Clip('hang', Path({str(clip.video)!r}), None, 0.0, 0.5, None); "
             f"list(open_system('test-double').generate([c], Path({str(tmp_path)!r}), only=['hang']))"
         )
@@ -179,14 +179,14 @@ def test_no_reference_is_reachable_from_a_job(
     installed: Installed, picture: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clip's video has its true sound in it; the worker gets a silent one and no path that leads to the other."""
-    from suites.media import write_clip
+    from visaudio_bench.suites.media import write_clip
 
     true = tmp_path / "references" / "clip.mp4"
     write_clip(true, picture, np.full((2, 22050), 0.1, dtype=np.float32), 44100)
     clip = Clip("fine", true, true, 0.0, 0.5, None)
     seen: list[Path] = []
     environments: list[dict[str, str]] = []
-    from baselines.published import system as module
+    from visaudio_bench.baselines.published import system as module
 
     original = module.worker_environment
 
@@ -216,7 +216,7 @@ def test_the_pictures_are_the_same_for_every_system(installed: Installed, own_ca
     """30 frames/s become 25, each shown at its time, and the last is held 0.2 s longer."""
     import av
 
-    from suites.media import write_video
+    from visaudio_bench.suites.media import write_video
 
     video = tmp_path / "thirty.mp4"
     write_video(video, [np.full((34, 34, 3), min(255, 8 * index), dtype=np.uint8) for index in range(30)], 30)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suites import open_suite
-from suites.media import write_audio, write_video
 from visaudio_bench.errors import UsageError
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.media import write_audio, write_video
 
 
 def sound(path: Path, seconds: float = 1.0) -> None:

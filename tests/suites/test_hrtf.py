@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites.simulator.hrtf import HOP, SAMPLE_RATE, block_count, load_kemar, pan, spatialize, unit_vector, wrap
+from visaudio_bench.suites.simulator.hrtf import (
+    HOP,
+    SAMPLE_RATE,
+    block_count,
+    load_kemar,
+    pan,
+    spatialize,
+    unit_vector,
+    wrap,
+)
 
 
 def level(x):

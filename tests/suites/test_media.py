@@ -11,7 +11,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites.media import (
+from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.media import (
     Samples,
     iter_frames,
     probe,
@@ -22,7 +23,6 @@ from suites.media import (
     write_audio,
     write_video,
 )
-from visaudio_bench.errors import ClipError
 
 RATE = 44100
 

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suites.simulated import simroom_mini
-from suites.simulator.hrtf import unit_vector
-from suites.simulator.lenses import PerspectiveLens
-from suites.simulator.looks import Part, look
-from suites.simulator.raycast import distances, normals
-from suites.simulator.render import scene_sounds
-from suites.simulator.scenes import Scene, at_times, bearing
-from suites.simulator.sounds import RECIPES
-from suites.simulator.video import FPS, Camera, Thing, excitation, frames
+from visaudio_bench.suites.simulated import simroom_mini
+from visaudio_bench.suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.simulator.lenses import PerspectiveLens
+from visaudio_bench.suites.simulator.looks import Part, look
+from visaudio_bench.suites.simulator.raycast import distances, normals
+from visaudio_bench.suites.simulator.render import scene_sounds
+from visaudio_bench.suites.simulator.scenes import Scene, at_times, bearing
+from visaudio_bench.suites.simulator.sounds import RECIPES
+from visaudio_bench.suites.simulator.video import FPS, Camera, Thing, excitation, frames
 
 SCENES = tuple(simroom_mini().scenes.values())
 SIZE = 128

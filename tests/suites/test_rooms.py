@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from suites.simulator.hrtf import SAMPLE_RATE, SPEED_OF_SOUND, Hrtf, load_kemar, unit_vector
-from suites.simulator.images import Room, images_within, to_head
-from suites.simulator.rooms import MIXING_TIME, brir, diffuse_tail, render
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, SPEED_OF_SOUND, Hrtf, load_kemar, unit_vector
+from visaudio_bench.suites.simulator.images import Room, images_within, to_head
+from visaudio_bench.suites.simulator.rooms import MIXING_TIME, brir, diffuse_tail, render
 
 ROOM = Room((6.0, 5.0, 3.0), 0.2, 0.2)
 SOURCE, LISTENER = np.array([4.1, 3.3, 1.2]), np.array([2.0, 2.2, 1.5])

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites.simulated import PLANS, SEED, manifest_file
-from suites.simulator.design import FACTORS, REVERBERATION, ROOMS, design
-from suites.simulator.hrtf import SAMPLE_RATE
-from suites.simulator.images import Room
-from suites.simulator.scenes import Scene, Source, at_times, bearing
-from suites.simulator.sounds import LOUDNESS, RECIPES, synthesise
+from visaudio_bench.suites.simulated import PLANS, SEED, manifest_file
+from visaudio_bench.suites.simulator.design import FACTORS, REVERBERATION, ROOMS, design
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
+from visaudio_bench.suites.simulator.images import Room
+from visaudio_bench.suites.simulator.scenes import Scene, Source, at_times, bearing
+from visaudio_bench.suites.simulator.sounds import LOUDNESS, RECIPES, synthesise
 
 PLAN_NAMES = list(PLANS)
 

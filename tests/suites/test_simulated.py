@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from suites import open_suite
-from suites.media import iter_frames, read_sound
-from suites.simulated import simroom, simroom_mini
-from suites.simulator.hrtf import SAMPLE_RATE
-from suites.simulator.render import PEAK, binaural_sound, clip_files, render_files, scene_sounds
-from suites.simulator.scenes import bearing
-from suites.simulator.truth import read_truth
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import CACHE_VARIABLE, STALE
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.media import iter_frames, read_sound
+from visaudio_bench.suites.simulated import simroom, simroom_mini
+from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
+from visaudio_bench.suites.simulator.render import PEAK, binaural_sound, clip_files, render_files, scene_sounds
+from visaudio_bench.suites.simulator.scenes import bearing
+from visaudio_bench.suites.simulator.truth import read_truth
 
 
 @pytest.fixture(autouse=True)
@@ -159,9 +159,7 @@ def test_a_failing_clip_is_named_and_the_others_are_made(monkeypatch):
     assert clip_files(suite.folder, good)[2].exists()
 
 
-PREPARE = (
-    "from suites.simulated import simroom_mini\nfor name in simroom_mini().prepare({workers}): print(name, flush=True)"
-)
+PREPARE = "from visaudio_bench.suites.simulated import simroom_mini\nfor name in simroom_mini().prepare({workers}): print(name, flush=True)"
 
 
 def wait_until_nothing_is_written(folder):

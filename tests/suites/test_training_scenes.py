@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from suites import open_suite
-from suites.simulated import simroom, simroom_full, simroom_mini
-from suites.simulator.render import render_files
-from suites.simulator.scenes import bearing
-from suites.training_scenes import BLOCK, ONE_IN_VIEW, simroom_train, simroom_validation, training_scenes
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import CACHE_VARIABLE
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.simulated import simroom, simroom_full, simroom_mini
+from visaudio_bench.suites.simulator.render import render_files
+from visaudio_bench.suites.simulator.scenes import bearing
+from visaudio_bench.suites.training_scenes import BLOCK, ONE_IN_VIEW, simroom_train, simroom_validation, training_scenes
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.visaudio.conditions import Conditions
-from models.visaudio.config import CLIP_RATE, SYNC_RATE, SYNC_SEGMENT, SYNC_STEP, lengths
-from suites.media import iter_frames, probe
 from visaudio_bench.errors import ClipError
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.config import CLIP_RATE, SYNC_RATE, SYNC_SEGMENT, SYNC_STEP, lengths
+from visaudio_bench.suites.media import iter_frames, probe
 
 GRID, TEXT_TOKENS, TEXT_DIM = 8, 16, 64
 _COARSE = 4

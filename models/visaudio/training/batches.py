@@ -12,13 +12,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from models.visaudio.conditions import Conditions
-from models.visaudio.config import Config, lengths
-from models.visaudio.storage import SPATIAL, unpack_spatial
-from models.visaudio.store import FeatureStore
-from models.visaudio.training.order import Draws, Order, draw
-from models.visaudio.training.recipe import Recipe
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.config import Config, lengths
+from visaudio_bench.models.visaudio.storage import SPATIAL, unpack_spatial
+from visaudio_bench.models.visaudio.store import FeatureStore
+from visaudio_bench.models.visaudio.training.order import Draws, Order, draw
+from visaudio_bench.models.visaudio.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

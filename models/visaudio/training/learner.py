@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from models.visaudio.conditions import Conditions
-from models.visaudio.flow import flow_matching_errors
-from models.visaudio.network import FlowNetwork
-from models.visaudio.sampler import sample
-from models.visaudio.training.batches import Batch
-from models.visaudio.training.recipe import Recipe
-from models.visaudio.training.schedule import ema_decay, ema_exponent
+from visaudio_bench.models.visaudio.conditions import Conditions
+from visaudio_bench.models.visaudio.flow import flow_matching_errors
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.sampler import sample
+from visaudio_bench.models.visaudio.training.batches import Batch
+from visaudio_bench.models.visaudio.training.recipe import Recipe
+from visaudio_bench.models.visaudio.training.schedule import ema_decay, ema_exponent
 
 
 class Learner(nn.Module):

@@ -25,17 +25,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.visaudio.flow import total_loss
-from models.visaudio.network import FlowNetwork
-from models.visaudio.training.batches import Batch, Loader, Reader, clips_of
-from models.visaudio.training.distributed import World, recompute, shard, whole
-from models.visaudio.training.learner import Average, Learner, autocast, optimiser_of
-from models.visaudio.training.order import Order
-from models.visaudio.training.recipe import Recipe
-from models.visaudio.training.schedule import learning_rate
-from models.visaudio.training.state import Progress, Trained, restore, save, save_average
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import write_text
+from visaudio_bench.models.visaudio.flow import total_loss
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.training.batches import Batch, Loader, Reader, clips_of
+from visaudio_bench.models.visaudio.training.distributed import World, recompute, shard, whole
+from visaudio_bench.models.visaudio.training.learner import Average, Learner, autocast, optimiser_of
+from visaudio_bench.models.visaudio.training.order import Order
+from visaudio_bench.models.visaudio.training.recipe import Recipe
+from visaudio_bench.models.visaudio.training.schedule import learning_rate
+from visaudio_bench.models.visaudio.training.state import Progress, Trained, restore, save, save_average
 
 Scores = Mapping[str, float]
 # What is told of a step: numbers by name.

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.visaudio.flow import TimeDistribution, sample_times
+from visaudio_bench.models.visaudio.flow import TimeDistribution, sample_times
 
 
 class Order:

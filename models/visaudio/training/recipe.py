@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from models.visaudio.config import CONFIGS, Config
-from models.visaudio.flow import TimeDistribution
-from models.visaudio.sampler import GUIDANCE
 from visaudio_bench.errors import UsageError
+from visaudio_bench.models.visaudio.config import CONFIGS, Config
+from visaudio_bench.models.visaudio.flow import TimeDistribution
+from visaudio_bench.models.visaudio.sampler import GUIDANCE
 from visaudio_bench.registry import did_you_mean
 
 

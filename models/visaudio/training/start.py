@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.visaudio.network import FlowNetwork
-from models.visaudio.store import FeatureStore
-from models.visaudio.training.batches import Batch
-from models.visaudio.training.learner import Learner
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.store import FeatureStore
+from visaudio_bench.models.visaudio.training.batches import Batch
+from visaudio_bench.models.visaudio.training.learner import Learner
 
 SCALED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 # The conditions of either ear are to be MMAudio's at first: [I | 0] stays what it is.

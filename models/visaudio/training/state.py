@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.visaudio.loading import save_state
-from models.visaudio.network import FlowNetwork
-from models.visaudio.store import written_safely
-from models.visaudio.training.distributed import World, put, whole
-from models.visaudio.training.learner import Average
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.visaudio.loading import save_state
+from visaudio_bench.models.visaudio.network import FlowNetwork
+from visaudio_bench.models.visaudio.store import written_safely
+from visaudio_bench.models.visaudio.training.distributed import World, put, whole
+from visaudio_bench.models.visaudio.training.learner import Average
 
 FORMAT = "visaudio-bench training 1"
 MOMENTS = ("exp_avg", "exp_avg_sq")
