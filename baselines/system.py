@@ -144,7 +144,7 @@ class SystemRegistry(Registry[SystemFactory]):
 
     def names(self) -> tuple[str, ...]:
         """Every known name: built-ins, published systems with their variants, plug-ins."""
-        from visaudio_bench.baselines.published.installation import published_names
+        from visaudio_bench.baselines.published.installed import published_names
 
         known = super().names()
         return (*known, *(name for name in published_names() if name not in known))
@@ -156,13 +156,13 @@ class SystemRegistry(Registry[SystemFactory]):
     def get(self, name: str) -> SystemFactory:
         """As `Registry.get`."""
         if self._is_published(name):
-            from visaudio_bench.baselines.published.system import open_published
+            from visaudio_bench.baselines.published.published_system import open_published
 
             return partial(open_published, name)
         return super().get(name)
 
     def _is_published(self, name: str) -> bool:
-        from visaudio_bench.baselines.published.installation import published_names
+        from visaudio_bench.baselines.published.installed import published_names
 
         return name not in super().names() and name in published_names()
 

@@ -18,8 +18,8 @@ from visaudio_bench.baselines.system import SAMPLE_RATE, Generation, System, Sys
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision
 from visaudio_bench.models import weights
+from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes
 from visaudio_bench.models.visaudio.config import Config
-from visaudio_bench.models.visaudio.loading import load_network, read_notes
 from visaudio_bench.models.visaudio.parts import PUBLISHED, kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
 from visaudio_bench.models.visaudio.sampler import GUIDANCE

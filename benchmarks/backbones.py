@@ -42,8 +42,8 @@ import torch
 from torch import Tensor, nn
 
 from visaudio_bench.models.backbones import imagebind, panns, synchformer, vggish, waveform
-from visaudio_bench.models.loading import narrow
-from visaudio_bench.suites.selection import fps_filter
+from visaudio_bench.models.weight_loading import narrow
+from visaudio_bench.suites.frame_selection import fps_filter
 
 Stage = Callable[[nn.Module], Tensor]
 

@@ -34,9 +34,9 @@ import resource
 import tempfile
 from pathlib import Path
 
-from visaudio_bench.bench.networks import Dtype
-from visaudio_bench.bench.plan import Job, Plan, score_job
-from visaudio_bench.bench.run import execute
+from visaudio_bench.bench.evaluation.execution import execute
+from visaudio_bench.bench.evaluation.frozen_networks import Dtype
+from visaudio_bench.bench.evaluation.plan import Job, Plan, score_job
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.leaderboards.schema import read_results
 from visaudio_bench.metrics.catalogue import METRICS

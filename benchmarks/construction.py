@@ -42,7 +42,7 @@ import torch
 from visaudio_bench.suites.ambisonics import binaural, encode, rotate
 from visaudio_bench.suites.construction.build import (
     SAMPLE_RATE,
-    Recipe,
+    BuildSettings,
     build_clip,
     clip_files,
     read_field,
@@ -53,10 +53,10 @@ from visaudio_bench.suites.construction.perspective import Projector
 from visaudio_bench.suites.construction.sphere360 import Panorama
 from visaudio_bench.suites.construction.trajectory import Trajectory
 from visaudio_bench.suites.media import resample, write_audio
-from visaudio_bench.suites.planes import Planes, iter_planes, video_facts, write_planes
+from visaudio_bench.suites.yuv_pictures import Planes, iter_planes, video_facts, write_planes
 
 SECONDS, PICTURES = 8.0, 24
-RECIPE = Recipe()
+RECIPE = BuildSettings()
 TURNING = Trajectory((0.4, 0.2, 0.0), (0.1, 0.02, 0.01))
 
 

@@ -21,10 +21,10 @@ from pathlib import Path
 import torch
 
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
-from visaudio_bench.models.visaudio.storage import Storage, pack
-from visaudio_bench.models.visaudio.store import FeatureStore, Kind, Row, claim, write_shard
+from visaudio_bench.models.visaudio.feature_formats import Storage, pack
+from visaudio_bench.models.visaudio.feature_store import FeatureRow, FeatureStore, Kind, claim, write_shard
 from visaudio_bench.models.visaudio.training.batches import Loader, Reader
-from visaudio_bench.models.visaudio.training.order import Order
+from visaudio_bench.models.visaudio.training.data_order import Order
 from visaudio_bench.models.visaudio.training.recipe import PAPER
 
 NEEDED = 2.75e9  # bytes a second
@@ -71,7 +71,7 @@ def write(folder: Path, clips: int, storage: Storage) -> float:
     }
     packed = pack(features, storage)
     for first in range(0, clips, SHARD):
-        rows = [Row(f"clip{first + index:05d}", "random", "", "", 0.0, 0) for index in range(SHARD)]
+        rows = [FeatureRow(f"clip{first + index:05d}", "random", "", "", 0.0, 0) for index in range(SHARD)]
         write_shard(folder, [(row, packed) for row in rows])
     return sum(path.stat().st_size for path in folder.glob("shard-*")) / clips
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from visaudio_bench.models.visaudio.storage import (
+from visaudio_bench.models.visaudio.feature_formats import (
     FORMATS,
     QUANTISED,
     SPATIAL,
@@ -23,7 +23,7 @@ from visaudio_bench.models.visaudio.storage import (
     relative_error,
     unpack_spatial,
 )
-from visaudio_bench.models.visaudio.store import FeatureStore
+from visaudio_bench.models.visaudio.feature_store import FeatureStore
 
 CLIPS, FRAMES, CHANNELS = 112_670, 64, 1024  # the paper's training set
 OTHERS = 1_388_160 / 2  # bytes a clip of everything else, in 16 bits

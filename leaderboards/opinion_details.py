@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from visaudio_bench.leaderboards.opinion import Study
-from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Row, Table
+from visaudio_bench.leaderboards.opinion_tables import Study
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
 
 
 def pair_table(study: Study) -> Table:
@@ -21,7 +21,7 @@ def pair_table(study: Study) -> Table:
         shown = EMPTY if d["mean"] is None else f"{d['mean']:+.3f} ± {_number(d['half'])}"
         cells = [Cell(shown, d["mean"], d["low"], d["high"], reason=d["reason"])]
         cells += [Cell(_number(pair[c.key]), pair[c.key]) for c in columns[1:]]
-        rows.append(Row(f"{pair['dimension']}: {pair['a']} − {pair['b']}", tuple(cells), pair["dimension"]))
+        rows.append(TableRow(f"{pair['dimension']}: {pair['a']} − {pair['b']}", tuple(cells), pair["dimension"]))
     groups = [
         f"{d['key']} tie groups (systems sharing a letter are not told apart): "
         + ", ".join(
@@ -47,7 +47,7 @@ def agreement_table(study: Study) -> Table:
         Column("n_complete_samples", "samples", "complete"),
     )
     rows = [
-        Row(row["dimension"], tuple(Cell(_number(row[column.key]), row[column.key]) for column in columns))
+        TableRow(row["dimension"], tuple(Cell(_number(row[column.key]), row[column.key]) for column in columns))
         for row in study["agreement"]
     ]
     return Table(f"Agreement of raters, study {study['study_id']}", columns, tuple(rows), "dimension")
@@ -67,7 +67,7 @@ def rater_table(study: Study) -> Table:
     for rater in study["raters"]:
         cells = [Cell(_number(rater[column.key]), rater[column.key]) for column in columns]
         label = rater["rater"] + (f" (out: {', '.join(rater['excluded_by'])})" if rater["excluded_by"] else "")
-        rows.append(Row(label, tuple(cells)))
+        rows.append(TableRow(label, tuple(cells)))
     return Table(f"Raters, study {study['study_id']}", columns, tuple(rows), "rater")
 
 
@@ -83,7 +83,7 @@ def clip_table(study: Study) -> Table:
                 cells = tuple(
                     Cell(_number(m["mean"]), m["mean"]) if m else Cell(EMPTY, reason="no votes") for m in mine
                 )
-                rows.append(Row(f"{clip}: {system}", cells, clip))
+                rows.append(TableRow(f"{clip}: {system}", cells, clip))
     return Table(f"Mean opinion scores by clip, study {study['study_id']}", columns, tuple(rows), "clip: system")
 
 
@@ -95,7 +95,7 @@ def vote_table(study: Study) -> Table:
     rows = []
     for row in study["opinions"]:
         cells = [*(Cell(str(count), count) for count in row["histogram"]), Cell(_number(row["sd"]), row["sd"])]
-        rows.append(Row(f"{row['dimension']}: {row['system']}", tuple(cells), row["system"]))
+        rows.append(TableRow(f"{row['dimension']}: {row['system']}", tuple(cells), row["system"]))
     return Table(f"Votes, study {study['study_id']}", columns, tuple(rows), "dimension: system")
 
 

@@ -49,7 +49,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of a table; a rule is drawn where `group` changes."""
 
     label: str
@@ -63,7 +63,7 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     corner: str = "system"
     notes: tuple[str, ...] = field(default=())
 

@@ -111,7 +111,7 @@ def _fill(row: Codes, column: Codes, values: Codes, shape: tuple[int, int]) -> F
     return out
 
 
-class Interval(NamedTuple):
+class OpinionInterval(NamedTuple):
     """A mean with its interval; `df` are degrees of freedom where a t quantile was used.
 
     Without an interval `low`, `high` and `half` are NaN and `reason` says why. Where the interval is not symmetric
@@ -126,12 +126,12 @@ class Interval(NamedTuple):
     reason: str = ""
 
 
-def _around(mean: float, half: float, df: float = math.nan) -> Interval:
-    return Interval(mean, mean - half, mean + half, half, df)
+def _around(mean: float, half: float, df: float = math.nan) -> OpinionInterval:
+    return OpinionInterval(mean, mean - half, mean + half, half, df)
 
 
-def _without(mean: float, reason: str) -> Interval:
-    return Interval(mean, math.nan, math.nan, math.nan, math.nan, reason)
+def _without(mean: float, reason: str) -> OpinionInterval:
+    return OpinionInterval(mean, math.nan, math.nan, math.nan, math.nan, reason)
 
 
 class Components(NamedTuple):
@@ -165,7 +165,7 @@ def variance_components(cell: Floats) -> Components:
     return Components(float(rater_and_rest - residual), float(clip_and_rest - residual), float(residual))
 
 
-def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Interval for raters and clips both drawn at random.
 
     With V_R the variance of the mean if only raters were drawn (rater and residual parts), V_I the same for clips and
@@ -196,19 +196,19 @@ def crossed(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
     return _around(mean, float(stats.t.ppf(0.5 + confidence / 2, df)) * math.sqrt(squared), df)
 
 
-def raters_t(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def raters_t(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Student's t over the means of the raters: the clips are the benchmark, not a sample of one."""
     del seed
     return _student(_mean(cell), _means(cell, 1), confidence, "rater")
 
 
-def clips_t(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def clips_t(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Student's t over the means of the clips: the raters are fixed."""
     del seed
     return _student(_mean(cell), _means(cell, 0), confidence, "clip")
 
 
-def normal(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def normal(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Normal quantile times s / sqrt(n) over all votes, as if they were independent."""
     del seed
     votes = cell[~np.isnan(cell)]
@@ -217,19 +217,19 @@ def normal(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
     return _around(_mean(cell), _z(confidence) * float(np.std(votes, ddof=1)) / math.sqrt(len(votes)))
 
 
-def paper(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def paper(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Normal quantile times std(rater means, n in the denominator) / sqrt(R)."""
     del seed
     return _population_z(_mean(cell), _means(cell, 1), confidence, "rater")
 
 
-def paper_clips(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def paper_clips(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Normal quantile times std(clip means, n in the denominator) / sqrt(I)."""
     del seed
     return _population_z(_mean(cell), _means(cell, 0), confidence, "clip")
 
 
-def bootstrap(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+def bootstrap(cell: Floats, confidence: float = 0.95, seed: int = 0) -> OpinionInterval:
     """Percentile interval of the mean over votes, raters and clips resampled independently, 2000 times."""
     mean = _mean(cell)
     raters, clips = cell.shape
@@ -242,7 +242,7 @@ def bootstrap(cell: Floats, confidence: float = 0.95, seed: int = 0) -> Interval
     counts = ((of_raters @ there.astype(np.float64)) * of_clips).sum(1)
     means = sums[counts > 0] / counts[counts > 0]
     low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Interval(mean, float(low), float(high), float(high - low) / 2)
+    return OpinionInterval(mean, float(low), float(high), float(high - low) / 2)
 
 
 @lru_cache(maxsize=8)
@@ -253,7 +253,7 @@ def _resamples(size: int, times: int, seed: int) -> Floats:
     return np.bincount(drawn.ravel(), minlength=times * size).reshape(times, size).astype(np.float64)
 
 
-IntervalMethod = Callable[[Floats, float, int], Interval]
+IntervalMethod = Callable[[Floats, float, int], OpinionInterval]
 INTERVALS: dict[str, IntervalMethod] = {
     "crossed": crossed,
     "raters-t": raters_t,
@@ -282,7 +282,7 @@ def _z(confidence: float) -> float:
     return float(stats.norm.ppf(0.5 + confidence / 2))
 
 
-def _student(mean: float, units: Floats, confidence: float, unit: str) -> Interval:
+def _student(mean: float, units: Floats, confidence: float, unit: str) -> OpinionInterval:
     if len(units) < 2:
         return _without(mean, f"{len(units)} {unit}(s): at least 2 are needed")
     df = len(units) - 1
@@ -290,7 +290,7 @@ def _student(mean: float, units: Floats, confidence: float, unit: str) -> Interv
     return _around(mean, quantile * float(np.std(units, ddof=1)) / math.sqrt(len(units)), df)
 
 
-def _population_z(mean: float, units: Floats, confidence: float, unit: str) -> Interval:
+def _population_z(mean: float, units: Floats, confidence: float, unit: str) -> OpinionInterval:
     if len(units) < 2:
         return _without(mean, f"{len(units)} {unit}(s): at least 2 are needed")
     return _around(mean, _z(confidence) * float(np.std(units)) / math.sqrt(len(units)))
@@ -310,7 +310,7 @@ class Opinion(NamedTuple):
     n_clips: int
     n_votes: int
     histogram: tuple[int, ...]
-    intervals: dict[str, Interval]
+    intervals: dict[str, OpinionInterval]
 
 
 def opinion(

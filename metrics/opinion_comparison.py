@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from visaudio_bench.metrics.opinion import Floats, Interval, Votes, crossed
+from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, crossed
 from visaudio_bench.metrics.uncertainty import holm
 
 EXACT_RANKS = 50
@@ -37,7 +37,7 @@ class Comparison(NamedTuple):
     dimension: str
     a: str
     b: str
-    difference: Interval
+    difference: OpinionInterval
     superiority: float
     p_sign_flip: float
     p_wilcoxon: float

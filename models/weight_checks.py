@@ -18,8 +18,8 @@ from visaudio_bench.models.backbones.synchformer import Synchformer
 from visaudio_bench.models.backbones.vae import Vae
 from visaudio_bench.models.backbones.vggish import Vggish
 from visaudio_bench.models.backbones.waveform import to_16k
-from visaudio_bench.models.loading import SIGNATURES, load, looks_like, read_state
-from visaudio_bench.models.visaudio.loading import load_network
+from visaudio_bench.models.visaudio.checkpoints import load_network
+from visaudio_bench.models.weight_loading import SIGNATURES, load, looks_like, read_state
 
 # Statistics that the smoke test published with VGGish expects of a 1 kHz tone, within 10 %.
 _VGGISH_MEAN, _VGGISH_STD, _VGGISH_TOLERANCE = 0.131, 0.238, 0.1

@@ -44,7 +44,7 @@ ENDS = 64 * 1024  # bytes at either end of a file that tell it from others
 
 
 @dataclass(frozen=True)
-class Rules:
+class AdmissionRules:
     """What a suite asks beyond the common rules.
 
     `drop_equal` refuses clips with D <= 0.01 instead of flagging them; `pictures` decodes every picture.
@@ -54,7 +54,7 @@ class Rules:
     pictures: bool = False
 
 
-class Measured(NamedTuple):
+class ClipMeasurements(NamedTuple):
     """What was found out about an admitted window.
 
     `difference` is D; `side_mid` the energy of side over mid, dB, None where one is zero; `flags` any of `borderline`,
@@ -75,9 +75,9 @@ def admit(
     audio: Path,
     start: float,
     duration: float,
-    rules: Rules,
+    rules: AdmissionRules,
     span: tuple[float, float] | None = None,
-) -> Measured:
+) -> ClipMeasurements:
     """Judge one window by the rules.
 
     Args:
@@ -107,7 +107,7 @@ def admit(
     difference = channel_difference(resample(sound.samples, sound.source_rate, SAMPLE_RATE))
     if rules.drop_equal and difference <= TAU:
         raise ClipError("no_difference", f"{audio}: both ears hear nearly the same, D = {difference:.4f} <= {TAU:g}.")
-    return Measured(
+    return ClipMeasurements(
         sound.source_rate,
         len(sound.samples),
         round(difference, 6),

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.suites.captions import SoundCaption, parse_labelled
-from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.manifest import SAFE, Entry, find_manifest, read_lines, read_manifest
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from visaudio_bench.suites.visibility_captions import SoundCaption, parse_labelled
 
 SPLITS = ("train", "val", "test")
 GENERIC = (
@@ -40,12 +40,12 @@ _PIECE = re.compile(r"(?P<video>[A-Za-z0-9_-]{11})[A-Za-z0-9_-]?_\d+(\.\d+)?")
 Row = Mapping[str, Any]
 
 
-def find_biaudio(folder: Path, options: Options) -> Found:
+def find_biaudio(folder: Path, options: Options) -> FoundData:
     """BiAudio's clips in the generic layout."""
     return find_generic(BIAUDIO, folder, options)
 
 
-def find_generic(dataset: Dataset, folder: Path, options: Options) -> Found:
+def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
     """The clips that a folder's manifest or lists name, with their files.
 
     Raises:
@@ -98,7 +98,7 @@ def _with_caption(entry: Entry, texts: Row, options: Options) -> tuple[Entry, Re
     return replace(entry, caption=plain, visible=caption.visible, invisible=caption.invisible), None
 
 
-def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> Found:
+def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> FoundData:
     """Candidates, and rejects where an id or a text makes no sense, a file is not there or an id comes twice."""
     candidates, rejects = [], []
     seen: set[str] = set()
@@ -115,7 +115,7 @@ def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> Found:
         else:
             candidates.append(Candidate(entry))
         seen.add(entry.clip_id)
-    return Found(root, tuple(candidates), tuple(rejects))
+    return FoundData(root, tuple(candidates), tuple(rejects))
 
 
 def _absent(root: Path, entry: Entry) -> str:

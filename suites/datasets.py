@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import Registry
-from visaudio_bench.suites.admission import Rules
+from visaudio_bench.suites.admission import AdmissionRules
 from visaudio_bench.suites.manifest import Entry
 
 DATA_VARIABLE = "VISAUDIO_BENCH_DATA"
@@ -43,7 +43,7 @@ class Reject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundData:
     """What a folder holds, before anything is decoded; `notes` are for the summary."""
 
     root: Path
@@ -83,7 +83,7 @@ class Dataset:
 
     name: str
     title: str
-    find: Callable[[Path, Options], Found]
+    find: Callable[[Path, Options], FoundData]
     licence: str
     home: str
     layouts: tuple[str, ...]
@@ -91,7 +91,7 @@ class Dataset:
     split: str = "test"
     duration: float = 8.0
     captioned: bool = False
-    rules: Rules = field(default_factory=Rules)
+    rules: AdmissionRules = field(default_factory=AdmissionRules)
     options: tuple[str, ...] = ()
     unavailable: str = ""
 
@@ -117,10 +117,10 @@ DATASETS: Registry[Dataset] = Registry(
         "biaudio": "visaudio_bench.suites.biaudio:BIAUDIO",
         "music": "visaudio_bench.suites.music:MUSIC",
         "fairplay": "visaudio_bench.suites.fairplay:FAIRPLAY",
-        "simbinaural": "visaudio_bench.suites.further:SIMBINAURAL",
-        "youtube-binaural": "visaudio_bench.suites.further:YOUTUBE_BINAURAL",
-        "oap": "visaudio_bench.suites.further:OAP",
-        "binaural-vggsound": "visaudio_bench.suites.further:BINAURAL_VGGSOUND",
+        "simbinaural": "visaudio_bench.suites.other_datasets:SIMBINAURAL",
+        "youtube-binaural": "visaudio_bench.suites.other_datasets:YOUTUBE_BINAURAL",
+        "oap": "visaudio_bench.suites.other_datasets:OAP",
+        "binaural-vggsound": "visaudio_bench.suites.other_datasets:BINAURAL_VGGSOUND",
     },
 )
 

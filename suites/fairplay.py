@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.manifest import Entry
 
 CLIPS = 1871
@@ -20,7 +20,7 @@ SPLITS = ("splits", "new_splits")
 ARCHIVES = ("videos.tar.gz", "audios.tar.gz", "splits.tar.gz")
 
 
-def find(folder: Path, options: Options) -> Found:
+def find(folder: Path, options: Options) -> FoundData:
     """The clips of a git-lfs clone or of the unpacked archives, with the parts of every split that is there.
 
     Raises:
@@ -44,7 +44,7 @@ def find(folder: Path, options: Options) -> Found:
         meta = {"splits": splits[name]} if name in splits else {}
         entry = Entry(name, "all", name, video, audio, start_s=options.start, meta=meta)
         candidates.append(Candidate(entry))
-    return Found(root, tuple(candidates), tuple(rejects))
+    return FoundData(root, tuple(candidates), tuple(rejects))
 
 
 def _root(folder: Path) -> Path | None:

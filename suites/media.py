@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
 from visaudio_bench.suites.containers import RATES, decoded, first_stream, open_container, opened, refuse_absent, seek
-from visaudio_bench.suites.selection import Selection, find_policy
+from visaudio_bench.suites.frame_selection import Selection, find_policy
 
 Samples = NDArray[np.float32]
 Frame = NDArray[np.uint8]
@@ -270,7 +270,7 @@ def iter_frames(
 def read_frames(
     path: Path, *, fps: Fraction | float, start: float = 0.0, duration: float, policy: str = "first_at_or_after"
 ) -> Frames:
-    """The pictures of a window at a constant rate, by one of the named rules of `suites.selection`.
+    """The pictures of a window at a constant rate, by one of the named rules of `suites.frame_selection`.
 
     What is computed from the pictures depends on the rule: its name belongs into the key of every cache.
 
@@ -279,7 +279,7 @@ def read_frames(
         fps: pictures a second.
         start: of the window, seconds.
         duration: of the window, seconds.
-        policy: a name of `suites.selection.POLICIES`.
+        policy: a name of `suites.frame_selection.POLICIES`.
 
     Raises:
         UsageError: no policy of that name.

@@ -19,8 +19,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from visaudio_bench.suites.admission import Rules
-from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject
+from visaudio_bench.suites.admission import AdmissionRules
+from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.manifest import Entry
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -88,7 +88,7 @@ def test_videos() -> frozenset[str]:
     return frozenset(row["id"] for row in csv.DictReader(text.splitlines()))
 
 
-def find(folder: Path, options: Options) -> Found:
+def find(folder: Path, options: Options) -> FoundData:
     """The videos below a folder, each with its sound: its own track, or a sound file of the same name beside it.
 
     Raises:
@@ -115,7 +115,7 @@ def find(folder: Path, options: Options) -> Found:
         seen[parsed.piece] = relative
         candidates.append(Candidate(_entry(folder, video, parsed), hops=True))
     here = {candidate.entry.group_id for candidate in candidates} & test_videos()
-    return Found(folder, tuple(candidates), tuple(rejects), (f"{len(here)} of {len(test_videos())} test videos",))
+    return FoundData(folder, tuple(candidates), tuple(rejects), (f"{len(here)} of {len(test_videos())} test videos",))
 
 
 def _entry(folder: Path, video: Path, name: Name) -> Entry:
@@ -152,5 +152,5 @@ MUSIC = Dataset(
     ),
     published={"train": 17825, "test": 1857},
     captioned=True,
-    rules=Rules(drop_equal=True),
+    rules=AdmissionRules(drop_equal=True),
 )

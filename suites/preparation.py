@@ -23,10 +23,9 @@ from typing import Any, TextIO
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision, write_json, write_text
 from visaudio_bench.isolation import map_isolated
-from visaudio_bench.suites.admission import Measured, Rules, admit
+from visaudio_bench.suites.admission import AdmissionRules, ClipMeasurements, admit
 from visaudio_bench.suites.containers import picture_span
-from visaudio_bench.suites.datasets import Candidate, Dataset, Found, Options, Reject, data_dir
-from visaudio_bench.suites.joined import join, joined_folder
+from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject, data_dir
 from visaudio_bench.suites.manifest import (
     Entry,
     Manifest,
@@ -37,6 +36,7 @@ from visaudio_bench.suites.manifest import (
     write_manifest,
 )
 from visaudio_bench.suites.media import probe, read_sound
+from visaudio_bench.suites.mono_pairs import join, joined_folder
 
 # Seconds that looking into one file may take; a long video is cut into hundreds of windows.
 TIMEOUT, LONG_TIMEOUT = 120.0, 3600.0
@@ -74,7 +74,7 @@ class Preparation:
         self.options = options
         self.rules = replace(dataset.rules, pictures=pictures)
         self.folder = data_dir() / dataset.name
-        self.found: Found = dataset.find(source, options)
+        self.found: FoundData = dataset.find(source, options)
 
     @cached_property
     def _known(self) -> dict[str, list[Window]]:
@@ -158,7 +158,7 @@ def _refuse_needless(dataset: Dataset, options: Options) -> None:
             )
 
 
-def examine(candidate: Candidate, root: Path, rules: Rules, joined: Path) -> list[Window]:
+def examine(candidate: Candidate, root: Path, rules: AdmissionRules, joined: Path) -> list[Window]:
     """Look into the files of one candidate; every window gets its measures or its reason.
 
     Args:
@@ -180,7 +180,7 @@ def examine(candidate: Candidate, root: Path, rules: Rules, joined: Path) -> lis
     return list(_hop(video, audio, entry.duration_s, rules))
 
 
-def _hop(video: Path, audio: Path, duration: float, rules: Rules) -> Iterator[Window]:
+def _hop(video: Path, audio: Path, duration: float, rules: AdmissionRules) -> Iterator[Window]:
     shown, heard = probe(video), probe(audio)
     # Not every header states lengths; the sound itself does.
     sound = heard.sound or _length(audio)
@@ -202,7 +202,7 @@ def _length(path: Path) -> float:
     return float(sound.samples.shape[1] / sound.sample_rate)
 
 
-def _measured(start: float, measured: Measured) -> Window:
+def _measured(start: float, measured: ClipMeasurements) -> Window:
     return Window(start=start, measured=measured._asdict())
 
 
@@ -233,7 +233,7 @@ def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | R
     )
 
 
-def key_of(candidate: Candidate, root: Path, rules: Rules) -> str:
+def key_of(candidate: Candidate, root: Path, rules: AdmissionRules) -> str:
     """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
     entry = candidate.entry
     paths = (entry.video, entry.audio, entry.meta.get("right"))

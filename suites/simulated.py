@@ -26,7 +26,7 @@ SEED = 2025
 
 
 @dataclass(frozen=True)
-class Plan:
+class SuiteSize:
     """The size of a simulated suite: number of clips, seconds each, pixels each way."""
 
     name: str
@@ -37,9 +37,9 @@ class Plan:
 
 
 PLANS = {
-    "simroom-mini": Plan("simroom-mini", 12, 2.0, 128, "Simulated rooms, 12 clips of 2 s for quick checks"),
-    "simroom": Plan("simroom", 40, 8.0, 256, "Simulated rooms, 40 clips of 8 s"),
-    "simroom-full": Plan("simroom-full", 120, 8.0, 512, "Simulated rooms, 120 clips of 8 s"),
+    "simroom-mini": SuiteSize("simroom-mini", 12, 2.0, 128, "Simulated rooms, 12 clips of 2 s for quick checks"),
+    "simroom": SuiteSize("simroom", 40, 8.0, 256, "Simulated rooms, 40 clips of 8 s"),
+    "simroom-full": SuiteSize("simroom-full", 120, 8.0, 512, "Simulated rooms, 120 clips of 8 s"),
 }
 
 
@@ -65,7 +65,7 @@ class SimulatedSuite(Suite):
     captioned = True
     synthetic = True
 
-    def __init__(self, plan: Plan, scenes: Sequence[Scene] | None = None):
+    def __init__(self, plan: SuiteSize, scenes: Sequence[Scene] | None = None):
         scenes = committed_scenes(plan.name) if scenes is None else scenes
         self.name = plan.name
         self.title = plan.title

@@ -17,15 +17,15 @@ import numpy as np
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import cache_dir, digest
-from visaudio_bench.suites.simulated import Plan, SimulatedSuite
+from visaudio_bench.suites.simulated import SimulatedSuite, SuiteSize
 from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design
 from visaudio_bench.suites.simulator.render import RENDERER
 from visaudio_bench.suites.simulator.scenes import Scene
 
 ONE_IN_VIEW = tuple(factor for factor in FACTORS if factor not in ("two sources", "invisible source"))
 BLOCK = 12 * len(ONE_IN_VIEW)  # scenes; also a multiple of the numbers of rooms, reverberation times and strata
-TRAINING = Plan("simroom-train", 16 * BLOCK, 2.0, 96, "Simulated rooms to learn from, clips of 2 s")
-VALIDATION = Plan("simroom-validation", 40, 4.0, 96, "Simulated rooms to watch training with, clips of 4 s")
+TRAINING = SuiteSize("simroom-train", 16 * BLOCK, 2.0, 96, "Simulated rooms to learn from, clips of 2 s")
+VALIDATION = SuiteSize("simroom-validation", 40, 4.0, 96, "Simulated rooms to watch training with, clips of 4 s")
 SEEDS = {"simroom-train": 31_000_000, "simroom-validation": 47_000_000}
 # Every side of an evaluation room is a whole number of decimetres: with these added, no side of any room is shared.
 OFFSETS = {"simroom-train": 0.05, "simroom-validation": 0.03}  # m
@@ -34,7 +34,7 @@ OFFSETS = {"simroom-train": 0.05, "simroom-validation": 0.03}  # m
 class TrainingSuite(SimulatedSuite):
     """The first `plan.clips` scenes of an endless design."""
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: SuiteSize):
         self.split = plan.name.removeprefix("simroom-")
         super().__init__(plan, training_scenes(plan.name, plan.clips, plan.duration))
 
@@ -72,12 +72,12 @@ def _rooms(seed: int, offset: float) -> tuple[Size, ...]:
     return tuple((round(x, 2), round(y, 2), round(z, 2)) for x, y, z in sizes.tolist())
 
 
-def _open(plan: Plan, argument: str | None) -> TrainingSuite:
+def _open(plan: SuiteSize, argument: str | None) -> TrainingSuite:
     if argument is None:
         return TrainingSuite(plan)
     if not argument.isdecimal() or not int(argument):
         raise UsageError(f'the suite "{plan.name}" takes a number of clips, got "{argument}". Write: {plan.name}:100')
-    return TrainingSuite(Plan(plan.name, int(argument), plan.duration, plan.size, plan.title))
+    return TrainingSuite(SuiteSize(plan.name, int(argument), plan.duration, plan.size, plan.title))
 
 
 def simroom_train(argument: str | None = None) -> TrainingSuite:

@@ -248,7 +248,7 @@ def filled() -> Callable[..., dict[str, torch.Tensor]]:
 @pytest.fixture(scope="session")
 def build() -> Callable[[Callable[[], torch.nn.Module]], torch.nn.Module]:
     """A network with filled weights, through the strict loading of the product."""
-    from visaudio_bench.models.loading import fill
+    from visaudio_bench.models.weight_loading import fill
 
     def make(network: Callable[[], torch.nn.Module], salt: str = "dev") -> torch.nn.Module:
         with torch.device("meta"):
@@ -300,7 +300,7 @@ def end_to_end_frames(golden: Path) -> Callable[[int, float, int], np.ndarray]:
     """Frames of one of the six end-to-end videos, selected by the rule of the product."""
     import av
 
-    from visaudio_bench.suites.selection import fps_filter
+    from visaudio_bench.suites.frame_selection import fps_filter
 
     def read(index: int, rate: Any, count: int) -> np.ndarray:
         times, pictures = [], []

@@ -14,7 +14,7 @@ A system is a folder here with three files, and nothing else knows its name:
 
 A system whose authors published no code has a card only, with `status = "outputs_only"` and the reason.
 
-The job, `job.json` (written by `baselines.published.jobs`, read by `worker_kit`)::
+The job, `job.json` (written by `baselines.published.job_folders`, read by `worker_kit`)::
 
     {"schema": "visaudio-bench-job/1", "system": "mmaudio",
      "source": "/…/source",            the authors' code, put on sys.path
@@ -32,7 +32,7 @@ No sound of a reference is reachable from a job: its video has no sound track, `
 it (systems that binauralise), and the worker's environment holds none of our variables. `seed` is the clip's own,
 below 2**31; the kit seeds `random`, NumPy and torch with it before every clip.
 
-The events, `events.jsonl` (written by `worker_kit`, one flushed line each, read by `baselines.published.supervise`)::
+The events, `events.jsonl` (written by `worker_kit`, one flushed line each, read by `baselines.published.worker_process`)::
 
     {"event": "environment", "schema": "visaudio-bench-events/1", "python": …, "packages": {…}, "device": …, "pid": …}
     {"event": "loaded", "seconds": 12.3}        or {"event": "not_loaded", "message": …, "where": …}, exit code 4
@@ -45,7 +45,7 @@ The events, `events.jsonl` (written by `worker_kit`, one flushed line each, read
 Exit codes: 0 the job is through (failed clips are in the events), 4 the model could not be loaded, 5 memory ran out
 (the process ends so that the next clip starts in a fresh one). Everything else is a crash.
 
-Captions are chosen by `baselines.published.captions.texts`. After a worker the rest is ours: native sound to
+Captions are chosen by `baselines.published.prompts.texts`. After a worker the rest is ours: native sound to
 `(2, seconds x 44100)` by the card's post-processing (`baselines.published.postprocess.POSTPROCESSES`), validation,
 wav, record.
 """

@@ -22,7 +22,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Source:
+class AuthorsSource:
     """Where the authors' code is: repository, the full commit that is used, its licence as the authors state it."""
 
     repository: str
@@ -124,7 +124,7 @@ class Card:
     reason: str
     paper: str
     terms: str
-    source: Source | None
+    source: AuthorsSource | None
     weights_licence: str
     weights: tuple[Weights, ...]
     python: str
@@ -179,7 +179,7 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
     return Card(
         folder=folder,
         runner=(folder / environment.pop("runner", "runner.py")).resolve(),
-        source=Source(**source) if source else None,
+        source=AuthorsSource(**source) if source else None,
         weights_licence=weights.pop("licence", "no weights"),
         weights=tuple(Weights(**file) for file in weights.pop("files", ())),
         python=str(environment.pop("python", "")),

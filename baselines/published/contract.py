@@ -18,7 +18,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Finished:
+class ScoredSound:
     """The sound that is scored, and everything that was done to it.
 
     Attributes:
@@ -32,4 +32,4 @@ class Finished:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-Postprocess = Callable[[NDArray[np.float64], int, Options], Finished]
+Postprocess = Callable[[NDArray[np.float64], int, Options], ScoredSound]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
-from visaudio_bench.baselines.published.installation import home_of, install_command, read_state
+from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import digest, write_json
 from visaudio_bench.models.weights import check_file, entry, missing, path_of

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visaudio_bench.baselines.published.contract import Finished, Options, Postprocess
+from visaudio_bench.baselines.published.contract import Options, Postprocess, ScoredSound
 from visaudio_bench.baselines.published.downmix import CHANNELS, Downmix, downmix
 from visaudio_bench.baselines.published.stretch import FILTER_VERSION, Stretch, stretch
 from visaudio_bench.errors import ClipError
@@ -78,7 +78,7 @@ def _mix(samples: Samples, choices: Choices) -> Rendered:
 
 
 def _postprocess(channels: int, render: Render) -> Postprocess:
-    def finish(samples: NDArray[np.float64], sample_rate: int, options: Options) -> Finished:
+    def finish(samples: NDArray[np.float64], sample_rate: int, options: Options) -> ScoredSound:
         """The sound `(C, N)` of a system at `sample_rate` Hz, finished.
 
         Raises:
@@ -97,7 +97,7 @@ def _postprocess(channels: int, render: Render) -> Postprocess:
         ears, gain = within_full_scale(ears)
         ears = round_to_16_bit(ears)
         native = {"channels": samples.shape[0], "sample_rate": sample_rate, "samples": samples.shape[1]}
-        return Finished(ears, gain, {"native": native, "steps": steps, "gain": gain, **_levels(ears)})
+        return ScoredSound(ears, gain, {"native": native, "steps": steps, "gain": gain, **_levels(ears)})
 
     return finish
 

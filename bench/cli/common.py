@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:  # the command line starts without these
-    from visaudio_bench.bench.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Job, Plan
     from visaudio_bench.leaderboards.schema import Run
     from visaudio_bench.leaderboards.tables import Table
 
@@ -87,8 +87,8 @@ def run_options(command: Command) -> Command:
 
 def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
     """The plan that the shared options ask for."""
-    from visaudio_bench.bench.metrics import find_metrics
-    from visaudio_bench.bench.plan import Plan, open_backbones
+    from visaudio_bench.bench.evaluation.metric_choice import find_metrics
+    from visaudio_bench.bench.evaluation.plan import Plan, open_backbones
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
@@ -140,9 +140,9 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     """The tables of a run, with the opinions of a `mos.json` to their right where one is given."""
     if mos is None:
         return list(tables)
-    from visaudio_bench.leaderboards.board import row_label
-    from visaudio_bench.leaderboards.judge import info_from
-    from visaudio_bench.leaderboards.opinion import read_opinions, with_opinions
+    from visaudio_bench.leaderboards.opinion_tables import read_opinions, with_opinions
+    from visaudio_bench.leaderboards.results import info_from
+    from visaudio_bench.leaderboards.suite_tables import row_label
 
     _, systems = info_from(run.body)
     titles = {system.name: row_label(system) for several in systems.values() for system in several}
@@ -157,7 +157,7 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
         BenchError: more clips were unusable than allowed; everything is written and printed by then.
     """
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.run import execute, unusable
+    from visaudio_bench.bench.evaluation.execution import execute, unusable
     from visaudio_bench.errors import BenchError
 
     finished = execute(plan, dry_run=dry_run)

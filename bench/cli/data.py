@@ -38,7 +38,7 @@ data.add_command(build)
 def list_data(form: str) -> None:
     """What there is, whether it is prepared here, its licence and where it comes from."""
     from visaudio_bench.errors import UsageError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
     from visaudio_bench.suites.datasets import DATASETS, data_dir
     from visaudio_bench.suites.preparation import prepared_manifest
 
@@ -54,7 +54,7 @@ def list_data(form: str) -> None:
         published = ", ".join(f"{count:,} {split}" for split, count in dataset.published.items())
         texts = (dataset.title, state, published, dataset.licence, dataset.unavailable or dataset.home)
         title, *others = (Cell(text) for text in texts)
-        rows.append(Row(name, (title, others[0], clips, *others[1:])))
+        rows.append(TableRow(name, (title, others[0], clips, *others[1:])))
     headings = ("data set", "state", "clips here", "clips in the paper", "licence", "from")
     columns = tuple(Column(heading, heading, left=True) for heading in headings)
     notes = (f"folder of manifests: {data_dir()}", "prepare one: bench data prepare NAME --from DIR")
@@ -107,7 +107,7 @@ def prepare(name: str, source: Path, workers: int | None, pictures: bool, form: 
 
 def _print_summary(prepared: Prepared, form: str) -> None:
     """Clips by split beside the paper's, and what was left out or flagged."""
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     summary = prepared.summary
     splits = dict.fromkeys([*summary["published"], *summary["clips"]])
@@ -118,7 +118,7 @@ def _print_summary(prepared: Prepared, form: str) -> None:
             count = summary[group].get(key, 0)
             published = summary["published"].get(key) if group == "clips" else None
             beside = Cell("", None) if published is None else Cell(f"{published:,}", published)
-            rows.append(Row(words.format(key), (Cell(f"{count:,}", count), beside), group=group))
+            rows.append(TableRow(words.format(key), (Cell(f"{count:,}", count), beside), group=group))
     notes = (*summary["notes"], *_hashes(prepared.manifest), f"from {summary['source']}")
     columns = (Column("here", "here"), Column("published", "in the paper"))
     print_tables([Table(f"{summary['suite']}, prepared", columns, tuple(rows), corner="", notes=notes)], form)
@@ -145,9 +145,9 @@ def check(name: str, form: str) -> None:
     """Compare the files of suite NAME with its manifest. Exit code 1 if one is missing, changed or wrong."""
     from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
-    from visaudio_bench.suites.checking import check_entry, counts
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
     from visaudio_bench.suites.datasets import DATASETS
+    from visaudio_bench.suites.manifest_check import check_entry, counts
     from visaudio_bench.suites.preparation import prepared_manifest
 
     dataset = DATASETS.get(name)
@@ -155,7 +155,7 @@ def check(name: str, form: str) -> None:
     entries = manifest.entries
     checked = track((check_entry(entry, manifest) for entry in entries), len(entries), f"checking {name}")
     problems = [problem for found in checked for problem in found]
-    rows = [Row(label, (Cell(f"{count:,}", count),)) for label, count in counts(manifest, dataset, problems)]
+    rows = [TableRow(label, (Cell(f"{count:,}", count),)) for label, count in counts(manifest, dataset, problems)]
     notes = (*_hashes(manifest), f"files below {manifest.root}", f"licence: {dataset.licence}")
     print_tables([Table(f"{name}, checked", (Column("count", "count"),), tuple(rows), corner="", notes=notes)], form)
     for problem in problems[:10]:

@@ -11,7 +11,7 @@ import click
 from visaudio_bench.bench.cli.common import format_option, print_tables
 
 if TYPE_CHECKING:
-    from visaudio_bench.suites.construction.dataset import Build, Made, Shard
+    from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
 
 EPILOG = """\b
 Examples
@@ -103,7 +103,7 @@ def biaudio(
 ) -> None:
     """Make perspective videos with binaural sound out of 360-degree ones with ambisonics, as BiAudio was made."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.suites.construction.build import Recipe
+    from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.captioning import read_captions
     from visaudio_bench.suites.construction.dataset import Build
     from visaudio_bench.suites.construction.sphere360 import find_panoramas
@@ -113,7 +113,7 @@ def biaudio(
         raise click.BadParameter("the size must be even.", param_hint="--size")
     if out.resolve().is_relative_to(source.resolve()):
         raise click.BadParameter(f"{out} lies in {source}, where sources are looked for.", param_hint="--out")
-    work = Build(find_panoramas(source, lists), out, Recipe(**recipe), shard)
+    work = Build(find_panoramas(source, lists), out, BuildSettings(**recipe), shard)
     work.begin()
     said = captions or out / "captions.jsonl"
     texts = read_captions(said) if captions or said.is_file() else {}
@@ -144,18 +144,18 @@ def _run(work: Build, workers: int | None) -> None:
         pass
 
 
-def _print_summary(made: Made, work: Build, form: str) -> None:
+def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
     """Clips by split, and what was left out, by reason."""
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     rows = []
     for split in ("train", "test"):
         records = [record for record in made.records if record["split"] == split]
         hours, videos = sum(r["duration"] for r in records) / 3600, len({r["group"] for r in records})
         cells = Cell(f"{len(records):,}", len(records)), Cell(f"{hours:.2f}", hours), Cell(f"{videos:,}", videos)
-        rows.append(Row(f"{split} clips", cells, group="clips"))
+        rows.append(TableRow(f"{split} clips", cells, group="clips"))
     for reason, count in sorted(Counter(reject.reason for reject in made.rejects).items()):
-        rows.append(Row(f"left out: {reason}", (Cell(f"{count:,}", count), Cell(""), Cell("")), group="rejects"))
+        rows.append(TableRow(f"left out: {reason}", (Cell(f"{count:,}", count), Cell(""), Cell("")), group="rejects"))
     notes = (
         f"{len(made.captions):,} of {len(made.records):,} clips have a caption",
         f"{work.found.absent:,} clips of the lists are not below --from",

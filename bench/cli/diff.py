@@ -15,6 +15,6 @@ from visaudio_bench.bench.cli.common import format_option, print_tables
 @format_option
 def diff(first: Path, second: Path, form: str) -> None:
     """Explain why the results of two runs differ: code, packages, data, seeds, clips, and what came of it."""
-    from visaudio_bench.bench.diff import compare
+    from visaudio_bench.bench.evaluation.run_differences import compare
 
     print_tables(compare(first, second), form)

@@ -22,11 +22,11 @@ ENOUGH_DISK = 2.0
 def doctor(form: str) -> None:
     """Check this machine: Python, packages, cache, disk, memory, device. Exit code 1 if something is in the way."""
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     checks = list(_checks())
     columns = (Column("state", "state", left=True), Column("found", "found", left=True))
-    rows = tuple(Row(name, (Cell("ok" if fine else "PROBLEM"), Cell(found))) for name, fine, found in checks)
+    rows = tuple(TableRow(name, (Cell("ok" if fine else "PROBLEM"), Cell(found))) for name, fine, found in checks)
     print_tables([Table("this machine", columns, rows, corner="what")], form)
     wrong = [name for name, fine, _ in checks if not fine]
     if wrong:

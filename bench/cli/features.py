@@ -62,10 +62,10 @@ def build(
 ) -> None:  # fmt: skip
     """Extract the features of a suite's clips into a store; killed at any moment, the same command goes on."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.extraction import Extraction, extract
+    from visaudio_bench.bench.training.feature_extraction import Extraction, extract
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.models.visaudio.storage import Storage
-    from visaudio_bench.models.visaudio.store import FeatureStore
+    from visaudio_bench.models.visaudio.feature_formats import Storage
+    from visaudio_bench.models.visaudio.feature_store import FeatureStore
     from visaudio_bench.models.visaudio.training.distributed import join, leave
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites import open_suite
@@ -105,7 +105,7 @@ def _require_split(suite: Suite, split: str | None) -> None:
 def merge(out: Path, stores: tuple[Path, ...]) -> None:
     """Put the clips of several STORES of one kind into OUT."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.models.visaudio.store import merge as merged
+    from visaudio_bench.models.visaudio.feature_store import merge as merged
 
     note(f"{out}: {merged(out, stores)} clips")
 
@@ -116,7 +116,7 @@ def check(store: Path) -> None:
     """Read all of STORE and compare it with the hashes that were written with it."""
     from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.models.visaudio.store import FeatureStore
+    from visaudio_bench.models.visaudio.feature_store import FeatureStore
 
     opened = FeatureStore(store)
     wrong = [(clip, said) for clip, said in track(opened.check(), len(opened), "checking") if said]

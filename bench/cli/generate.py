@@ -11,7 +11,7 @@ from visaudio_bench.bench.cli.common import device_option, find_device, split_na
 
 if TYPE_CHECKING:
     from visaudio_bench.baselines import System
-    from visaudio_bench.bench.plan import Job
+    from visaudio_bench.bench.evaluation.plan import Job
 
 EPILOG = """\b
 Examples
@@ -59,7 +59,7 @@ def generate(name: str, weights: Path | None, out: Path, seed: int, device: str,
     Leaves `<clip>.wav` (two channels, 44.1 kHz) and `<clip>.json` (how it was made). Killed at any moment, the same
     command goes on from there.
     """
-    from visaudio_bench.bench.produce import produce
+    from visaudio_bench.bench.evaluation.unscored_generation import produce
 
     settings = {key: options.pop(key) for key in ("steps", "guidance", "negative", "batch", "dtype", "compiled")}
     system = _system(name, weights, {key: value for key, value in settings.items() if value is not None})
@@ -94,8 +94,8 @@ def _jobs(
     limit: int | None,
 ) -> list[tuple[Job, Path]]:
     """What to make, and the folder of each suite's sounds."""
-    from visaudio_bench.bench.plan import Job
-    from visaudio_bench.bench.produce import VideoSuite
+    from visaudio_bench.bench.evaluation.plan import Job
+    from visaudio_bench.bench.evaluation.unscored_generation import VideoSuite
     from visaudio_bench.errors import UsageError
     from visaudio_bench.suites import open_suite
 

@@ -19,12 +19,12 @@ def hear() -> None:
 def validate(module: str, weights: str, form: str) -> None:
     """Check that MODULE follows the HEAR API. Exit code 1 if it does not; warnings are allowed."""
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
-    from visaudio_bench.models.hear import validate as check
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
+    from visaudio_bench.models.hear_modules import validate as check
 
     findings = check(module, weights)
-    rows = tuple(Row(finding.level, (Cell(finding.text),)) for finding in findings) or (
-        Row("ok", (Cell("follows the HEAR API"),)),
+    rows = tuple(TableRow(finding.level, (Cell(finding.text),)) for finding in findings) or (
+        TableRow("ok", (Cell("follows the HEAR API"),)),
     )
     print_tables([Table(module, (Column("finding", "finding", left=True),), rows, corner="level")], form)
     errors = sum(finding.level == "error" for finding in findings)

@@ -21,8 +21,8 @@ def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
     --system outputs:visaudio=DIR.
     """
     from visaudio_bench.errors import UsageError
-    from visaudio_bench.leaderboards.comparison import comparison_tables, published_tables
-    from visaudio_bench.leaderboards.published import read_published
+    from visaudio_bench.leaderboards.beside_published import comparison_tables, published_tables
+    from visaudio_bench.leaderboards.published_tables import read_published
     from visaudio_bench.leaderboards.schema import read_results
 
     if mos and len(runs) != 1:

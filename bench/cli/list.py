@@ -23,13 +23,13 @@ def list_command(what: str, form: str) -> None:
 
 
 def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     return Table(
         title=title,
         corner=corner,
         columns=tuple(Column(heading, heading, left=True) for heading in headings),
-        rows=tuple(Row(row[0], tuple(Cell(text) for text in row[1:])) for row in rows),
+        rows=tuple(TableRow(row[0], tuple(Cell(text) for text in row[1:])) for row in rows),
     )
 
 
@@ -69,7 +69,7 @@ def _systems() -> Table:
 
 
 def _metrics() -> Table:
-    from visaudio_bench.bench.metrics import REGISTRY
+    from visaudio_bench.bench.evaluation.metric_choice import REGISTRY
 
     rows = []
     for name in REGISTRY.names():

@@ -114,16 +114,16 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _table(options: dict[str, Any]) -> None:
-    from visaudio_bench.bench.mos.analysis import Plan, analyse
-    from visaudio_bench.bench.mos.protocol import KEYS
-    from visaudio_bench.bench.mos.read import read_responses
-    from visaudio_bench.bench.mos.responses import Rules
-    from visaudio_bench.bench.mos.save import save, shown
+    from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
+    from visaudio_bench.bench.mos.questions import KEYS
+    from visaudio_bench.bench.mos.reading import read_responses
+    from visaudio_bench.bench.mos.responses import ResponseRules
     from visaudio_bench.bench.mos.study import studies
+    from visaudio_bench.bench.mos.study_files import save, shown
     from visaudio_bench.leaderboards.tables import render
 
     screen = options["screen"]
-    rules = Rules(
+    rules = ResponseRules(
         scale=options["scale"],
         dimensions=options["dimensions"] or KEYS,
         systems=options["systems"] or (),
@@ -138,7 +138,7 @@ def _table(options: dict[str, Any]) -> None:
         note = "; ".join((f"{len(responses)} votes", *responses.notes))
         click.echo(f"{path}: form {responses.form}, {note}", err=True)
         files.append(responses)
-    plan = Plan(options["ci"], options["confidence"], screen, options["seed"])
+    plan = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"])
     found = [analyse(study, plan, rules.systems) for study in studies(files, rules)]
     names = TABLES if "all" in options["show"] else options["show"]
     save(options["out"], found, names)
@@ -168,7 +168,7 @@ def page(**options: Any) -> None:
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
-    from visaudio_bench.bench.mos.page import Wording, build
+    from visaudio_bench.bench.mos.questionnaire import Wording, build
 
     wording = Wording(options["title"], options["contact"], options["post"])
     sources = _sources(options)
@@ -213,7 +213,7 @@ def _sources(options: dict[str, Any]) -> Sources:
 @click.option("--database", type=click.Path(path_type=Path), help="SQLite file; SURVEY.sqlite if not given.")
 def serve(survey: Path, port: int, host: str, database: Path | None) -> None:
     """Show a questionnaire to raters and collect their responses in a database that is only ever added to."""
-    from visaudio_bench.bench.mos.serve import serve_survey
+    from visaudio_bench.bench.mos.server import serve_survey
 
     serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"))
 

@@ -16,7 +16,7 @@ from visaudio_bench.bench.cli.common import format_option, mos_option, print_tab
 def report(run: Path, mos: Path | None, form: str) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.report import recompute
+    from visaudio_bench.bench.evaluation.recomputation import recompute
     from visaudio_bench.leaderboards.schema import read_results
 
     tables, results = recompute(run)

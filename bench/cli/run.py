@@ -48,7 +48,7 @@ def run(
 
     Killed at any moment, the same command goes on from there.
     """
-    from visaudio_bench.bench.plan import open_jobs
+    from visaudio_bench.bench.evaluation.plan import open_jobs
     from visaudio_bench.errors import UsageError
 
     if subset is not None:

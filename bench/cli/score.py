@@ -54,7 +54,7 @@ def score(
 
     Files are matched by name without the suffix; whatever does not match is listed.
     """
-    from visaudio_bench.bench.plan import score_job
+    from visaudio_bench.bench.evaluation.plan import score_job
 
     job = score_job(predictions, references, videos, binauralised=binauralised, duration=duration)
     names = "-".join(system.card.name for system in job.systems if not system.card.anchor)

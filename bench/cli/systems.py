@@ -31,8 +31,8 @@ def systems() -> None:
 def list_systems(form: str) -> None:
     """Every published system: what it is, its licences, whether it is here."""
     from visaudio_bench.baselines.published.card import read_card
-    from visaudio_bench.baselines.published.installation import card_folders, why_unavailable
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.baselines.published.installed import card_folders, why_unavailable
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     rows = []
     for name, folder in card_folders().items():
@@ -41,7 +41,7 @@ def list_systems(form: str) -> None:
         state = "installed" if not reason else "outputs only" if card.status == "outputs_only" else "not installed"
         code = card.source.licence if card.source else "no code"
         texts = (card.title, state, code, card.weights_licence, card.paper)
-        rows.append(Row(name, tuple(Cell(text, reason=reason if text == state else "") for text in texts)))
+        rows.append(TableRow(name, tuple(Cell(text, reason=reason if text == state else "") for text in texts)))
     headings = ("title", "state", "licence of code", "licence of weights", "paper")
     columns = tuple(Column(heading, heading, left=True) for heading in headings)
     notes = ("more of one: bench systems show NAME", "put one here: bench systems install NAME")
@@ -53,12 +53,12 @@ def list_systems(form: str) -> None:
 @format_option
 def show(name: str, form: str) -> None:
     """Everything that is known of a system: source, licences, weights, environment, options."""
-    from visaudio_bench.baselines.published.describe import facts
-    from visaudio_bench.baselines.published.installation import find_card
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.baselines.published.card_text import facts
+    from visaudio_bench.baselines.published.installed import find_card
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     card = find_card(name)
-    rows = tuple(Row(label, (Cell(text),)) for label, text in facts(card))
+    rows = tuple(TableRow(label, (Cell(text),)) for label, text in facts(card))
     print_tables([Table(card.title, (Column("value", "", left=True),), rows, corner="")], form)
 
 
@@ -79,7 +79,7 @@ def install(
 ) -> None:
     """Put a system on this machine: code at the pinned commit, an environment, weights. Goes on where it stopped."""
     from visaudio_bench.baselines.published import install as installer
-    from visaudio_bench.baselines.published.installation import find_card
+    from visaudio_bench.baselines.published.installed import find_card
     from visaudio_bench.bench.console import note
 
     card = find_card(name)
@@ -99,7 +99,7 @@ def _agree(card: Card, accepted: bool) -> None:
     """
     import sys
 
-    from visaudio_bench.baselines.published.describe import licences
+    from visaudio_bench.baselines.published.card_text import licences
     from visaudio_bench.bench.console import note
     from visaudio_bench.errors import UsageError
 
@@ -117,14 +117,14 @@ def _agree(card: Card, accepted: bool) -> None:
 @format_option
 def check(name: str, device: str, form: str) -> None:
     """Make one second of sound and judge whether a system keeps the contract. Exit code 1 if it does not."""
-    from visaudio_bench.baselines.published.check import checks
-    from visaudio_bench.baselines.published.installation import find_card
+    from visaudio_bench.baselines.published.contract_check import checks
+    from visaudio_bench.baselines.published.installed import find_card
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
     found = list(checks(find_card(name), find_device(device)))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
-    rows = tuple(Row(one.what, (Cell("ok" if one.fine else "PROBLEM"), Cell(one.detail))) for one in found)
+    rows = tuple(TableRow(one.what, (Cell("ok" if one.fine else "PROBLEM"), Cell(one.detail))) for one in found)
     print_tables([Table(name, columns, rows, corner="check")], form)
     wrong = [one.what for one in found if not one.fine]
     if wrong:
@@ -136,7 +136,7 @@ def check(name: str, device: str, form: str) -> None:
 def remove(name: str) -> None:
     """Remove everything that was put here for a system; what you brought yourself stays."""
     from visaudio_bench.baselines.published import install as installer
-    from visaudio_bench.baselines.published.installation import find_card
+    from visaudio_bench.baselines.published.installed import find_card
     from visaudio_bench.bench.console import note
 
     gone = installer.remove(find_card(name))

@@ -10,7 +10,7 @@ import click
 from visaudio_bench.bench.cli.common import find_device, finish, format_option
 
 if TYPE_CHECKING:
-    from visaudio_bench.bench.training import Trained
+    from visaudio_bench.bench.training.training_run import FinishedTraining
 
 EPILOG = """\b
 Examples
@@ -45,7 +45,7 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
     swapped, the trained model and the reference is printed. Told to stop by SIGTERM, it saves its state and ends with
     exit code 75.
     """
-    from visaudio_bench.bench.training import Asked, train
+    from visaudio_bench.bench.training.training_run import Asked, train
     from visaudio_bench.pool import available_cores
 
     asked = Asked(**options, device=find_device(device), workers=workers or available_cores())
@@ -54,12 +54,12 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
         _judge(trained, asked.folder, asked.workers, asked.device, form)
 
 
-def _judge(trained: Trained, folder: Path, workers: int, device: str, form: str) -> None:
+def _judge(trained: FinishedTraining, folder: Path, workers: int, device: str, form: str) -> None:
     """Generate the evaluation clips and print the leaderboard."""
     from visaudio_bench.baselines import open_system
-    from visaudio_bench.bench.metrics import find_metrics
-    from visaudio_bench.bench.plan import Job, Plan
-    from visaudio_bench.bench.training import EVALUATION_SUITE, trained_system
+    from visaudio_bench.bench.evaluation.metric_choice import find_metrics
+    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.training.training_run import EVALUATION_SUITE, trained_system
     from visaudio_bench.suites import open_suite
 
     anchors = tuple(open_system(name) for name in ("reference", "mono", "swapped"))

@@ -25,7 +25,7 @@ def weights() -> None:
 @format_option
 def list_weights(form: str) -> None:
     """What there is, what it is for, its licence, and whether it is here. Compares sizes only; see verify."""
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
     from visaudio_bench.models.weights import WEIGHTS, missing, path_of, weights_dir
 
     rows = []
@@ -35,7 +35,7 @@ def list_weights(form: str) -> None:
         reason = absent[0].reason if absent else ""
         size = Cell(wanted.shown_size, wanted.size if wanted.size_is_exact else None)
         texts = [Cell(text) for text in (wanted.licence, wanted.file, wanted.origin)]
-        rows.append(Row(name, (Cell(wanted.purpose), Cell(state, reason=reason), size, *texts)))
+        rows.append(TableRow(name, (Cell(wanted.purpose), Cell(state, reason=reason), size, *texts)))
     columns = (
         Column("purpose", "for", left=True), Column("state", "state", left=True), Column("size", "size"),
         Column("licence", "licence", left=True), Column("file", "file", left=True),
@@ -74,13 +74,13 @@ def fetch(names: tuple[str, ...], source: Path | None) -> None:
 def verify(names: tuple[str, ...], form: str) -> None:
     """Check size, checksum and contents of files, of all that are here by default. Exit code 1 if one is wrong."""
     from visaudio_bench.errors import BenchError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table
+    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
     from visaudio_bench.models.weights import WEIGHTS, path_of
     from visaudio_bench.models.weights import verify as check
 
     found = list(check(names or [name for name in WEIGHTS if path_of(name).is_file()]))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
-    rows = tuple(Row(one.name, (Cell(one.state), Cell(one.detail))) for one in found)
+    rows = tuple(TableRow(one.name, (Cell(one.state), Cell(one.detail))) for one in found)
     print_tables([Table("weights", columns, rows, corner="name")], form)
     bad = [one.name for one in found if one.state != "ok"]
     if bad:

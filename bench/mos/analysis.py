@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from visaudio_bench.bench.mos.protocol import QUESTIONS, TITLES
+from visaudio_bench.bench.mos.questions import QUESTIONS, TITLES
 from visaudio_bench.bench.mos.study import Study
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Opinion, Votes, opinion
@@ -30,7 +30,7 @@ CONTROLS = ("hidden_reference", "low_anchor")
 NEED_RATERS = frozenset({"crossed", "raters-t", "bootstrap", "paper"})
 
 
-class Plan(NamedTuple):
+class AnalysisSettings(NamedTuple):
     """What to compute: interval methods, confidence, screening rules, bootstrap seed."""
 
     methods: tuple[str, ...] = ("crossed",)
@@ -39,7 +39,7 @@ class Plan(NamedTuple):
     seed: int = 0
 
 
-def analyse(study: Study, plan: Plan, order: Sequence[str] = ()) -> dict[str, Any]:
+def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> dict[str, Any]:
     """One study of `mos.json`, JSON-able: missing numbers are None. `order` puts systems in that order.
 
     Raises:
@@ -84,7 +84,7 @@ def analyse(study: Study, plan: Plan, order: Sequence[str] = ()) -> dict[str, An
     }
 
 
-def _check_methods(study: Study, plan: Plan) -> None:
+def _check_methods(study: Study, plan: AnalysisSettings) -> None:
     needing = [method for method in plan.methods if method in NEED_RATERS]
     if needing and not study.raters_known:
         raise UsageError(
@@ -109,7 +109,7 @@ def _in_order(systems: list[str], order: Sequence[str]) -> list[str]:
     return sorted(systems, key=lambda name: order.index(name) if name in order else len(order))
 
 
-def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: Plan) -> list[dict[str, Any]]:
+def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: AnalysisSettings) -> list[dict[str, Any]]:
     rows = []
     for role in ("test", *CONTROLS):
         chosen = votes.with_role(role)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visaudio_bench.bench.mos.forms import read_own_form
-from visaudio_bench.bench.mos.protocol import COLUMNS, KEYS
+from visaudio_bench.bench.mos.questions import COLUMNS, KEYS
 from visaudio_bench.errors import UsageError
 
 SQLITE = b"SQLite format 3\x00"

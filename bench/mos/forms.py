@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from visaudio_bench.bench.mos.protocol import COLUMNS, REQUIRED
+from visaudio_bench.bench.mos.questions import COLUMNS, REQUIRED
 from visaudio_bench.bench.mos.responses import Responses
 from visaudio_bench.bench.mos.tabular import Sheet, read_sheet
 from visaudio_bench.errors import UsageError

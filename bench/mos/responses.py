@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from visaudio_bench.bench.mos.protocol import KEYS, REQUIRED, SCALE, TITLES
+from visaudio_bench.bench.mos.questions import KEYS, REQUIRED, SCALE, TITLES
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes
 from visaudio_bench.registry import did_you_mean
@@ -51,7 +51,7 @@ class Responses:
 
 
 @dataclass(frozen=True)
-class Rules:
+class ResponseRules:
     """What counts as a valid response, and what is allowed beyond that.
 
     `dimensions` are the keys that may occur; `systems`, where given, the only names that may. `allow_missing` is how
@@ -72,7 +72,7 @@ def codes_of(values: Sequence[str]) -> tuple[Codes, tuple[str, ...]]:
     return encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
 
 
-def check_values(responses: Responses, rules: Rules) -> None:
+def check_values(responses: Responses, rules: ResponseRules) -> None:
     """Refuse missing columns, empty names, and names that are not known.
 
     Raises:

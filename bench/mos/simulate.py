@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from visaudio_bench.bench.mos.order import slots
-from visaudio_bench.bench.mos.protocol import COLUMNS, KEYS, SCALE
+from visaudio_bench.bench.mos.questions import COLUMNS, KEYS, SCALE
+from visaudio_bench.bench.mos.sample_order import slots
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import Codes, Floats
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from visaudio_bench.bench.generate import made_sounds
+from visaudio_bench.bench.evaluation.generation import made_sounds
 from visaudio_bench.errors import UsageError
 from visaudio_bench.pool import available_cores
 from visaudio_bench.registry import did_you_mean

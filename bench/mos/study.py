@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from visaudio_bench.bench.mos.protocol import COLUMNS, KEYS
-from visaudio_bench.bench.mos.responses import Mask, Responses, Rules, check_values, codes_of, ratings_of
+from visaudio_bench.bench.mos.questions import COLUMNS, KEYS
+from visaudio_bench.bench.mos.responses import Mask, ResponseRules, Responses, check_values, codes_of, ratings_of
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes, Floats, Votes
 from visaudio_bench.registry import did_you_mean
@@ -31,7 +31,7 @@ class Study:
     exceptions: dict[str, int] = field(default_factory=dict)
 
 
-def studies(files: Sequence[Responses], rules: Rules) -> list[Study]:
+def studies(files: Sequence[Responses], rules: ResponseRules) -> list[Study]:
     """The studies found in the files, in order of appearance. A file without `study_id` is a study of its own name.
 
     Raises:
@@ -73,7 +73,7 @@ def _gather(pieces: list[tuple[Responses, Codes]], scale: tuple[int, int]) -> _G
     return _Gathered(columns, np.concatenate(ratings), np.concatenate(there), where)
 
 
-def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: Rules) -> Study:
+def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: ResponseRules) -> Study:
     data = _gather(pieces, rules.scale)
     asked = _votes(data)
     given = asked.where(data.there)
@@ -160,7 +160,7 @@ def _duplicates(votes: Votes, where: list[tuple[Responses, int]], policy: str) -
     return keep, len(again)
 
 
-def _missing(name: str, asked: Votes, votes: Votes, rules: Rules) -> int:
+def _missing(name: str, asked: Votes, votes: Votes, rules: ResponseRules) -> int:
     """How many test votes are missing for every rater to have voted on every sample; more than allowed is an error.
 
     Raters and samples are those of `asked`, which holds empty ratings as well: who gave none at all counts too.

@@ -1,4 +1,4 @@
-"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is in `suites.selection`.
+"""Pictures in front of the networks: how frames are scaled and cropped; which are taken is in `suites.frame_selection`.
 
 Frames are `(N, H, W, 3)` uint8 RGB. Scaling happens on the 8-bit values on the CPU (bicubic, antialiased), because
 networks were fed that way and because it is exact: floating-point scaling differs by a grey level in up to a fifth
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.suites.selection import Selection, first_at_or_after
+from visaudio_bench.suites.frame_selection import Selection, first_at_or_after
 
 SIDE = 224
 _CHUNK = 32

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from visaudio_bench.models.backbones.waveform import SAMPLE_RATE
-from visaudio_bench.models.loading import load
+from visaudio_bench.models.weight_loading import load
 from visaudio_bench.models.weights import require
 
 RANDOM = "random"

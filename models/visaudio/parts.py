@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.models.visaudio.codec import Codec
-from visaudio_bench.models.visaudio.features import Conditioners
+from visaudio_bench.models.visaudio.codec_interface import Codec
+from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 
 BUILT_IN, PUBLISHED = "built-in", "published"
 # Names of weight files (`models.weights`): CLIP and Synchformer, the Perception Encoder, VAE and vocoder.
@@ -52,7 +52,7 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
         from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
 
         return Parts(BuiltInConditioners(), NoiseVocoder())
-    from visaudio_bench.models.visaudio.published import PublishedCodec, PublishedConditioners
+    from visaudio_bench.models.visaudio.published_parts import PublishedCodec, PublishedConditioners
 
     return Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))
 

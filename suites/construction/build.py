@@ -29,13 +29,13 @@ from visaudio_bench.suites.construction.sphere360 import Panorama
 from visaudio_bench.suites.construction.trajectory import Pose, Trajectory, draw_trajectory
 from visaudio_bench.suites.construction.width import width
 from visaudio_bench.suites.media import Samples, Sound, read_sound, resample, write_audio
-from visaudio_bench.suites.planes import Planes, iter_planes, video_facts, write_planes
+from visaudio_bench.suites.yuv_pictures import Planes, iter_planes, video_facts, write_planes
 
 FASTEST = 30.5  # pictures a second: beyond, every second one is taken, as often as necessary
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildSettings:
     """How clips are made.
 
     Attributes:
@@ -69,7 +69,7 @@ def clip_files(folder: Path, clip: str) -> Files:
     return Files(folder / "video" / f"{clip}.mp4", folder / "audio" / f"{clip}.flac", folder / "clips" / f"{clip}.json")
 
 
-def build_clip(panorama: Panorama, folder: Path, recipe: Recipe) -> dict[str, Any]:
+def build_clip(panorama: Panorama, folder: Path, recipe: BuildSettings) -> dict[str, Any]:
     """Make the files of one clip and return its record.
 
     A clip that cannot be made leaves a record too, with `reason` and `message`, so that it is not tried again.
@@ -112,7 +112,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _make(panorama: Panorama, files: Files, recipe: Recipe) -> dict[str, Any]:
+def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, Any]:
     field = read_field(panorama.audio, recipe.duration)
     source = loudest(field.samples)
     trajectory = draw_trajectory(source.azimuth, source.elevation, recipe.duration, random_for(panorama.id, recipe))
@@ -137,7 +137,7 @@ def _make(panorama: Panorama, files: Files, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def random_for(clip: str, recipe: Recipe) -> np.random.Generator:
+def random_for(clip: str, recipe: BuildSettings) -> np.random.Generator:
     """The random numbers of one clip, from its id and the seed alone."""
     return np.random.default_rng(list(hashlib.sha256(f"{recipe.seed} {clip}".encode()).digest()))
 
@@ -160,7 +160,7 @@ def read_field(path: Path, duration: float) -> Sound:
     return field
 
 
-def render_sound(field: Sound, trajectory: Trajectory, recipe: Recipe) -> tuple[Samples, float]:
+def render_sound(field: Sound, trajectory: Trajectory, recipe: BuildSettings) -> tuple[Samples, float]:
     """What the camera's two ears hear `(2, N)` at 44.1 kHz, and the gain that kept it below full scale (1 if none).
 
     One gain for both ears: their level difference is what the data set is for.
@@ -174,7 +174,7 @@ def render_sound(field: Sound, trajectory: Trajectory, recipe: Recipe) -> tuple[
     return (sound * np.float32(gain) if gain < 1 else sound), gain
 
 
-def sound_poses(trajectory: Trajectory, length: int, sample_rate: int, recipe: Recipe) -> Pose:
+def sound_poses(trajectory: Trajectory, length: int, sample_rate: int, recipe: BuildSettings) -> Pose:
     """The camera's pose at each of `length` samples; with segments, that at the beginning of each."""
     index = np.arange(length, dtype=np.float64)
     if recipe.segments:
@@ -187,7 +187,7 @@ def output_rate(source: Fraction) -> Fraction:
     return source / int(np.ceil(float(source) / FASTEST))
 
 
-def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: Recipe) -> Iterator[Planes]:
+def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: BuildSettings) -> Iterator[Planes]:
     """What the camera sees, picture by picture.
 
     Raises:

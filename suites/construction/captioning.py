@@ -14,7 +14,7 @@ from typing import Protocol
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.suites.biaudio import Row, read_rows
-from visaudio_bench.suites.captions import SoundCaption, parse_labelled
+from visaudio_bench.suites.visibility_captions import SoundCaption, parse_labelled
 
 COLUMNS = "clip_id, and either visible and invisible, or a labelled caption"
 

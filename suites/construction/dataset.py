@@ -26,11 +26,11 @@ from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import remove_leftovers, write_json, write_text
 from visaudio_bench.pool import Outcome
 from visaudio_bench.suites.admission import SAMPLE_RATE
-from visaudio_bench.suites.captions import SoundCaption
-from visaudio_bench.suites.construction.build import Recipe, build_clip, clip_files, refuse_clip, source_sizes
-from visaudio_bench.suites.construction.sphere360 import Found, Panorama
+from visaudio_bench.suites.construction.build import BuildSettings, build_clip, clip_files, refuse_clip, source_sizes
+from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
 from visaudio_bench.suites.datasets import Reject
 from visaudio_bench.suites.manifest import Entry, Manifest, write_manifest
+from visaudio_bench.suites.visibility_captions import SoundCaption
 
 # Raised whenever the same source would become another clip.
 BUILDER = "1"
@@ -78,9 +78,9 @@ class Build:
         shard: which part of it this process sees to.
     """
 
-    found: Found
+    found: FoundPanoramas
     folder: Path
-    recipe: Recipe
+    recipe: BuildSettings
     shard: Shard = ALL
 
     def begin(self) -> None:
@@ -125,7 +125,7 @@ class Build:
                 "Check free disk space and run the same command again."
             )
 
-    def finish(self, captions: Mapping[str, SoundCaption]) -> Made | None:
+    def finish(self, captions: Mapping[str, SoundCaption]) -> BuiltDataset | None:
         """Write the manifest and the list of rejects; None while other shards are still at work."""
         records = []
         for panorama in self.found.panoramas:
@@ -136,7 +136,7 @@ class Build:
         kept = [record for record in records if "reason" not in record]
         refused = [Reject(one["id"], one["reason"], one["message"]) for one in records if "reason" in one]
         rejects = sorted((*refused, *self.found.rejects))
-        made = Made(kept, rejects, {one["id"]: captions[one["id"]] for one in kept if one["id"] in captions})
+        made = BuiltDataset(kept, rejects, {one["id"]: captions[one["id"]] for one in kept if one["id"] in captions})
         entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
         write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
@@ -163,7 +163,7 @@ def claim(path: Path, settings: Mapping[str, Any]) -> None:
         write_json(path, settings)
 
 
-class Made(NamedTuple):
+class BuiltDataset(NamedTuple):
     """A finished data set: the records of its clips, what was left out, and the captions there are."""
 
     records: list[dict[str, Any]]
@@ -179,7 +179,7 @@ def _record(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def _entry(record: Mapping[str, Any], caption: SoundCaption | None, found: Found) -> Entry:
+def _entry(record: Mapping[str, Any], caption: SoundCaption | None, found: FoundPanoramas) -> Entry:
     """The manifest's row of a clip."""
     meta = {name: record[name] for name in ("fps", "loudest", "trajectory", "gain", "difference", "width")}
     return Entry(

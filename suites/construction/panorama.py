@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.suites.planes import Plane
 from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.yuv_pictures import Plane
 
 # Panoramas of cameras and of the simulator are below 2 times the difference of neighbouring columns; see the test.
 SEAM_RATIO, SEAM_FLOOR = 4.0, 4.0

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from visaudio_bench.suites.construction.trajectory import camera_rotation
-from visaudio_bench.suites.planes import Plane, Planes
 from visaudio_bench.suites.simulator.hrtf import Array
+from visaudio_bench.suites.yuv_pictures import Plane, Planes
 
 FIELD_OF_VIEW = np.pi / 2
 

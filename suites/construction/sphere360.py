@@ -37,7 +37,7 @@ class Panorama:
     audio: Path
 
 
-class Found(NamedTuple):
+class FoundPanoramas(NamedTuple):
     """What a folder holds: clips to build, clips left out, and how many listed clips are not there.
 
     `synthetic` says that the folder is a twin of a simulated suite.
@@ -54,7 +54,7 @@ class Found(NamedTuple):
         return SYNTHETIC_LICENCE if self.synthetic else LICENCE
 
 
-def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
+def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
     """Every clip below `folder` that the lists name, in the order of their ids.
 
     Args:
@@ -83,7 +83,9 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> Found:
             )
         else:
             panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video)))
-    return Found(tuple(panoramas), tuple(rejects), len(splits.keys() - videos.keys()), (folder / TWIN).is_file())
+    return FoundPanoramas(
+        tuple(panoramas), tuple(rejects), len(splits.keys() - videos.keys()), (folder / TWIN).is_file()
+    )
 
 
 def read_splits(folder: Path) -> dict[str, str]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from visaudio_bench.files import write_json, write_text
-from visaudio_bench.suites.captions import SoundCaption
 from visaudio_bench.suites.construction import charts
 from visaudio_bench.suites.construction.build import trajectory_of
-from visaudio_bench.suites.construction.dataset import Made
+from visaudio_bench.suites.construction.dataset import BuiltDataset
 from visaudio_bench.suites.simulator.hrtf import Array, unit_vector, wrap
+from visaudio_bench.suites.visibility_captions import SoundCaption
 
 TOP, CLOUD = 50, 200
 DRAWN = 500  # trajectories
@@ -82,7 +82,7 @@ def quantiles(values: Iterable[float | None]) -> dict[str, float | int | None]:
     return {"n": len(there), **dict(zip(("p05", "p50", "p95"), points, strict=True))}
 
 
-def statistics(made: Made) -> dict[str, Any]:
+def statistics(made: BuiltDataset) -> dict[str, Any]:
     """Everything that the report shows, as JSON-able values."""
     heard = vocabulary(made.captions.values())
     records = made.records
@@ -102,7 +102,7 @@ def statistics(made: Made) -> dict[str, Any]:
     }
 
 
-def write_statistics(folder: Path, made: Made) -> None:
+def write_statistics(folder: Path, made: BuiltDataset) -> None:
     """Write the report of a finished data set."""
     found = statistics(made)
     write_json(folder / "statistics.json", found)

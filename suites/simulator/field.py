@@ -26,11 +26,11 @@ from visaudio_bench.suites.simulator.rooms import (
     two_bands,
 )
 from visaudio_bench.suites.simulator.scenes import Scene, at_times
-from visaudio_bench.suites.simulator.sounds import Sound
+from visaudio_bench.suites.simulator.sounds import SourceSound
 from visaudio_bench.suites.simulator.truth import control_times
 
 
-def ambisonic_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:
+def ambisonic_sound(scene: Scene, sounds: Sequence[SourceSound]) -> Samples:
     """`(4, T)` field of a scene at 44.1 kHz: all sources in their room, over a faint ambience from everywhere.
 
     W, Y, Z, X with SN3D weights; x is where the listener looks, who carries the camera. One gain for all channels

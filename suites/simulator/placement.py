@@ -8,7 +8,7 @@ import numpy as np
 
 from visaudio_bench.suites.simulator.hrtf import Array, unit_vector
 from visaudio_bench.suites.simulator.images import Room
-from visaudio_bench.suites.simulator.scenes import Knots, Scene, Source, at_times, bearing
+from visaudio_bench.suites.simulator.scenes import Knots, Scene, SoundSource, at_times, bearing
 
 # Metres above the floor: where such things are.
 HEIGHTS = {
@@ -53,7 +53,7 @@ def place(name: str, factor: str, room: Room, *, times: Array, wanted: list[Want
         if not _inside(walk, room, FROM_WALL) or not all(_inside(path, room, THING_FROM_WALL) for path in paths):
             continue
         sources = tuple(
-            Source(source.sound, seed, _knots(times, path), source.visible)
+            SoundSource(source.sound, seed, _knots(times, path), source.visible)
             for source, seed, path in zip(wanted, seeds[1:], paths, strict=True)
         )
         listener, turning = _knots(times, walk), _knots(times, yaw[:, None])

@@ -15,7 +15,7 @@ from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Samples
 from visaudio_bench.suites.simulator.lenses import PerspectiveLens
 from visaudio_bench.suites.simulator.rooms import render
 from visaudio_bench.suites.simulator.scenes import Scene, at_times
-from visaudio_bench.suites.simulator.sounds import Sound, synthesise
+from visaudio_bench.suites.simulator.sounds import SourceSound, synthesise
 from visaudio_bench.suites.simulator.truth import control_times, truth_of
 from visaudio_bench.suites.simulator.video import FPS, frames
 
@@ -41,12 +41,12 @@ def render_files(scene: Scene, folder: Path, size: int) -> None:
     write_text(truth, json.dumps(truth_of(scene, onsets, RENDERER), separators=(",", ":"), allow_nan=False) + "\n")
 
 
-def scene_sounds(scene: Scene) -> list[Sound]:
+def scene_sounds(scene: Scene) -> list[SourceSound]:
     """The dry sound of each source."""
     return [synthesise(source.sound, source.seed, scene.duration) for source in scene.sources]
 
 
-def binaural_sound(scene: Scene, sounds: Sequence[Sound]) -> Samples:
+def binaural_sound(scene: Scene, sounds: Sequence[SourceSound]) -> Samples:
     """`(2, T)` reference sound: all sources in their room, brought to a common peak, over a faint ambience.
 
     One gain for both ears: their level difference is what is measured.

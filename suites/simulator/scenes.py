@@ -34,7 +34,7 @@ def at_times(knots: Knots, times: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Source:
+class SoundSource:
     """Something that sounds: a key of `sounds.RECIPES`, the seed of its sound, and its path `(t, x, y, z)`.
 
     `visible` says that the scene is designed to show it; where it is in view at a time follows from the geometry.
@@ -68,7 +68,7 @@ class Scene:
     room: Room
     listener: Knots
     yaw: Knots
-    sources: tuple[Source, ...]
+    sources: tuple[SoundSource, ...]
 
     def words(self, *, visible: bool) -> tuple[str, ...]:
         """What the visible (or the invisible) sources sound like, in words."""
@@ -93,7 +93,7 @@ class Scene:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Scene:
         """The scene that `to_json` wrote."""
-        sources = tuple(Source(**{**source, "path": _knots(source["path"])}) for source in row["sources"])
+        sources = tuple(SoundSource(**{**source, "path": _knots(source["path"])}) for source in row["sources"])
         room = Room(**{**row["room"], "size": tuple(row["room"]["size"])})
         moved = {"listener": _knots(row["listener"]), "yaw": _knots(row["yaw"])}
         return cls(**{**row, **moved, "room": room, "sources": sources})
@@ -118,7 +118,7 @@ class Bearing(NamedTuple):
         return np.asarray(ahead & (np.abs(self.azimuth) <= HALF_VIEW) & high)
 
 
-def bearing(scene: Scene, source: Source, times: Array) -> Bearing:
+def bearing(scene: Scene, source: SoundSource, times: Array) -> Bearing:
     """Where `source` is as seen and heard by the listener of `scene`."""
     offset = at_times(source.path, times) - at_times(scene.listener, times)
     x, y, z = to_head(offset, at_times(scene.yaw, times)[:, 0]).T

@@ -17,7 +17,7 @@ from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
 LOUDNESS = 0.1  # RMS of the sounding parts, before the room
 
 
-class Sound(NamedTuple):
+class SourceSound(NamedTuple):
     """`samples` `(T,)` float32 at 44.1 kHz, and the seconds at which something begins to sound."""
 
     samples: Samples
@@ -25,7 +25,7 @@ class Sound(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SoundRecipe:
     """How a class of sounds is made: the words of its caption, seconds between onsets, and the sound of one event."""
 
     words: str
@@ -33,7 +33,7 @@ class Recipe:
     event: Callable[[np.random.Generator, float], Array]
 
 
-def synthesise(name: str, seed: int, duration: float) -> Sound:
+def synthesise(name: str, seed: int, duration: float) -> SourceSound:
     """The sound `name` (a key of `RECIPES`) for `duration` seconds: events at random gaps, the last one cut off.
 
     The parts that sound all have the same RMS, so that no class of sounds drowns another.
@@ -48,7 +48,7 @@ def synthesise(name: str, seed: int, duration: float) -> Sound:
         event = recipe.event(rng, until - onset)[: len(out) - at]
         out[at : at + len(event)] += event
     loud = np.abs(out) > 0.05 * np.abs(out).max()
-    return Sound((out * (LOUDNESS / np.sqrt(np.mean(out[loud] ** 2)))).astype(np.float32), onsets)
+    return SourceSound((out * (LOUDNESS / np.sqrt(np.mean(out[loud] ** 2)))).astype(np.float32), onsets)
 
 
 def _onset_times(rng: np.random.Generator, gap: tuple[float, float], duration: float) -> Array:
@@ -156,12 +156,12 @@ def _footstep(rng: np.random.Generator, _: float) -> Array:
     return out
 
 
-RECIPES: dict[str, Recipe] = {
-    "string": Recipe("a guitar string being plucked", (0.35, 0.8), _string),
-    "bell": Recipe("a metal chime ringing", (0.5, 1.0), _bell),
-    "drum": Recipe("a drum beating", (0.3, 0.65), _drum),
-    "engine": Recipe("an engine revving", (0.8, 1.3), _engine),
-    "water": Recipe("water splashing", (0.5, 0.9), _water),
-    "bird": Recipe("a bird chirping", (0.22, 0.5), _bird),
-    "footsteps": Recipe("footsteps on a hard floor", (0.48, 0.58), _footstep),
+RECIPES: dict[str, SoundRecipe] = {
+    "string": SoundRecipe("a guitar string being plucked", (0.35, 0.8), _string),
+    "bell": SoundRecipe("a metal chime ringing", (0.5, 1.0), _bell),
+    "drum": SoundRecipe("a drum beating", (0.3, 0.65), _drum),
+    "engine": SoundRecipe("an engine revving", (0.8, 1.3), _engine),
+    "water": SoundRecipe("water splashing", (0.5, 0.9), _water),
+    "bird": SoundRecipe("a bird chirping", (0.22, 0.5), _bird),
+    "footsteps": SoundRecipe("footsteps on a hard floor", (0.48, 0.58), _footstep),
 }

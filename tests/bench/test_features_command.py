@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visaudio_bench.bench import training
-from visaudio_bench.models.visaudio.store import FeatureStore
+from visaudio_bench.bench.training.training_run import training_run
+from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.suites.media import write_audio
 
 
@@ -75,9 +75,9 @@ def test_clips_that_cannot_be_learnt_from_are_listed(bench, clips, tmp_path):
 
 @pytest.mark.slow
 def test_the_embedded_default_ends_with_its_leaderboard(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "TRAINING_SUITE", "simroom-train:6")
-    monkeypatch.setattr(training, "VALIDATION_SUITE", "simroom-validation:1")
-    monkeypatch.setattr(training, "EVALUATION_SUITE", "simroom-mini")
+    monkeypatch.setattr(training_run, "TRAINING_SUITE", "simroom-train:6")
+    monkeypatch.setattr(training_run, "VALIDATION_SUITE", "simroom-validation:1")
+    monkeypatch.setattr(training_run, "EVALUATION_SUITE", "simroom-mini")
     options = ("--out", tmp_path / "run", "--device", "cpu", "--workers", "1", "--format", "csv")
     told = bench("train", "visaudio", *options, "--set", "steps=2", "--set", "batch=2", "--set", "network.hidden=16",
                  "--set", "network.heads=1")  # fmt: skip

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from visaudio_bench.baselines import open_system
+from visaudio_bench.models.visaudio.checkpoints import save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
-from visaudio_bench.models.visaudio.loading import save_network
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.suites.media import probe, read_sound

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from visaudio_bench.leaderboards.judge import SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.opinion import write_opinions
+from visaudio_bench.leaderboards.opinion_tables import write_opinions
+from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.schema import ClipRow, Result, write_clip_rows, write_results
 
 OURS = SystemInfo("visaudio", "ViSAudio here", anchor=False, binauralises=False)

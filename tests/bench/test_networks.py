@@ -15,13 +15,13 @@ import pytest
 import soundfile
 import torch
 
-from visaudio_bench.bench.networks import Hearing, Net, Seeing, meaning, offsets, panns, vggish
+from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing, meaning, offsets, panns, vggish
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.models.backbones.imagebind import ImageBind
 from visaudio_bench.models.backbones.panns import Cnn14
 from visaudio_bench.models.backbones.synchformer import Synchformer
 from visaudio_bench.models.backbones.vggish import Vggish
-from visaudio_bench.models.loading import narrow
+from visaudio_bench.models.weight_loading import narrow
 from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE, Located
 from visaudio_bench.suites.media import read_binaural
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import visaudio_bench.registry
-from visaudio_bench.bench.generate import made_sounds
+from visaudio_bench.bench.evaluation.generation import made_sounds
 from visaudio_bench.suites.media import read_sound, write_audio
 
 PLUGIN = """

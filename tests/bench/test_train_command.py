@@ -16,11 +16,11 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
+from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes, save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
-from visaudio_bench.models.visaudio.loading import load_network, read_notes, save_network
+from visaudio_bench.models.visaudio.feature_formats import Storage, pack
+from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
 from visaudio_bench.models.visaudio.network import build
-from visaudio_bench.models.visaudio.storage import Storage, pack
-from visaudio_bench.models.visaudio.store import Kind, Row, claim, write_shard
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
 from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
 
@@ -47,7 +47,7 @@ def fill(folder: Path, count: int, *, seed: int = 0, source: str = "suite") -> P
             "text": torch.randn(long.text, config.text_dim, generator=generator),
             "spatial": torch.randn(long.clip, grid, grid, config.spatial_dim, generator=generator) + side,
         }
-        clips.append((Row(f"clip{index:02d}", source, "", "", 0.0, 0), pack(made, KIND.storage)))
+        clips.append((FeatureRow(f"clip{index:02d}", source, "", "", 0.0, 0), pack(made, KIND.storage)))
     write_shard(folder, clips)
     return folder
 
@@ -223,7 +223,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(train, tmp
         "std": torch.zeros(2, long.latent, config.latent_dim),
     }
     other = fill(tmp_path / "other", 9)
-    write_shard(other, [(Row("poisoned", "suite", "", "", 0.0, 0), broken)])
+    write_shard(other, [(FeatureRow("poisoned", "suite", "", "", 0.0, 0), broken)])
     told = train("bad", learnt=other, settings=(*MICRO, "steps=20", "save_every=1", "seed=3"))
     assert told.code == 1
     assert "not a number for poisoned" in told.err
@@ -324,6 +324,6 @@ def test_missing_video_and_words_are_learnt_as_nothing(train, tmp_path):
     store = fill(tmp_path / "data", 6)
     config, long = CONFIGS["tiny"], lengths(SECONDS, 16)
     sound = {name: torch.randn(2, long.latent, config.latent_dim) for name in ("mean", "std")}
-    write_shard(store, [(Row("sound only", "suite", "", "", 0.0, 0), sound)])
+    write_shard(store, [(FeatureRow("sound only", "suite", "", "", 0.0, 0), sound)])
     told = train("run", learnt=store, settings=(*MICRO, "steps=4"))
     assert told.code == 0, told.err

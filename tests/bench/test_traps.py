@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from visaudio_bench.bench.networks import Net
+from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.models.backbones.panns import PannsOutput
 from visaudio_bench.models.weights import WEIGHTS_VARIABLE, Located
 from visaudio_bench.suites.media import read_sound, write_audio, write_video
@@ -78,9 +78,10 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         embed_video=lambda x: told("imagebind video", (1, 1024))(x[0]),
     )
     monkeypatch.setattr(Net, "module", property(lambda net: classes if net.name == "panns" else module))
-    monkeypatch.setattr("visaudio_bench.bench.plan.missing", lambda _: ())
+    monkeypatch.setattr("visaudio_bench.bench.evaluation.plan.missing", lambda _: ())
     monkeypatch.setattr(
-        "visaudio_bench.bench.run.require", lambda name: Located(Path(name), f"weights of tests/{name}")
+        "visaudio_bench.bench.evaluation.execution.require",
+        lambda name: Located(Path(name), f"weights of tests/{name}"),
     )
     return asked
 

@@ -11,8 +11,8 @@ import pytest
 
 from visaudio_bench.suites.ambisonics import encode
 from visaudio_bench.suites.media import write_audio
-from visaudio_bench.suites.planes import Colours, Planes, write_planes
 from visaudio_bench.suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.yuv_pictures import Colours, Planes, write_planes
 
 Panoramas = Callable[..., Path]
 HEIGHT = 64

@@ -12,7 +12,7 @@ import pytest
 
 from visaudio_bench.suites.ambisonics import encode
 from visaudio_bench.suites.construction.build import (
-    Recipe,
+    BuildSettings,
     build_clip,
     clip_files,
     output_rate,
@@ -24,11 +24,11 @@ from visaudio_bench.suites.construction.build import (
 from visaudio_bench.suites.construction.sphere360 import Panorama, find_panoramas
 from visaudio_bench.suites.construction.trajectory import Trajectory
 from visaudio_bench.suites.media import Sound, read_sound, write_audio
-from visaudio_bench.suites.planes import iter_planes, video_facts
+from visaudio_bench.suites.yuv_pictures import iter_planes, video_facts
 
 from .conftest import Panoramas, noise, texture
 
-RECIPE = Recipe(duration=1.0, size=32)
+RECIPE = BuildSettings(duration=1.0, size=32)
 CLIP = "abcdefghijk_0"
 
 
@@ -138,7 +138,7 @@ def test_segments_hold_the_pose_and_many_of_them_are_as_good_as_none() -> None:
 
 def test_seeds_are_of_the_clip_and_the_recipe() -> None:
     def first(clip: str, seed: int) -> float:
-        return random_for(clip, Recipe(seed=seed)).random()
+        return random_for(clip, BuildSettings(seed=seed)).random()
 
     assert first("a_0", 0) == first("a_0", 0)
     assert len({first("a_0", 0), first("a_1", 0), first("a_0", 1)}) == 3

@@ -15,17 +15,17 @@ from scipy import signal
 
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.suites.ambisonics import encode, harmonics
-from visaudio_bench.suites.construction.build import Recipe, random_for, read_field, render_sound, trajectory_of
+from visaudio_bench.suites.construction.build import BuildSettings, random_for, read_field, render_sound, trajectory_of
 from visaudio_bench.suites.construction.localise import loudest
 from visaudio_bench.suites.construction.trajectory import Trajectory, camera_rotation, draw_trajectory
 from visaudio_bench.suites.foa_decoders import load_decoder
 from visaudio_bench.suites.media import Sound, read_sound, resample
-from visaudio_bench.suites.planes import iter_planes, video_facts
 from visaudio_bench.suites.simulator.field import render_field
 from visaudio_bench.suites.simulator.hrtf import unit_vector
 from visaudio_bench.suites.simulator.images import Room
 from visaudio_bench.suites.simulator.render import scene_sounds
 from visaudio_bench.suites.simulator.truth import Truth, read_truth
+from visaudio_bench.suites.yuv_pictures import iter_planes, video_facts
 
 SPEED = 343.0
 FIRST = 0.003  # s: what a source sends straight arrives this long before its first reflection
@@ -109,7 +109,7 @@ def test_a_moving_source_is_heard_where_a_moving_camera_has_it() -> None:
     field = render_field(0.1 * dry, Room((6.0, 6.0, 3.0), 0.005, 0.005), path, here, np.zeros(401))
     errors = []
     for seed in range(6):
-        recipe = Recipe(duration=4.0, seed=seed)
+        recipe = BuildSettings(duration=4.0, seed=seed)
         source = loudest(field)
         trajectory = draw_trajectory(source.azimuth, source.elevation, 4.0, random_for("clip", recipe))
         sound = render_sound(Sound(field, 44100, 44100), trajectory, recipe)[0]
@@ -201,7 +201,7 @@ def test_a_real_recording_goes_through(bench: Callable, media: Path, tmp_path: P
     assert len(pictures) == 240 and pictures[0].shape == (512, 512) and facts.colours.matrix == 1
     field = read_field(media / "sphere360_foa_sitar.webm", 8.0)
     for yaw, louder in ((45.0, -1), (-45.0, 1)):
-        turned = render_sound(field, Trajectory((np.deg2rad(yaw), 0.0, 0.0), (0.0, 0.0, 0.0)), Recipe())[0]
+        turned = render_sound(field, Trajectory((np.deg2rad(yaw), 0.0, 0.0), (0.0, 0.0, 0.0)), BuildSettings())[0]
         cues = interaural_cues(turned)
         assert np.mean(np.sign(cues.lateralisation[cues.active]) == louder) > 0.9
 

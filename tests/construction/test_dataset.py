@@ -17,16 +17,16 @@ from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.pool import Outcome, map_unordered
 from visaudio_bench.suites.ambisonics import encode
-from visaudio_bench.suites.captions import SoundCaption
-from visaudio_bench.suites.construction.build import Recipe
+from visaudio_bench.suites.construction.build import BuildSettings
 from visaudio_bench.suites.construction.captioning import caption_clips, read_captions
 from visaudio_bench.suites.construction.dataset import Build, Shard
 from visaudio_bench.suites.construction.sphere360 import find_panoramas
 from visaudio_bench.suites.manifest import read_manifest
+from visaudio_bench.suites.visibility_captions import SoundCaption
 
 from .conftest import Panoramas, noise
 
-RECIPE = Recipe(duration=1.0, size=32)
+RECIPE = BuildSettings(duration=1.0, size=32)
 HERE = partial(map_unordered, workers=1)
 
 
@@ -47,7 +47,7 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def begun(source: Path, out: Path, recipe: Recipe = RECIPE, shard: Shard = Shard()) -> Build:  # noqa: B008
+def begun(source: Path, out: Path, recipe: BuildSettings = RECIPE, shard: Shard = Shard()) -> Build:  # noqa: B008
     work = Build(find_panoramas(source), out, recipe, shard)
     work.begin()
     return work

@@ -7,8 +7,8 @@ import pytest
 
 from visaudio_bench.suites.construction.perspective import Projector
 from visaudio_bench.suites.construction.trajectory import camera_rotation
-from visaudio_bench.suites.planes import Planes
 from visaudio_bench.suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.yuv_pictures import Planes
 
 from .conftest import pixel_rays
 

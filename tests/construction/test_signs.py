@@ -11,8 +11,8 @@ import torch
 from visaudio_bench.suites.ambisonics import binaural, encode, rotate
 from visaudio_bench.suites.construction.perspective import Projector
 from visaudio_bench.suites.construction.trajectory import DRIFT, camera_rotation, draw_trajectory
-from visaudio_bench.suites.planes import Planes
 from visaudio_bench.suites.simulator.hrtf import unit_vector
+from visaudio_bench.suites.yuv_pictures import Planes
 
 from .conftest import pixel_rays
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from visaudio_bench.suites.captions import SoundCaption
-from visaudio_bench.suites.construction.dataset import Made
+from visaudio_bench.suites.construction.dataset import BuiltDataset
 from visaudio_bench.suites.construction.statistics import (
     first_views,
     paths,
@@ -20,6 +19,7 @@ from visaudio_bench.suites.construction.statistics import (
 )
 from visaudio_bench.suites.construction.trajectory import Trajectory
 from visaudio_bench.suites.datasets import Reject
+from visaudio_bench.suites.visibility_captions import SoundCaption
 
 
 def record(yaw: float, pitch: float, rate: float = 0.0, split: str = "train") -> dict[str, Any]:
@@ -56,7 +56,7 @@ def test_missing_values_are_not_counted() -> None:
 def test_the_page_shows_what_was_counted_and_escapes_captions(tmp_path: Path) -> None:
     records = [record(10 * index, 1, rate=0.1 * (index % 2)) for index in range(4)]
     captions = {"a": SoundCaption("<script>alert(1)</script> drums", "wind")}
-    made = Made(records, [Reject("x", "leak", "why")], captions)
+    made = BuiltDataset(records, [Reject("x", "leak", "why")], captions)
     write_statistics(tmp_path, made)
     page = (tmp_path / "index.html").read_text()
     assert "<script" not in page and "left out: leak" in page and "4 trajectories" in page and "drums" in page
@@ -64,5 +64,5 @@ def test_the_page_shows_what_was_counted_and_escapes_captions(tmp_path: Path) ->
 
 
 def test_a_set_without_clips_has_a_report_too(tmp_path: Path) -> None:
-    write_statistics(tmp_path, Made([], [], {}))
+    write_statistics(tmp_path, BuiltDataset([], [], {}))
     assert "There are no captions" in (tmp_path / "index.html").read_text()

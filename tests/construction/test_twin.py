@@ -11,7 +11,6 @@ from visaudio_bench.errors import UsageError
 from visaudio_bench.suites.construction.localise import loudest
 from visaudio_bench.suites.construction.perspective import Projector
 from visaudio_bench.suites.construction.twin import Twin
-from visaudio_bench.suites.planes import Planes
 from visaudio_bench.suites.simulated import PLANS, SimulatedSuite
 from visaudio_bench.suites.simulator.field import ambisonic_sound, render_field, room_response
 from visaudio_bench.suites.simulator.images import Room
@@ -19,6 +18,7 @@ from visaudio_bench.suites.simulator.lenses import PanoramicLens, PerspectiveLen
 from visaudio_bench.suites.simulator.render import scene_sounds
 from visaudio_bench.suites.simulator.scenes import Scene, bearing
 from visaudio_bench.suites.simulator.video import Camera, Thing, frames
+from visaudio_bench.suites.yuv_pictures import Planes
 
 # Walls that swallow everything: what remains is the direct sound.
 DEAD = 0.005

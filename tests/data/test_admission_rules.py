@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.suites.admission import Rules, admit, channel_difference, fingerprint, refuse_silence, side_over_mid
+from visaudio_bench.suites.admission import (
+    AdmissionRules,
+    admit,
+    channel_difference,
+    fingerprint,
+    refuse_silence,
+    side_over_mid,
+)
 from visaudio_bench.suites.media import Samples, write_audio
 
 RATE = 44100
@@ -69,14 +76,14 @@ def test_silence_is_over_nine_tenths_of_it(level: float, share: float, silent: b
 def test_dual_mono_is_dropped_only_where_the_suite_says_so(tmp_path: Path, movie: Callable) -> None:
     video = movie(tmp_path / "x.mp4", 1.1)
     write_audio(tmp_path / "x.wav", np.repeat(white(1, 1.1), 2, axis=0), RATE)
-    measured = admit(video, tmp_path / "x.wav", 0.0, 1.0, Rules())
+    measured = admit(video, tmp_path / "x.wav", 0.0, 1.0, AdmissionRules())
     assert (measured.difference, set(measured.flags)) == (0, {"no_difference", "equal_channels"})
     with pytest.raises(ClipError, match=r"D = 0\.0000") as caught:
-        admit(video, tmp_path / "x.wav", 0.0, 1.0, Rules(drop_equal=True))
+        admit(video, tmp_path / "x.wav", 0.0, 1.0, AdmissionRules(drop_equal=True))
     assert caught.value.reason == "no_difference"
     barely = np.repeat(white(1, 1.1), 2, axis=0) + 0.015 * white(2, 1.1, seed=1)
     write_audio(tmp_path / "y.wav", barely, RATE)
-    measured = admit(video, tmp_path / "y.wav", 0.0, 1.0, Rules())
+    measured = admit(video, tmp_path / "y.wav", 0.0, 1.0, AdmissionRules())
     assert "borderline" in measured.flags
 
 
@@ -88,9 +95,9 @@ def test_every_picture_is_decoded_where_that_is_asked_for(tmp_path: Path, movie:
         content[index] = 0
     video.write_bytes(content)
     write_audio(tmp_path / "x.wav", white(2, 3.0), RATE)
-    admit(video, tmp_path / "x.wav", 0.0, 3.0, Rules())
+    admit(video, tmp_path / "x.wav", 0.0, 3.0, AdmissionRules())
     with pytest.raises(ClipError) as caught:
-        admit(video, tmp_path / "x.wav", 0.0, 3.0, Rules(pictures=True))
+        admit(video, tmp_path / "x.wav", 0.0, 3.0, AdmissionRules(pictures=True))
     assert caught.value.reason == "corrupt"
 
 

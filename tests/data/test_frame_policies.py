@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.suites.selection import POLICIES, find_policy
+from visaudio_bench.suites.frame_selection import POLICIES, find_policy
 
 # mean, least and largest offset in ms of the chosen frame from k / rate, as other people's tools were measured
 OFFSETS = {

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.suites.captions import SoundCaption, parse_labelled
 from visaudio_bench.suites.manifest import (
     NAMES,
     Entry,
@@ -20,6 +19,7 @@ from visaudio_bench.suites.manifest import (
     read_manifest,
     write_manifest,
 )
+from visaudio_bench.suites.visibility_captions import SoundCaption, parse_labelled
 
 ENTRY = Entry("a", "test", "g", "video/a.mp4", "audio/a.wav")
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.isolation import map_isolated
-from visaudio_bench.suites.admission import Rules, admit
+from visaudio_bench.suites.admission import AdmissionRules, admit
 from visaudio_bench.suites.media import probe, read_frames, read_sound, write_audio
 
 REASONS = {
@@ -29,7 +29,7 @@ def read_everything(path: Path) -> dict[str, str]:
         "whole": lambda: read_sound(path, sample_rate=44100).samples.shape,
         "window": lambda: read_sound(path, start=0.1, duration=seconds).samples.shape,
         "pictures": lambda: read_frames(path, fps=10, duration=seconds).pictures.shape,
-        "admit": lambda: admit(path, path, 0.0, seconds, Rules()),
+        "admit": lambda: admit(path, path, 0.0, seconds, AdmissionRules()),
     }
     told = {}
     for name, way in ways.items():

@@ -13,7 +13,7 @@ import pytest
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.suites import open_suite
-from visaudio_bench.suites.admission import Rules, admit, channel_difference
+from visaudio_bench.suites.admission import AdmissionRules, admit, channel_difference
 from visaudio_bench.suites.media import iter_frames, read_frames, read_sound, write_video
 
 
@@ -61,9 +61,9 @@ def test_an_edit_list_is_honoured_by_every_policy(media: Path) -> None:
         assert np.array_equal(chosen.pictures[0], first), policy
     streamed = [picture for _, picture in iter_frames(path, fps=8, duration=1.0)]
     assert np.array_equal(streamed, read_frames(path, fps=8, duration=1.0).pictures)
-    admit(path, path, 0.0, 8.0, Rules())
+    admit(path, path, 0.0, 8.0, AdmissionRules())
     with pytest.raises(ClipError, match=r"end .* before the window|expected") as caught:
-        admit(path, path, 4.0, 8.0, Rules())
+        admit(path, path, 4.0, 8.0, AdmissionRules())
     assert caught.value.reason == "short"
 
 
@@ -74,7 +74,7 @@ def test_flipped_bytes_among_the_pictures_are_found_when_all_are_decoded(media: 
     path = tmp_path / "flipped.mp4"
     path.write_bytes(content)
     with pytest.raises(ClipError, match="pieces missing") as caught:
-        admit(path, path, 0.0, 8.0, Rules(pictures=True))
+        admit(path, path, 0.0, 8.0, AdmissionRules(pictures=True))
     assert caught.value.reason == "corrupt"
 
 

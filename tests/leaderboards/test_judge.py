@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.board import leaderboard
-from visaudio_bench.leaderboards.judge import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     Result,
@@ -24,6 +23,7 @@ from visaudio_bench.leaderboards.schema import (
     write_clip_rows,
     write_results,
 )
+from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.metrics.catalogue import METRICS
 
 SUITE = SuiteInfo("s", "a suite", 30, synthetic=False)

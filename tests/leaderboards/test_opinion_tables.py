@@ -5,8 +5,8 @@ from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.opinion import opinion_table, read_opinions, with_opinions
-from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Row, Table, render
+from visaudio_bench.leaderboards.opinion_tables import opinion_table, read_opinions, with_opinions
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow, render
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def studies(tmp_path):
 BOARD = Table(
     "Leaderboard",
     (Column("kl", "KL", better="lower"),),
-    (Row("ViSAudio", (Cell("1.000", 1.0),)), Row("AudioX", (Cell("2.000", 2.0),))),
+    (TableRow("ViSAudio", (Cell("1.000", 1.0),)), TableRow("AudioX", (Cell("2.000", 2.0),))),
 )
 
 
@@ -62,7 +62,7 @@ def test_opinions_stand_beside_objective_results_study_by_study(studies):
 
 
 def test_rows_are_found_by_the_title_of_a_system(studies):
-    board = Table("Leaderboard", (), (Row("ViSAudio (ours)", ()), Row("mono", ())))
+    board = Table("Leaderboard", (), (TableRow("ViSAudio (ours)", ()), TableRow("mono", ())))
     joined = with_opinions(board, studies, {"ViSAudio": "ViSAudio (ours)"})
     assert [[cell.mark for cell in row.cells[:1]] for row in joined.rows] == [["best"], ["second"]]
     assert not any("not in this table" in note for note in joined.notes)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.comparison import published_tables
-from visaudio_bench.leaderboards.published import FILES, HEADER, contradictions, read_published
+from visaudio_bench.leaderboards.beside_published import published_tables
+from visaudio_bench.leaderboards.published_tables import FILES, HEADER, contradictions, read_published
 from visaudio_bench.leaderboards.tables import EMPTY
 
 ROOT = Path(__file__).resolve().parents[2]

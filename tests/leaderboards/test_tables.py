@@ -4,16 +4,16 @@ import csv
 import io
 import json
 
-from visaudio_bench.leaderboards.page import page
-from visaudio_bench.leaderboards.tables import Cell, Column, Row, Table, render
+from visaudio_bench.leaderboards.html_page import page
+from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
 
 TABLE = Table(
     "suite · 2 clips",
     (Column("a", "LR-Acc", "%", "higher"), Column("b", "ΔILD", "dB", "lower")),
     (
-        Row("Reference", (Cell("100.0", 100.0), Cell("0.00", 0.0)), "anchors"),
-        Row("my_model & co", (Cell("80.0 ±5.0", 80.0, 75.0, 85.0, "best"), Cell("–", reason="silent")), "systems"),
-        Row("other", (Cell("70.5", 70.5, mark="second"), Cell("1.25", 1.25)), "systems"),
+        TableRow("Reference", (Cell("100.0", 100.0), Cell("0.00", 0.0)), "anchors"),
+        TableRow("my_model & co", (Cell("80.0 ±5.0", 80.0, 75.0, 85.0, "best"), Cell("–", reason="silent")), "systems"),
+        TableRow("other", (Cell("70.5", 70.5, mark="second"), Cell("1.25", 1.25)), "systems"),
     ),
     notes=("50 % is chance | here.",),
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from visaudio_bench.models.backbones import frames as pictures
 from visaudio_bench.models.backbones import imagebind, synchformer, waveform
-from visaudio_bench.suites.selection import fps_filter
+from visaudio_bench.suites.frame_selection import fps_filter
 
 
 @pytest.fixture(autouse=True)

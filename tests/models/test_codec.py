@@ -14,8 +14,8 @@ from torch.nn.utils import parametrizations
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.models import weight_checks
-from visaudio_bench.models.backbones import bigvgan, codec, mel, vae
-from visaudio_bench.models.loading import fill, load
+from visaudio_bench.models.backbones import bigvgan, mel, mmaudio_codec, vae
+from visaudio_bench.models.weight_loading import fill, load
 
 small_vae = partial(vae.Vae, width=8, bands=128, latent=40)
 small_vocoder = partial(bigvgan.BigVgan, width=64)
@@ -363,7 +363,7 @@ def test_vocoder_makes_512_samples_a_frame_within_full_scale(vocoder, frames, ro
 
 @pytest.fixture(scope="module")
 def both(small, vocoder):
-    return codec.Codec44k(small, vocoder).eval()
+    return mmaudio_codec.Codec44k(small, vocoder).eval()
 
 
 @settings(max_examples=15)
@@ -393,13 +393,13 @@ def test_the_codec_is_its_parts_and_hears_each_ear_alone(both):
 
 
 def test_the_codec_comes_from_two_files(tmp_path, monkeypatch, filled, small_vocoder_state):
-    monkeypatch.setattr(codec, "Vae", small_vae)
-    monkeypatch.setattr(codec, "BigVgan", small_vocoder)
+    monkeypatch.setattr(mmaudio_codec, "Vae", small_vae)
+    monkeypatch.setattr(mmaudio_codec, "BigVgan", small_vocoder)
     torch.save(filled(small_vae), tmp_path / "vae.pth")
     torch.save({"generator": small_vocoder_state}, tmp_path / "vocoder.pt")
     sound = torch.rand(1, 5000) - 0.5
-    whole = codec.load_codec(tmp_path / "vae.pth", tmp_path / "vocoder.pt")
-    half = codec.load_codec(tmp_path / "vae.pth", tmp_path / "vocoder.pt", encoder=False)
+    whole = mmaudio_codec.load_codec(tmp_path / "vae.pth", tmp_path / "vocoder.pt")
+    half = mmaudio_codec.load_codec(tmp_path / "vae.pth", tmp_path / "vocoder.pt", encoder=False)
     latent = whole.encode(sound)[0]
     assert torch.equal(whole.decode(latent), half.decode(latent))
     assert not whole.training and not any(parameter.requires_grad for parameter in whole.parameters())

@@ -18,14 +18,14 @@ from torch.nn import functional
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.models import weight_checks
 from visaudio_bench.models.backbones import perception_encoder, synchformer
-from visaudio_bench.models.backbones.clip import DfnClip, tokenize
+from visaudio_bench.models.backbones.dfn_clip import DfnClip, tokenize
 from visaudio_bench.models.backbones.frames import first_frames, squash
 from visaudio_bench.models.backbones.perception_encoder import PerceptionEncoder
 from visaudio_bench.models.backbones.synchformer import SynchformerVisual
 from visaudio_bench.models.extras import import_extra
-from visaudio_bench.models.loading import load, read_state
+from visaudio_bench.models.weight_loading import load, read_state
+from visaudio_bench.suites.frame_selection import ROUNDING
 from visaudio_bench.suites.media import read_sampled_frames
-from visaudio_bench.suites.selection import ROUNDING
 
 NOT_RUN = "ENCODERS NOT TESTED: pip install 'visaudio-bench[video]'"
 
@@ -464,7 +464,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
 
     code = (
-        "import sys, visaudio_bench.models.backbones.clip, visaudio_bench.models.backbones.perception_encoder, visaudio_bench.models.backbones.codec;"
+        "import sys, visaudio_bench.models.backbones.dfn_clip, visaudio_bench.models.backbones.perception_encoder, visaudio_bench.models.backbones.mmaudio_codec;"
         "print([name for name in ('open_clip', 'timm', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

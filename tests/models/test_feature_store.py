@@ -8,12 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.models.visaudio import store as stores
-from visaudio_bench.models.visaudio.storage import SPATIAL, Storage, pack, pooled, relative_error, unpack_spatial
-from visaudio_bench.models.visaudio.store import (
+from visaudio_bench.models.visaudio import feature_store as stores
+from visaudio_bench.models.visaudio.feature_formats import (
+    SPATIAL,
+    Storage,
+    pack,
+    pooled,
+    relative_error,
+    unpack_spatial,
+)
+from visaudio_bench.models.visaudio.feature_store import (
+    FeatureRow,
     FeatureStore,
     Kind,
-    Row,
     claim,
     content_hash,
     merge,
@@ -38,7 +45,7 @@ def features(seed: int, *, video: bool = True) -> dict[str, torch.Tensor]:
 def fill(folder: Path, names: list[str], *, kind: Kind = KIND, origin: str = "a", seed: int = 0) -> None:
     claim(folder, kind)
     clips = [
-        (Row(name, "suite", origin, "", 0.0, 0), pack(features(seed + index), kind.storage))
+        (FeatureRow(name, "suite", origin, "", 0.0, 0), pack(features(seed + index), kind.storage))
         for index, name in enumerate(names)
     ]
     write_shard(folder, clips)
@@ -65,7 +72,7 @@ def test_clips_may_share_their_features_in_memory(tmp_path):
     claim(tmp_path, KIND)
     both = torch.randn(2, 2, 6, 4)
     shared = {"mean": both[0], "std": both[1], "text": torch.randn(4, 3)}
-    write_shard(tmp_path, [(Row(name, "suite", "", "", 0.0, 0), shared) for name in "ab"])
+    write_shard(tmp_path, [(FeatureRow(name, "suite", "", "", 0.0, 0), shared) for name in "ab"])
     store = FeatureStore(tmp_path)
     for index in range(2):
         assert all(torch.equal(value, shared[key]) for key, value in store.read(index).items())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.models import hear
+from visaudio_bench.models import hear_modules
 from visaudio_bench.models.backbones.waveform import resample
 
 
@@ -50,7 +50,7 @@ def texts(findings, level):
 
 def test_a_module_that_follows_the_api(toy):
     toy()
-    assert hear.validate("toy_hear") == []
+    assert hear_modules.validate("toy_hear") == []
 
 
 def with_attributes(**attributes):
@@ -84,21 +84,21 @@ def with_attributes(**attributes):
 )
 def test_what_breaks_the_api_is_found(toy, changes, level, words):
     toy(**changes)
-    assert words in texts(hear.validate("toy_hear"), level)
+    assert words in texts(hear_modules.validate("toy_hear"), level)
 
 
 def test_a_module_without_the_functions_or_that_does_not_import(toy):
     toy(get_scene_embeddings=None)
     with pytest.raises(UsageError, match="toy_hear is not a HEAR module: it has no get_scene_embeddings"):
-        hear.validate("toy_hear")
+        hear_modules.validate("toy_hear")
     with pytest.raises(UsageError, match="no_such_hear does not import"):
-        hear.HearBackbone("hear:no_such_hear")
+        hear_modules.HearBackbone("hear:no_such_hear")
 
 
 @pytest.mark.parametrize("name", ["vggish", "hear:", "hear:#w"])
 def test_a_wrong_name(name):
     with pytest.raises(UsageError, match="hear:MODULE#WEIGHTS"):
-        hear.HearBackbone(name)
+        hear_modules.HearBackbone(name)
 
 
 def test_a_backbone_resamples_prints_elsewhere_and_knows_its_weights(toy, capsys, tmp_path):
@@ -109,7 +109,7 @@ def test_a_backbone_resamples_prints_elsewhere_and_knows_its_weights(toy, capsys
     toy(load_model=load_model)
     weights = tmp_path / "w.bin"
     weights.write_bytes(b"abc")
-    backbone = hear.HearBackbone(f"hear:toy_hear#{weights}")
+    backbone = hear_modules.HearBackbone(f"hear:toy_hear#{weights}")
     assert capsys.readouterr() == ("", f"loading {weights}\n")
     assert backbone.identity["weights"].startswith("ba7816bf")
     sound = torch.randn(2, 44100)
@@ -119,25 +119,25 @@ def test_a_backbone_resamples_prints_elsewhere_and_knows_its_weights(toy, capsys
 def test_a_backbone_that_breaks_its_promise_is_named(toy):
     toy(get_scene_embeddings=lambda a, m: scene(a, m)[:, :2])
     with pytest.raises(BenchError, match=r"hear:toy_hear returned \(1, 2\), expected \(1, 3\)"):
-        hear.HearBackbone("hear:toy_hear").embed(torch.zeros(1, 4000), 16000)
+        hear_modules.HearBackbone("hear:toy_hear").embed(torch.zeros(1, 4000), 16000)
     toy(load_model=lambda path="": object())
     with pytest.raises(UsageError, match="does not follow the HEAR API: load_model returns"):
-        hear.HearBackbone("hear:toy_hear")
+        hear_modules.HearBackbone("hear:toy_hear")
 
 
 def test_our_vggish_follows_the_api():
-    assert hear.validate("visaudio_bench.models.hear_api.vggish", "random") == []
+    assert hear_modules.validate("visaudio_bench.models.hear_api.vggish", "random") == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["panns", "imagebind_audio"])
 def test_our_larger_backbones_follow_the_api(name):
-    assert hear.validate(f"visaudio_bench.models.hear_api.{name}", "random") == []
+    assert hear_modules.validate(f"visaudio_bench.models.hear_api.{name}", "random") == []
 
 
 def test_a_scene_of_our_vggish_is_the_mean_of_its_rows(waves):
-    backbone = hear.HearBackbone("hear:visaudio_bench.models.hear_api.vggish#random")
+    backbone = hear_modules.HearBackbone("hear:visaudio_bench.models.hear_api.vggish#random")
     sound = waves["w2_16k_5s"][0]
     expected = backbone._model.network.embed(sound).mean(1)
     torch.testing.assert_close(backbone.embed(sound, 16000), expected)

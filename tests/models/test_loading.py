@@ -11,7 +11,7 @@ from visaudio_bench.models.backbones.imagebind import ImageBind
 from visaudio_bench.models.backbones.panns import Cnn14
 from visaudio_bench.models.backbones.synchformer import MotionFormer
 from visaudio_bench.models.backbones.vggish import Vggish
-from visaudio_bench.models.loading import load, looks_like, narrow, read_state
+from visaudio_bench.models.weight_loading import load, looks_like, narrow, read_state
 
 
 def tiny_vggish():

@@ -17,7 +17,7 @@ import torch
 from visaudio_bench.models.backbones.panns import Cnn14
 from visaudio_bench.models.backbones.vggish import Vggish, log_mel_examples
 from visaudio_bench.models.backbones.waveform import to_16k
-from visaudio_bench.models.loading import fill
+from visaudio_bench.models.weight_loading import fill
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

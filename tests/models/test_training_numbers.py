@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.models.visaudio.training.data_order import Order, draw
 from visaudio_bench.models.visaudio.training.learner import Average
-from visaudio_bench.models.visaudio.training.order import Order, draw
 from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, Recipe, changed, configured, find_preset
 from visaudio_bench.models.visaudio.training.schedule import ema_decay, ema_exponent, learning_rate
 

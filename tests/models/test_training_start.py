@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from visaudio_bench.models.visaudio.checkpoints import load_mmaudio
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import CONFIGS, Lengths
-from visaudio_bench.models.visaudio.loading import load_mmaudio
 from visaudio_bench.models.visaudio.network import MMAudio, build
 from visaudio_bench.models.visaudio.training.batches import Batch
-from visaudio_bench.models.visaudio.training.order import Draws
-from visaudio_bench.models.visaudio.training.start import NEW, balance
+from visaudio_bench.models.visaudio.training.data_order import Draws
+from visaudio_bench.models.visaudio.training.initialisation import NEW, balance
 
 CONFIG = replace(CONFIGS["tiny"], hidden=32, heads=1, depth=2)
 LENGTHS = Lengths(24, 5, 8, 16)

@@ -9,10 +9,10 @@ from safetensors.torch import save_file
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.models.backbones.vggish import Vggish
-from visaudio_bench.models.loading import looks_like
+from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, load_network, read_notes, recognise, save_network
 from visaudio_bench.models.visaudio.config import CONFIGS
-from visaudio_bench.models.visaudio.loading import load_mmaudio, load_network, read_notes, recognise, save_network
 from visaudio_bench.models.visaudio.network import MMAudio, build
+from visaudio_bench.models.weight_loading import looks_like
 from visaudio_bench.models.weights import WEIGHTS, known_answer
 
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from visaudio_bench.models.loading import narrow
 from visaudio_bench.models.visaudio.blocks import TimestepEmbedder, gated_width, rope_angles, rotate
+from visaudio_bench.models.visaudio.checkpoints import load_mmaudio
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import CONFIGS, Config, Lengths, lengths
-from visaudio_bench.models.visaudio.loading import load_mmaudio
 from visaudio_bench.models.visaudio.network import MMAudio, ViSAudio, build, nearest_exact
 from visaudio_bench.models.visaudio.spacetime import SpatialProjection
+from visaudio_bench.models.weight_loading import narrow
 
 # Every switch that changes what is computed, once.
 VARIANTS = [

@@ -13,7 +13,7 @@ from torch import nn
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.models.backbones.synchformer import SynchformerVisual
-from visaudio_bench.models.visaudio import published
+from visaudio_bench.models.visaudio import published_parts
 from visaudio_bench.models.visaudio.config import lengths
 from visaudio_bench.models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, SPATIAL_WEIGHTS, required_weights
 from visaudio_bench.models.weights import WEIGHTS
@@ -44,12 +44,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "PerceptionEncoder": PlaceMeans,
         "SynchformerVisual": lambda: SynchformerVisual(width=24, heads=2, depth=1).eval(),
     }
-    monkeypatch.setattr(published, "load", lambda network, *_, **__: made[network.__name__]())
-    monkeypatch.setattr(published.weights, "require", lambda name: SimpleNamespace(path=Path(name), sha256=name[::-1]))
+    monkeypatch.setattr(published_parts, "load", lambda network, *_, **__: made[network.__name__]())
+    monkeypatch.setattr(
+        published_parts.weights, "require", lambda name: SimpleNamespace(path=Path(name), sha256=name[::-1])
+    )
 
 
 def test_every_part_gets_its_own_pictures(small: None, clips: Path) -> None:
-    parts = published.PublishedConditioners()
+    parts = published_parts.PublishedConditioners()
     made = parts.encode(clips / "clip0.mp4", "a bell", start=0.0, duration=2.0)
     wanted = lengths(2.0)
     assert made.clip.shape == (1, wanted.clip, 3)
@@ -65,20 +67,20 @@ def test_every_part_gets_its_own_pictures(small: None, clips: Path) -> None:
 
 
 def test_identity_names_the_weights_and_the_choice_of_frames(small: None) -> None:
-    identity = published.PublishedConditioners(spatial=False).identity
+    identity = published_parts.PublishedConditioners(spatial=False).identity
     assert set(identity["weights"]) == set(ENCODER_WEIGHTS)
-    assert published.PublishedConditioners().identity["weights"][SPATIAL_WEIGHTS] == SPATIAL_WEIGHTS[::-1]
+    assert published_parts.PublishedConditioners().identity["weights"][SPATIAL_WEIGHTS] == SPATIAL_WEIGHTS[::-1]
     assert "first_at_or_after" in identity["frames"]
 
 
 def test_without_the_spacetime_module_nothing_spatial_is_computed(small: None, clips: Path) -> None:
-    parts = published.PublishedConditioners(spatial=False)
+    parts = published_parts.PublishedConditioners(spatial=False)
     assert parts.encode(clips / "clip0.mp4", None, start=0.0, duration=1.0).spatial is None
 
 
 def test_a_video_that_ends_early_is_refused(small: None, clips: Path) -> None:
     with pytest.raises(ClipError, match=r"ends at 2\.00 s"):
-        published.PublishedConditioners().encode(clips / "clip0.mp4", None, start=0.0, duration=3.0)
+        published_parts.PublishedConditioners().encode(clips / "clip0.mp4", None, start=0.0, duration=3.0)
 
 
 def test_the_codec_takes_ears_one_by_one(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +94,8 @@ def test_the_codec_takes_ears_one_by_one(small: None, monkeypatch: pytest.Monkey
         def decode(self, latent: torch.Tensor) -> torch.Tensor:
             return latent[..., 0].repeat_interleave(1024, dim=-1)
 
-    monkeypatch.setattr(published, "load_codec", lambda *_, **__: Doubling())
-    codec = published.PublishedCodec(encoder=True)
+    monkeypatch.setattr(published_parts, "load_codec", lambda *_, **__: Doubling())
+    codec = published_parts.PublishedCodec(encoder=True)
     sound = torch.arange(6.0).reshape(3, 2, 1).expand(3, 2, 4096)
     mean, deviation = codec.encode(sound)
     assert mean.shape == deviation.shape == (3, 2, 4, 2)

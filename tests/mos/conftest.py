@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visaudio_bench.bench.mos.page import Made, Wording, build
+from visaudio_bench.bench.mos.questionnaire import Questionnaire, Wording, build
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_audio, write_video
 
@@ -41,7 +41,7 @@ def write_material(root: Path, clips: int) -> tuple[list[str], Path]:
     return [f"{system}={root / 'sounds' / system}" for system in SYSTEMS], videos
 
 
-def make_survey(root: Path, clips: int, study_id: str = "trial") -> Made:
+def make_survey(root: Path, clips: int, study_id: str = "trial") -> Questionnaire:
     """A questionnaire of all clips but one, which is for practice."""
     folders, videos = write_material(root, clips)
     sources = from_folders(
@@ -58,7 +58,7 @@ def material() -> Callable[[Path, int], tuple[list[str], Path]]:
 
 
 @pytest.fixture(scope="session")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Questionnaire:
     """Two groups and one for practice."""
     return make_survey(tmp_path_factory.mktemp("survey"), 3)
 

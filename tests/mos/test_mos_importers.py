@@ -6,15 +6,15 @@ import pytest
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.read import read_responses
-from visaudio_bench.bench.mos.responses import Rules
+from visaudio_bench.bench.mos.reading import read_responses
+from visaudio_bench.bench.mos.responses import ResponseRules
 from visaudio_bench.errors import UsageError
 
 HERE = Path(__file__).parent / "fixtures"
 
 
 def votes(form: str, name: str, scale: tuple[int, int] = (1, 5)) -> list[tuple[str, ...]]:
-    found = read_responses(HERE / name, form, Rules(scale=scale), "AR", None)
+    found = read_responses(HERE / name, form, ResponseRules(scale=scale), "AR", None)
     names = ("rater_id", "clip_id", "system", "dimension", "rating", "role")
     return list(zip(*(found.get(column) for column in names), strict=True))
 
@@ -60,7 +60,7 @@ def test_golisten_reads_ratings_and_no_other_question():
 
 def test_p808_by_worker_and_by_clip():
     assert votes("p808", "p808_votes_per_worker.csv")[1] == ("w1", "clip01", "ThinkSound", "AR", "3", "")
-    found = read_responses(HERE / "p808_votes_per_clip.csv", "p808", Rules(), "AR", None)
+    found = read_responses(HERE / "p808_votes_per_clip.csv", "p808", ResponseRules(), "AR", None)
     assert len(found) == 5
     assert not found.raters_known
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visaudio_bench.bench.mos.order import slots, williams
+from visaudio_bench.bench.mos.sample_order import slots, williams
 
 
 @given(st.integers(2, 9))

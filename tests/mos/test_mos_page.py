@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.protocol import DIMENSIONS
+from visaudio_bench.bench.mos.questions import DIMENSIONS
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.loudness import integrated_loudness

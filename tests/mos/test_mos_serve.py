@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.protocol import COLUMNS
+from visaudio_bench.bench.mos.questions import COLUMNS
 
 pytest.importorskip("uvicorn", reason="SERVER TEST NOT RUN: pip install 'visaudio-bench[mos]'")
 pytest.importorskip("starlette")

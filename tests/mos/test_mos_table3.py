@@ -8,7 +8,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.protocol import KEYS
+from visaudio_bench.bench.mos.questions import KEYS
 from visaudio_bench.metrics.opinion import paper
 
 # arXiv:2512.03036, Table 3: mean and half-width of SI, SC, TA, SA, AR.

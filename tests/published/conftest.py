@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visaudio_bench.baselines.published.installation import find_card
-from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.baselines.published.installed import find_card
+from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import write_video
 

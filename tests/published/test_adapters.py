@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visaudio_bench.baselines.published import check
+from visaudio_bench.baselines.published import contract_check
 from visaudio_bench.baselines.published.card import Card, read_card
-from visaudio_bench.baselines.published.installation import card_folders, home_of
-from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.baselines.published.installed import card_folders, home_of
+from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.system import Generation
 from visaudio_bench.files import write_json
 from visaudio_bench.suites.clip import Clip
@@ -144,7 +144,7 @@ def test_shards_change_no_byte(name: str, adapt: Adapt, named: Callable, tmp_pat
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the doubles were given, read before the job's folder goes."""
-    from visaudio_bench.baselines.published import system as module
+    from visaudio_bench.baselines.published import published_system as module
 
     found: list[dict[str, Any]] = []
     original = module.PublishedSystem._generation
@@ -212,7 +212,7 @@ def test_demos_that_spatialise_keep_their_networks_and_hear_one_sound(
 def test_a_sound_of_another_system_can_be_spatialised(
     adapt: Adapt, named: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from visaudio_bench.baselines.published import system as module
+    from visaudio_bench.baselines.published import published_system as module
 
     def written(*arguments: Any) -> Any:
         folder = write_job(*arguments)
@@ -243,6 +243,6 @@ def static() -> Iterator[Any]:
 def test_every_card_keeps_the_contract_as_far_as_a_folder_can(name: str) -> None:
     card = CARDS[name]
     if card.status == "runnable":
-        assert not [one for one in check.static_checks(card) if not one.fine]
+        assert not [one for one in contract_check.static_checks(card) if not one.fine]
     assert card.paper
     assert card.summary

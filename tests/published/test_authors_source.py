@@ -91,8 +91,8 @@ torch.save({"state": net.state_dict(), "clip": clip, "sync": sync, "text": text,
 
 
 def test_mmaudio_and_our_own_agree_on_the_same_weights(tmp_path: Path) -> None:
+    from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, recognise
     from visaudio_bench.models.visaudio.conditions import Conditions
-    from visaudio_bench.models.visaudio.loading import load_mmaudio, recognise
     from visaudio_bench.models.visaudio.sampler import sample
 
     source = source_of("mmaudio")

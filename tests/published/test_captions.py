@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from visaudio_bench.baselines.published import worker_kit
-from visaudio_bench.baselines.published.captions import Texts, texts
 from visaudio_bench.baselines.published.card import read_card
 from visaudio_bench.baselines.published.options import choose
+from visaudio_bench.baselines.published.prompts import Texts, texts
 from visaudio_bench.errors import ClipError
 from visaudio_bench.suites.clip import Clip
 

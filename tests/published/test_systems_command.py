@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from visaudio_bench.baselines.published import install as installer
-from visaudio_bench.baselines.published.card import Card, Extra, Source, Weights, read_card
-from visaudio_bench.baselines.published.check import static_checks
-from visaudio_bench.baselines.published.installation import (
+from visaudio_bench.baselines.published.card import AuthorsSource, Card, Extra, Weights, read_card
+from visaudio_bench.baselines.published.contract_check import static_checks
+from visaudio_bench.baselines.published.installed import (
     find_card,
     home_of,
     installation,
@@ -76,7 +76,7 @@ def test_install_check_remove(bench: Callable, doubles: Path, source: Path) -> N
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Source:
+def repository(tmp_path: Path) -> AuthorsSource:
     """A repository with two commits; the card pins the first."""
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -95,11 +95,11 @@ def repository(tmp_path: Path) -> Source:
     pinned = git("rev-parse", "HEAD")
     (folder / "code.py").write_text("second")
     git("commit", "--quiet", "--all", "--message", "second")
-    return Source(folder.as_uri(), pinned, "MIT")
+    return AuthorsSource(folder.as_uri(), pinned, "MIT")
 
 
 @pytest.fixture
-def card(doubles: Path, repository: Source) -> Card:
+def card(doubles: Path, repository: AuthorsSource) -> Card:
     extra = Extra(repository.repository, repository.commit)
     return replace(read_card(doubles / "test_double"), source=repository, extras=(extra,), python="3.11")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visaudio_bench.baselines.published.system import PublishedSystem
+from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.system import Generation
 from visaudio_bench.errors import UsageError
 from visaudio_bench.suites.clip import Clip
@@ -125,9 +125,9 @@ def test_a_hanging_worker_is_ended_with_its_children(
 def test_a_worker_that_does_not_leave_is_ended(
     installed: Installed, clips_named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from visaudio_bench.baselines.published import supervise
+    from visaudio_bench.baselines.published import worker_process
 
-    monkeypatch.setattr(supervise, "LEAVE_SECONDS", 0.3)
+    monkeypatch.setattr(worker_process, "LEAVE_SECONDS", 0.3)
     made = run(installed(), clips_named(["lingers", "fine"]), tmp_path / "out")
     assert all(one.path is not None for one in made.values())
 
@@ -186,7 +186,7 @@ def test_no_reference_is_reachable_from_a_job(
     clip = Clip("fine", true, true, 0.0, 0.5, None)
     seen: list[Path] = []
     environments: list[dict[str, str]] = []
-    from visaudio_bench.baselines.published import system as module
+    from visaudio_bench.baselines.published import published_system as module
 
     original = module.worker_environment
 

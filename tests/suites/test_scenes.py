@@ -10,7 +10,7 @@ from visaudio_bench.suites.simulated import PLANS, SEED, manifest_file
 from visaudio_bench.suites.simulator.design import FACTORS, REVERBERATION, ROOMS, design
 from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
 from visaudio_bench.suites.simulator.images import Room
-from visaudio_bench.suites.simulator.scenes import Scene, Source, at_times, bearing
+from visaudio_bench.suites.simulator.scenes import Scene, SoundSource, at_times, bearing
 from visaudio_bench.suites.simulator.sounds import LOUDNESS, RECIPES, synthesise
 
 PLAN_NAMES = list(PLANS)
@@ -109,7 +109,7 @@ def test_every_scene_has_a_caption_without_labels(name):
 
 def test_the_caption_names_every_source_visible_ones_first():
     still = ((0.0, 1.0, 1.0, 1.0),)
-    hidden, seen = Source("bird", 1, still, visible=False), Source("drum", 2, still)
+    hidden, seen = SoundSource("bird", 1, still, visible=False), SoundSource("drum", 2, still)
     scene = Scene(
         "x", "invisible source", 1.0, 0, Room((3.0, 3.0, 2.5), 0.2, 0.1), still, ((0.0, 0.0),), (hidden, seen)
     )
@@ -134,7 +134,7 @@ def test_bearings_have_their_closed_form(yaw, azimuth, elevation):
     level = distance * np.cos(elevation)
     around = yaw + azimuth
     place = listener + np.array([level * np.cos(around), level * np.sin(around), distance * np.sin(elevation)])
-    source = Source("bird", 0, ((0.0, *place),))
+    source = SoundSource("bird", 0, ((0.0, *place),))
     scene = Scene("x", "static", 1.0, 0, Room((9.0, 7.0, 4.0), 0.2, 0.1), ((0.0, *listener),), ((0.0, yaw),), (source,))
     seen = bearing(scene, source, np.zeros(1))
     assert [float(value[0]) for value in seen] == pytest.approx([azimuth, elevation, distance], abs=1e-9)

@@ -15,9 +15,9 @@ from torch import Tensor
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import Config, lengths
-from visaudio_bench.models.visaudio.storage import SPATIAL, unpack_spatial
-from visaudio_bench.models.visaudio.store import FeatureStore
-from visaudio_bench.models.visaudio.training.order import Draws, Order, draw
+from visaudio_bench.models.visaudio.feature_formats import SPATIAL, unpack_spatial
+from visaudio_bench.models.visaudio.feature_store import FeatureStore
+from visaudio_bench.models.visaudio.training.data_order import Draws, Order, draw
 from visaudio_bench.models.visaudio.training.recipe import Recipe
 
 

@@ -30,12 +30,12 @@ from visaudio_bench.files import write_text
 from visaudio_bench.models.visaudio.flow import total_loss
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.training.batches import Batch, Loader, Reader, clips_of
+from visaudio_bench.models.visaudio.training.data_order import Order
 from visaudio_bench.models.visaudio.training.distributed import World, recompute, shard, whole
 from visaudio_bench.models.visaudio.training.learner import Average, Learner, autocast, optimiser_of
-from visaudio_bench.models.visaudio.training.order import Order
 from visaudio_bench.models.visaudio.training.recipe import Recipe
 from visaudio_bench.models.visaudio.training.schedule import learning_rate
-from visaudio_bench.models.visaudio.training.state import Progress, Trained, restore, save, save_average
+from visaudio_bench.models.visaudio.training.state import Progress, TrainedState, restore, save, save_average
 
 Scores = Mapping[str, float]
 # What is told of a step: numbers by name.
@@ -50,7 +50,7 @@ class PreemptedError(BenchError):
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What is to be done.
 
     `validate` looks at the network with its averaged weights and returns scores, of which the one called `score` (the
@@ -81,7 +81,7 @@ class _Sums(NamedTuple):
 class Trainer:
     """Trains one network; made anew for every start and every continuation."""
 
-    def __init__(self, task: Task, network: FlowNetwork, *, resume: Progress | None = None):
+    def __init__(self, task: TrainingTask, network: FlowNetwork, *, resume: Progress | None = None):
         self.task, self.recipe, self.world = task, task.recipe, task.world
         network.to(self.world.device).train()
         self._plain = Learner(network)
@@ -89,7 +89,7 @@ class Trainer:
             recompute(network)
         if self.recipe.parallel == "fsdp":
             shard(self._plain, ("latents",), self.world)
-        self.trained = Trained(
+        self.trained = TrainedState(
             network, Average(network, self.recipe.ema), optimiser_of(network, self.recipe, self.world.device)
         )
         self.progress = resume or Progress()

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.models.visaudio.loading import save_state
+from visaudio_bench.models.visaudio.checkpoints import save_state
+from visaudio_bench.models.visaudio.feature_store import written_safely
 from visaudio_bench.models.visaudio.network import FlowNetwork
-from visaudio_bench.models.visaudio.store import written_safely
 from visaudio_bench.models.visaudio.training.distributed import World, put, whole
 from visaudio_bench.models.visaudio.training.learner import Average
 
@@ -41,7 +41,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedState:
     """What changes while training."""
 
     network: FlowNetwork
@@ -58,7 +58,7 @@ class Trained:
         return found
 
 
-def save(trained: Trained, progress: Progress, path: Path, world: World) -> None:
+def save(trained: TrainedState, progress: Progress, path: Path, world: World) -> None:
     """Write the state; every process must call, the first one writes.
 
     Raises:
@@ -91,7 +91,7 @@ def _agree(failure: list[str], world: World) -> None:
         raise BenchError(told[0])
 
 
-def save_average(trained: Trained, path: Path, notes: dict[str, str], world: World) -> None:
+def save_average(trained: TrainedState, path: Path, notes: dict[str, str], world: World) -> None:
     """Write the averaged weights as a checkpoint that makes sound; every process must call.
 
     Raises:
@@ -131,7 +131,7 @@ def read_progress(path: Path) -> Progress:
     return Progress(**json.loads(told["progress"]))
 
 
-def restore(trained: Trained, path: Path, step: int) -> None:
+def restore(trained: TrainedState, path: Path, step: int) -> None:
     """Put back what `save` wrote, whatever the number of processes now and then.
 
     Raises:

@@ -1,0 +1,150 @@
+"""The contract as a test: what must be true of a system's folder, and of one second of its sound."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from visaudio_bench.baselines.published import worker_kit
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.installed import why_unavailable
+from visaudio_bench.baselines.published.job_folders import JobClip
+from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
+from visaudio_bench.baselines.published.prompts import texts
+from visaudio_bench.baselines.published.published_system import PublishedSystem
+from visaudio_bench.baselines.published.worker_inputs import prepare
+from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.errors import ClipError
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Frame, read_sound, round_to_16_bit, write_audio, write_video
+
+PIN = re.compile(r"[A-Za-z0-9._-]+(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9.!+_-]+( *;.*)?")
+# What a runner must not import; `models` is missing because it is a common name in authors' code.
+OURS = frozenset({"visaudio_bench", "baselines", "suites", "metrics", "leaderboards", "bench"})
+CAPTION = "a ball rolls over a wooden floor"
+SEED = 1234
+
+
+class Checked(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    fine: bool
+    detail: str
+
+
+def checks(card: Card, device: str) -> Iterator[Checked]:
+    """Everything that can be said of a system, cheapest first; ends at what makes going on pointless."""
+    yield Checked("card", True, f"{card.status}, {card.paper}")
+    if card.status == "outputs_only":
+        return
+    static = list(static_checks(card))
+    yield from static
+    if not all(one.fine for one in static):
+        return
+    reason = why_unavailable(card)
+    yield Checked("installed", not reason, reason or "yes")
+    if not reason:
+        yield from _smoke(card, device)
+
+
+def static_checks(card: Card) -> Iterator[Checked]:
+    """What a folder says without an installation."""
+    yield _lock(card)
+    yield _runner(card)
+    known = card.postprocess in POSTPROCESSES
+    yield Checked("postprocess", known, card.postprocess if known else f"known are {', '.join(POSTPROCESSES)}")
+
+
+def _lock(card: Card) -> Checked:
+    if not card.lock.is_file():
+        return Checked("lock", False, f"{card.lock.name} is missing")
+    lines = [line.strip() for line in card.lock.read_text(encoding="utf-8").splitlines()]
+    wrong = [line for line in lines if line and not line.startswith("#") and not PIN.fullmatch(line)]
+    if wrong:
+        return Checked("lock", False, f'"{wrong[0]}" is not an exact pin, name==version')
+    return Checked("lock", True, f"{sum(bool(PIN.fullmatch(line)) for line in lines)} exact pins")
+
+
+def _runner(card: Card) -> Checked:
+    """Parses under its Python, imports nothing of ours, and answers `--help` without any package."""
+    if not card.runner.is_file():
+        return Checked("runner", False, f"{card.runner.name} is missing")
+    major, minor = map(int, card.python.split(".")[:2])
+    try:
+        tree = ast.parse(card.runner.read_text(encoding="utf-8"), feature_version=(major, minor))
+    except SyntaxError as error:
+        return Checked("runner", False, f"is not Python {card.python}: {error}")
+    ours = sorted(_imports(tree) & OURS)
+    if ours:
+        return Checked("runner", False, f"imports {', '.join(ours)}; only worker_kit is there where it runs")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copyfile(card.runner, Path(folder) / "runner.py")
+        shutil.copyfile(str(worker_kit.__file__), Path(folder) / "worker_kit.py")
+        command = [sys.executable, "-E", "-S", "-B", str(Path(folder) / "runner.py"), "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return Checked("runner", False, f"--help needs packages: {done.stderr.strip().splitlines()[-1]}")
+    return Checked("runner", True, f"Python {card.python}, --help without packages")
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def _smoke(card: Card, device: str) -> Iterator[Checked]:
+    """Two clips that differ in their name alone: both must be made, and sound the same."""
+    system = PublishedSystem(card)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            tasks = [_task(card, system, folder, clip) for clip in ("first", "second")]
+        except ClipError as error:
+            yield Checked("inputs", False, error.message)
+            return
+        made = {one.clip: one for one in system.run({task.clip: task for task in tasks}, folder, device)}
+        for clip in ("first", "second"):
+            one = made[clip]
+            yield Checked(f"{clip} clip", one.path is not None, one.message or f"{one.seconds:.1f} s to make")
+        if all(one.path is not None for one in made.values()):
+            first, second = (read_sound(folder / f"{clip}.wav").samples for clip in ("first", "second"))
+            same = bool(np.array_equal(first, second))
+            yield Checked(
+                "seed", same, "the same seed, the same sound" if same else "the same seed made two different sounds"
+            )
+
+
+def _task(card: Card, system: PublishedSystem, folder: Path, clip: str) -> JobClip:
+    seconds = card.shortest_seconds
+    video, sound = folder / f"{clip}-video.mp4", folder / f"{clip}-sound.wav"
+    write_video(video, _ball(seconds), 25)
+    noise = np.random.default_rng(SEED).standard_normal((2, round(seconds * SAMPLE_RATE)), dtype=np.float32)
+    write_audio(sound, round_to_16_bit(0.05 * noise), SAMPLE_RATE)
+    whole = Clip(clip, video, sound, 0.0, seconds, CAPTION)
+    inputs = prepare(card, whole, seconds, None)
+    return JobClip(clip, SEED, seconds, inputs, texts(card, whole, system.options))
+
+
+def _ball(seconds: float) -> Iterator[Frame]:
+    """A bright ball that moves from left to right over a dark floor, 320 x 240."""
+    rows, columns = np.mgrid[0:240, 0:320]
+    count = round(25 * seconds)
+    for number in range(count):
+        frame = np.full((240, 320, 3), 40, dtype=np.uint8)
+        frame[(rows - 140) ** 2 + (columns - 40 - 240 * number / count) ** 2 < 900] = (230, 200, 120)
+        yield frame

@@ -1,0 +1,61 @@
+"""From a native file to the sound that is scored: the card's promise, its post-processing, wav."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.contract import Options, ScoredSound
+from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
+from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.files import source_revision
+from visaudio_bench.suites.media import read_sound, write_audio
+
+# Whatever a scored sound depends on beside the native one; a changed line makes the sounds again.
+MODULES = (
+    "visaudio_bench.baselines.published.conversion",
+    "visaudio_bench.baselines.published.worker_inputs",
+    "visaudio_bench.baselines.published.prompts",
+    "visaudio_bench.baselines.published.postprocess",
+    "visaudio_bench.baselines.published.stretch",
+    "visaudio_bench.baselines.published.downmix",
+    "visaudio_bench.suites.ambisonics",
+    "visaudio_bench.suites.foa_decoders",
+    "visaudio_bench.suites.media",
+)
+
+
+def finishing_revision() -> str:
+    """Changes when any line of what is ours between a clip and its scored sound does."""
+    return source_revision(*MODULES)
+
+
+def finish(card: Card, options: Options, native: Path, seconds: float, path: Path) -> dict[str, Any]:
+    """Write the two-channel sound of a native file to `path`, and return what was done, for its record.
+
+    Raises:
+        ClipError: the native sound is not what the card says, is not finite, is silent or too short.
+    """
+    sound = read_sound(native)
+    if card.native is None or sound.sample_rate != card.native.sample_rate:
+        promised = card.native.sample_rate if card.native else "nothing"
+        raise ClipError("wrong_rate", f"the system made {sound.sample_rate} Hz; its card promises {promised}.")
+    process = POSTPROCESSES[card.postprocess]
+    done = process(sound.samples.astype(np.float64), sound.sample_rate, {**options, "seconds": seconds})
+    _check(card, done, round(seconds * SAMPLE_RATE))
+    write_audio(path, done.samples, SAMPLE_RATE)
+    return {"postprocess": card.postprocess, **done.record}
+
+
+def _check(card: Card, done: ScoredSound, length: int) -> None:
+    """What every post-processing must keep, in words for whoever writes a new one."""
+    samples = done.samples
+    if samples.shape != (2, length) or samples.dtype != np.float32 or not np.isfinite(samples).all():
+        raise BenchError(
+            f"post-processing {card.postprocess} gave {samples.shape} {samples.dtype}; "
+            f"finite (2, {length}) float32 is expected."
+        )

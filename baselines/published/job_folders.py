@@ -1,0 +1,200 @@
+"""Job folders: everything that one worker process may see, and nothing else.
+
+A job folder lies in the cache and holds the runner, the kit, links to the clips' inputs, the job file, and what the
+worker writes. Its owner holds a lock on it; folders without an owner are left over from a killed run and are removed
+when the next job is made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench.baselines.published import worker_kit
+from visaudio_bench.baselines.published.card import Card
+from visaudio_bench.baselines.published.contract import Options
+from visaudio_bench.baselines.published.installed import Installation
+from visaudio_bench.baselines.published.prompts import Texts
+from visaudio_bench.baselines.published.worker_inputs import Inputs
+from visaudio_bench.files import cache_dir, write_json
+from visaudio_bench.pool import available_cores
+
+# What a worker inherits of our environment: what the machine needs, nothing that tells where our files are.
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class JobClip:
+    """One clip of a job."""
+
+    clip: str
+    seed: int
+    seconds: float
+    inputs: Inputs
+    texts: Texts
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """A job as files: what a process is started with, and what it leaves behind."""
+
+    path: Path
+
+    @property
+    def events(self) -> Path:
+        """The worker's events."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the worker and its authors' code print."""
+        return self.path / "log.txt"
+
+    @property
+    def native(self) -> Path:
+        """The native sounds."""
+        return self.path / "native"
+
+    @property
+    def work(self) -> Path:
+        """The worker's current directory."""
+        return self.path / "work"
+
+    def command(self, python: Path) -> list[str]:
+        """The command line of the worker."""
+        runner = self.path / "code" / "runner.py"
+        return [str(python), "-u", str(runner), "--job", str(self.path / "job.json"), "--guard"]
+
+
+@contextmanager
+def job_area() -> Iterator[Path]:
+    """A folder for the job folders of one run, locked while it is used and removed at its end."""
+    base = cache_dir() / "published" / "jobs"
+    base.mkdir(parents=True, exist_ok=True)
+    with (base / ".lock").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        _remove_stale(base)
+        area = Path(tempfile.mkdtemp(dir=base))
+        lock = (area / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield area
+    finally:
+        lock.close()
+        shutil.rmtree(area, ignore_errors=True)
+
+
+def _remove_stale(base: Path) -> None:
+    for lock in base.glob("*/lock"):
+        with suppress(OSError), lock.open("r+") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def write_job(
+    path: Path, card: Card, installation: Installation, options: Options, device: str, tasks: Sequence[JobClip]
+) -> JobFolder:
+    """Make a job folder: code, inputs as links, the job file.
+
+    The runner is the one of the card's folder; both code files are copied, so that a worker's path leads to nothing
+    else of ours.
+    """
+    folder = JobFolder(path)
+    for name in ("code", "inputs", "native", "work"):
+        (path / name).mkdir(parents=True)
+    shutil.copyfile(card.runner, path / "code" / "runner.py")
+    shutil.copyfile(str(worker_kit.__file__), path / "code" / "worker_kit.py")
+    write_json(
+        path / "job.json",
+        {
+            "schema": worker_kit.JOB_SCHEMA,
+            "system": card.name,
+            "source": str(installation.source),
+            "weights": str(installation.weights) if installation.weights else None,
+            "work": str(folder.work),
+            "native": str(folder.native),
+            "events": str(folder.events),
+            "device": device,
+            "options": dict(options),
+            "clips": [_clip(path / "inputs", task) for task in tasks],
+        },
+    )
+    return folder
+
+
+def _clip(folder: Path, task: JobClip) -> dict[str, Any]:
+    links = {name: _link(folder, task.clip, path) for name, path in task.inputs._asdict().items()}
+    return {"id": task.clip, "seed": task.seed, "seconds": task.seconds, **links, **task.texts._asdict()}
+
+
+def _link(folder: Path, clip: str, path: Path | None) -> str | None:
+    """A hard link under the clip's own name, a copy where the file system has none; folders are linked by name."""
+    if path is None:
+        return None
+    target = folder / f"{clip}{path.suffix}"
+    if path.is_dir():
+        shutil.copytree(path, target, copy_function=_link_file)
+    else:
+        _link_file(str(path), str(target))
+    return str(target)
+
+
+def _link_file(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
+
+
+def visible_gpu(device: str, shard: int) -> str:
+    """The CUDA device of a shard, as `CUDA_VISIBLE_DEVICES` has it; `cuda` without a number deals all devices out."""
+    if not device.startswith("cuda"):
+        return ""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    number = device.partition(":")[2]
+    if not seen:
+        return number or str(shard % max(1, _count_gpus()))
+    there = seen.split(",")
+    return there[int(number)] if number else there[shard % len(there)]
+
+
+def _count_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def worker_environment(installation: Installation, folder: JobFolder, gpu: str) -> dict[str, str]:
+    """The environment variables of a worker: a home of its own, no network for model hubs, the same threads always.
+
+    The number of threads changes floating-point sums, so it does not depend on how many shards there are. `gpu` is
+    the one CUDA device that the worker sees, empty for none: authors' code takes the first one that it finds.
+    """
+    inherited: Mapping[str, str] = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    weights = installation.weights or installation.home
+    return {
+        "OMP_NUM_THREADS": str(available_cores()),
+        **inherited,
+        "CUDA_VISIBLE_DEVICES": gpu,
+        "PATH": f"{installation.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}",
+        "PYTHONPATH": os.pathsep.join(map(str, (folder.path / "code", *installation.extras))),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONHASHSEED": "0",
+        "HOME": str(installation.home),
+        "XDG_CACHE_HOME": str(installation.home / "cache"),
+        "TMPDIR": str(folder.work),
+        "HF_HOME": str(weights / "huggingface"),
+        "TORCH_HOME": str(weights / "torch"),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }

@@ -1,0 +1,239 @@
+"""Worker processes: start them, listen to their events, survive whatever becomes of them.
+
+Clips are dealt to shards; a shard is one process at a time. A clip that fails is reported and the process goes on. A
+process that ends, hangs or is killed takes the clip that it was at with it and a new one goes on behind that clip;
+only when memory ran out is the clip tried once more, first of all in a fresh process. A process that never gets its
+model loaded is not started again. When the caller stops listening, or dies, all processes end with their children.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from visaudio_bench.baselines.published.job_folders import JobFolder
+from visaudio_bench.baselines.published.worker_kit import OUT_OF_MEMORY
+
+POLL_SECONDS = 0.02
+# How long a process that is through may take to leave: authors' code starts threads that never end.
+LEAVE_SECONDS = 20.0
+LOG_CHARACTERS = 300
+
+
+class WorkerAnswer(NamedTuple):
+    """What became of one clip: the native file with its event, or the reason and sentence why there is none."""
+
+    clip: str
+    file: Path | None
+    event: Mapping[str, Any]
+    reason: str = ""
+    message: str = ""
+
+
+class Start(NamedTuple):
+    """How to start a worker: its job, its command line, its environment variables."""
+
+    job: JobFolder
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+
+# (number of the shard, number of the attempt, clips) -> a worker that is ready to be started
+Starter = Callable[[int, int, Sequence[str]], Start]
+
+
+def supervise(clips: Sequence[str], start: Starter, *, shards: int = 1, timeout: float) -> Iterator[WorkerAnswer]:
+    """Have every clip made, yielding each once, in the order they finish.
+
+    Args:
+        clips: ids, each once.
+        start: prepares a worker for some of them.
+        shards: how many processes at a time.
+        timeout: seconds without an event after which a process counts as hanging.
+    """
+    count = max(1, min(shards, len(clips)))
+    running = [_Shard(number, deque(clips[number::count]), start, timeout) for number in range(count)]
+    try:
+        while running:
+            for shard in running:
+                yield from shard.step()
+            running = [shard for shard in running if not shard.is_over]
+            if running:
+                time.sleep(POLL_SECONDS)
+    finally:
+        for shard in running:
+            shard.stop()
+
+
+@dataclass
+class _Shard:
+    number: int
+    pending: deque[str]
+    start: Starter
+    timeout: float
+    attempts: int = 0
+    retried: set[str] = field(default_factory=set)
+    worker: _Worker | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.worker is None and not self.pending
+
+    def step(self) -> Iterator[WorkerAnswer]:
+        """Start a process if none runs, and report what it said since the last step."""
+        if self.worker is None:
+            if not self.pending:
+                return
+            self.worker = _Worker(self.start(self.number, self.attempts, tuple(self.pending)))
+            self.attempts += 1
+        worker = self.worker
+        code = worker.poll()  # before reading: what was said before the end is then read
+        for heard in worker.listen():
+            if heard.clip in self.pending and not self._again(worker, heard):
+                self.pending.remove(heard.clip)
+                yield heard
+        quiet = time.monotonic() - worker.last_word
+        if code is not None:
+            yield from self._bury(worker, code)
+        elif worker.is_finished and quiet > LEAVE_SECONDS:
+            yield from self._bury(worker, 0)
+        elif quiet > self.timeout:
+            worker.stop()
+            yield from self._lose(worker, "timeout", f"said nothing for {self.timeout:g} s and was ended")
+        if self.worker is not None and self.worker.is_ended:
+            self.worker = None
+
+    def _again(self, worker: _Worker, heard: WorkerAnswer) -> bool:
+        """Whether a clip gets a second try: memory that ran out may have been taken by the clips before it."""
+        second = heard.reason == "out_of_memory" and worker.concluded > 1 and heard.clip not in self.retried
+        if second:
+            self.retried.add(heard.clip)
+            self.pending.remove(heard.clip)
+            self.pending.appendleft(heard.clip)
+        return second
+
+    def _bury(self, worker: _Worker, code: int) -> Iterator[WorkerAnswer]:
+        """What the end of a process means for the clips that it left."""
+        worker.stop()
+        if code == 0 and worker.is_finished:
+            for clip in tuple(self.pending):
+                self.pending.remove(clip)
+                yield WorkerAnswer(
+                    clip, None, {}, "no_record", f"the worker ended well and reported nothing of clip {clip}."
+                )
+        elif code == OUT_OF_MEMORY and worker.current is None:
+            return
+        elif code == -signal.SIGKILL:
+            yield from self._lose(worker, "killed", "was killed from outside, most likely because memory ran out")
+        elif code < 0:
+            yield from self._lose(worker, "crash", f"crashed with signal {-code} ({signal.strsignal(-code)})")
+        else:
+            yield from self._lose(worker, "crash", f"ended with exit code {code}")
+
+    def _lose(self, worker: _Worker, reason: str, what: str) -> Iterator[WorkerAnswer]:
+        """The clip that a process was at is lost; all clips are, where the model never was loaded."""
+        if not worker.is_loaded:
+            message = worker.not_loaded or f"the worker {what} while the model was loaded.{worker.last_lines()}"
+            lost = tuple(self.pending)
+            reason = "not_loaded"
+        else:
+            at = worker.current if worker.current in self.pending else next(iter(self.pending), None)
+            lost = () if at is None else (at,)
+            message = f"the worker {what} at this clip.{worker.last_lines()}"
+        for clip in lost:
+            self.pending.remove(clip)
+            yield WorkerAnswer(clip, None, {}, reason, message)
+
+    def stop(self) -> None:
+        """End the process and its children."""
+        if self.worker is not None:
+            self.worker.stop()
+
+
+class _Worker:
+    """One process and what is known of it."""
+
+    def __init__(self, start: Start):
+        self.job = start.job
+        with self.job.log.open("ab") as log:
+            # Its own session: it and its children are ended as a group. The pipe tells its guard that we are here.
+            self.process = subprocess.Popen(
+                list(start.command), stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.job.work,
+                env=dict(start.environment), start_new_session=True,
+            )  # fmt: skip
+        self.read = 0
+        self.last_word = time.monotonic()
+        self.is_loaded = self.is_finished = self.is_ended = False
+        self.not_loaded = ""
+        self.current: str | None = None
+        self.concluded = 0
+        self.setting: dict[str, Any] = {}
+
+    def poll(self) -> int | None:
+        return self.process.poll()
+
+    def listen(self) -> Iterator[WorkerAnswer]:
+        """The clips that were concluded since the last call; a line without its end is left for the next one."""
+        with suppress(FileNotFoundError):
+            with self.job.events.open("rb") as stream:
+                stream.seek(self.read)
+                said = stream.read()
+            whole = said[: said.rfind(b"\n") + 1]
+            self.read += len(whole)
+            for line in whole.splitlines():
+                self.last_word = time.monotonic()
+                yield from self._understand(line)
+
+    def _understand(self, line: bytes) -> Iterator[WorkerAnswer]:
+        try:
+            event = json.loads(line)
+            kind, clip = event["event"], event.get("clip")
+            heard = self._concluded(kind, clip, event) if kind in ("done", "failed") else None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # damaged: the clip it spoke of is missed at the end of the process
+        if kind in ("environment", "loaded"):
+            self.setting |= {name: value for name, value in event.items() if name not in ("event", "pid")}
+            self.is_loaded |= kind == "loaded"
+        elif kind == "not_loaded":
+            self.not_loaded = f"the model could not be loaded: {event.get('message')} ({event.get('where')})."
+        elif kind == "started":
+            self.current = clip
+        elif kind == "finished":
+            self.is_finished = True
+        elif heard is not None and clip == self.current:
+            self.current = None
+            self.concluded += 1
+            yield heard
+
+    def _concluded(self, kind: str, clip: str, event: dict[str, Any]) -> WorkerAnswer:
+        if kind == "done":
+            return WorkerAnswer(clip, self.job.native / Path(event["file"]).name, {**event, "setting": self.setting})
+        return WorkerAnswer(clip, None, event, event["reason"], f"{event['message']} ({event['where']})")
+
+    def last_lines(self) -> str:
+        """The end of what the process printed, for messages."""
+        with suppress(OSError):
+            text = self.job.log.read_text(encoding="utf-8", errors="replace").strip()
+            if text:
+                return f" It last said: {text[-LOG_CHARACTERS:].splitlines()[-1]}"
+        return ""
+
+    def stop(self) -> None:
+        """End the whole group, and with the pipe its guard."""
+        if self.is_ended:
+            return
+        self.is_ended = True
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait()

@@ -1,0 +1,305 @@
+"""Do what was planned: prepare the suites, let the systems make sound, judge it, write the run folder.
+
+Each stage continues where an earlier run of the same command was stopped. A clip that cannot be used is listed in
+`failures.jsonl` and in the tables' counts, and fails the run at its end unless as many were allowed; what was
+computed is written in any case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from visaudio_bench.baselines import System
+from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.frozen_networks import Net
+from visaudio_bench.bench.evaluation.generation import generate, recorded
+from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Judged, listen
+from visaudio_bench.bench.evaluation.plan import Job, Plan, describe
+from visaudio_bench.bench.evaluation.signal_scores import Prediction, Problem, Scored, ScoringTask, admit, score_clip
+from visaudio_bench.bench.provenance import provenance
+from visaudio_bench.errors import UsageError
+from visaudio_bench.files import write_json, write_text
+from visaudio_bench.leaderboards.feature_distances import feature_file
+from visaudio_bench.leaderboards.html_page import page
+from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.schema import (
+    ClipRow,
+    Failure,
+    Result,
+    Status,
+    write_clip_rows,
+    write_failures,
+    write_results,
+)
+from visaudio_bench.leaderboards.suite_tables import leaderboard
+from visaudio_bench.leaderboards.tables import Table, render
+from visaudio_bench.metrics.catalogue import Metric
+from visaudio_bench.metrics.interaural_sets import REFERENCE
+from visaudio_bench.metrics.quantity import Quantity
+from visaudio_bench.models.weights import require
+from visaudio_bench.pool import map_unordered
+
+# Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it.
+REMARKS = frozenset({"clipped", "wrong_rate", "anti_phase"})
+
+
+class FinishedRun(NamedTuple):
+    """What a run ends with."""
+
+    tables: list[Table]
+    failures: list[Failure]
+
+
+def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
+    """Carry out the plan; with `dry_run` only say what would be done.
+
+    Raises:
+        UsageError: the output folder cannot be written.
+        BenchError: a stage failed as a whole.
+    """
+    made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
+    summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
+    note(describe(summary))
+    if dry_run:
+        return None
+    _claim(plan)
+    write_json(plan.out / "plan.json", summary)
+    rows: list[ClipRow] = []
+    failures: list[Failure] = []
+    nets = _networks(plan)
+    for asked in plan.jobs:
+        _prepare(plan, asked)
+        bad = _admit(plan, asked)
+        job = replace(asked, refused=frozenset(bad))
+        failures += [Failure(job.suite.name, "", clip, p.stage, p.reason, p.message) for clip, p in bad.items()]
+        paths, unmade = _generate_all(plan, job)
+        failures += unmade
+        scored = _score_all(plan, job, paths)
+        failures += _problems(job, scored)
+        rows += _rows(plan, job, scored, _listen_all(plan, job, _scorable(paths, scored), nets), failures)
+    return _write(plan, rows, failures, nets)
+
+
+def _job(plan: Plan, suite: str) -> Job:
+    return next(job for job in plan.jobs if job.suite.name == suite)
+
+
+def _claim(plan: Plan) -> None:
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        probe = plan.out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"the output folder {plan.out} cannot be written: {error.strerror}. Choose another one with --out DIR."
+        ) from error
+
+
+def _prepare(plan: Plan, job: Job) -> None:
+    pending = job.pending
+    for _ in track(job.suite.prepare(plan.workers), len(pending), f"preparing {job.suite.name}"):
+        pass
+
+
+def _admit(plan: Plan, job: Job) -> dict[str, Problem]:
+    """Clips whose reference cannot be used, with what is wrong; they are out for every system."""
+    heard = [clip for clip in job.clips if clip.audio is not None]
+    outcomes = map_unordered(admit, heard, plan.workers)
+    bad = {}
+    for outcome in track(outcomes, len(heard), f"reading {job.suite.name}"):
+        problem = outcome.result()
+        if problem is not None:
+            bad[outcome.item.id] = problem
+    return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
+
+
+def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], list[Failure]]:
+    """Predictions by clip, and what could not be made."""
+    paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in job.refused}
+    failures = []
+    for system in job.present:
+        name = system.card.name
+        there = recorded(plan, job, system)
+        missing = [clip for clip in paths if clip not in there]
+        for made in track(generate(plan, job, system, missing), len(missing), f"{name} on {job.suite.name}"):
+            if made.path is None:
+                failures.append(Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message))
+            else:
+                there[made.clip] = made.path
+        for clip, predictions in paths.items():
+            if clip in there:
+                predictions.append(Prediction(name, there[clip], system.card.may_be_mono))
+    order = {clip.id: position for position, clip in enumerate(job.clips)}
+    names = [system.card.name for system in job.systems]
+    return paths, sorted(failures, key=lambda failure: (names.index(failure.system), order[failure.clip]))
+
+
+def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
+    """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
+    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job) if not _by_networks(metric)))
+    tasks = [ScoringTask(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
+    scored: dict[str, list[Scored]] = {}
+    for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
+        scored[outcome.item.clip.id] = outcome.result()
+    return [one for clip in job.clips for one in scored.get(clip.id, [])]
+
+
+def _scorable(paths: Mapping[str, list[Prediction]], scored: Iterable[Scored]) -> dict[str, list[Prediction]]:
+    """The predictions that could be judged at all, by clip."""
+    good = {(one.clip, one.system) for one in scored if one.scored}
+    return {clip: [one for one in found if (clip, one.system) in good] for clip, found in paths.items()}
+
+
+def _by_networks(metric: Metric) -> bool:
+    return bool(metric.weights or metric.features)
+
+
+def _networks(plan: Plan) -> dict[str, Net]:
+    """The networks that the metrics need and whose weights are here; nothing is loaded before it is used."""
+    names = dict.fromkeys(name for metric in plan.all_metrics for name in metric.weights)
+    absent = {one.name for one in plan.missing_weights}
+    return {name: Net(name, require(name), plan.device, plan.dtype) for name in names if name not in absent}
+
+
+def _listen_all(
+    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Mapping[str, Net]
+) -> dict[tuple[str, str], Judged]:
+    """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
+    backbones = plan.backbones_for(job)
+    clips = [clip for clip in job.clips if paths.get(clip.id)] if nets or backbones else []
+    found: dict[tuple[str, str], Judged] = {}
+    features: dict[str, FeatureRows] = {}
+    for clip in track(clips, len(clips), f"networks on {job.suite.name}"):
+        sounds = {prediction.system: prediction.path for prediction in paths[clip.id]}
+        for heard in listen(clip, sounds, nets, plan.protocol, backbones):
+            found[heard.system, heard.clip] = heard.quantities
+            features.setdefault(heard.system, FeatureRows()).add(heard)
+    for system, rows in features.items():
+        rows.save(feature_file(plan.out, job.suite.name, system))
+    return found
+
+
+def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
+    return [
+        Failure(job.suite.name, one.system, one.clip, problem.stage, problem.reason, problem.message)
+        for one in scored
+        for problem in one.problems
+    ]
+
+
+def _rows(
+    plan: Plan,
+    job: Job,
+    scored: Sequence[Scored],
+    heard: Mapping[tuple[str, str], Judged],
+    failures: Sequence[Failure],
+) -> list[ClipRow]:
+    """The per-clip table of one suite: every wanted quantity of every clip and system, also where there is none."""
+    by_key = {(one.system, one.clip): one for one in scored}
+    reasons = {(f.system, f.clip): f.reason for f in failures if f.suite == job.suite.name}
+    measured: Status = "synthetic" if job.suite.synthetic else "measured"
+    rows = []
+    for system in job.present:
+        wanted = _wanted(plan.metrics_for(job), system)
+        for clip in job.clips:
+            key = (system.card.name, clip.id)
+            reason = reasons.get(key) or reasons.get(("", clip.id), "")
+            for (name, view), quantity in _found(wanted, by_key.get(key), heard.get(key, {})).items():
+                value, status, why = _told(quantity, measured, reason)
+                rows.append(ClipRow(job.suite.name, system.card.name, clip.id, name, view, value, status, why))
+    return rows
+
+
+def _told(quantity: Quantity | None, measured: Status, reason: str) -> tuple[float | None, Status, str]:
+    """Value, status and reason of a row."""
+    if quantity is None:
+        return None, "failed", reason
+    if math.isnan(quantity.value):
+        return None, "missing", quantity.reason or "undefined"
+    return quantity.value, measured, quantity.reason or ""
+
+
+def _wanted(metrics: Sequence[Metric], system: System) -> list[Metric]:
+    return [metric for metric in metrics if metric.track != "binauralisation" or system.card.binauralises]
+
+
+def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict[tuple[str, str], Quantity | None]:
+    """The quantities that the metrics read, by name and view; None where the prediction has no scores."""
+    found: dict[tuple[str, str], Quantity | None] = {}
+    for metric in metrics:
+        for view in metric.views:
+            for name in (name.removeprefix(REFERENCE) for name in metric.quantities):
+                if one is None or not one.scored:
+                    found[name, view] = None
+                elif (name, view) in heard:
+                    found[name, view] = heard[name, view]
+                elif name.endswith("[]"):
+                    found |= {(key, view): q for key, q in one.quantities.items() if key.startswith(name[:-1])}
+                elif name in one.quantities:
+                    found[name, view] = one.quantities[name]
+    return found
+
+
+def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mapping[str, Net]) -> FinishedRun:
+    suites = [_suite_info(job) for job in plan.jobs]
+    systems = {job.suite.name: [_system_info(job, system) for system in job.systems] for job in plan.jobs}
+    results: list[Result] = []
+    basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
+    for job, suite in zip(plan.jobs, suites, strict=True):
+        results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), basis)
+    tables = leaderboard(results, suites, systems, plan.all_metrics)
+    write_failures(plan.out / "failures.jsonl", failures)
+    write_clip_rows(plan.out, rows)
+    extra = {
+        "suites": [
+            {
+                "info": dataclasses.asdict(info),
+                "manifest": job.suite.manifest_hash(),
+                "systems": [dataclasses.asdict(system) for system in systems[info.name]],
+                "metrics": [metric.key for metric in plan.metrics_for(job)],
+                "cards": [dataclasses.asdict(system.card) for system in job.systems],
+            }
+            for job, info in zip(plan.jobs, suites, strict=True)
+        ],
+        "metrics": {metric.key: metric.version for metric in plan.all_metrics},
+        "unavailable": plan.unavailable,
+        "failures": len(failures),
+    }
+    origin = provenance(seed=plan.seed, device=plan.device, dtype=plan.dtype)
+    weights = {name: net.weights.sha256 for name, net in nets.items()}
+    networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
+    write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
+    save_tables(plan.out, tables)
+    return FinishedRun(tables, failures)
+
+
+def save_tables(out: Path, tables: Sequence[Table]) -> None:
+    """Write the leaderboard in the formats that other programs read."""
+    for form in ("md", "tex", "csv"):
+        write_text(out / f"leaderboard.{form}", render(tables, form))
+    write_text(out / "leaderboard.html", page(tables, f"Leaderboard of {out.name}"))
+
+
+def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
+    """Failures that count against a run, by clip."""
+    found: dict[str, list[Failure]] = {}
+    for failure in failures:
+        if failure.reason not in REMARKS:
+            found.setdefault(f"{failure.suite}/{failure.clip}", []).append(failure)
+    return found
+
+
+def _system_info(job: Job, system: System) -> SystemInfo:
+    card = system.card
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""))
+
+
+def _suite_info(job: Job) -> SuiteInfo:
+    suite = job.suite
+    return SuiteInfo(suite.name, suite.title, len(job.clips), suite.synthetic, suite.remarks())

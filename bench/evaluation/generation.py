@@ -1,0 +1,123 @@
+"""Let systems make sound, keep what is made, and notice when it is out of date.
+
+Every sound file has a record beside it, `<clip>.json`, with everything the sound depends on: the system's revision,
+the seed, the window, the caption, and size and modification time of the source files. A sound is made again when its
+record or its file is not what it should be; a killed run therefore goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from visaudio_bench.baselines import Generation, System
+from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
+from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import digest, write_json
+from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites import Clip
+
+
+class Generated(NamedTuple):
+    """Where a clip's prediction lies, or why there is none."""
+
+    clip: str
+    path: Path | None
+    reason: str = ""
+    message: str = ""
+
+
+def folder_of(plan: Plan, job: Job, system: System) -> Path:
+    """Folder of one system's sounds for one suite."""
+    return plan.sounds or plan.out / "audio" / job.suite.name / system.card.name
+
+
+def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
+    """Predictions by clip id that are there already and up to date."""
+    folder = folder_of(plan, job, system)
+    found = {}
+    for clip in job.clips:
+        try:
+            record = json.loads((folder / f"{clip.id}.json").read_text(encoding="utf-8"))
+            path = folder / record["file"]
+            if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
+                found[clip.id] = path
+        except (OSError, ValueError, KeyError, TypeError, ClipError):
+            continue  # no record, or not one of ours: make it again
+    return found
+
+
+def made_sounds(folder: Path) -> dict[str, Path]:
+    """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
+    found = {path.stem: path for path in sorted(folder.glob("*.wav"))}
+    for record in sorted(folder.glob("*.json")):
+        if record.stem not in found:
+            found[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
+    return found
+
+
+def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Generated]:
+    """Make the sounds of `missing`, yielding each with its record already written."""
+    if not isinstance(system, ClipwiseSystem):
+        yield from _generate_some(plan, job, system, tuple(missing))
+        return
+    size = max(1, min(16, -(-len(missing) // (4 * plan.workers))))
+    chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
+    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers):
+        yield from outcome.result()
+
+
+def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Generated]:
+    return list(_generate_some(plan, job, system, ids))
+
+
+def _generate_some(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> Iterator[Generated]:
+    out = folder_of(plan, job, system)
+    out.mkdir(parents=True, exist_ok=True)
+    by_id = {clip.id: clip for clip in job.usable}
+    for generation in system.generate(job.usable, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
+        if generation.path is not None:
+            write_json(out / f"{generation.clip}.json", _record(plan, job, system, by_id[generation.clip], generation))
+        yield Generated(generation.clip, generation.path, generation.reason, generation.message)
+
+
+def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:
+    """The provenance of one sound; it is written after the sound, so that a record always means a whole file."""
+    assert generation.path is not None  # failed generations leave no record
+    inside = generation.path.parent == folder_of(plan, job, system)
+    return {
+        "key": _key(plan, job, system, clip),
+        "suite": job.suite.name,
+        "system": system.card.name,
+        "revision": system.card.revision,
+        "clip": clip.id,
+        "file": generation.path.name if inside else str(generation.path.resolve()),
+        "fingerprint": fingerprint(generation.path),
+        "seed": clip_seed(plan.seed, system.card.name, clip.id),
+        "device": plan.device,
+        "seconds": round(generation.seconds, 3),
+        "provenance": dict(generation.provenance),
+    }
+
+
+def fingerprint(path: Path) -> dict[str, int]:
+    """Size and modification time of a file: what tells a changed file without reading it."""
+    status = path.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
+    """Everything a sound depends on, as one hash."""
+    parts: dict[str, Any] = {
+        "system": system.card.name,
+        "revision": system.card.revision,
+        "seed": plan.seed,
+        "device": plan.device,
+        "clip": [clip.id, clip.start, clip.duration, clip.caption],
+        "sources": [fingerprint(path) for path in system.sources(clip, job.usable) if path.exists()],
+    }
+    return digest(parts)

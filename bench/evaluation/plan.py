@@ -1,0 +1,314 @@
+"""What a run will do, before it does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visaudio_bench.baselines import DEFAULT_SYSTEMS, System, open_system
+from visaudio_bench.baselines.outputs import Outputs, open_outputs
+from visaudio_bench.bench.console import clock
+from visaudio_bench.bench.evaluation.frozen_networks import Dtype
+from visaudio_bench.bench.evaluation.metric_choice import under_protocol
+from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.catalogue import METRICS, Metric, backbone_distances, defaults
+from visaudio_bench.metrics.protocol import OURS, Protocol
+from visaudio_bench.models.weights import MissingWeights, missing
+from visaudio_bench.pool import available_cores
+from visaudio_bench.suites import Clip, Suite, open_suite
+from visaudio_bench.suites.folder import FolderSuite, media_files
+
+if TYPE_CHECKING:
+    from visaudio_bench.models.hear_modules import HearBackbone
+
+# The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
+ANCHORS = ("reference", "mono", "swapped", "repaired")
+# CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
+MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
+
+
+# What can be said of sound without a reference.
+DESCRIPTIVE = tuple(metric for metric in METRICS.values() if not metric.needs_reference)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One suite, the clips of it that are asked for, and the systems that will make sound for them."""
+
+    suite: Suite
+    systems: tuple[System, ...]
+    limit: int | None = None
+    refused: frozenset[str] = frozenset()
+
+    @cached_property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips to evaluate, in the suite's order."""
+        return self.suite.clips()[: self.limit]
+
+    @cached_property
+    def usable(self) -> tuple[Clip, ...]:
+        """Every clip of the suite that a system may be given or may look at: none whose reference was refused."""
+        return tuple(clip for clip in self.suite.clips() if clip.id not in self.refused)
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Clips of the whole suite whose files must still be made (neighbours count: `repaired` listens to them)."""
+        return self.suite.pending()
+
+    @cached_property
+    def absent(self) -> dict[str, str]:
+        """Systems that cannot run on this machine, with the sentence that says what to do."""
+        return {system.card.name: why for system in self.systems if (why := system.unavailable)}
+
+    @property
+    def present(self) -> tuple[System, ...]:
+        """The systems that can run."""
+        return tuple(system for system in self.systems if system.card.name not in self.absent)
+
+    @property
+    def has_references(self) -> bool:
+        """Whether any clip has a reference sound."""
+        return any(clip.audio is not None for clip in self.clips)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run was asked for.
+
+    `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`.
+    """
+
+    jobs: tuple[Job, ...]
+    metrics: tuple[Metric, ...] | None
+    out: Path
+    seed: int = 0
+    device: str = "cpu"
+    workers: int = field(default_factory=available_cores)
+    allow_missing: int = 0
+    protocol: Protocol = OURS
+    dtype: Dtype = "float32"
+    backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
+    sounds: Path | None = None
+
+    def metrics_for(self, job: Job) -> tuple[Metric, ...]:
+        """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
+        chosen = self.metrics
+        if chosen is None:
+            chosen = defaults() if job.has_references else DESCRIPTIVE
+        added = [m for one in self.backbones_for(job).values() for m in backbone_distances(one.identity["module"])]
+        return under_protocol((*chosen, *added), self.protocol)
+
+    def backbones_for(self, job: Job) -> Mapping[str, HearBackbone]:
+        """The HEAR modules that listen to a suite: none without references, which their distances are from."""
+        return self.backbones if job.has_references else {}
+
+    @property
+    def all_metrics(self) -> tuple[Metric, ...]:
+        """The metrics of every suite, once each."""
+        return tuple(dict.fromkeys(metric for job in self.jobs for metric in self.metrics_for(job)))
+
+    @cached_property
+    def missing_weights(self) -> tuple[MissingWeights, ...]:
+        """Weight files that the metrics need and that are not here."""
+        return missing([name for metric in self.all_metrics for name in metric.weights])
+
+    @cached_property
+    def unavailable(self) -> dict[str, str]:
+        """Metrics that cannot be computed for want of weights, with the sentence that says what to do."""
+        # Without the folder, so that results do not depend on where a machine keeps its weights.
+        absent = {
+            one.name: f"weights {one.name} ({one.size}, {one.licence}) are not here. Get them: {one.command}"
+            for one in self.missing_weights
+        }
+        return {m.key: absent[name] for m in self.all_metrics for name in m.weights if name in absent}
+
+    @property
+    def left_out(self) -> str:
+        """One line on what cannot be computed, why, and the command that helps; empty if nothing is missing."""
+        if not self.missing_weights:
+            return ""
+        titles = ", ".join(metric.title for metric in self.all_metrics if metric.key in self.unavailable)
+        files = ", ".join(f"{one.name} {one.size} {one.licence}" for one in self.missing_weights)
+        command = " ".join(["bench weights fetch", *(one.name for one in self.missing_weights)])
+        return f"{titles}: weights are not here ({files}). Get them: {command}"
+
+    def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
+        """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system."""
+        return {
+            "suites": [
+                {
+                    "name": job.suite.name,
+                    "title": job.suite.title,
+                    "clips": len(job.clips),
+                    "of": len(job.suite.clips()),
+                    "to_prepare": len(job.pending),
+                    "licence": job.suite.licence,
+                    "remarks": list(job.suite.remarks()),
+                    "manifest": job.suite.manifest_hash(),
+                    "systems": [
+                        {"name": system.card.name, "missing": job.absent[system.card.name]}
+                        if system.card.name in job.absent
+                        else {
+                            "name": system.card.name,
+                            "to_make": to_make[job.suite.name, system.card.name],
+                            "cached": len(job.clips) - to_make[job.suite.name, system.card.name],
+                            **_unmatched(system, job),
+                        }
+                        for system in job.systems
+                    ],
+                }
+                for job in self.jobs
+            ],
+            "metrics": [metric.key for metric in self.all_metrics],
+            "out": str(self.out),
+            "seed": self.seed,
+            "device": self.device,
+            "dtype": self.dtype,
+            "backbones": [backbone.name for backbone in self.backbones.values()],
+            "workers": self.workers,
+            "allow_missing": self.allow_missing,
+            "protocol": self.protocol.record(),
+            "missing_weights": [absent._asdict() for absent in self.missing_weights],
+            "left_out": self.left_out,
+            "estimate_seconds": round(self._estimate(to_make)),
+        }
+
+    def _estimate(self, to_make: dict[tuple[str, str], int]) -> float:
+        preparing = sum(len(job.pending) * job.suite.prepare_seconds for job in self.jobs)
+        making = MAKE_SECONDS * sum(to_make.values())
+        scoring = SCORE_SECONDS * sum(len(job.clips) * len(job.present) for job in self.jobs)
+        return (preparing + making + scoring) / self.workers
+
+
+def _unmatched(system: System, job: Job) -> dict[str, Any]:
+    return {"unmatched_files": system.unmatched(job.suite.clips())} if isinstance(system, Outputs) else {}
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """The plan in the words that the user sees before the work."""
+    lines = ["plan"]
+    for suite in summary["suites"]:
+        some = (
+            f"{suite['clips']} clips" if suite["clips"] == suite["of"] else f"{suite['clips']} of {suite['of']} clips"
+        )
+        state = f"{suite['to_prepare']} to render" if suite["to_prepare"] else "ready"
+        lines.append(f"  suite    {suite['name']}: {some}, {state}")
+        lines += [f"           {remark}" for remark in suite["remarks"]]
+        for system in suite["systems"]:
+            if "missing" in system:
+                lines.append(f"  missing  {system['name']}: {system['missing']}")
+                continue
+            make = f"{system['to_make']} to make" if system["to_make"] else "all made"
+            lines.append(f"  system   {system['name']}: {make}")
+            unmatched = system.get("unmatched_files", [])
+            if unmatched:
+                shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
+                lines.append(f"           {len(unmatched)} of its files belong to no clip of the suite: {shown}")
+    lines.append(f"  metrics  {', '.join(summary['metrics'])}")
+    if summary["left_out"]:
+        lines.append(f"  left out {summary['left_out']}")
+    workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
+    lines.append(f"  output   {summary['out']} ({workers}, about {clock(summary['estimate_seconds'])})")
+    return "\n".join(lines)
+
+
+def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:
+    """The jobs of `bench run`: each suite with the systems asked for, and the anchors where it has references.
+
+    Raises:
+        UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
+    """
+    wanted = tuple(dict.fromkeys((*ANCHORS, *(systems or DEFAULT_SYSTEMS))))
+    opened = tuple(open_system(request) for request in wanted)
+    _refuse_twins([system.card.name for system in opened], "systems")
+    jobs = [Job(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
+    _refuse_twins([job.suite.name for job in jobs], "suites")
+    return tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+
+
+def score_job(
+    predictions: Sequence[str],
+    references: Path | None,
+    videos: Path | None,
+    *,
+    binauralised: bool,
+    duration: float | None,
+) -> Job:
+    """The job of `bench score`: the clips are the references, or without those every file that was predicted.
+
+    Raises:
+        UsageError: a folder is not there or holds no media, or two folders of predictions have one name.
+    """
+    outputs = tuple(open_outputs(request, binauralised=binauralised) for request in predictions)
+    _refuse_twins([*ANCHORS, *(system.card.name for system in outputs)], "systems")
+    sounds = _media("--references", references) if references else {}
+    shown = _media("--videos", videos) if videos else {}
+    wanted = sounds or dict.fromkeys(name for system in outputs for name in system.files)
+    suite = FolderSuite(
+        references.resolve().name if references else "predictions",
+        {name: sounds[name] for name in wanted if name in sounds},
+        {name: shown[name] for name in wanted if name in shown},
+        names=tuple(wanted),
+        own_sound=False,
+        duration=duration,
+    )
+    anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()
+    return Job(suite, (*anchors, *outputs))
+
+
+def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) -> dict[str, HearBackbone]:
+    """The HEAR modules of `--backbone`, loaded and tried on noise, by the name of their features.
+
+    Raises:
+        UsageError: a module does not load or does not follow the API, two have one name, or nothing has a reference.
+    """
+    if not requests:
+        return {}
+    if not any(job.has_references for job in jobs):
+        raise UsageError("--backbone measures a distance from the references' sounds, and there are no references.")
+    from visaudio_bench.models.hear_modules import HearBackbone
+
+    found: dict[str, HearBackbone] = {}
+    for request in dict.fromkeys(requests):
+        backbone = HearBackbone(request, device)
+        backbone.check()
+        (name,) = {metric.features for metric in backbone_distances(backbone.identity["module"])}
+        if name in found:
+            raise UsageError(
+                f"{found[name].name} and {request} would both be called {name}; columns of a table need different "
+                "names. Give them a run each."
+            )
+        found[name] = backbone
+    return found
+
+
+def _media(option: str, folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise UsageError(f"{option} {folder} is not a folder.")
+    found = media_files(folder)
+    if not found:
+        raise UsageError(f"{option} {folder} holds no media file.")
+    return found
+
+
+def _without_needless(job: Job, asked: set[str]) -> Job:
+    """A suite without references leaves out the systems that hear the reference, unless they were asked for."""
+    if not job.clips:
+        raise UsageError(f'suite "{job.suite.name}" has no clips.')
+    if job.has_references:
+        return job
+    kept = tuple(s for s in job.systems if s.card.name in asked or not s.card.binauralises)
+    return Job(job.suite, kept, job.limit)
+
+
+def _refuse_twins(names: Sequence[str], kind: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f'two {kind} are called "{name}"; rows of a table need different names. '
+                "For folders of outputs write: --system outputs:NAME=DIR"
+            )

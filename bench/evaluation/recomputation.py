@@ -1,0 +1,39 @@
+"""Recompute what a run found from the per-clip rows it left behind, without its sounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from visaudio_bench.bench.evaluation.metric_choice import REGISTRY, under_protocol
+from visaudio_bench.leaderboards.results import Basis, info_from, judge
+from visaudio_bench.leaderboards.schema import Result, read_clip_rows, read_results
+from visaudio_bench.leaderboards.suite_tables import leaderboard
+from visaudio_bench.leaderboards.tables import Table
+from visaudio_bench.metrics.catalogue import backbone_distances
+from visaudio_bench.metrics.protocol import PROTOCOLS
+
+
+def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
+    """Tables and results of a run folder, from `clips.csv` and what `results.json` says of suites and systems.
+
+    Raises:
+        UsageError: the folder is not that of a finished run.
+    """
+    run = read_results(folder)
+    rows = read_clip_rows(folder / "clips.csv")
+    suites, systems = info_from(run.body)
+    protocol = PROTOCOLS[run.provenance["protocol"]["name"]]
+    backbones = run.provenance.get("backbones", {}).values()
+    added = {metric.key: metric for one in backbones for metric in backbone_distances(one["module"])}
+    metrics = {
+        suite["info"]["name"]: under_protocol(
+            [added.get(key) or REGISTRY.get(key) for key in suite["metrics"]], protocol
+        )
+        for suite in run.body["suites"]
+    }
+    basis = Basis(run.provenance["seed"], folder, protocol.frechet_mean, run.body["unavailable"])
+    results = [
+        result for suite in suites for result in judge(rows, suite, systems[suite.name], metrics[suite.name], basis)
+    ]
+    every = list(dict.fromkeys(metric for chosen in metrics.values() for metric in chosen))
+    return leaderboard(results, suites, systems, every), results

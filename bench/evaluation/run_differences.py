@@ -1,0 +1,90 @@
+"""Why two runs differ: their provenance side by side, then the numbers, then the clips that moved them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench.leaderboards.schema import ClipRow, Result, Run, read_clip_rows, read_results
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
+
+MOST_CLIPS = 20
+
+
+def compare(first: Path, second: Path) -> list[Table]:
+    """Three tables: what differs in how the runs were made, in their results, and in single clips.
+
+    Raises:
+        UsageError: one of the folders is not that of a finished run.
+    """
+    a, b = read_results(first), read_results(second)
+    tables = [_circumstances(a, b), _results(a.results, b.results)]
+    tables.append(_clips(read_clip_rows(first / "clips.csv"), read_clip_rows(second / "clips.csv")))
+    return tables
+
+
+def _circumstances(a: Run, b: Run) -> Table:
+    one, other = _flat(_made(a)), _flat(_made(b))
+    rows = [
+        TableRow(name, (Cell(str(one.get(name, EMPTY))), Cell(str(other.get(name, EMPTY)))))
+        for name in sorted({*one, *other})
+        if one.get(name) != other.get(name)
+    ]
+    notes = () if rows else ("Both runs were made in the same way from the same data.",)
+    columns = (Column("first", "first", left=True), Column("second", "second", left=True))
+    return Table("how they were made", columns, tuple(rows), corner="what", notes=notes)
+
+
+def _made(run: Run) -> dict[str, Any]:
+    """Everything a result depends on, of one run; suites and systems by name."""
+    suites = {
+        suite["info"]["name"]: {
+            "manifest": suite["manifest"],
+            "clips": suite["info"]["clips"],
+            "systems": {card["name"]: card["revision"] for card in suite["cards"]},
+        }
+        for suite in run.body["suites"]
+    }
+    return {**run.provenance, "suites": suites, "metric versions": run.body["metrics"]}
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(inner, f"{name} / ") if isinstance(inner, Mapping) else {name: inner}
+    return flat
+
+
+def _results(first: Sequence[Result], second: Sequence[Result]) -> Table:
+    def by_name(results: Sequence[Result]) -> dict[str, float | None]:
+        return {f"{r.suite} / {r.system} / {r.metric} / {r.view}": r.value for r in results}
+
+    return _changes("results", by_name(first), by_name(second))
+
+
+def _clips(first: Sequence[ClipRow], second: Sequence[ClipRow]) -> Table:
+    def by_name(rows: Sequence[ClipRow]) -> dict[str, float | None]:
+        return {f"{r.suite} / {r.system} / {r.clip} / {r.metric} / {r.view}": r.value for r in rows}
+
+    return _changes("clips", by_name(first), by_name(second), most=MOST_CLIPS)
+
+
+def _changes(
+    title: str, one: Mapping[str, float | None], other: Mapping[str, float | None], most: int | None = None
+) -> Table:
+    """Names whose values differ, the largest change first; names that only one side has are differences too."""
+    absent = object()
+    names = [name for name in dict.fromkeys((*one, *other)) if one.get(name, absent) != other.get(name, absent)]
+    names.sort(key=lambda name: -abs((other.get(name) or 0.0) - (one.get(name) or 0.0)))
+    rows = tuple(TableRow(name, _cells(one.get(name), other.get(name))) for name in names[:most])
+    shared = len({*one} & {*other})
+    note = f"{len(names)} differ, {shared} are in both runs."
+    columns = (Column("first", "first"), Column("second", "second"), Column("change", "change"))
+    return Table(title, columns, rows, corner="value", notes=(note,))
+
+
+def _cells(before: float | None, after: float | None) -> tuple[Cell, ...]:
+    change = None if before is None or after is None else after - before
+    return tuple(Cell(EMPTY if v is None else f"{v:.6g}", v) for v in (before, after, change))

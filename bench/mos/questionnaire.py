@@ -1,0 +1,259 @@
+"""Build a questionnaire: one static folder with media, check sounds, and a page that works without a server.
+
+    OUT/index.html, survey.css, survey.js   the page
+    OUT/data.js                             what this study shows, as a script, so that file:// can read it
+    OUT/survey.json                         the same for `bench mos serve`
+    OUT/server.js                           empty; the server answers with where to send responses
+    OUT/media/<code>.mp4                    one sample: the clip's pictures, one system's sound (FLAC)
+    OUT/checks/<name>.flac                  sounds of the checks
+    OUT.key.csv                             code -> clip and system, loudness and gain; outside, not to be published
+
+Every sample is brought to the same integrated loudness with one gain for both channels.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+import tempfile
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from visaudio_bench import __version__
+from visaudio_bench.bench.mos.questions import COLUMNS, DIMENSIONS, SCALE
+from visaudio_bench.bench.mos.sample_order import williams
+from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
+from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
+from visaudio_bench.errors import UsageError
+from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.metrics.loudness import integrated_loudness
+from visaudio_bench.suites import Clip
+from visaudio_bench.suites.media import (
+    Samples,
+    frame_rate,
+    iter_frames,
+    read_binaural,
+    write_audio,
+    write_clip,
+    write_video,
+)
+
+KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "loudness_lufs", "gain_db")
+PEAK = 0.999
+MAX_WIDTH = 960
+TRIALS = 6
+
+
+class Wording(NamedTuple):
+    """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing)."""
+
+    title: str
+    contact: str = ""
+    post: str = ""
+
+
+class Sample(NamedTuple):
+    """One sound to be shown with one clip: its code, where it comes from, its samples and loudness in LUFS."""
+
+    code: str
+    clip: Clip
+    system: str
+    role: str
+    samples: Samples
+    loudness: float
+
+
+class Questionnaire(NamedTuple):
+    """What `build` made."""
+
+    folder: Path
+    key: Path
+    groups: int
+    samples: int
+    megabytes: float
+
+
+def build(
+    sources: Sources,
+    folder: Path,
+    *,
+    wording: Wording,
+    study_id: str,
+    loudness: float = -26.0,
+    seed: int = 0,
+    progress: Callable[[str], None],
+) -> Questionnaire:
+    """Make the folder and the key beside it; all or nothing.
+
+    Raises:
+        UsageError: the folder exists, or a sample would clip at this loudness.
+        ClipError: a video or sound cannot be used.
+    """
+    key = folder.with_name(folder.name + ".key.csv")
+    for path in (folder, key):
+        if path.exists():
+            raise UsageError(
+                f"{path} exists; a questionnaire is never overwritten. Choose another --out, or remove it."
+            )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        work = Path(name) / "survey"
+        rows = _fill(sources, work, wording, study_id, loudness, seed, progress)
+        write_text(key, rows)
+        work.replace(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    samples = len(sources.sounds) + len(sources.controls)
+    return Questionnaire(folder, key, len(sources.clips), samples, size / 1e6)
+
+
+def _fill(
+    sources: Sources,
+    work: Path,
+    wording: Wording,
+    study_id: str,
+    loudness: float,
+    seed: int,
+    progress: Callable[[str], None],
+) -> str:
+    rng = random.Random(f"{study_id}/{seed}")
+    systems = [*sources.sounds, *sources.controls]
+    rng.shuffle(systems)  # the page knows systems by position; the position must not tell
+    codes: set[str] = set()
+    groups, key = [], []
+    shown = [*sources.clips, *([sources.training] if sources.training else [])]
+    for number, clip in enumerate(shown, 1):
+        progress(f"{number}/{len(shown)} {clip.id}")
+        samples = [_sample(sources, clip, system, _code(rng, codes)) for system in systems]
+        _write_samples(work / "media", clip, samples, loudness)
+        groups.append(
+            {"id": f"G{number:02d}", "clip": clip.id, "caption": clip.caption, "samples": [s.code for s in samples]}
+        )
+        if clip is not sources.training:
+            key += [_key_row(sample, sources.suite, loudness) for sample in samples]
+    training = groups.pop() if sources.training else None
+    _write_page(work, _data(groups, training, wording, study_id, len(systems), sources.suite))
+    for name, sound in check_sounds(loudness, seed).items():
+        write_audio(work / "checks" / f"{name}.flac", sound, RATE)
+    return _csv(key)
+
+
+def _code(rng: random.Random, taken: set[str]) -> str:
+    while True:
+        code = f"{rng.randrange(16**6):06x}"
+        if code not in taken:
+            taken.add(code)
+            return f"s{code}"
+
+
+def _sample(sources: Sources, clip: Clip, system: str, code: str) -> Sample:
+    role = sources.controls.get(system, "test")
+    if role == "test":
+        sound = read_binaural(sources.sounds[system][clip.id], sample_rate=RATE)
+    elif clip.audio is None:
+        raise UsageError(f'clip "{clip.id}" has no reference sound, which --hidden-reference and --low-anchor need.')
+    else:
+        sound = read_binaural(clip.audio, start=clip.start, duration=clip.duration, sample_rate=RATE)
+    samples = np.repeat(sound.samples[:1], 2, axis=0) if system == ANCHOR else sound.samples
+    assert system in (REFERENCE, ANCHOR) or role == "test"
+    return Sample(code, clip, system, role, samples, integrated_loudness(samples, RATE))
+
+
+def _gain(sample: Sample, loudness: float) -> float:
+    """Gain in dB; 0 for silence, which no gain brings to a loudness."""
+    return loudness - sample.loudness if math.isfinite(sample.loudness) else 0.0
+
+
+def _write_samples(media: Path, clip: Clip, samples: list[Sample], loudness: float) -> None:
+    assert clip.video is not None  # clips without a video are not chosen
+    length = max(sample.samples.shape[1] for sample in samples) / RATE
+    pictures = media / f".{clip.id}.mp4"
+    rate = max(1, min(60, round(frame_rate(clip.video))))
+    frames = iter_frames(clip.video, fps=rate, start=clip.start, duration=clip.duration or length)
+    write_video(pictures, (_fitted(picture) for _, picture in frames), rate, crf=20)
+    for sample in samples:
+        scaled = sample.samples * np.float32(10 ** (_gain(sample, loudness) / 20))
+        peak = float(np.abs(scaled).max(initial=0))
+        if peak > PEAK:
+            possible = loudness - 20 * math.log10(peak / PEAK) - 0.1
+            raise UsageError(
+                f'clip "{clip.id}" of system "{sample.system}" would clip at {loudness:g} LUFS. All samples have one '
+                f"loudness, so lower it for all: --loudness {possible:.0f} or less"
+            )
+        write_clip(media / f"{sample.code}.mp4", pictures, scaled, RATE)
+    pictures.unlink()
+
+
+def _fitted(picture: Any) -> Any:
+    """At most 960 pixels wide by leaving out pixels, height and width even."""
+    step = -(-picture.shape[1] // MAX_WIDTH)
+    smaller = picture[::step, ::step]
+    return np.ascontiguousarray(smaller[: smaller.shape[0] // 2 * 2, : smaller.shape[1] // 2 * 2])
+
+
+def _key_row(sample: Sample, suite: str, loudness: float) -> dict[str, str]:
+    return {
+        "code": sample.code,
+        "clip_id": sample.clip.id,
+        "system": sample.system,
+        "suite": suite,
+        "role": sample.role,
+        "loudness_lufs": f"{sample.loudness:.3f}",
+        "gain_db": f"{_gain(sample, loudness):.3f}",
+    }
+
+
+def _csv(rows: list[dict[str, str]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, KEY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["code"]))
+    return out.getvalue()
+
+
+def _data(
+    groups: list[dict[str, Any]],
+    training: dict[str, Any] | None,
+    wording: Wording,
+    study_id: str,
+    systems: int,
+    suite: str,
+) -> dict[str, Any]:
+    return {
+        "study_id": study_id,
+        "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
+        "suite": suite,
+        "tool_version": __version__,
+        **wording._asdict(),
+        "scale": list(SCALE),
+        "dimensions": [dimension._asdict() for dimension in DIMENSIONS],
+        "columns": list(COLUMNS),
+        "rows": williams(systems),
+        "groups": groups,
+        "training": training,
+        "checks": {"trials": TRIALS, "tokens": TOKENS, "attempts": 3},
+    }
+
+
+def _write_page(work: Path, data: dict[str, Any]) -> None:
+    site = resources.files("visaudio_bench.bench.mos") / "site"
+    for name in ("survey.css", "survey.js", "checks.js", "group.js"):
+        write_text(work / name, (site / name).read_text(encoding="utf-8"))
+    write_text(work / "index.html", _index(str(data["title"]), (site / "index.html").read_text(encoding="utf-8")))
+    write_json(work / "survey.json", data)
+    # "</" would end the script element if the data were ever pasted into a page.
+    body = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    write_text(work / "data.js", f"window.SURVEY = {body};\n")
+    write_text(work / "server.js", "window.SERVER = null;\n")
+
+
+def _index(title: str, template: str) -> str:
+    import jinja2
+
+    return jinja2.Environment(autoescape=True, keep_trailing_newline=True).from_string(template).render(title=title)

@@ -1,0 +1,52 @@
+"""What `bench mos` leaves behind, and which tables it shows."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench import __version__
+from visaudio_bench.files import write_text
+from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
+from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
+from visaudio_bench.leaderboards.tables import Format, Table, render
+
+DETAILS: dict[str, Callable[[dict[str, Any]], Table]] = {
+    "pairs": pair_table,
+    "agreement": agreement_table,
+    "raters": rater_table,
+    "clips": clip_table,
+    "votes": vote_table,
+}
+FILES: dict[str, Format] = {"mos.md": "md", "mos.tex": "tex", "mos.txt": "text"}
+
+
+def shown(studies: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Table]:
+    """The tables asked for, study by study; the main one comes with its twin before screening, if there was any."""
+    tables = []
+    for study in studies:
+        for name in names:
+            if name != "mos":
+                tables.append(DETAILS[name](study))
+                continue
+            tables.append(opinion_table(study))
+            if study["unscreened"]:
+                tables.append(opinion_table(study, screened=False))
+    return tables
+
+
+def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Write mos.json, mos.csv, and the shown tables as Markdown, LaTeX and text."""
+    provenance = {
+        "tool": "bench mos",
+        "tool_version": __version__,
+        "command": ["bench", *sys.argv[1:]],
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    write_opinions(folder, studies, provenance)
+    tables = shown(studies, names)
+    for name, form in FILES.items():
+        write_text(folder / name, render(tables, form))

@@ -1,0 +1,1 @@
+"""Training: feature extraction, the training of a network, its validation."""

@@ -1,0 +1,125 @@
+"""Fill feature stores: every clip of a suite through conditioners and codec, resumable, on many cores or cards.
+
+A piece of work is one shard, some 16 clips. Processes of `torchrun` take every n-th piece each; without it, a pool of
+worker processes shares them on the CPU. What is finished is in the store, whoever is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from visaudio_bench.bench.console import note, track
+from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.leaderboards.schema import Failure, write_failures
+from visaudio_bench.models.visaudio.clip_features import features_of, origin_of, row_of
+from visaudio_bench.models.visaudio.feature_formats import Storage
+from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
+from visaudio_bench.models.visaudio.parts import Parts, open_parts
+from visaudio_bench.models.visaudio.training.distributed import World
+from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites.clip import Clip, Suite
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What is to be extracted: clips of `suite`, cut to `duration` seconds, by the parts called `parts`, into `out`."""
+
+    suite: Suite
+    out: Path
+    parts: str
+    storage: Storage
+    duration: float
+    device: str = "cpu"
+    workers: int = 1
+
+    def kind(self) -> Kind:
+        """What the store will hold."""
+        parts = self.opened()
+        return Kind(parts.conditioners.identity, parts.codec.identity, self.storage, self.duration)
+
+    def opened(self) -> Parts:
+        """The frozen networks, loaded once a process."""
+        return _parts(self.parts, self.device)
+
+
+@lru_cache(maxsize=1)
+def _parts(kind: str, device: str) -> Parts:
+    return open_parts(kind, device, encoder=True)
+
+
+def extract(work: Extraction, world: World | None = None) -> list[Failure]:
+    """Bring the store up to date with the suite; returns the clips that could not be used.
+
+    Raises:
+        UsageError: the folder holds features of another kind.
+        BenchError: a file cannot be written, or no clip at all could be used.
+    """
+    world = world or World(0, 1, torch.device("cpu"))
+    if world.main:
+        claim(work.out, work.kind())
+        _prepare(work)
+    world.wait()
+    todo = _missing(work)
+    pieces = [todo[start : start + CLIPS_PER_SHARD] for start in range(0, len(todo), CLIPS_PER_SHARD)]
+    if not pieces:
+        return []
+    # Small suites leave no worker without work.
+    if len(pieces) < work.workers * world.size:
+        pieces = [todo[first :: work.workers * world.size] for first in range(work.workers * world.size)]
+    mine = [piece for piece in world.share(pieces) if piece]
+    failures: list[Failure] = []
+    label = f"features of {work.suite.name}"
+    for outcome in track(map_unordered(partial(_piece, work), mine, work.workers), len(mine), label):
+        failures += outcome.result()
+    failures = world.gather(failures)
+    if world.main:
+        _report(work, failures)
+    world.wait()
+    return failures
+
+
+def _prepare(work: Extraction) -> None:
+    pending = work.suite.pending()
+    for _ in track(work.suite.prepare(work.workers), len(pending), f"preparing {work.suite.name}"):
+        pass
+
+
+def _missing(work: Extraction) -> list[Clip]:
+    """Clips without features, or with those of files that have changed since."""
+    there = present(work.out)
+    return [
+        clip
+        for clip in work.suite.clips()
+        if clip.id not in there or there[clip.id].origin != origin_of(clip, work.duration)
+    ]
+
+
+def _piece(work: Extraction, clips: Sequence[Clip]) -> list[Failure]:
+    """Extract some clips and write them as one shard; returns those that could not be used."""
+    parts = work.opened()
+    made: list[tuple[FeatureRow, Mapping[str, Tensor]]] = []
+    failures = []
+    for clip in clips:
+        try:
+            features = features_of(clip, parts.conditioners, parts.codec, work.duration, work.storage)
+        except ClipError as error:
+            failures.append(Failure(work.suite.name, "", clip.id, "features", error.reason, error.message))
+        else:
+            made.append((row_of(clip, work.suite.name, work.duration), features))
+    if made:
+        write_shard(work.out, made)
+    return failures
+
+
+def _report(work: Extraction, failures: Sequence[Failure]) -> None:
+    write_failures(work.out / "failures.jsonl", list(failures))
+    for failure in failures[:5]:
+        note(f"left out: {failure.clip}: {failure.message}")
+    if failures and not present(work.out):
+        raise BenchError(f"no clip of {work.suite.name} can be learnt from; see {work.out / 'failures.jsonl'}.")

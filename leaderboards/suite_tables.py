@@ -1,0 +1,182 @@
+"""The leaderboard: one table a suite and track, from results.
+
+Anchors come first, then the competing systems, best first by the first ranked column. The best of a column is bold
+and the second best underlined, among competing systems only and only where there are at least two; systems that a
+test cannot tell apart share the mark. ± is half the width of the 95 % interval over clips.
+
+The two tracks never share a table: waveform distances mean something only for systems that were given the
+reference's own sound, and their table holds only those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from visaudio_bench.leaderboards.results import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.schema import Result
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+from visaudio_bench.metrics.catalogue import Metric
+
+TITLES = {
+    "content": "what is heard, and when",
+    "generation": "where the sound is",
+    "binauralisation": "waveforms of systems that heard the reference's sound",
+}
+HEARD = "†"
+HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
+SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
+# Values that rest on less than this share of the clips are named under the table.
+FEW = 0.5
+
+
+def leaderboard(
+    results: Sequence[Result],
+    suites: Sequence[SuiteInfo],
+    systems: Mapping[str, Sequence[SystemInfo]],
+    metrics: Sequence[Metric],
+) -> list[Table]:
+    """The tables of a run: for every suite the metrics of each track that have at least one value."""
+    tables = []
+    for suite in suites:
+        for track, title in TITLES.items():
+            columns = [metric for metric in metrics if metric.track == track]
+            table = _table(suite, title, columns, systems[suite.name], [r for r in results if r.suite == suite.name])
+            if table.columns and table.rows:
+                tables.append(table)
+    return tables
+
+
+def row_label(system: SystemInfo) -> str:
+    """The title of a system, marked where it was given the reference's sound, and where it could not run."""
+    mark = HEARD if system.binauralises and not system.anchor else ""
+    return system.title + mark + (" (missing)" if system.missing else "")
+
+
+class Shown(NamedTuple):
+    """One column: a metric in one view."""
+
+    metric: Metric
+    view: str
+
+    @property
+    def title(self) -> str:
+        """`FD-VGG mix` where the metric has several columns, else the metric's title."""
+        return f"{self.metric.title} {self.view}" if len(self.metric.shown) > 1 else self.metric.title
+
+    def column(self, *, compared: bool) -> Column:
+        """The column; without a reference row nothing can be near the reference."""
+        better = "none" if self.metric.better == "reference" and not compared else self.metric.better
+        key = f"{self.metric.key}_{self.view}" if len(self.metric.shown) > 1 else self.metric.key
+        return Column(key, self.title, self.metric.unit, better)
+
+
+class _Board:
+    """The results of one suite by system and column."""
+
+    def __init__(self, results: Sequence[Result], systems: Sequence[SystemInfo], metrics: Sequence[Metric]):
+        self.cells = {(result.system, result.metric, result.view): result for result in results}
+        every = [Shown(metric, view) for metric in metrics for view in metric.shown]
+        self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
+        rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
+        self.rows = sorted(rows, key=lambda s: (not s.anchor, s.binauralises and not s.anchor, self._place(s)))
+
+    def result(self, system: SystemInfo, shown: Shown) -> Result | None:
+        """The result of a cell, None where the metric does not judge the system."""
+        return self.cells.get((system.name, shown.metric.key, shown.view))
+
+    def _value(self, system: SystemInfo, shown: Shown) -> float | None:
+        result = self.result(system, shown)
+        return None if result is None else result.value
+
+    def _place(self, system: SystemInfo) -> float:
+        """Position among the competing systems: by the first column that has a direction."""
+        for shown in self.columns:
+            value = self._value(system, shown)
+            if not system.anchor and shown.metric.better in ("higher", "lower") and value is not None:
+                return -value if shown.metric.better == "higher" else value
+        return 0.0 if system.anchor else float("inf")
+
+    def cell(self, system: SystemInfo, shown: Shown) -> Cell:
+        """What is shown of a result; marks only where at least two systems compete."""
+        result = self.result(system, shown)
+        if result is None or result.value is None:
+            return Cell(EMPTY, reason=result.reason if result else "not judged by this metric")
+        text = f"{result.value:.{shown.metric.digits}f}"
+        if result.low is not None and result.high is not None:
+            text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
+        return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
+
+    def _mark(self, system: SystemInfo, result: Result, shown: Shown) -> Mark:
+        """Best and second-best among the systems with the same task."""
+        rivals = [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
+        if len(rivals) < 2:
+            return ""
+        found = (self.result(rival, shown) for rival in rivals)
+        ranks = sorted({one.rank for one in found if one is not None and one.rank is not None})
+        if result.rank not in ranks[:2]:
+            return ""
+        return "best" if result.rank == ranks[0] else "second"
+
+
+def _table(
+    suite: SuiteInfo, title: str, metrics: Sequence[Metric], systems: Sequence[SystemInfo], results: Sequence[Result]
+) -> Table:
+    board = _Board(results, systems, metrics)
+    compared = any(system.name == REFERENCE_SYSTEM for system in board.rows)
+    return Table(
+        title=f"{suite.title} · {suite.clips} clips · {title}",
+        columns=tuple(shown.column(compared=compared) for shown in board.columns),
+        rows=tuple(
+            TableRow(
+                label=row_label(system),
+                cells=tuple(board.cell(system, shown) for shown in board.columns),
+                group="anchors" if system.anchor else "binauralising" if system.binauralises else "systems",
+            )
+            for system in board.rows
+        ),
+        notes=tuple(_notes(suite, board, results)),
+    )
+
+
+def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
+    notes = [*suite.remarks]
+    if suite.synthetic:
+        notes.append(SIMULATED)
+    if any(system.binauralises and not system.anchor for system in board.rows):
+        notes.append(HEARD_NOTE)
+    notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
+    metrics = {shown.metric.key: shown.metric for shown in board.columns}
+    for result in results:
+        metric = metrics.get(result.metric.removesuffix("_floor"))
+        if result.metric.endswith("_floor") and result.value is not None and metric is not None:
+            notes.append(
+                f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "
+                f"{metric.unit}; less than that says nothing."
+            )
+    notes += _sizes(board)
+    thin = [words for system in board.rows if (words := _thin(system, suite, board))]
+    if thin:
+        notes.append(f"Rests on fewer than half of the {suite.clips} clips: {', '.join(thin)}.")
+    return notes
+
+
+def _sizes(board: _Board) -> list[str]:
+    """A Fréchet distance never goes without N and d: its bias is about 1/N."""
+    found = []
+    for shown in board.columns:
+        if shown.metric.features and shown.view == shown.metric.shown[0]:
+            results = (board.result(system, shown) for system in board.rows)
+            sizes = {one.reason.partition(";")[0] for one in results if one is not None and one.value is not None}
+            found.append(f"{shown.metric.title}: {', '.join(sorted(sizes))}.")
+    return found
+
+
+def _thin(system: SystemInfo, suite: SuiteInfo, board: _Board) -> str:
+    """Which of a system's values rest on few clips, in words: `ΔITD of Mono (2)`."""
+    count = {shown: result.n for shown in board.columns if (result := board.result(system, shown)) and result.n}
+    few = [shown for shown in board.columns if count.get(shown, suite.clips) < FEW * suite.clips]
+    if not few:
+        return ""
+    what = "everything" if len(few) == len(board.columns) else " and ".join(shown.title for shown in few)
+    return f"{what} of {system.title} ({min(count[shown] for shown in few)})"

@@ -1,0 +1,218 @@
+"""Weights of the flow network: MMAudio's public files (into MMAudio or, doubled, into ViSAudio) and our checkpoints.
+
+A checkpoint of ours is one safetensors file with the network's configuration in its metadata, so that it needs no
+other file and runs nothing when it is opened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from visaudio_bench.errors import BenchError
+from visaudio_bench.files import atomic_path
+from visaudio_bench.models.visaudio.config import CONFIGS, Config
+from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
+from visaudio_bench.models.weight_loading import State, fill, looks_like, narrow, read_state
+
+FORMAT = "visaudio-bench flow network 1"
+
+# MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
+_DOUBLED = {
+    "fused_blocks.": ("single_blocks_l.", "single_blocks_r."),
+    "final_layer.": ("final_layer_l.", "final_layer_r."),
+}
+
+
+class Report(NamedTuple):
+    """Where the weights of a network came from, by its own keys.
+
+    copied: as they are in MMAudio's file. duplicated: in pairs, the same weights for either ear.
+    initialised: parts that MMAudio does not have.
+    """
+
+    copied: tuple[str, ...]
+    duplicated: tuple[str, ...]
+    initialised: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.copied)} tensors copied, {len(self.duplicated)} copied for one ear each, "
+            f"{len(self.initialised)} new ({', '.join(_parts(self.initialised)) or 'none'})"
+        )
+
+
+class Loaded(NamedTuple):
+    """A network and where its weights came from."""
+
+    network: FlowNetwork
+    report: Report
+
+
+def recognise(state: State, source: str) -> Config:
+    """The configuration of ViSAudio that a state dict of MMAudio can start; `.mono` is MMAudio's own.
+
+    Everything is read off the shapes, so that networks of other sizes than the public ones work as well.
+
+    Raises:
+        BenchError: it is not MMAudio's; says what it looks like.
+    """
+    try:
+        joint, fused = _count(state, "joint_blocks."), _count(state, "fused_blocks.")
+        hidden, latent_dim, _ = state["audio_input_proj.0.weight"].shape
+        text_tokens, text_dim = state["empty_string_feat"].shape
+        config = Config(
+            name="custom",
+            latent_dim=latent_dim,
+            hidden=hidden,
+            heads=hidden // state["joint_blocks.0.latent_block.attn.q_norm.weight"].shape[0],
+            depth=joint + fused,
+            fused_depth=fused,
+            v2="text_input_proj.2.w1.weight" in state,
+            clip_dim=state["empty_clip_feat"].shape[-1],
+            sync_dim=state["empty_sync_feat"].shape[-1],
+            text_dim=text_dim,
+            text_tokens=text_tokens,
+        )
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else f"impossible shapes: {error}"
+        looks = looks_like(state)
+        raise BenchError(
+            f"{source} does not hold MMAudio's flow network ({what})."
+            + (f" It looks like {looks}." if looks else "")
+            + " See: bench weights list"
+        ) from error
+    return next((known for known in CONFIGS.values() if replace(known, name=config.name) == config), config)
+
+
+def load_mmaudio(state: State, config: Config | None = None, *, source: str = "the state dict") -> Loaded:
+    """A network that begins with MMAudio's weights.
+
+    ViSAudio gets the joint blocks and everything before them once, for both ears; a copy of MMAudio's fused blocks
+    and final layer for each ear; and a new spacetime module that changes nothing at first. The tensors are copies:
+    training leaves `state` as it is.
+
+    Args:
+        state: of any of MMAudio's public files, either version.
+        config: what to build; ViSAudio of the file's size when left out. With `dual` False this is MMAudio itself.
+        source: name of the file, for messages.
+
+    Raises:
+        BenchError: keys are missing, unexpected or of another shape.
+    """
+    config = config or recognise(state, source)
+    with torch.device("meta"):
+        mono, network = MMAudio(config.mono), build(config)
+    fill(mono, state, source)
+    if isinstance(network, ViSAudio) and config.spacetime:
+        network.add_spacetime()
+    fresh = network.state_dict()
+    taken: dict[str, Tensor] = {}
+    duplicated: list[str] = []
+    for key, tensor in mono.state_dict().items():
+        targets = _targets(key) if config.dual else (key,)
+        taken |= {target: tensor.to(torch.float32, copy=True) for target in targets}
+        duplicated += targets if len(targets) > 1 else ()
+    initialised = tuple(key for key in fresh if key not in taken)
+    network.load_state_dict({**taken, **{key: fresh[key] for key in initialised}}, strict=True, assign=True)
+    copied = tuple(key for key in taken if key not in duplicated)
+    return Loaded(network, Report(copied, tuple(duplicated), initialised))
+
+
+def save_network(network: FlowNetwork, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a checkpoint, atomically.
+
+    Args:
+        network: with tensors on any device.
+        path: usually `*.safetensors`.
+        notes: kept beside the weights (`read_notes`): what they were trained on, the step, ...
+    """
+    save_state(network.state_dict(), network.config, path, notes)
+
+
+def save_state(state: State, config: Config, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """`save_network` for weights that are in no network, such as a running average."""
+    from safetensors.torch import save_file
+
+    metadata = {**(notes or {}), "format": FORMAT, "config": json.dumps(config.to_dict())}
+    with atomic_path(path) as temporary:
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary, metadata)
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """What was kept beside the weights of a checkpoint of ours, with its `format` and `config`.
+
+    Raises:
+        BenchError: there is no such file, or it is not a checkpoint of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise BenchError(f"there is no checkpoint {path}. Train one, or see: bench weights list")
+    try:
+        with safe_open(path, "pt") as file:
+            notes: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise BenchError(f"{path} is not an intact safetensors file ({error}); it may be cut short") from error
+    if notes.get("format") != FORMAT:
+        raise BenchError(
+            f"{path} is a safetensors file but no checkpoint of a flow network of this project: its format is "
+            f'"{notes.get("format", "not stated")}", expected "{FORMAT}"'
+        )
+    return notes
+
+
+def load_network(path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> FlowNetwork:
+    """The network of a checkpoint of ours, or MMAudio from its authors' file; frozen, in evaluation mode.
+
+    Raises:
+        BenchError: the file is missing, damaged or another model's; says which.
+    """
+    if path.suffix == ".safetensors":
+        network = _load_ours(path, device)
+    else:
+        state = read_state(path)
+        with torch.device("meta"):
+            network = MMAudio(recognise(state, str(path)).mono)
+        fill(network, state, str(path))
+    return narrow(network, dtype).to(device).eval().requires_grad_(False)
+
+
+def _load_ours(path: Path, device: torch.device | str) -> FlowNetwork:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    notes = read_notes(path)
+    try:
+        config = Config.from_dict(json.loads(notes["config"]))
+    except (KeyError, ValueError) as error:
+        raise BenchError(f"{path} does not say what network it holds: {error}") from error
+    with torch.device("meta"):
+        network = build(config)
+    try:
+        state: dict[str, Tensor] = load_file(path, device=str(device))
+    except SafetensorError as error:
+        raise BenchError(f"{path} is not an intact safetensors file ({error}); it may be cut short") from error
+    fill(network, state, str(path))
+    return network
+
+
+def _targets(key: str) -> tuple[str, ...]:
+    for part, ears in _DOUBLED.items():
+        if key.startswith(part):
+            return tuple(ear + key.removeprefix(part) for ear in ears)
+    return (key,)
+
+
+def _count(state: State, prefix: str) -> int:
+    return len({key.split(".")[1] for key in state if key.startswith(prefix)})
+
+
+def _parts(keys: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(key.partition(".")[0] for key in keys))

@@ -1,0 +1,73 @@
+"""What a feature store keeps of a clip: conditions of its pictures and words, latents of its sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import digest
+from visaudio_bench.models.visaudio.codec_interface import Codec
+from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
+from visaudio_bench.models.visaudio.config import SAMPLE_RATE
+from visaudio_bench.models.visaudio.feature_formats import Storage, pack
+from visaudio_bench.models.visaudio.feature_store import FeatureRow
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import read_binaural, scale_to_peak
+
+
+def features_of(
+    clip: Clip, conditioners: Conditioners, codec: Codec, duration: float, storage: Storage
+) -> dict[str, Tensor]:
+    """The tensors of one clip as a store keeps them.
+
+    Raises:
+        ClipError: the clip has no binaural sound, is too short, silent, or cannot be read.
+    """
+    if clip.audio is None:
+        raise ClipError("no_audio", f"clip {clip.id} has no sound to learn from.")
+    if clip.duration is not None and clip.duration < duration:
+        raise ClipError("short", f"clip {clip.id} lasts {clip.duration:g} s, and {duration:g} s are to be learnt from.")
+    features = _latents(clip, codec, duration)
+    if clip.video is not None:
+        found = conditioners.encode(clip.video, clip.caption, start=clip.start, duration=duration)
+        features |= {"clip": found.clip[0], "sync": found.sync[0]}
+        if found.spatial is not None:
+            features["spatial"] = found.spatial[0]
+    caption = training_caption(clip)
+    if caption:
+        features["text"] = conditioners.encode_text(caption)
+    return pack(features, storage)
+
+
+def training_caption(clip: Clip) -> str | None:
+    """The words that are learnt with: those that say which sound is visible, where a suite has them (Section 5.1)."""
+    return clip.meta.get("labelled_caption") or clip.caption
+
+
+@torch.no_grad()
+def _latents(clip: Clip, codec: Codec, duration: float) -> dict[str, Tensor]:
+    assert clip.audio is not None
+    samples = read_binaural(clip.audio, start=clip.start, duration=duration, sample_rate=SAMPLE_RATE).samples
+    if float(np.abs(samples).max()) <= 1e-6:
+        raise ClipError("silent", f"the sound of clip {clip.id} is silent: there is nothing to learn from.")
+    # The peak of both ears together is that of MMAudio's training data.
+    mean, std = codec.encode(torch.from_numpy(scale_to_peak(samples))[None])
+    return {"mean": mean[0].cpu(), "std": std[0].cpu()}
+
+
+def origin_of(clip: Clip, duration: float) -> str:
+    """Identity of what a clip's features are made from: window, caption, and size and time of its files."""
+    files = [
+        (status.st_size, status.st_mtime_ns)
+        for path in (clip.video, clip.audio)
+        if path is not None and path.exists()
+        for status in (path.stat(),)
+    ]
+    return digest([clip.id, clip.start, duration, training_caption(clip), files])
+
+
+def row_of(clip: Clip, source: str, duration: float) -> FeatureRow:
+    """The row of a clip that is about to be written."""
+    return FeatureRow(clip.id, source, origin_of(clip, duration), "", 0.0, 0)
