@@ -28,7 +28,7 @@ REPEATS = 30
 
 
 def plain_cues(audio: np.ndarray) -> np.ndarray:
-    """(K, 4): ILD, ITD, IACC and lateralisation as the manual page of `visaudio_bench.metrics.interaural` says them, one by one."""
+    """(K, 4): ILD, ITD, IACC and lateralisation as the page of `metrics.interaural` says them, one by one."""
     window = np.hanning(front.FFT_SIZE + 1)[:-1]
     scale = 2 / (front.FFT_SIZE * np.sum(window**2))
     frames = (audio.shape[1] - front.FFT_SIZE) // front.HOP + 1

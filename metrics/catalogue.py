@@ -83,7 +83,8 @@ def defaults(track: Track | None = None) -> tuple[Metric, ...]:
 def _generation(key: str, title: str, unit: str, better: Better, description: str, **other: Any) -> Metric:
     """A metric of the generation track; by default a mean over clips of the quantity of the same name, unbounded."""
     fields: dict[str, Any] = {
-        "low": 0.0, "high": None, "perfect": 0.0, "family": "visaudio_bench.metrics.interaural_scores", "quantities": (key,),
+        "low": 0.0, "high": None, "perfect": 0.0,
+        "family": "visaudio_bench.metrics.interaural_scores", "quantities": (key,),
         "aggregate": aggregate.mean(key), "needs_reference": True, "default": False, "digits": 1,
         "source": OURS,
     }  # fmt: skip
@@ -140,7 +141,8 @@ _BOTH_EARS: dict[str, Any] = {
 def _feature_distance(key: str, title: str, network: str, description: str, **other: Any) -> Metric:
     """A distance between sets of a network's features."""
     fields: dict[str, Any] = {
-        "quantities": (), "interval": "jackknife", "features": network, "family": "visaudio_bench.metrics.frechet", **_BOTH_EARS,
+        "quantities": (), "interval": "jackknife", "features": network,
+        "family": "visaudio_bench.metrics.frechet", **_BOTH_EARS,
     }  # fmt: skip
     return _content(key, title, "", "lower", network, description, **fields | other)
 
@@ -162,7 +164,8 @@ _ALL = (
     _content(
         "desync", "DeSync", "s", "lower", "synchformer",
         "Mean offset between sound and picture that Synchformer sees.",
-        high=2.0, family="visaudio_bench.metrics.synchrony", needs_reference=False, source="Cheng et al. 2025 (MMAudio)",
+        high=2.0, family="visaudio_bench.metrics.synchrony", needs_reference=False,
+        source="Cheng et al. 2025 (MMAudio)",
     ),
     _content(
         "ib_score", "IB-Score", "", "higher", "imagebind",
@@ -172,11 +175,13 @@ _ALL = (
     ),
     _feature_distance(
         "kad_vgg", "KAD-VGG", "vggish", "Kernel distance of VGGish features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
+        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False,
+        source="Chung et al. 2025",
     ),
     _feature_distance(
         "kad_pann", "KAD-PANN", "panns", "Kernel distance of PANNs features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False, source="Chung et al. 2025",
+        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False,
+        source="Chung et al. 2025",
     ),
     _generation(
         "lr_acc", "LR-Acc", "%", "higher",

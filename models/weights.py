@@ -128,7 +128,8 @@ WEIGHTS: dict[str, WeightFile] = {
             "bigvgan-v2-44k", "bigvgan_generator.pt", "vocoder of ViSAudio", 489_000_000, "MIT",
             "https://huggingface.co/nvidia/bigvgan_v2_44khz_128band_512x/resolve/main/bigvgan_generator.pt",
             sha256="d9fe7ec6bd0b44ed9d66973d5012d8181c1570b01e5c72df51973e241dccd357",
-            checksum_from="the publisher's page of the file, version 2.4", check="visaudio_bench.models.weight_checks:bigvgan",
+            checksum_from="the publisher's page of the file, version 2.4",
+            check="visaudio_bench.models.weight_checks:bigvgan",
         ),
         WeightFile(
             "clip-dfn5b", "open_clip_pytorch_model.bin", "pictures and text for ViSAudio", 3_947_000_000,

@@ -1,4 +1,4 @@
-"""The architecture's floors: a room imports only rooms below it."""
+"""The architecture's floors: a room imports only rooms below it, and every room through the one package."""
 
 import ast
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "visaudio_bench"
 FLOOR = {
-    "visaudio_bench": -1,
     "suites": 0,
     "metrics": 0,
     "models": 1,
@@ -19,28 +19,37 @@ FLOOR = {
 FORBIDDEN = {("models", "metrics"), ("leaderboards", "suites"), ("baselines", "metrics"), ("baselines", "leaderboards")}
 
 
-def imports(path: Path) -> set[str]:
-    found: set[str] = set()
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that a file names, in imports and in the `module:object` of registries."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
+            names |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            found.add((node.module or "").split(".")[0])
-    return found & FLOOR.keys()
+            names |= {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and ":" in node.value:
+            names.add(node.value.partition(":")[0])
+    parts = [name.split(".") for name in names]
+    return {part[1] for part in parts if part[0] == PACKAGE and len(part) > 1} & FLOOR.keys()
 
 
 @pytest.mark.parametrize("room", FLOOR)
 def test_a_room_imports_only_lower_floors(room: str) -> None:
-    files = list((ROOT / room).rglob("*.py"))
-    for path in files:
-        for other in imports(path) - {room}:
+    for path in (ROOT / room).rglob("*.py"):
+        for other in imported_rooms(path) - {room}:
             assert FLOOR[other] < FLOOR[room], f"{path.relative_to(ROOT)} imports {other}"
             assert (room, other) not in FORBIDDEN, f"{path.relative_to(ROOT)} imports {other}"
 
 
-def test_the_rooms_are_ours() -> None:
-    """Another package of the same name would be imported silently in an editable install."""
-    for room in FLOOR:
-        module = __import__(room)
-        assert module.__file__ is None or Path(module.__file__).is_relative_to(ROOT)
+def test_the_ground_imports_no_room() -> None:
+    """All but the door, `python -m visaudio_bench`."""
+    for path in (ROOT / PACKAGE).glob("*.py"):
+        assert path.name == "__main__.py" or not imported_rooms(path), f"{path.relative_to(ROOT)} imports a room"
+
+
+@pytest.mark.parametrize("room", FLOOR)
+def test_every_room_lies_in_the_package(room: str) -> None:
+    assert (ROOT / PACKAGE / room).resolve() == ROOT / room
+    module = __import__(f"{PACKAGE}.{room}", fromlist=["_"])
+    assert Path(module.__file__ or "").resolve().is_relative_to(ROOT)

@@ -32,7 +32,8 @@ No sound of a reference is reachable from a job: its video has no sound track, `
 it (systems that binauralise), and the worker's environment holds none of our variables. `seed` is the clip's own,
 below 2**31; the kit seeds `random`, NumPy and torch with it before every clip.
 
-The events, `events.jsonl` (written by `worker_kit`, one flushed line each, read by `baselines.published.worker_process`)::
+The events, `events.jsonl` (written by `worker_kit`, one flushed line each, read by
+`baselines.published.worker_process`)::
 
     {"event": "environment", "schema": "visaudio-bench-events/1", "python": …, "packages": {…}, "device": …, "pid": …}
     {"event": "loaded", "seconds": 12.3}        or {"event": "not_loaded", "message": …, "where": …}, exit code 4

@@ -464,7 +464,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
 
     code = (
-        "import sys, visaudio_bench.models.backbones.dfn_clip, visaudio_bench.models.backbones.perception_encoder, visaudio_bench.models.backbones.mmaudio_codec;"
+        "import sys; from visaudio_bench.models.backbones import dfn_clip, mmaudio_codec, perception_encoder;"
         "print([name for name in ('open_clip', 'timm', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

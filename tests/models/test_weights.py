@@ -206,7 +206,8 @@ def test_fetch_downloads_checks_and_reports(folder, toy, server):
 
 def test_a_download_survives_kill_9(folder, toy, server):
     server[0]["script"] += ["stall"]
-    code = f"from visaudio_bench.models import download, weights\nweights.WEIGHTS['toy'] = weights.{toy!r}\ndownload.fetch('toy')\n"
+    code = "from visaudio_bench.models import download, weights\n"
+    code += f"weights.WEIGHTS['toy'] = weights.{toy!r}\ndownload.fetch('toy')\n"
     process = subprocess.Popen([sys.executable, "-c", code])
     part = folder / "toy.pth.part"
     deadline = time.monotonic() + 30

@@ -159,7 +159,8 @@ def test_no_worker_outlives_the_run(
     else:
         (clip,) = clips_named(["hang"])
         code = (
-            "import sys; from pathlib import Path; from visaudio_bench.baselines import open_system; from visaudio_bench.suites.clip import Clip; "
+            "from pathlib import Path; from visaudio_bench.baselines import open_system; "
+            "from visaudio_bench.suites.clip import Clip; "
             f"c = Clip('hang', Path({str(clip.video)!r}), None, 0.0, 0.5, None); "
             f"list(open_system('test-double').generate([c], Path({str(tmp_path)!r}), only=['hang']))"
         )

@@ -159,7 +159,8 @@ def test_a_failing_clip_is_named_and_the_others_are_made(monkeypatch):
     assert clip_files(suite.folder, good)[2].exists()
 
 
-PREPARE = "from visaudio_bench.suites.simulated import simroom_mini\nfor name in simroom_mini().prepare({workers}): print(name, flush=True)"
+PREPARE = "from visaudio_bench.suites.simulated import simroom_mini\n"
+PREPARE += "for name in simroom_mini().prepare({workers}): print(name, flush=True)"
 
 
 def wait_until_nothing_is_written(folder):

@@ -188,7 +188,7 @@ class Trainer:
             batch = next(batches)
             with self._synchronised(part == parts - 1), autocast(recipe, self.world.device):
                 errors = self.learner(batch)
-                (total_loss(errors) / parts).backward()
+                torch.autograd.backward(total_loss(errors) / parts)
             used.append(batch)
             each.append(errors.detach())
         parameters = [value for value in self.trained.network.parameters() if value.grad is not None]
