@@ -19,9 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
+from visaudio_bench.baselines.catalogue import open_system
 from visaudio_bench.baselines.motion import FRAMES_PER_SECOND, Array
 from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimator, Track, trajectory
-from visaudio_bench.baselines.system import SAMPLE_RATE, Generation, Input, System, SystemCard, open_system
+from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision
 from visaudio_bench.suites.clip import Clip

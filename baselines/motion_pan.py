@@ -14,11 +14,12 @@ import numpy as np
 from visaudio_bench.baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND, Array, changes, remembered
 from visaudio_bench.baselines.system import ClipwiseSystem, SystemCard
 from visaudio_bench.baselines.trivial import reference_sound, refuse_argument
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Frame, Samples, iter_frames, round_to_16_bit
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, pan
+from visaudio_bench.suites.simulator.hrtf import pan
 
 COLUMNS = 32
 

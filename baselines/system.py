@@ -1,25 +1,22 @@
-"""`System`, the contract of everything that makes sound for a clip, and the registry of systems."""
+"""`System`, the contract of everything that makes sound for a clip."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.registry import Registry
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, write_audio
-
-SAMPLE_RATE = 44100
 
 Input = Literal["video", "caption", "reference_mono", "reference"]
 
@@ -134,65 +131,3 @@ def clip_seed(seed: int, system: str, clip: str) -> int:
 def clip_rng(seed: int, system: str, clip: str) -> np.random.Generator:
     """A random generator of the clip's own."""
     return np.random.default_rng(clip_seed(seed, system, clip))
-
-
-SystemFactory = Callable[[str | None], System]
-
-
-class SystemRegistry(Registry[SystemFactory]):
-    """The systems of this project and of plug-ins, and the published ones: a folder with a card is a system."""
-
-    def names(self) -> tuple[str, ...]:
-        """Every known name: built-ins, published systems with their variants, plug-ins."""
-        from visaudio_bench.baselines.published.installed import published_names
-
-        known = super().names()
-        return (*known, *(name for name in published_names() if name not in known))
-
-    def origin(self, name: str) -> str:
-        """As `Registry.origin`, `published` for a published system."""
-        return "published" if self._is_published(name) else super().origin(name)
-
-    def get(self, name: str) -> SystemFactory:
-        """As `Registry.get`."""
-        if self._is_published(name):
-            from visaudio_bench.baselines.published.published_system import open_published
-
-            return partial(open_published, name)
-        return super().get(name)
-
-    def _is_published(self, name: str) -> bool:
-        from visaudio_bench.baselines.published.installed import published_names
-
-        return name not in super().names() and name in published_names()
-
-
-SYSTEMS = SystemRegistry(
-    "system",
-    "visaudio_bench.systems",
-    {
-        "reference": "visaudio_bench.baselines.trivial:Reference",
-        "mono": "visaudio_bench.baselines.trivial:Mono",
-        "swapped": "visaudio_bench.baselines.trivial:Swapped",
-        "repaired": "visaudio_bench.baselines.trivial:Repaired",
-        "noise": "visaudio_bench.baselines.trivial:Noise",
-        "motion-pan": "visaudio_bench.baselines.motion_pan:MotionPan",
-        "visaudio": "visaudio_bench.baselines.visaudio:open_visaudio",
-        "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
-        "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
-        "foleyspace-like": "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike",
-        "outputs": "visaudio_bench.baselines.outputs:open_outputs",
-    },
-)
-
-DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-pan")
-
-
-def open_system(request: str) -> System:
-    """The system behind `name` or `name:argument`.
-
-    Raises:
-        UsageError: unknown name, a missing or needless argument, or a folder that is not there.
-    """
-    name, _, argument = request.partition(":")
-    return SYSTEMS.get(name)(argument or None)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from visaudio_bench.baselines.system import SAMPLE_RATE, ClipwiseSystem, SystemCard, clip_seed
+from visaudio_bench.baselines.system import ClipwiseSystem, SystemCard, clip_seed
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import source_revision
 from visaudio_bench.suites.clip import Clip

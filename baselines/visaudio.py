@@ -14,13 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from visaudio_bench.baselines.system import SAMPLE_RATE, Generation, System, SystemCard
+from visaudio_bench.baselines.system import Generation, System, SystemCard
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, source_revision
 from visaudio_bench.models import weights
 from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes
-from visaudio_bench.models.visaudio.config import Config
-from visaudio_bench.models.visaudio.parts import PUBLISHED, kind_of, open_parts, require_same_parts, required_weights
+from visaudio_bench.models.visaudio.config import PUBLISHED, Config
+from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
 from visaudio_bench.models.visaudio.sampler import GUIDANCE
 from visaudio_bench.suites.clip import Clip

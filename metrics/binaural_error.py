@@ -39,7 +39,7 @@ from torch import Tensor
 from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.quantity import Quantity
 
-SAMPLE_RATE = 16000
+ERROR_RATE = 16000
 FFT_SIZE, WINDOW, HOP = 512, 400, 160
 PEAK_FLOOR = 1e-20
 SNR_FLOOR = 1e-4
@@ -58,7 +58,7 @@ class BinauralErrors(NamedTuple):
     cropped: int
 
 
-def binaural_errors(prediction: Audio, reference: Audio, sample_rate: int = SAMPLE_RATE) -> BinauralErrors:
+def binaural_errors(prediction: Audio, reference: Audio, sample_rate: int = ERROR_RATE) -> BinauralErrors:
     """STFT and envelope distance, phase difference, SNR and waveform distance of one clip.
 
     Args:
@@ -69,8 +69,8 @@ def binaural_errors(prediction: Audio, reference: Audio, sample_rate: int = SAMP
     Raises:
         ClipError: reason `wrong_rate`, `not_two_channel`, `not_float`, `short` (under one window) or `not_finite`.
     """
-    if sample_rate != SAMPLE_RATE:
-        raise ClipError("wrong_rate", f"got audio at {sample_rate} Hz, expected {SAMPLE_RATE} Hz: resample both files")
+    if sample_rate != ERROR_RATE:
+        raise ClipError("wrong_rate", f"got audio at {sample_rate} Hz, expected {ERROR_RATE} Hz: resample both files")
     p, g = _validated(prediction, "prediction"), _validated(reference, "reference")
     length = min(p.shape[1], g.shape[1])
     cropped = max(p.shape[1], g.shape[1]) - length
@@ -90,7 +90,7 @@ def binaural_errors(prediction: Audio, reference: Audio, sample_rate: int = SAMP
     return BinauralErrors(stft, env, dphase, snr, wav, cropped)
 
 
-def clip_quantities(prediction: Audio, reference: Audio, sample_rate: int = SAMPLE_RATE) -> dict[str, Quantity]:
+def clip_quantities(prediction: Audio, reference: Audio, sample_rate: int = ERROR_RATE) -> dict[str, Quantity]:
     """The errors of one clip by name; each carries the reason `cropped` if the files differ in length."""
     errors = binaural_errors(prediction, reference, sample_rate)
     reason = "cropped" if errors.cropped else None

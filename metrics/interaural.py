@@ -36,9 +36,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 
-SAMPLE_RATE = 44100
 FFT_SIZE = 2048
 HOP = 441
 SEGMENT_FRAMES = 100

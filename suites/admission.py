@@ -30,11 +30,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.suites.containers import picture_span, refuse_absent, refuse_damaged_pictures
 from visaudio_bench.suites.media import TOLERANCE, Samples, read_sound, require_two_channels, resample, sound_start
 
-SAMPLE_RATE = 44100
 LOWEST_RATE = 32_000  # Hz: below, the level difference of high frequencies is not in the file
 TAU = 0.01  # Eq. 40
 BORDERLINE = (0.005, 0.015)

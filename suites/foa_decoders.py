@@ -18,9 +18,10 @@ import numpy as np
 from scipy import fft
 from scipy.spatial import SphericalVoronoi
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Array, Samples, load_kemar, unit_vector
+from visaudio_bench.suites.simulator.hrtf import Array, Samples, load_kemar, unit_vector
 
 DECODERS = ("omnitone", "kemar")
 

@@ -22,7 +22,7 @@ from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
 from visaudio_bench.baselines.published.prompts import texts
 from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.published.worker_inputs import prepare
-from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Frame, read_sound, round_to_16_bit, write_audio, write_video

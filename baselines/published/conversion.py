@@ -10,7 +10,7 @@ import numpy as np
 from visaudio_bench.baselines.published.card import Card
 from visaudio_bench.baselines.published.contract import Options, ScoredSound
 from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
-from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.files import source_revision
 from visaudio_bench.suites.media import read_sound, write_audio

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from visaudio_bench.baselines.published.contract import Options, Postprocess, ScoredSound
 from visaudio_bench.baselines.published.downmix import CHANNELS, Downmix, downmix
 from visaudio_bench.baselines.published.stretch import FILTER_VERSION, Stretch, stretch
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import source_revision
 from visaudio_bench.suites.ambisonics import binaural
 from visaudio_bench.suites.media import RESAMPLER, Samples, resample, round_to_16_bit
 
-SAMPLE_RATE = 44100
 MAX_PAD_SECONDS = 0.05
 
 Step = dict[str, Any]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from visaudio_bench.baselines.published.card import Card
-from visaudio_bench.baselines.system import SAMPLE_RATE
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import cache_dir, digest, source_revision
 from visaudio_bench.suites.clip import Clip

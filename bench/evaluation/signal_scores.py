@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from visaudio_bench.baselines.system import SAMPLE_RATE
 from visaudio_bench.bench.evaluation.score_cache import cached
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.metrics.screen import screen
 from visaudio_bench.suites import Clip
 from visaudio_bench.suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
-
-ERROR_RATE = 16000
 
 # What leaves a prediction without scores. The other flags of the screen are listed, and the prediction is scored.
 FATAL = frozenset({"nan", "too_short"})
@@ -91,6 +89,8 @@ class Ears:
     @cached_property
     def at_error_rate(self) -> Samples:
         """The sound at 16 kHz, which waveform distances are defined at."""
+        from visaudio_bench.metrics.binaural_error import ERROR_RATE
+
         return resample(self.samples, SAMPLE_RATE, ERROR_RATE)
 
 
@@ -197,7 +197,7 @@ def _interaural(prediction: Ears, reference: Ears | None) -> Mapping[str, Quanti
 
 def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
     """Waveform distances, cached by both sounds, because they cost more than everything else together."""
-    from visaudio_bench.metrics.binaural_error import clip_quantities
+    from visaudio_bench.metrics.binaural_error import ERROR_RATE, clip_quantities
 
     if reference is None:
         return {}

@@ -17,11 +17,11 @@ from visaudio_bench.bench.training.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, write_json
 from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, load_network, read_notes
-from visaudio_bench.models.visaudio.config import Config
+from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.models.visaudio.network import FlowNetwork, build
-from visaudio_bench.models.visaudio.parts import BUILT_IN, PUBLISHED, open_parts
+from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.models.visaudio.training.batches import Reader
 from visaudio_bench.models.visaudio.training.distributed import World, join, leave
 from visaudio_bench.models.visaudio.training.initialisation import NEW, balance, measure_latents

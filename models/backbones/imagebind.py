@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from visaudio_bench.models.backbones.frames import normalise, scale_short_side, three_crops
 from visaudio_bench.models.backbones.layers import Linear, Mlp, SelfAttention, exact_float32, linear, unflatten
-from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, kaldi_log_mel, resample
+from visaudio_bench.models.backbones.waveform import NETWORK_RATE, kaldi_log_mel, resample
 
 WIDTH = 1024
 FRAME_RATE = Fraction(1, 2)
@@ -45,18 +45,18 @@ def audio_clips(x: Tensor, sample_rate: int, spacing: Spacing = "to_the_end") ->
     Raises:
         ValueError: the sound is shorter than one 25 ms frame.
     """
-    if sample_rate == SAMPLE_RATE:
+    if sample_rate == NETWORK_RATE:
         # Interleaved, as readers hand files over: the order in which the means are summed moves near-silent bands.
         x = x.T.clone(memory_format=torch.contiguous_format).T
     else:
-        x = resample(x, sample_rate, SAMPLE_RATE, kernel_dtype=torch.float32)
+        x = resample(x, sample_rate, NETWORK_RATE, kernel_dtype=torch.float32)
     if x.shape[-1] < 400:
         raise ValueError(f"ImageBind needs at least 400 samples at 16 kHz (25 ms), got {x.shape[-1]}")
-    spare = max(Fraction(0), Fraction(x.shape[-1], SAMPLE_RATE) - _CLIP_SECONDS)
+    spare = max(Fraction(0), Fraction(x.shape[-1], NETWORK_RATE) - _CLIP_SECONDS)
     divisor = {"to_the_end": _AUDIO_CLIPS - 1, "pytorchvideo_0.1.5": _AUDIO_CLIPS}[spacing]
     clips = []
     for start in (index * spare / divisor for index in range(_AUDIO_CLIPS)):
-        piece = x[:, int(start * SAMPLE_RATE) : int((start + _CLIP_SECONDS) * SAMPLE_RATE)]
+        piece = x[:, int(start * NETWORK_RATE) : int((start + _CLIP_SECONDS) * NETWORK_RATE)]
         piece -= piece.mean()
         mel = kaldi_log_mel(piece[0], _BANDS).T
         clips.append(functional.pad(mel, (0, max(0, _MEL_FRAMES - mel.shape[1])))[:, :_MEL_FRAMES])
@@ -91,7 +91,7 @@ class ImageBind(nn.Module):
         for part in ("preprocessors", "trunks", "heads", "postprocessors")
         for modality in ("text", "depth", "thermal", "imu")
     )
-    sample_rate = SAMPLE_RATE
+    sample_rate = NETWORK_RATE
     width = WIDTH
 
     def __init__(

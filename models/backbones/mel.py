@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.models.backbones.waveform import slaney_filters
 
-SAMPLE_RATE = 44100
 HOP = 512
 BANDS = 128
 _FFT = 2048

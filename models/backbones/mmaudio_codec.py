@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.models.backbones.bigvgan import BigVgan
-from visaudio_bench.models.backbones.mel import HOP, SAMPLE_RATE, Mel44k
+from visaudio_bench.models.backbones.mel import HOP, Mel44k
 from visaudio_bench.models.backbones.vae import LATENT, Vae
 from visaudio_bench.models.weight_loading import load
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from visaudio_bench.models.backbones.layers import Conv3x3, Linear, exact_float32
-from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, slaney_filters
+from visaudio_bench.models.backbones.waveform import NETWORK_RATE, slaney_filters
 
 _WINDOW, _HOP, _BANDS = 512, 160, 64
 _LOW, _HIGH = 50.0, 8000.0
@@ -36,7 +36,7 @@ class Cnn14(nn.Module):
 
     title = "PANNs Cnn14 (16 kHz)"
     ignored: tuple[str, ...] = ()
-    sample_rate = SAMPLE_RATE
+    sample_rate = NETWORK_RATE
     width = 2048
     exact = ("spectrogram_extractor.", "logmel_extractor.", "bn0.")
 
@@ -128,7 +128,7 @@ class _LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.melW = nn.Parameter(
-            slaney_filters(_BANDS, _WINDOW // 2 + 1, _LOW, _HIGH, SAMPLE_RATE), requires_grad=False
+            slaney_filters(_BANDS, _WINDOW // 2 + 1, _LOW, _HIGH, NETWORK_RATE), requires_grad=False
         )
 
     def forward(self, power: Tensor) -> Tensor:

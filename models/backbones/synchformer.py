@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from visaudio_bench.models.backbones.frames import centre_crop, normalise, scale_short_side
 from visaudio_bench.models.backbones.layers import Linear, Mlp, SelfAttention, attend, exact_float32, linear, unflatten
-from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, frame, htk_filters
+from visaudio_bench.models.backbones.waveform import NETWORK_RATE, frame, htk_filters
 
 FRAME_RATE = 25
 WINDOW = 14
@@ -39,7 +39,7 @@ def segment_log_mel(x: Tensor) -> Tensor:
     spectrum = torch.stft(
         segments.flatten(0, 1), _FFT, _MEL_HOP, _WIN, window, center=True, pad_mode="reflect", return_complex=True
     )
-    filters = htk_filters(_BANDS, _FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, SAMPLE_RATE).to(x)
+    filters = htk_filters(_BANDS, _FFT // 2 + 1, 0.0, NETWORK_RATE / 2, NETWORK_RATE).to(x)
     mel = (spectrum.abs().square().transpose(1, 2) @ filters).transpose(1, 2)
     # The missing 66th frame is filled with 0 after the logarithm, as the network was trained.
     log_mel = functional.pad(torch.log(mel + 1e-6), (0, _MEL_FRAMES - mel.shape[-1]))
@@ -73,7 +73,7 @@ class Synchformer(nn.Module):
     title = "Synchformer"
     # buffers of the mel front end that av-benchmark's own module stores along
     ignored: tuple[str, ...] = ("sync_mel_spectrogram.",)
-    sample_rate = SAMPLE_RATE
+    sample_rate = NETWORK_RATE
 
     def __init__(self, width: int = 768, heads: int = 12, depth: int = 12):
         super().__init__()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from visaudio_bench.models.backbones.layers import Conv3x3, Linear, exact_float32, unflatten
-from visaudio_bench.models.backbones.waveform import SAMPLE_RATE, frame
+from visaudio_bench.models.backbones.waveform import NETWORK_RATE, frame
 
 EXAMPLE_FRAMES = 96
 BANDS = 64
@@ -43,7 +43,7 @@ def log_mel_examples(x: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _filters() -> Tensor:
     """Triangles `(257, 64)` straight in mel; the bin at 0 Hz has weight 0."""
-    frequency = torch.linspace(0.0, SAMPLE_RATE / 2, _FFT // 2 + 1, dtype=torch.float64)
+    frequency = torch.linspace(0.0, NETWORK_RATE / 2, _FFT // 2 + 1, dtype=torch.float64)
     at = (1127.0 * torch.log(1.0 + frequency / 700.0))[:, None]
     low, high = (1127.0 * math.log(1.0 + edge / 700.0) for edge in (125.0, 7500.0))
     points = torch.linspace(low, high, BANDS + 2, dtype=torch.float64)
@@ -58,7 +58,7 @@ class Vggish(nn.Module):
 
     title = "VGGish"
     ignored: tuple[str, ...] = ()
-    sample_rate = SAMPLE_RATE
+    sample_rate = NETWORK_RATE
     width = 128
 
     def __init__(self, channels: tuple[int, ...] = (64, 128, 256, 256, 512, 512), hidden: int = 4096):

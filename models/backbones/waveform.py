@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from visaudio_bench.models.backbones.layers import exact_float32
 
-SAMPLE_RATE = 16000
+NETWORK_RATE = 16000
 
 _ZERO_CROSSINGS = 6
 _ROLLOFF = 0.99
@@ -76,8 +76,8 @@ def to_16k(x: Tensor, sample_rate: int, duration: float | None = None, *, remove
     """
     if remove_mean:
         x = x - x.mean(-1, keepdim=True)
-    y = resample(x, sample_rate, SAMPLE_RATE)
-    return y if duration is None else y[..., : int(SAMPLE_RATE * duration)]
+    y = resample(x, sample_rate, NETWORK_RATE)
+    return y if duration is None else y[..., : int(NETWORK_RATE * duration)]
 
 
 def views(binaural: Tensor) -> Tensor:
@@ -159,8 +159,8 @@ def _kaldi_filters(bands: int, low: float) -> Tensor:
     def mel(frequency: float) -> float:
         return 1127.0 * math.log(1.0 + frequency / 700.0)
 
-    step = (mel(SAMPLE_RATE / 2) - mel(low)) / (bands + 1)
+    step = (mel(NETWORK_RATE / 2) - mel(low)) / (bands + 1)
     left, centre, right = (mel(low) + (torch.arange(bands)[:, None] + edge) * step for edge in (0.0, 1.0, 2.0))
-    at = 1127.0 * torch.log(1.0 + SAMPLE_RATE / _KALDI_FFT * torch.arange(_KALDI_FFT // 2) / 700.0)[None, :]
+    at = 1127.0 * torch.log(1.0 + NETWORK_RATE / _KALDI_FFT * torch.arange(_KALDI_FFT // 2) / 700.0)[None, :]
     triangles = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp(min=0.0)
     return functional.pad(triangles, (0, 1)).T.contiguous()

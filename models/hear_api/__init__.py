@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from visaudio_bench.models.backbones.waveform import SAMPLE_RATE
+from visaudio_bench.models.backbones.waveform import NETWORK_RATE
 from visaudio_bench.models.weight_loading import load
 from visaudio_bench.models.weights import require
 
@@ -32,13 +32,13 @@ class HearNetwork(nn.Module):
     ends of the sound there is silence, and sound shorter than the window is padded with it.
     """
 
-    sample_rate = SAMPLE_RATE
+    sample_rate = NETWORK_RATE
 
     def __init__(self, network: nn.Module, embed: Callable[[Tensor], Tensor], width: int, window: float):
         super().__init__()
         self.network = network
         self.scene_embedding_size = self.timestamp_embedding_size = width
-        self.window = round(window * SAMPLE_RATE)
+        self.window = round(window * NETWORK_RATE)
         self._embed = embed
 
     @torch.no_grad()
@@ -49,13 +49,13 @@ class HearNetwork(nn.Module):
     @torch.no_grad()
     def timestamps(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """`(n, samples)` to `(n, t, width)` and times in ms `(n, t)`."""
-        hop = round(_HOP * SAMPLE_RATE)
+        hop = round(_HOP * NETWORK_RATE)
         padded = functional.pad(audio, (self.window // 2, self.window - self.window // 2))
         windows = padded.unfold(1, self.window, hop)
         count = windows.shape[1]
         parts = torch.split(windows.flatten(0, 1), _WINDOWS_AT_ONCE)
         rows = torch.cat([self._embed(part) for part in parts]).float().reshape(len(audio), count, -1)
-        times = torch.arange(count, device=audio.device) * (1000.0 * hop / SAMPLE_RATE)
+        times = torch.arange(count, device=audio.device) * (1000.0 * hop / NETWORK_RATE)
         return rows, times.expand(len(audio), -1)
 
 

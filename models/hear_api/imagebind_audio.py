@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.models.backbones.imagebind import ImageBind, audio_clips
-from visaudio_bench.models.backbones.waveform import SAMPLE_RATE
+from visaudio_bench.models.backbones.waveform import NETWORK_RATE
 from visaudio_bench.models.hear_api import (
     RANDOM,
     HearNetwork,
@@ -26,6 +26,6 @@ def load_model(model_file_path: str = "") -> HearNetwork:
     network = open_network(partial(ImageBind, **sizes), "imagebind", model_file_path)
 
     def embed(x: Tensor) -> Tensor:
-        return network.embed_audio(torch.stack([audio_clips(row[None], SAMPLE_RATE) for row in x]).to(x.device))
+        return network.embed_audio(torch.stack([audio_clips(row[None], NETWORK_RATE) for row in x]).to(x.device))
 
     return HearNetwork(network, embed, ImageBind.width, window=2.0)

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
-from visaudio_bench.models.visaudio.config import SAMPLE_RATE
 from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow
 from visaudio_bench.suites.clip import Clip

@@ -7,13 +7,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, NamedTuple
 
-SAMPLE_RATE = 44_100
+from visaudio_bench.conventions import SAMPLE_RATE
+
 LATENT_HOP = 1024
 CLIP_RATE = 8
 SYNC_RATE = 25
 # Synchformer looks at segments of 16 pictures, one every 8, and answers with 8 tokens for each.
 SYNC_SEGMENT, SYNC_STEP, SYNC_TOKENS = 16, 8, 8
 TEXT_TOKENS = 77
+
+# The frozen parts around a network (`models.visaudio.parts`): without any file, or those that the paper used.
+BUILT_IN, PUBLISHED = "built-in", "published"
+# Names of weight files (`models.weights`): CLIP and Synchformer, the Perception Encoder, VAE and vocoder.
+ENCODER_WEIGHTS = ("clip-dfn5b", "synchformer")
+SPATIAL_WEIGHTS = "pe-spatial-l14"
+CODEC_WEIGHTS = ("mmaudio-vae-44k", "bigvgan-v2-44k")
 
 JointTokens = Literal["sequence", "pooled"]
 JointUpdate = Literal["sequential", "parallel"]

@@ -13,12 +13,7 @@ from typing import NamedTuple
 from visaudio_bench.errors import BenchError
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
-
-BUILT_IN, PUBLISHED = "built-in", "published"
-# Names of weight files (`models.weights`): CLIP and Synchformer, the Perception Encoder, VAE and vocoder.
-ENCODER_WEIGHTS = ("clip-dfn5b", "synchformer")
-SPATIAL_WEIGHTS = "pe-spatial-l14"
-CODEC_WEIGHTS = ("mmaudio-vae-44k", "bigvgan-v2-44k")
+from visaudio_bench.models.visaudio.config import BUILT_IN, CODEC_WEIGHTS, ENCODER_WEIGHTS, PUBLISHED, SPATIAL_WEIGHTS
 
 
 class Parts(NamedTuple):

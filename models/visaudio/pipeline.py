@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.conditions import Conditions
-from visaudio_bench.models.visaudio.config import SAMPLE_RATE, Lengths, lengths
+from visaudio_bench.models.visaudio.config import Lengths, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS, clip_noise, sample
 from visaudio_bench.models.weight_loading import narrow

@@ -22,8 +22,15 @@ from visaudio_bench.models.backbones.mmaudio_codec import load_codec
 from visaudio_bench.models.backbones.perception_encoder import PerceptionEncoder
 from visaudio_bench.models.backbones.synchformer import SynchformerVisual, prepare_frames
 from visaudio_bench.models.visaudio.conditions import Conditions
-from visaudio_bench.models.visaudio.config import CLIP_RATE, SYNC_RATE, lengths
-from visaudio_bench.models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, PUBLISHED, SPATIAL_WEIGHTS
+from visaudio_bench.models.visaudio.config import (
+    CLIP_RATE,
+    CODEC_WEIGHTS,
+    ENCODER_WEIGHTS,
+    PUBLISHED,
+    SPATIAL_WEIGHTS,
+    SYNC_RATE,
+    lengths,
+)
 from visaudio_bench.models.weight_loading import load
 from visaudio_bench.suites.media import read_sampled_frames
 

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_text
-from visaudio_bench.suites.admission import LOWEST_RATE, SAMPLE_RATE, TAU, channel_difference, refuse_silence
+from visaudio_bench.suites.admission import LOWEST_RATE, TAU, channel_difference, refuse_silence
 from visaudio_bench.suites.ambisonics import CHANNELS, binaural, rotate
 from visaudio_bench.suites.construction.localise import loudest
 from visaudio_bench.suites.construction.panorama import PanoramaCheck

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import remove_leftovers, write_json, write_text
 from visaudio_bench.pool import Outcome
-from visaudio_bench.suites.admission import SAMPLE_RATE
 from visaudio_bench.suites.construction.build import BuildSettings, build_clip, clip_files, refuse_clip, source_sizes
 from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
 from visaudio_bench.suites.datasets import Reject

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import write_text
 from visaudio_bench.pool import map_unordered
@@ -30,7 +31,6 @@ from visaudio_bench.suites.construction.sphere360 import TWIN
 from visaudio_bench.suites.media import write_audio, write_video
 from visaudio_bench.suites.simulated import PLANS, SimulatedSuite
 from visaudio_bench.suites.simulator.field import ambisonic_sound
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
 from visaudio_bench.suites.simulator.lenses import PanoramicLens
 from visaudio_bench.suites.simulator.render import RENDERER, scene_sounds
 from visaudio_bench.suites.simulator.scenes import Scene

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.suites.ambisonics import CHANNELS, harmonics
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
+from visaudio_bench.suites.simulator.hrtf import Array, Samples
 from visaudio_bench.suites.simulator.images import Room, arrivals, to_head
 from visaudio_bench.suites.simulator.render import PEAK, ambience
 from visaudio_bench.suites.simulator.rooms import (

@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
 
+from visaudio_bench.conventions import SAMPLE_RATE
+
 Array = NDArray[np.floating[Any]]
 Samples = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
-SAMPLE_RATE = 44100
 SPEED_OF_SOUND = 343.0
 
 EQUALISER_FFT = 2048

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, SPEED_OF_SOUND, Array
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.suites.simulator.hrtf import SPEED_OF_SOUND, Array
 
 NEAREST = 0.3  # m: closer sources are not made louder
 

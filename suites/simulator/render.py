@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.files import write_text
 from visaudio_bench.suites.media import write_audio, write_video
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Samples
+from visaudio_bench.suites.simulator.hrtf import Samples
 from visaudio_bench.suites.simulator.lenses import PerspectiveLens
 from visaudio_bench.suites.simulator.rooms import render
 from visaudio_bench.suites.simulator.scenes import Scene, at_times

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage, signal
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.suites.simulator.hrtf import (
-    SAMPLE_RATE,
     SPEED_OF_SOUND,
     Array,
     Hrtf,

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, Array, Samples
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.suites.simulator.hrtf import Array, Samples
 
 LOUDNESS = 0.1  # RMS of the sounding parts, before the room
 

@@ -17,10 +17,10 @@ from visaudio_bench.baselines import open_system
 from visaudio_bench.baselines.foleyspace_like import FoleySpaceLike, rendered
 from visaudio_bench.baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND
 from visaudio_bench.baselines.source_track import SOURCE_RADIUS, MotionEstimator, Track, trajectory
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
 from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.media import Frame, read_sound, write_audio
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
 from visaudio_bench.suites.simulator.truth import read_truth
 
 HEIGHT, WIDTH = 96, 128

@@ -14,8 +14,8 @@ from torch import nn
 from visaudio_bench.errors import ClipError
 from visaudio_bench.models.backbones.synchformer import SynchformerVisual
 from visaudio_bench.models.visaudio import published_parts
-from visaudio_bench.models.visaudio.config import lengths
-from visaudio_bench.models.visaudio.parts import CODEC_WEIGHTS, ENCODER_WEIGHTS, SPATIAL_WEIGHTS, required_weights
+from visaudio_bench.models.visaudio.config import CODEC_WEIGHTS, ENCODER_WEIGHTS, SPATIAL_WEIGHTS, lengths
+from visaudio_bench.models.visaudio.parts import required_weights
 from visaudio_bench.models.weights import WEIGHTS
 
 

@@ -3,16 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visaudio_bench.suites.simulator.hrtf import (
-    HOP,
-    SAMPLE_RATE,
-    block_count,
-    load_kemar,
-    pan,
-    spatialize,
-    unit_vector,
-    wrap,
-)
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.suites.simulator.hrtf import HOP, block_count, load_kemar, pan, spatialize, unit_vector, wrap
 
 
 def level(x):

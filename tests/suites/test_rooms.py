@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE, SPEED_OF_SOUND, Hrtf, load_kemar, unit_vector
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.suites.simulator.hrtf import SPEED_OF_SOUND, Hrtf, load_kemar, unit_vector
 from visaudio_bench.suites.simulator.images import Room, images_within, to_head
 from visaudio_bench.suites.simulator.rooms import MIXING_TIME, brir, diffuse_tail, render
 

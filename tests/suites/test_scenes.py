@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.suites.simulated import PLANS, SEED, manifest_file
 from visaudio_bench.suites.simulator.design import FACTORS, REVERBERATION, ROOMS, design
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
 from visaudio_bench.suites.simulator.images import Room
 from visaudio_bench.suites.simulator.scenes import Scene, SoundSource, at_times, bearing
 from visaudio_bench.suites.simulator.sounds import LOUDNESS, RECIPES, synthesise

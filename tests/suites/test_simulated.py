@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import CACHE_VARIABLE, STALE
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.media import iter_frames, read_sound
 from visaudio_bench.suites.simulated import simroom, simroom_mini
-from visaudio_bench.suites.simulator.hrtf import SAMPLE_RATE
 from visaudio_bench.suites.simulator.render import PEAK, binaural_sound, clip_files, render_files, scene_sounds
 from visaudio_bench.suites.simulator.scenes import bearing
 from visaudio_bench.suites.simulator.truth import read_truth

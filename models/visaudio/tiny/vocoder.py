@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from visaudio_bench.models.visaudio.config import LATENT_HOP, SAMPLE_RATE
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.models.visaudio.config import LATENT_HOP
 
 LEVELS, DIFFERENCES = 32, 7
 _FFT, _HOP = 2048, 512
