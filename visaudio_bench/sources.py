@@ -26,9 +26,10 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache, partial
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from visaudio_bench import __version__
@@ -44,7 +45,7 @@ def source_revision(*roots: str | Callable[..., Any]) -> str:
     """Version of this project, and a hash of the source that `roots` depend on.
 
     A changed line makes another revision, so that nothing made by older code is taken for new; nobody has to remember
-    to raise a number. It is computed once a process.
+    to raise a number. It is computed once for each import of the roots: what runs is what was there then.
 
     Args:
         roots: dotted names of modules, `module:name` for a function or class of one, or a function itself (one that
@@ -53,7 +54,8 @@ def source_revision(*roots: str | Callable[..., Any]) -> str:
     Raises:
         UsageError: a root has no source that can be read.
     """
-    return _revision(tuple(root if isinstance(root, str) else _name_of(root) for root in roots))
+    names = tuple(root if isinstance(root, str) else _name_of(root) for root in roots)
+    return _revision(names, tuple(sys.modules.get(name.partition(":")[0]) for name in names))
 
 
 def _name_of(function: Callable[..., Any]) -> str:
@@ -63,7 +65,8 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 
 @lru_cache
-def _revision(roots: tuple[str, ...]) -> str:
+def _revision(roots: tuple[str, ...], loaded: tuple[ModuleType | None, ...]) -> str:
+    del loaded  # a module that is imported anew may be another one
     state = hashlib.sha256()
     for name, sha256 in sorted(sources(*roots).items()):
         state.update(f"{name} {sha256}\n".encode())
@@ -104,7 +107,6 @@ class _Place(NamedTuple):
     folders: tuple[str, ...] | None
 
 
-@cache
 def _place(name: str) -> _Place | None:
     """Where a module lies, None where there is no such module; nothing is imported."""
     loaded = sys.modules.get(name)
@@ -117,7 +119,7 @@ def _place(name: str) -> _Place | None:
         package = _place(above)
         if package is None or package.folders is None:
             return None
-        spec = PathFinder.find_spec(name, package.folders)
+        spec = _spec(name, package.folders)
     elif spec is None:
         spec = find_spec(name)
     if spec is None:
@@ -125,6 +127,11 @@ def _place(name: str) -> _Place | None:
     folders = spec.submodule_search_locations
     file = Path(spec.origin) if spec.has_location and spec.origin else None
     return _Place(file, None if folders is None else tuple(folders))
+
+
+@cache
+def _spec(name: str, folders: tuple[str, ...]) -> ModuleSpec | None:
+    return PathFinder.find_spec(name, folders)
 
 
 class _Read(NamedTuple):
