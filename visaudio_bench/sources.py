@@ -25,7 +25,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -110,28 +110,32 @@ class _Place(NamedTuple):
 def _place(name: str) -> _Place | None:
     """Where a module lies, None where there is no such module; nothing is imported."""
     loaded = sys.modules.get(name)
-    spec = getattr(loaded, "__spec__", None)
-    if spec is None and loaded is not None:  # a script
-        path = getattr(loaded, "__file__", None)
-        return _Place(Path(path), None) if path else None
+    if loaded is not None:
+        return _where(loaded)
     above, _, _ = name.rpartition(".")
-    if spec is None and above:
-        package = _place(above)
-        if package is None or package.folders is None:
-            return None
-        spec = _spec(name, package.folders)
-    elif spec is None:
-        spec = find_spec(name)
-    if spec is None:
-        return None
+    if not above:
+        return _found(name, tuple(sys.path))
+    package = _place(above)
+    return None if package is None or package.folders is None else _found(name, package.folders)
+
+
+@lru_cache(maxsize=1024)
+def _where(module: ModuleType) -> _Place | None:
+    spec = getattr(module, "__spec__", None)
+    path = getattr(module, "__file__", None)  # a script has no spec
+    return _of(spec) if spec is not None else _Place(Path(path), None) if path else None
+
+
+@lru_cache(maxsize=1024)
+def _found(name: str, path: tuple[str, ...]) -> _Place | None:
+    spec = PathFinder.find_spec(name, path) if "." in name else find_spec(name)
+    return None if spec is None else _of(spec)
+
+
+def _of(spec: ModuleSpec) -> _Place:
     folders = spec.submodule_search_locations
     file = Path(spec.origin) if spec.has_location and spec.origin else None
     return _Place(file, None if folders is None else tuple(folders))
-
-
-@cache
-def _spec(name: str, folders: tuple[str, ...]) -> ModuleSpec | None:
-    return PathFinder.find_spec(name, folders)
 
 
 class _Read(NamedTuple):
@@ -149,7 +153,7 @@ def _read(place: _Place, module: str, only: str) -> _Read:
     return _understood(source, module if place.folders is not None else module.rpartition(".")[0], only)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _understood(source: bytes, package: str, only: str) -> _Read:
     """What a source says, as a module of `package`; of the statements that the name `only` uses, if it is not empty."""
     body = [one for one in ast.parse(source).body if not (_is_registry(one) or _is_text(one) or _never_runs(one))]
