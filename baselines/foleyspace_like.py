@@ -25,7 +25,8 @@ from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimat
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest, source_revision
+from visaudio_bench.files import digest
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, iter_frames, read_sound, round_to_16_bit, write_audio
 from visaudio_bench.suites.simulator.hrtf import pan
@@ -47,18 +48,12 @@ class FoleySpaceLike(System):
         self.estimator: SourceEstimator = estimator or MotionEstimator()
         inner = self.generator.card
         usual = request == GENERATOR
-        made_by = source_revision(
-            __name__,
-            "visaudio_bench.baselines.source_track",
-            "visaudio_bench.suites.media",
-            "visaudio_bench.suites.simulator.hrtf",
-        )
         self.card = SystemCard(
             name=NAME if usual else f"{NAME}+{inner.name}",
             title="FoleySpace-like (ours)" if usual else f"FoleySpace-like (ours) on {inner.title}",
             summary=f"the mono sound of {inner.name} along the path of what moves, by measured head responses",
             inputs=_inputs(inner),
-            revision=digest([made_by, self.estimator.revision, inner.name, inner.revision])[:16],
+            revision=digest([source_revision(__name__), self.estimator.revision, inner.name, inner.revision])[:16],
             paper="our reading of Zhao et al., FoleySpace: Vision-Aligned Binaural Spatial Audio Generation, 2025",
             weights_licence=inner.weights_licence,
             may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head

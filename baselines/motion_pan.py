@@ -16,7 +16,7 @@ from visaudio_bench.baselines.system import ClipwiseSystem, SystemCard
 from visaudio_bench.baselines.trivial import reference_sound, refuse_argument
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import source_revision
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Frame, Samples, iter_frames, round_to_16_bit
 from visaudio_bench.suites.simulator.hrtf import pan
@@ -32,13 +32,7 @@ class MotionPan(ClipwiseSystem):
         title="Motion pan",
         summary="the reference's mono sound, panned by measured head responses to where the picture moves",
         inputs=("video", "reference_mono"),
-        revision=source_revision(
-            __name__,
-            "visaudio_bench.baselines.motion",
-            "visaudio_bench.suites.media",
-            "visaudio_bench.suites.containers",
-            "visaudio_bench.suites.simulator.hrtf",
-        ),
+        revision=source_revision(__name__),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )
 

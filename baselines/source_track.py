@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from visaudio_bench.baselines.motion import FIELD_OF_VIEW, Array, changes, remembered
-from visaudio_bench.files import source_revision
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.media import Frame
 from visaudio_bench.suites.simulator.hrtf import unit_vector
 
@@ -52,7 +52,7 @@ class SourceEstimator(Protocol):
 class MotionEstimator:
     """The source is what moves: its place the centre of the motion, its depth from how much of the view it takes."""
 
-    revision = source_revision(__name__, "visaudio_bench.baselines.motion")
+    revision = source_revision(__name__)
 
     def estimate(self, frames: Iterator[Frame]) -> Track:
         """As `SourceEstimator.estimate`; where nothing moves, the middle of the picture at the middle distance."""

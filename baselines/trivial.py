@@ -14,7 +14,7 @@ import numpy as np
 from visaudio_bench.baselines.system import ClipwiseSystem, SystemCard, clip_seed
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import source_revision
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, probe, read_binaural, round_to_16_bit
 
@@ -52,7 +52,7 @@ def _card(name: str, title: str, summary: str, *, mono: bool = False, hears: boo
         title=title,
         summary=summary,
         inputs=("reference",) if hears else (),
-        revision=source_revision(__name__, "visaudio_bench.suites.media", "visaudio_bench.suites.containers"),
+        revision=source_revision(__name__),
         anchor=True,
         may_be_mono=mono,
     )

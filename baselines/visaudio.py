@@ -17,20 +17,16 @@ from typing import Any, NamedTuple
 from visaudio_bench.baselines.system import Generation, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest, source_revision
+from visaudio_bench.files import digest
 from visaudio_bench.models import weights
 from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes
 from visaudio_bench.models.visaudio.config import PUBLISHED, Config
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
 from visaudio_bench.models.visaudio.sampler import GUIDANCE
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import probe, write_audio
-
-_SOURCES = tuple(
-    f"visaudio_bench.models.visaudio.{name}"
-    for name in ("blocks", "spacetime", "network", "sampler", "pipeline", "tiny.conditioners", "tiny.vocoder")
-)
 
 
 class Variant(NamedTuple):
@@ -83,7 +79,7 @@ class FlowSystem(System):
         if self.unavailable:
             return "missing"
         chosen = {key: value for key, value in asdict(self.settings).items() if key not in {"batch", "compiled"}}
-        return digest([source_revision(__name__, *_SOURCES), self.sha256, chosen])[:24]
+        return digest([source_revision(__name__), self.sha256, chosen])[:24]
 
     @property
     def unavailable(self) -> str:

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.models.backbones.waveform import resample
+from visaudio_bench.sources import source_revision
 
 PREFIX = "hear:"
 FUNCTIONS = ("load_model", "get_timestamp_embeddings", "get_scene_embeddings")
@@ -82,7 +83,7 @@ class HearBackbone:
         self.identity = {
             "module": module_name,
             "version": _version(self._module),
-            "source": _source(self._module),
+            "source": source_revision(module_name),
             "weights": _weights(weights),
             "tensors": _tensors(self._model),
         }
@@ -246,12 +247,6 @@ def _weights(weights: str) -> str:
         return weights
     with Path(weights).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _source(module: ModuleType) -> str:
-    """SHA-256 of the module's file: a module that is being written has no version that changes with it."""
-    path = getattr(module, "__file__", None)
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else "unknown"
 
 
 def _tensors(model: nn.Module) -> str:

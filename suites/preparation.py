@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest, source_revision, write_json, write_text
+from visaudio_bench.files import digest, write_json, write_text
 from visaudio_bench.isolation import map_isolated
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.admission import AdmissionRules, ClipMeasurements, admit
 from visaudio_bench.suites.containers import picture_span
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject, data_dir
@@ -239,10 +240,7 @@ def key_of(candidate: Candidate, root: Path, rules: AdmissionRules) -> str:
     paths = (entry.video, entry.audio, entry.meta.get("right"))
     files = [_state(root / relative) for relative in paths if relative is not None]
     window = [*paths, entry.start_s, entry.duration_s, candidate.hops]
-    revision = source_revision(
-        "visaudio_bench.suites.admission", "visaudio_bench.suites.containers", "visaudio_bench.suites.media", __name__
-    )
-    return digest([window, files, asdict(rules), revision])
+    return digest([window, files, asdict(rules), source_revision(examine)])
 
 
 def _state(path: Path) -> list[int] | None:

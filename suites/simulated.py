@@ -18,6 +18,7 @@ from typing import Any
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, remove_leftovers
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.simulator.render import RENDERER, clip_files, render_files
 from visaudio_bench.suites.simulator.scenes import Scene
@@ -46,6 +47,11 @@ PLANS = {
 def manifest_file(name: str) -> Traversable:
     """The committed scenes of a simulated suite (JSON, one line a scene); `scripts/make_simroom.py` writes it."""
     return files("visaudio_bench.suites.simulator") / "assets" / f"{name}.jsonl"
+
+
+def rendered_folder(name: str, scenes: str) -> Path:
+    """Where scenes, told by their hash, lie as this code renders them."""
+    return cache_dir() / "suites" / f"{name}-{digest([scenes, source_revision(render_files)])[:16]}"
 
 
 def committed_scenes(name: str) -> list[Scene]:
@@ -77,7 +83,7 @@ class SimulatedSuite(Suite):
     @property
     def folder(self) -> Path:
         """Where the rendered files are; another renderer, size or set of scenes has another folder."""
-        return cache_dir() / "suites" / f"{self.name}-{self.manifest_hash()[:16]}"
+        return rendered_folder(self.name, self.manifest_hash())
 
     def clips(self) -> tuple[Clip, ...]:
         """Every clip; its files exist once it is no longer `pending`."""

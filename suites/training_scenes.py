@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import cache_dir, digest
-from visaudio_bench.suites.simulated import SimulatedSuite, SuiteSize
+from visaudio_bench.files import digest
+from visaudio_bench.suites.simulated import SimulatedSuite, SuiteSize, rendered_folder
 from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design
 from visaudio_bench.suites.simulator.render import RENDERER
 from visaudio_bench.suites.simulator.scenes import Scene
@@ -47,7 +47,7 @@ class TrainingSuite(SimulatedSuite):
     @property
     def folder(self) -> Path:
         """Where the rendered files are; one folder for every number of clips."""
-        return cache_dir() / "suites" / f"{self.name}-{self._first_block[:16]}"
+        return rendered_folder(self.name, self._first_block)
 
 
 def training_scenes(name: str, count: int, duration: float) -> tuple[Scene, ...]:

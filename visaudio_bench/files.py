@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from platformdirs import user_cache_path
-
-from visaudio_bench import __version__
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
 STALE = 600  # s: a temporary file that has not been written to for so long has lost its writer
@@ -70,17 +66,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; a NaN is an error, because missing values are null here."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-@lru_cache
-def source_revision(*modules: str) -> str:
-    """Version of this project and a hash of the source of `modules` (dotted names): what they compute depends on it.
-
-    A changed line makes another revision, so that nothing made by older code is taken for new; nobody has to remember
-    to raise a number.
-    """
-    sources = [Path(cast(str, importlib.import_module(name).__file__)).read_bytes() for name in modules]
-    return f"{__version__}+{hashlib.sha256(b''.join(sources)).hexdigest()[:12]}"
 
 
 def digest(value: Any) -> str:

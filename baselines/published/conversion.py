@@ -12,26 +12,7 @@ from visaudio_bench.baselines.published.contract import Options, ScoredSound
 from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError
-from visaudio_bench.files import source_revision
 from visaudio_bench.suites.media import read_sound, write_audio
-
-# Whatever a scored sound depends on beside the native one; a changed line makes the sounds again.
-MODULES = (
-    "visaudio_bench.baselines.published.conversion",
-    "visaudio_bench.baselines.published.worker_inputs",
-    "visaudio_bench.baselines.published.prompts",
-    "visaudio_bench.baselines.published.postprocess",
-    "visaudio_bench.baselines.published.stretch",
-    "visaudio_bench.baselines.published.downmix",
-    "visaudio_bench.suites.ambisonics",
-    "visaudio_bench.suites.foa_decoders",
-    "visaudio_bench.suites.media",
-)
-
-
-def finishing_revision() -> str:
-    """Changes when any line of what is ours between a clip and its scored sound does."""
-    return source_revision(*MODULES)
 
 
 def finish(card: Card, options: Options, native: Path, seconds: float, path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from visaudio_bench.baselines.published.downmix import CHANNELS, Downmix, downmi
 from visaudio_bench.baselines.published.stretch import FILTER_VERSION, Stretch, stretch
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import source_revision
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.ambisonics import binaural
 from visaudio_bench.suites.media import RESAMPLER, Samples, resample, round_to_16_bit
 
@@ -67,7 +67,7 @@ def _leave(samples: Samples, choices: Choices) -> Rendered:
 
 
 def _hear(samples: Samples, choices: Choices) -> Rendered:
-    revision = source_revision("visaudio_bench.suites.ambisonics", "visaudio_bench.suites.foa_decoders")
+    revision = source_revision(binaural)
     step = {"step": "binaural", "order": "W, Y, Z, X", "decoder": choices.decoder, "revision": revision}
     return Rendered(binaural(samples, SAMPLE_RATE, choices.decoder), step)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, read_card
-from visaudio_bench.baselines.published.conversion import finish, finishing_revision
+from visaudio_bench.baselines.published.conversion import finish
 from visaudio_bench.baselines.published.installed import (
     Installation,
     identity,
@@ -25,6 +25,7 @@ from visaudio_bench.baselines.system import Generation, Input, System, SystemCar
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.pool import available_cores, map_unordered
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.folder import media_files
 from visaudio_bench.suites.media import probe
@@ -81,7 +82,9 @@ class PublishedSystem(System):
         pinned = self.details.commit[:10]
         if self.unavailable_because:
             return pinned
-        made_from = [identity(self.details, self.installed), dict(self.options), finishing_revision()]
+        card = self.details
+        promised = [card.given, card.frames_per_second, card.image_at, card.native, card.postprocess]
+        made_from = [identity(card, self.installed), dict(self.options), promised, source_revision(__name__)]
         return f"{pinned}+{digest(made_from)[:12]}"
 
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:

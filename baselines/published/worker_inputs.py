@@ -16,7 +16,8 @@ from typing import NamedTuple
 from visaudio_bench.baselines.published.card import Card
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import cache_dir, digest, source_revision
+from visaudio_bench.files import cache_dir, digest
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import (
     Frame,
@@ -70,8 +71,9 @@ def _made(source: Path, suffix: str, make: Callable[[Path], None], *parameters: 
     if not source.is_file():
         raise ClipError("not_found", f"{source} does not exist.")
     status = source.stat()
-    revision = source_revision(__name__, "visaudio_bench.suites.media")
-    key = digest([str(source.resolve()), status.st_size, status.st_mtime_ns, suffix, parameters, revision])
+    key = digest(
+        [str(source.resolve()), status.st_size, status.st_mtime_ns, suffix, parameters, source_revision(__name__)]
+    )
     path = cache_dir() / "published" / "inputs" / f"{key[:32]}{suffix}"
     if not path.exists():
         make(path)

@@ -10,6 +10,7 @@ Sound goes to the networks from the file's own sample rate, by the resampling th
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,26 +23,27 @@ import numpy as np
 from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
-from visaudio_bench.models.weights import Located
 from visaudio_bench.suites.frame_selection import POLICIES
-from visaudio_bench.suites.media import Sound, read_sampled_frames
+from visaudio_bench.suites.media import read_sampled_frames
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from visaudio_bench.models.hear_modules import HearBackbone
+    from visaudio_bench.models.weights import Located
+    from visaudio_bench.suites.media import Sound
 
 Arrays = dict[str, Any]
 Dtype = Literal["float32", "bfloat16"]
 
-# Source files that an answer depends on, beside the network's own.
-_SOUND = ("visaudio_bench.models.backbones.waveform", "visaudio_bench.models.backbones.layers")
-_PICTURES = (
-    "visaudio_bench.models.backbones.frames",
-    "visaudio_bench.models.backbones.layers",
-    "visaudio_bench.suites.frame_selection",
-)
+# Imported by name, so that an answer depends on the source of its own network and not on that of the others.
+NETWORKS = {
+    "vggish": "visaudio_bench.models.backbones.vggish:Vggish",
+    "panns": "visaudio_bench.models.backbones.panns:Cnn14",
+    "synchformer": "visaudio_bench.models.backbones.synchformer:Synchformer",
+    "imagebind": "visaudio_bench.models.backbones.imagebind:ImageBind",
+}
 
 FRAME_POLICY = "fps_filter"  # as the reference implementation takes them
 SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
@@ -143,26 +145,20 @@ class Net:
         """The network with its weights, on its device."""
         import torch
 
-        from visaudio_bench.models.backbones.imagebind import ImageBind
-        from visaudio_bench.models.backbones.panns import Cnn14
-        from visaudio_bench.models.backbones.synchformer import Synchformer
-        from visaudio_bench.models.backbones.vggish import Vggish
         from visaudio_bench.models.weight_loading import load
 
-        kinds: dict[str, Any] = {"vggish": Vggish, "panns": Cnn14, "synchformer": Synchformer, "imagebind": ImageBind}
-        return load(kinds[self.name], self.weights.path, device=self.device, dtype=getattr(torch, self.dtype))
+        module, _, network = NETWORKS[self.name].partition(":")
+        kind = getattr(importlib.import_module(module), network)
+        return load(kind, self.weights.path, device=self.device, dtype=getattr(torch, self.dtype))
 
-    def answer(self, digests: Sequence[str], compute: Callable[[], Arrays], sources: tuple[str, ...]) -> Arrays:
+    def answer(self, digests: Sequence[str], compute: Callable[[], Arrays]) -> Arrays:
         """What the network says of what has these digests, computed unless it was before."""
         import torch
 
-        def computed() -> Arrays:
-            with torch.inference_mode():
-                return compute()
-
         # A graphics card rounds otherwise than a processor: what one said is not shown as the other's.
         made_by = [self.weights.sha256, self.dtype, kind_of(self.device)]
-        return cached((f"visaudio_bench.models.backbones.{self.name}", *sources), [*made_by, *digests], computed)
+        with torch.inference_mode():
+            return cached(compute, [*made_by, *digests], NETWORKS[self.name].partition(":")[0])
 
 
 def kind_of(device: torch.device | str) -> str:
@@ -183,7 +179,7 @@ def vggish(net: Net, hearing: Hearing) -> Arrays:
     def compute() -> Arrays:
         return {"features": net.module.embed(_sound_rows(net, hearing)).cpu().numpy()}
 
-    return net.answer(["features", hearing.digest], compute, _SOUND)
+    return net.answer(["features", hearing.digest], compute)
 
 
 def panns(net: Net, hearing: Hearing) -> Arrays:
@@ -193,7 +189,7 @@ def panns(net: Net, hearing: Hearing) -> Arrays:
         output = net.module(_sound_rows(net, hearing))
         return {"features": output.features.cpu().numpy(), "logits": output.logits.cpu().numpy()}
 
-    return net.answer(["features", hearing.digest], compute, _SOUND)
+    return net.answer(["features", hearing.digest], compute)
 
 
 def scenes(backbone: HearBackbone, hearing: Hearing) -> Arrays:
@@ -209,9 +205,8 @@ def scenes(backbone: HearBackbone, hearing: Hearing) -> Arrays:
         views = hearing.views[:, : round(hearing.seconds * rate)]
         return {"features": torch.cat([backbone.embed(view[None], rate) for view in views]).numpy()}
 
-    sources = ("visaudio_bench.models.hear_modules", "visaudio_bench.models.backbones.waveform")
     made_by = [digest(backbone.identity), kind_of(backbone.device)]
-    return cached(sources, ["scenes", *made_by, hearing.digest], compute)
+    return cached(compute, ["scenes", *made_by, hearing.digest], type(backbone).__module__)
 
 
 def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
@@ -224,7 +219,7 @@ def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
         pair = [torch.from_numpy(part["features"])[None].to(net.device) for part in (video, audio)]
         return {"logits": net.module.offset_logits(*pair)[0].cpu().numpy(), "held": video["held"]}
 
-    return net.answer(["offsets", hearing.digest, seeing.digest, view], compute, (*_SOUND, *_PICTURES))
+    return net.answer(["offsets", hearing.digest, seeing.digest, view], compute)
 
 
 def _sync_video(net: Net, seeing: Seeing) -> Arrays:
@@ -235,7 +230,7 @@ def _sync_video(net: Net, seeing: Seeing) -> Arrays:
         features = net.module.encode_video(prepare_frames(frames)[None].to(net.device))
         return {"features": features[0].cpu().numpy(), "held": held}
 
-    return net.answer(["video", seeing.digest], compute, _PICTURES)
+    return net.answer(["video", seeing.digest], compute)
 
 
 def _sync_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
@@ -246,7 +241,7 @@ def _sync_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
         row = to_16k(hearing.view(view), hearing.sound.source_rate, hearing.duration)
         return {"features": net.module.encode_audio(segment_log_mel(row).to(net.device))[0].cpu().numpy()}
 
-    return net.answer(["audio", hearing.digest, view], compute, _SOUND)
+    return net.answer(["audio", hearing.digest, view], compute)
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
@@ -272,7 +267,7 @@ def _imagebind_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
         clips = audio_clips(rows, hearing.sound.source_rate)[None]
         return {"embedding": net.module.embed_audio(clips.to(net.device))[0].cpu().numpy()}
 
-    return net.answer(["audio", hearing.digest, view], compute, _SOUND)
+    return net.answer(["audio", hearing.digest, view], compute)
 
 
 def _imagebind_video(net: Net, seeing: Seeing) -> Arrays:
@@ -283,4 +278,4 @@ def _imagebind_video(net: Net, seeing: Seeing) -> Arrays:
         embedding = net.module.embed_video([video_crops(frames).to(net.device)])
         return {"embedding": embedding[0].cpu().numpy(), "held": held, "sync_held": seeing.held(SYNC_RATE)}
 
-    return net.answer(["video", seeing.digest], compute, _PICTURES)
+    return net.answer(["video", seeing.digest], compute)

@@ -19,6 +19,7 @@ from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, write_json
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
 
 
@@ -115,6 +116,7 @@ def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
     parts: dict[str, Any] = {
         "system": system.card.name,
         "revision": system.card.revision,
+        "code": source_revision(type(system).__module__),  # a plug-in's card may have another system's revision
         "seed": plan.seed,
         "device": plan.device,
         "clip": [clip.id, clip.start, clip.duration, clip.caption],

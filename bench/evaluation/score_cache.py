@@ -1,8 +1,8 @@
 """The cache of computed features: content-addressed files that are written atomically.
 
-A key is the SHA-256 of what went in (digests of decoded samples, weights, windows) and of the source of the modules
-that compute it: renaming, copying or re-encoding without loss hits the cache, a changed sample or a changed line of
-code does not. A killed run loses at most the clip it was working on.
+A key is the SHA-256 of what went in (digests of decoded samples, weights, windows) and of the source that computes
+it: renaming, copying or re-encoding without loss hits the cache, a changed sample or a changed line of code does not.
+A killed run loses at most the clip it was working on.
 """
 
 from __future__ import annotations
@@ -14,12 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from visaudio_bench.files import atomic_path, cache_dir, source_revision
+from visaudio_bench.files import atomic_path, cache_dir
+from visaudio_bench.sources import source_revision
 
 
-def cached(modules: Sequence[str], digests: Sequence[str], compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The arrays that `compute` gives, from the cache where the same `modules` made them from the same `digests`."""
-    key = hashlib.sha256("/".join([*modules, source_revision(*modules), *digests]).encode()).hexdigest()
+def cached(compute: Callable[[], Mapping[str, Any]], digests: Sequence[str], *others: str) -> dict[str, Any]:
+    """The arrays that `compute` gives, from the cache where the same code has made them from the same inputs.
+
+    Args:
+        compute: gives arrays by name. Its own source counts, and whatever it imports (see `visaudio_bench.sources`).
+        digests: of what goes in.
+        others: modules that `compute` finds by name when it runs.
+    """
+    key = hashlib.sha256("/".join([source_revision(compute, *others), *digests]).encode()).hexdigest()
     path = cache_dir() / "features" / key[:2] / f"{key}.npz"
     try:
         with np.load(path) as stored:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.metrics.screen import screen
 from visaudio_bench.suites import Clip
-from visaudio_bench.suites.media import Samples, Sound, read_binaural, read_sound, require_two_channels, resample
+from visaudio_bench.suites.media import read_binaural, read_sound, require_two_channels, resample
+
+if TYPE_CHECKING:  # cues do not depend on how files are read
+    from visaudio_bench.suites.media import Samples, Sound
 
 # What leaves a prediction without scores. The other flags of the screen are listed, and the prediction is scored.
 FATAL = frozenset({"nan", "too_short"})
@@ -78,13 +81,9 @@ class Ears:
     @cached_property
     def cues(self) -> Any:
         """Interaural cues, from the cache where they are there."""
-        from visaudio_bench.metrics.interaural import Cues, interaural_cues
+        from visaudio_bench.metrics.interaural import Cues
 
-        return Cues(
-            **cached(
-                ["visaudio_bench.metrics.interaural"], [self.digest], lambda: interaural_cues(self.samples)._asdict()
-            )
-        )
+        return Cues(**cached(partial(_cues, self.samples), [self.digest]))
 
     @cached_property
     def at_error_rate(self) -> Samples:
@@ -92,6 +91,12 @@ class Ears:
         from visaudio_bench.metrics.binaural_error import ERROR_RATE
 
         return resample(self.samples, SAMPLE_RATE, ERROR_RATE)
+
+
+def _cues(samples: Samples) -> dict[str, Any]:
+    from visaudio_bench.metrics.interaural import interaural_cues
+
+    return interaural_cues(samples)._asdict()
 
 
 def read_reference(clip: Clip) -> Ears | None:
@@ -206,7 +211,7 @@ def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Qu
         found = clip_quantities(prediction.at_error_rate, reference.at_error_rate, ERROR_RATE)
         return {name: quantity.value for name, quantity in found.items()}
 
-    values = cached(["visaudio_bench.metrics.binaural_error"], [prediction.digest, reference.digest], compute)
+    values = cached(compute, [prediction.digest, reference.digest])
     return {name: Quantity(float(value)) for name, value in values.items()}
 
 

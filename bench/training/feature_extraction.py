@@ -17,7 +17,7 @@ from torch import Tensor
 from visaudio_bench.bench.console import note, track
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.leaderboards.schema import Failure, write_failures
-from visaudio_bench.models.visaudio.clip_features import features_of, origin_of, row_of
+from visaudio_bench.models.visaudio.clip_features import code_of, features_of, origin_of, row_of
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
 from visaudio_bench.models.visaudio.parts import Parts, open_parts
@@ -42,6 +42,11 @@ class Extraction:
         """What the store will hold."""
         parts = self.opened()
         return Kind(parts.conditioners.identity, parts.codec.identity, self.storage, self.duration)
+
+    def code(self) -> str:
+        """Revision of the source that fills the store."""
+        parts = self.opened()
+        return code_of(parts.conditioners, parts.codec)
 
     def opened(self) -> Parts:
         """The frozen networks, loaded once a process."""
@@ -91,12 +96,13 @@ def _prepare(work: Extraction) -> None:
 
 
 def _missing(work: Extraction) -> list[Clip]:
-    """Clips without features, or with those of files that have changed since."""
+    """Clips without features, or with those of files, or by code, that have changed since."""
     there = present(work.out)
+    code = work.code()
     return [
         clip
         for clip in work.suite.clips()
-        if clip.id not in there or there[clip.id].origin != origin_of(clip, work.duration)
+        if clip.id not in there or there[clip.id].origin != origin_of(clip, work.duration, code)
     ]
 
 
@@ -111,7 +117,7 @@ def _piece(work: Extraction, clips: Sequence[Clip]) -> list[Failure]:
         except ClipError as error:
             failures.append(Failure(work.suite.name, "", clip.id, "features", error.reason, error.message))
         else:
-            made.append((row_of(clip, work.suite.name, work.duration), features))
+            made.append((row_of(clip, work.suite.name, work.duration, work.code()), features))
     if made:
         write_shard(work.out, made)
     return failures

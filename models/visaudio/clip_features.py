@@ -13,6 +13,7 @@ from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow
+from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import read_binaural, scale_to_peak
 
@@ -57,17 +58,22 @@ def _latents(clip: Clip, codec: Codec, duration: float) -> dict[str, Tensor]:
     return {"mean": mean[0].cpu(), "std": std[0].cpu()}
 
 
-def origin_of(clip: Clip, duration: float) -> str:
-    """Identity of what a clip's features are made from: window, caption, and size and time of its files."""
+def code_of(conditioners: Conditioners, codec: Codec) -> str:
+    """Revision of the source that makes features with these parts."""
+    return source_revision(features_of, type(conditioners), type(codec))
+
+
+def origin_of(clip: Clip, duration: float, code: str) -> str:
+    """Identity of what a clip's features are made from: window, caption, size and time of its files, `code_of`."""
     files = [
         (status.st_size, status.st_mtime_ns)
         for path in (clip.video, clip.audio)
         if path is not None and path.exists()
         for status in (path.stat(),)
     ]
-    return digest([clip.id, clip.start, duration, training_caption(clip), files])
+    return digest([clip.id, clip.start, duration, training_caption(clip), files, code])
 
 
-def row_of(clip: Clip, source: str, duration: float) -> FeatureRow:
+def row_of(clip: Clip, source: str, duration: float, code: str) -> FeatureRow:
     """The row of a clip that is about to be written."""
-    return FeatureRow(clip.id, source, origin_of(clip, duration), "", 0.0, 0)
+    return FeatureRow(clip.id, source, origin_of(clip, duration, code), "", 0.0, 0)

@@ -52,6 +52,22 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visaudio_bench.registry, "entry_points", lambda group: points.get(group, []))
 
 
+def test_a_plug_ins_sound_is_made_again_when_its_code_changes(
+    bench: Callable, plugin: None, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    asked = ("run", "--suite", f"folder:{clips}", "--system", "louder", "--metric", "side_mid")
+    made = []
+    for text in (PLUGIN, PLUGIN, PLUGIN.replace("[::-1] * 2", "[::-1] / 2")):
+        sys.modules.pop("their_plugin", None)
+        (tmp_path / "their_plugin.py").write_text(text)
+        assert bench(*asked, "--limit", 2, "--workers", 1, "--out", tmp_path / "run").code == 0
+        (path,) = (tmp_path / "run" / "audio").glob("*/louder/clip0.wav")
+        made.append((path.stat().st_mtime_ns, path.read_bytes()))
+    assert made[0] == made[1]
+    assert made[1][1] != made[2][1]
+
+
 def test_plug_ins_and_outputs_stand_in_the_table_like_anything_else(
     bench: Callable, plugin: None, clips: Path, tmp_path: Path
 ) -> None:
