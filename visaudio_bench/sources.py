@@ -35,10 +35,7 @@ from typing import Any, NamedTuple
 from visaudio_bench import __version__
 from visaudio_bench.errors import UsageError
 
-# The top-level packages of the project.
-OWN = frozenset(
-    {__name__.partition(".")[0], "suites", "metrics", "models", "leaderboards", "baselines", "bench"},
-)
+OWN = __name__.partition(".")[0]  # the top-level package of the project
 
 
 def source_revision(*roots: str | Callable[..., Any]) -> str:
@@ -79,7 +76,7 @@ def sources(*roots: str) -> dict[str, str]:
     Raises:
         UsageError: a root has no source that can be read.
     """
-    own = OWN | {root.partition(".")[0].partition(":")[0] for root in roots}
+    own = {OWN} | {root.partition(".")[0].partition(":")[0] for root in roots}
     found: dict[str, str] = {}
     pending = list(roots)
     for root in roots:

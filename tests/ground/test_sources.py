@@ -26,7 +26,7 @@ from visaudio_bench import sources
 {code}
 
 assert Path(sources.__file__).is_relative_to(Path.cwd())
-loaded = sorted(name for name in sys.modules if name.partition(".")[0] in sources.OWN)
+loaded = sorted(name for name in sys.modules if name.partition(".")[0] == sources.OWN)
 changed = {{}}
 for root, others in {cases}.items():
     before = sources.sources(root)
@@ -45,10 +45,9 @@ print(json.dumps([loaded, changed]))
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's own packages in a folder of their own."""
+    """The project's package in a folder of its own; the rooms lie in it, where the repository has links."""
     folder = tmp_path_factory.mktemp("copy")
-    for name in OWN:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / OWN, folder / OWN, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
@@ -259,7 +258,7 @@ def make():
         *(f"toy_plugin.{name}" for name in ("system", "inner", "inner.beside", "above", "lazy", "tried", "runs")),
     }
     # What a plug-in uses of the project counts, and other people's packages do not.
-    assert {"metrics", "visaudio_bench.metrics.quantity", "visaudio_bench.registry"} <= found.keys()
+    assert {"visaudio_bench.metrics", "visaudio_bench.metrics.quantity", "visaudio_bench.registry"} <= found.keys()
     assert not {"numpy", "json", "typing"} & found.keys()
 
 
