@@ -76,7 +76,8 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
         why = "UTF-16 without its byte order mark?" if text.count("\0") > len(text) // 4 else "The file is damaged."
         line = len(LINE_END.findall(text[: text.index("\0")])) + 1
         raise UsageError(f"{path}:{line}: a NUL character. {why} Save the list again as CSV in UTF-8.")
-    return text, () if encoding == "utf-8" else ("byte order mark",)
+    # Files that were written twice with a mark have two.
+    return text.lstrip("\ufeff"), () if encoding == "utf-8" else ("byte order mark",)
 
 
 def _not_text(path: Path, data: bytes, encoding: str, error: UnicodeDecodeError) -> str:

@@ -73,15 +73,16 @@ def pairs_alike(names: Iterable[str], key: Callable[[str], str] = alike) -> list
     """Of the names, in their order, each one that is taken for another spelling of one before, behind that one."""
     seen: dict[str, str] = {}
     dates: dict[tuple[int, ...], str] = {}
-    numbers: dict[tuple[int, ...], str] = {}
+    pairs: dict[tuple[int, ...], str] = {}
     found = []
     for name in names:
         first = seen.setdefault(key(name), name)
         date, pair = date_of(name), _PAIR.fullmatch(name)
-        if date is not None or pair is not None:
+        numbers = date or ((int(pair["one"]), int(pair["other"])) if pair else None)
+        if numbers is not None:
             # Day and month, or month and day: that depends on the spreadsheet's language.
-            place = tuple(sorted(date or (int(pair["one"]), int(pair["other"])))) if date or pair else ()
-            mine, others = (dates, numbers) if date is not None else (numbers, dates)
+            place = tuple(sorted(numbers))
+            mine, others = (dates, pairs) if date is not None else (pairs, dates)
             mine.setdefault(place, name)
             first = others.get(place, first)
         if first != name:

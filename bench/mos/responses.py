@@ -199,7 +199,7 @@ def _rating(text: str, scale: tuple[int, int]) -> str:
 def _labelled(text: str, scale: tuple[int, int]) -> float:
     low, high = scale
     match = LABELLED.fullmatch(text)
-    if match is None:
+    if match is None or date_of(text) is not None:
         cause = damage(text) or ("a date, which a spreadsheet makes of numbers" if date_of(text) else "")
         raise ValueError(f"is {cause or 'not a number'}; an integer from {low} to {high} was expected.")
     word = re.match(r"\w+", match["label"])
