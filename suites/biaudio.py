@@ -91,10 +91,10 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
     lists = {split: path for split in SPLITS if (path := _list(folder, split)) is not None}
     if not lists:
         raise dataset.refuse(folder, "holds neither a manifest nor a list of clips")
-    read = {split: read_rows(path) for split, path in lists.items()}
+    tables = {split: read_rows(path) for split, path in lists.items()}
     said = read_rows(_list(folder, "captions"))
     videos, sounds = _by_stem(folder / "video", VIDEO_SUFFIXES), _by_stem(folder / "audio", SOUND_SUFFIXES)
-    rows, rejects = _once({split: _with_captions(one.rows, said.rows) for split, one in read.items()})
+    rows, rejects = _once({split: _with_captions(one.rows, said.rows) for split, one in tables.items()})
     _refuse_unlike(rows, said.rows, videos)
     found: list[tuple[Entry, Reject | None]] = []
     for split, row in rows:
@@ -110,7 +110,7 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
         )
         found.append(_with_caption(entry, row, options))
     sorted_out = _sorted_out(folder, found)
-    notes = [note for one in (*read.values(), said) for note in one.notes]
+    notes = [note for one in (*tables.values(), said) for note in one.notes]
     notes += _about_captions([row for _, row in rows], said.rows, dataset)
     return replace(sorted_out, rejects=(*rejects, *sorted_out.rejects), notes=tuple(notes))
 
@@ -180,7 +180,7 @@ def _refuse_unlike(rows: Sequence[tuple[str, Row]], said: Sequence[Row], videos:
     ids = {row.clip_id for row in listed}
     without = {row.clip_id for row in listed if row.caption is None and row.visible is None}
     refuse_misspelt({row.clip_id: row.where for row in said if row.clip_id not in ids}, without, "the lists have")
-    groups = {}
+    groups: dict[str, Row] = {}
     for row in listed:
         if row.group_id is not None:
             groups.setdefault(row.group_id, row)
@@ -310,14 +310,14 @@ def _cells(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], tuple[str, ...
         more = f" and {len(unused) - _COLUMNS_SHOWN} more" if len(unused) > _COLUMNS_SHOWN else ""
         notes = (*notes, f"columns not used: {', '.join(unused[:_COLUMNS_SHOWN])}{more}")
     cells = []
-    for row, line in zip(sheet.rows, sheet.lines, strict=True):
-        first, *others = row
+    for fields, line in zip(sheet.rows, sheet.lines, strict=True):
+        first, *others = fields
         if others and first.count(" ") and not any(others):
             raise UsageError(
                 f'{path}:{line}: "{first}" and nothing else. Is it the rest of a text of the row above? '
                 "Take the line break out of that text, or put it in quotes."
             )
-        cells.append((line, dict(zip(sheet.header, row, strict=True))))
+        cells.append((line, dict(zip(sheet.header, fields, strict=True))))
     return cells, notes, sheet.delimiter == ";"
 
 
@@ -355,7 +355,9 @@ def _row(where: str, cells: Mapping[str, Any], comma: bool) -> Row:
         return Row(
             where,
             unicodedata.normalize("NFC", str(name)),
-            *(_text(cells.get(column), column) for column in TEXTS),
+            caption=_text(cells.get("caption"), "caption"),
+            visible=_text(cells.get("visible"), "visible"),
+            invisible=_text(cells.get("invisible"), "invisible"),
             group_id=_text(_as_text(cells.get("group_id")), "group_id"),
             start_s=None if start in (None, "") else _start(start, comma),
         )
