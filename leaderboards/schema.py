@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import atomic_path, write_json
+from visaudio_bench.sheets import read_text
 
 SCHEMA_VERSION = 1
 
@@ -114,11 +116,11 @@ def read_clip_rows(path: Path) -> list[ClipRow]:
     """
     if not path.is_file():
         raise UsageError(f"{path} is not there; expected the folder of a finished run (bench run --out DIR makes one).")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        if next(reader, None) != list(ClipRow._fields):
-            raise UsageError(f"{path} does not start with the columns {','.join(ClipRow._fields)}.")
-        return [_clip_row(path, number, fields) for number, fields in enumerate(reader, start=2)]
+    text, _ = read_text(path)
+    reader = csv.reader(io.StringIO(text, newline=""))
+    if next(reader, None) != list(ClipRow._fields):
+        raise UsageError(f"{path} does not start with the columns {','.join(ClipRow._fields)}.")
+    return [_clip_row(path, number, fields) for number, fields in enumerate(reader, start=2)]
 
 
 def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:

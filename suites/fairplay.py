@@ -7,10 +7,12 @@ like are the parts of the official splits (h5) and of the ones with fewer scenes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.sheets import read_names
+from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.manifest import Entry
 
@@ -33,9 +35,10 @@ def find(folder: Path, options: Options) -> FoundData:
             raise UsageError(f"{folder} holds archives. Unpack them there: tar xzf {' ; tar xzf '.join(packed)}")
         raise FAIRPLAY.refuse(folder, "is not FAIR-Play")
     sounds = next(name for name in SOUNDS if (root / name).is_dir())
-    splits = _splits(root)
+    names = {f"{index:06d}" for index in range(1, CLIPS + 1)} | _stems(root / sounds, ".wav")
+    splits, notes = _splits(root, names)
     candidates, rejects = [], []
-    for name in sorted({f"{index:06d}" for index in range(1, CLIPS + 1)} | _stems(root / sounds, ".wav")):
+    for name in sorted(names):
         video, audio = f"videos/{name}.mp4", f"{sounds}/{name}.wav"
         absent = [path for path in (video, audio) if not (root / path).is_file()]
         if absent:
@@ -44,7 +47,7 @@ def find(folder: Path, options: Options) -> FoundData:
         meta = {"splits": splits[name]} if name in splits else {}
         entry = Entry(name, "all", name, video, audio, start_s=options.start, meta=meta)
         candidates.append(Candidate(entry))
-    return FoundData(root, tuple(candidates), tuple(rejects))
+    return FoundData(root, tuple(candidates), tuple(rejects), notes)
 
 
 def _root(folder: Path) -> Path | None:
@@ -58,16 +61,31 @@ def _stems(folder: Path, suffix: str) -> set[str]:
     return {path.stem for path in folder.iterdir() if path.suffix.lower() == suffix and not path.name.startswith(".")}
 
 
-def _splits(root: Path) -> dict[str, dict[str, str]]:
-    """For each clip the side it is on, by the name of the splitting: `split1` (official), `new_split1`."""
+def _splits(root: Path, clips: Set[str]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """For each clip the side it is on, by the name of the splitting: `split1` (official), `new_split1`; and notes.
+
+    Raises:
+        UsageError: a list cannot be read, or names clips in another spelling.
+    """
     sides: dict[str, dict[str, str]] = {}
+    notes = []
     for folder in (root / name for name in SPLITS):
         prefix = "" if folder.name == "splits" else "new_"
         for path in sorted(folder.glob("split*/*")):
             if path.suffix in {".h5", ".txt"} and path.stem in {"train", "val", "test"}:
-                for name in read_split(path):
-                    sides.setdefault(name, {})[prefix + path.parent.name] = path.stem
-    return sides
+                listed = _listed(path)
+                unknown = {name: where for name, where in listed.items() if name not in clips}
+                refuse_misspelt(unknown, clips, "FAIR-Play has a clip called")
+                if unknown:
+                    notes.append(f"{path}: {len(unknown)} names are of no clip, the first {next(iter(unknown))}")
+                splitting = prefix + path.parent.name
+                twice = [name for name in listed if splitting in sides.get(name, {})]
+                if twice:
+                    notes.append(f"{path}: {len(twice)} clips are on two sides, the first {twice[0]}; test comes first")
+                for name in listed:
+                    side = sides.setdefault(name, {})
+                    side[splitting] = min(side.get(splitting, path.stem), path.stem)  # of test, train, val
+    return sides, tuple(notes)
 
 
 def read_split(path: Path) -> frozenset[str]:
@@ -79,8 +97,18 @@ def read_split(path: Path) -> frozenset[str]:
     Raises:
         UsageError: the list cannot be read, is a git-lfs pointer, or h5py is not installed.
     """
-    names = _h5_names(path) if path.suffix == ".h5" else path.read_text(encoding="utf-8").split()
-    return frozenset(Path(name.replace("\\", "/")).stem for name in names)
+    return frozenset(_listed(path))
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """Where each clip id of a list stands: file, and line where it has lines."""
+    if path.suffix == ".h5":
+        return {_stem(name): str(path) for name in _h5_names(path)}
+    return {_stem(name): f"{path}:{line}" for line, name in read_names(path)[0]}
+
+
+def _stem(name: str) -> str:
+    return Path(name.replace("\\", "/")).stem
 
 
 def _h5_names(path: Path) -> Iterator[str]:

@@ -29,6 +29,7 @@ from typing import Any
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import atomic_path, digest, write_text
+from visaudio_bench.sheets import read_objects
 
 VERSION = 1
 NAMES = ("manifest.parquet", "manifest.jsonl")
@@ -127,8 +128,9 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         header, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read as a manifest: {error}. Make it again: bench data prepare") from error
+    except (OSError, ValueError, UsageError) as error:
+        why = str(error).rstrip(".")
+        raise UsageError(f"{path} cannot be read as a manifest: {why}. Make it again: bench data prepare") from error
     if header.get("manifest") != VERSION:
         raise UsageError(
             f"{path} is a manifest of form {header.get('manifest')}, this version reads form {VERSION}. "
@@ -212,14 +214,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a jsonl file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: a line is no object.
+        UsageError: it cannot be read, or a line is no object.
     """
-    # Not splitlines(): a text may hold what Unicode calls a line separator.
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is not an object")
-    return rows
+    return [row for _, row in read_objects(path)]
 
 
 def _write_parquet(path: Path, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:

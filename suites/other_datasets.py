@@ -16,6 +16,8 @@ import re
 from functools import partial
 from pathlib import Path
 
+from visaudio_bench.sheets import read_names
+from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.biaudio import GENERIC, SPLITS, find_generic
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.manifest import Entry
@@ -40,15 +42,21 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
     videos = {path.stem: path.relative_to(folder).as_posix() for path in paths}
     found: dict[str, Candidate] = {}
     rejects = []
+    notes: list[str] = []
     for side, path in lists.items():
-        for name in (Path(line).stem for line in path.read_text(encoding="utf-8").split()):
+        names, said = read_names(path)
+        notes += [f"{path.name}: {note}" for note in said]
+        listed = {Path(name).stem: f"{path}:{line}" for line, name in names}
+        absent = {name: where for name, where in listed.items() if name not in videos}
+        refuse_misspelt(absent, videos.keys() - listed.keys(), "there is a video called")
+        for name in (Path(name).stem for _, name in names):
             if name in found:
                 rejects.append(Reject(name, "duplicate", f"{path} names it, and so does a list before."))
             elif name not in videos:
                 rejects.append(Reject(name, "not_found", f"{folder} holds no video called {name}."))
             else:
                 found[name] = Candidate(Entry(name, side, name, videos[name], videos[name]), hops=True)
-    return FoundData(folder, tuple(found.values()), tuple(rejects))
+    return FoundData(folder, tuple(found.values()), tuple(rejects), tuple(notes))
 
 
 def find_oap(folder: Path, options: Options) -> FoundData:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from visaudio_bench.cells import nothing
+
 JOIN = ", "
 # A may hold commas, as the paper's own example does: it ends at the label of B.
 _LABELLED = re.compile(r"\s*visible sound:\s*(?P<a>.*?)\s*(?:,\s*invisible sound:\s*(?P<b>.*?)\s*)?", re.I | re.S)
@@ -38,6 +40,6 @@ def parse_labelled(text: str) -> SoundCaption | None:
     match = _LABELLED.fullmatch(text)
     if match is None:
         return None
-    if not match["a"]:
+    if nothing(match["a"]):
         raise ValueError(f"nothing is visible in {text!r}")
-    return SoundCaption(match["a"], match["b"] or None)
+    return SoundCaption(match["a"], None if nothing(match["b"] or "") else match["b"])

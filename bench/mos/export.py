@@ -16,10 +16,12 @@ from pathlib import Path
 
 from visaudio_bench.bench.mos.forms import read_own_form
 from visaudio_bench.bench.mos.questions import COLUMNS, KEYS
+from visaudio_bench.bench.mos.responses import understood
 from visaudio_bench.errors import UsageError
 
 SQLITE = b"SQLite format 3\x00"
 Row = dict[str, str]
+ANY_SCALE = (0, 100)  # a table of responses does not say its scale; MUSHRA's is the widest in use
 
 
 def export_text(source: Path, target: str, dimension: str | None = None) -> tuple[str, int]:
@@ -38,7 +40,7 @@ def export_text(source: Path, target: str, dimension: str | None = None) -> tupl
     found = sorted({row["dimension"] for row in rows})
     if dimension is None and len(found) > 1:
         raise UsageError(f"{target} holds one dimension and the responses have {', '.join(found)}: --dimension NAME")
-    chosen = [row for row in rows if dimension in (None, row["dimension"])]
+    chosen = [row for row in rows if dimension in (None, row["dimension"]) and row["rating"] != ""]
     if not chosen:
         raise UsageError(f'no votes on dimension "{dimension}"; there are votes on {", ".join(found)}.')
     return (_sureal(chosen) if target == "sureal" else _p808(chosen)), len(chosen)
@@ -50,7 +52,7 @@ def _rows(source: Path) -> list[Row]:
     with source.open("rb") as file:
         is_database = file.read(len(SQLITE)) == SQLITE
     if not is_database:
-        columns = read_own_form(source, "auto", KEYS).columns
+        columns = understood(read_own_form(source, "auto", KEYS), ANY_SCALE).columns
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     connection = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
     try:

@@ -7,22 +7,29 @@ wide by rater  rater_id, G01_V1_SI ... G10_V5_AR (one rater a row, what form ser
 Key files (`--codes`): `code, clip_id, system` replaces the blind code in the column `system`; `code, system` keeps the
 clip; `group_id, slot, clip_id, system`, optionally with `rater_id`, says what was shown where. Further columns of a
 key (`suite`, `role`, `expected`) fill in what the responses lack.
+
+Columns may be written with other case, blanks or hyphens. Qualtrics' further header rows are left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from visaudio_bench.bench.mos.questions import COLUMNS, REQUIRED
 from visaudio_bench.bench.mos.responses import Responses
-from visaudio_bench.bench.mos.tabular import Sheet, read_sheet
+from visaudio_bench.bench.mos.tabular import QUALTRICS, read_responses_sheet
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.sheets import Sheet, read_sheet
+from visaudio_bench.spelling import alike, difference
 
 PLACE = re.compile(r"(?P<group>[A-Za-z]*\d+)_V?(?P<slot>\d+)_(?P<dimension>.+)")
 FROM_KEY = ("clip_id", "system", "suite", "role", "expected")
+KEY_COLUMNS = ("code", "rater_id", "group_id", "slot", *FROM_KEY)
+UNUSED = 8  # names of columns that a note lists
 
 
 def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
@@ -59,11 +66,26 @@ def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
 
 def read_own_form(path: Path, form: str, dimensions: Sequence[str]) -> Responses:
     """Read one of our three forms; `form` is its name or "auto"."""
-    sheet = read_sheet(path)
+    sheet = _with_raters(read_responses_sheet(path, (*COLUMNS, *dimensions)))
     found = detect(sheet, dimensions) if form == "auto" else form
     reader = {"long": _long, "wide-sample": _wide_by_sample, "wide-rater": _wide_by_rater}[found]
     columns, lines = reader(sheet, dimensions)
-    return Responses(path, found, columns, lines, sheet.notes)
+    return Responses(path, found, columns, lines, (*sheet.notes, *_unused(sheet, dimensions)))
+
+
+def _with_raters(sheet: Sheet) -> Sheet:
+    """With the column rater_id, where Qualtrics numbers the responses and nothing else tells the raters."""
+    if "rater_id" in sheet.header or QUALTRICS not in sheet.header:
+        return sheet
+    header = tuple("rater_id" if name == QUALTRICS else name for name in sheet.header)
+    return replace(sheet, header=header, notes=(*sheet.notes, f"raters are Qualtrics' {QUALTRICS}"))
+
+
+def _unused(sheet: Sheet, dimensions: Sequence[str]) -> tuple[str, ...]:
+    used = {*COLUMNS, *dimensions}
+    names = [name for name in sheet.header if name and name not in used and not PLACE.fullmatch(name)]
+    more = f" and {len(names) - UNUSED} more" if len(names) > UNUSED else ""
+    return (f"columns not used: {', '.join(names[:UNUSED])}{more}",) if names else ()
 
 
 def _long(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, list[str]], list[int]]:
@@ -113,7 +135,7 @@ def unblind(responses: Responses, key: Path) -> Responses:
     Raises:
         UsageError: a code or place that the key does not have, or a key without the columns that it needs.
     """
-    sheet = read_sheet(key)
+    sheet = read_sheet(key, known=KEY_COLUMNS)
     by = _join_columns(sheet, responses)
     if "system" not in sheet.header:
         raise UsageError(f"{key}:1: a key needs the column system, and code, or group_id and slot.")
@@ -130,13 +152,23 @@ def unblind(responses: Responses, key: Path) -> Responses:
         if place not in table:
             raise UsageError(
                 f"{responses.where(index)}: {dict(zip(by, place, strict=True))} is not in the key {key}. "
-                "Is it the key of this study?"
+                f"{_nearly(place, table) or 'Is it the key of this study?'}"
             )
     columns = dict(responses.columns)
     for name in FROM_KEY:
         if name in sheet.header:
             columns[name] = [table[place][name] for place in hidden]
     return Responses(responses.path, responses.form, columns, responses.lines, responses.notes, responses.raters_known)
+
+
+def _nearly(place: tuple[str, ...], table: Iterable[tuple[str, ...]]) -> str:
+    """The place of the key that differs from one only in how its names are written, in a sentence."""
+    for known in table:
+        differ = [(a, b) for a, b in zip(place, known, strict=True) if a != b]
+        if differ and all(alike(a) == alike(b) for a, b in differ):
+            one, other = differ[0]
+            return f'The key has "{other}" where the responses have "{one}": {difference(one, other)}.'
+    return ""
 
 
 def _join_columns(sheet: Sheet, responses: Responses) -> tuple[str, ...]:

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.bench.mos.responses import Responses
-from visaudio_bench.bench.mos.tabular import read_sheet, read_text
+from visaudio_bench.cells import number
 from visaudio_bench.errors import UsageError
+from visaudio_bench.sheets import read_sheet, read_text
 
 SEPARATOR = "__"
 HIDDEN = {"reference": "hidden_reference", "anchor35": "low_anchor", "anchor70": "low_anchor"}
@@ -57,7 +58,11 @@ def sample(name: str) -> tuple[str, str]:
 def _responses(
     path: Path, form: str, votes: Iterable[Vote], notes: tuple[str, ...] = (), known: bool = True
 ) -> Responses:
-    rows = list(votes)
+    try:
+        rows = list(votes)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        lacks = f"there is no {error}" if isinstance(error, KeyError) else "its parts are of other kinds"
+        raise UsageError(f"{path} is not built as a file of {form} is: {lacks}.") from error
     if not rows:
         raise UsageError(f"{path}: no votes found; is it a file of {form}?")
     names = ("rater_id", "clip_id", "system", "dimension", "rating")
@@ -116,11 +121,11 @@ def pymushra(path: Path, context: Context) -> Responses:
                 yield from trials(inner)
 
     def votes() -> Iterable[Vote]:
-        for number, trial in enumerate(trials(_json(path)), 1):
-            clip, dimension = context.trial(str(trial.get("id")))
+        for place, trial in enumerate(trials(_json(path)), 1):
+            clip, dimension = context.trial(str(trial["id"]))
             for response in trial["responses"]:
-                system, score = response.get("stimulus"), response.get("score", response.get("stimulusRating"))
-                yield str(trial["questionaire"]["uuid"]), clip, str(system), dimension, str(score).strip(), number
+                system, score = response["stimulus"], response.get("score", response.get("stimulusRating"))
+                yield str(trial["questionaire"]["uuid"]), clip, str(system), dimension, str(score).strip(), place
 
     return _responses(path, "pymushra", votes(), ("line numbers are those of trials",))
 
@@ -162,9 +167,10 @@ def waet(path: Path, context: Context) -> Responses:
 
     def value(text: str) -> str:
         try:
-            spread = low + float(text) * (high - low)
+            share = number(text)
         except ValueError:
-            return text
+            return text  # refused with the other ratings that are no numbers, or taken for none
+        spread = low + share * (high - low)
         return str(round(spread)) if high - low > 10 or abs(spread - round(spread)) < 1e-6 else f"{spread:g}"
 
     def votes() -> Iterable[Vote]:
@@ -250,16 +256,16 @@ def sureal(path: Path, context: Context) -> Responses:
     The system is what the sample's path adds to the content: a path called `CLIP__SYSTEM` is taken apart.
     """
     value = _json(path)
-    contents = {str(ref["content_id"]): str(ref["content_name"]) for ref in value.get("ref_videos", [])}
 
     def votes() -> Iterable[Vote]:
-        for number, video in enumerate(value.get("dis_videos", []), 1):
+        contents = {str(ref["content_id"]): str(ref["content_name"]) for ref in value.get("ref_videos", [])}
+        for place, video in enumerate(value.get("dis_videos", []), 1):
             clip, system = sample(str(video["path"]))
             clip = contents.get(str(video["content_id"]), clip)
             scores = video["os"]
             named = scores.items() if isinstance(scores, dict) else ((f"S{k}", s) for k, s in enumerate(scores, 1))
             for rater, score in named:
-                yield str(rater), clip, system, context.dimension, str(score), number
+                yield str(rater), clip, system, context.dimension, str(score), place
 
     return _responses(path, "sureal", votes(), ("line numbers are those of dis_videos",))
 

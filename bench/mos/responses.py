@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from visaudio_bench.bench.mos.questions import KEYS, REQUIRED, SCALE, TITLES
+from visaudio_bench.cells import damage, nothing, number
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.spelling import date_of
 
-# Spellings that differ only by case, blanks, - and _ are taken for slips.
-BLANKS = str.maketrans("", "", " -_")
+THOUSAND = 1000  # on a scale that reaches so far, "1.000" may be one or a thousand
+# "5 - excellent": the rating, a word or more, and no other digit.
+LABELLED = re.compile(r"(?P<rating>\d+)(?:\s*[-\u2013\u2014:=.)(]\s*|\s+)(?P<label>[^\W\d_]\D*)")
+# ITU-T P.800; a label that says otherwise tells of a scale that runs the other way.
+WORDS = {"excellent": 5, "good": 4, "fair": 3, "poor": 2, "bad": 1}
 Mask = npt.NDArray[np.bool_]
 
 
@@ -90,7 +96,7 @@ def check_values(responses: Responses, rules: ResponseRules) -> None:
     if rules.systems:
         _known(responses, "system", rules.systems, "The expected ones were given with --systems.")
     _known(responses, "role", ("", *ROLES), "")
-    _alike(responses)
+    damaged(responses)
 
 
 def _known(responses: Responses, column: str, known: Sequence[str], advice: str) -> None:
@@ -107,50 +113,115 @@ def _known(responses: Responses, column: str, known: Sequence[str], advice: str)
             )
 
 
-def _alike(responses: Responses) -> None:
-    """Two spellings of one system would silently become two systems."""
-    codes, found = codes_of(responses.columns["system"])
-    seen: dict[str, str] = {}
-    for code, name in enumerate(found):
-        plain = name.casefold().translate(BLANKS)
-        if plain and plain in seen:
-            row = int(np.flatnonzero(codes == code)[0])
-            raise UsageError(
-                f'{responses.where(row)}: system "{name}" is written "{seen[plain]}" before. '
-                "One system has one spelling; correct one of them."
-            )
-        seen[plain] = name
+def damaged(responses: Responses) -> None:
+    """Refuse names that a spreadsheet or a wrong encoding has spoilt.
+
+    Raises:
+        UsageError: the first such name, with file and line.
+    """
+    for column in ("clip_id", "rater_id", "system"):
+        codes, found = codes_of(responses.get(column))
+        for code, name in enumerate(found):
+            cause = damage(name)
+            if cause:
+                row = int(np.flatnonzero(codes == code)[0])
+                raise UsageError(f'{responses.where(row)}: {column} "{name}" is {cause}.')
 
 
-def ratings_of(responses: Responses, scale: tuple[int, int]) -> tuple[Codes, Mask]:
-    """Ratings as integers and which are there; an empty one is missing.
+def understood(responses: Responses, scale: tuple[int, int]) -> Responses:
+    """The responses with every rating as an integer of the scale or empty, and notes on what was read as what.
+
+    `5,0` is 5, `5 - excellent` is 5, `NA` is no rating.
 
     Raises:
         UsageError: a rating that is not an integer of the scale, with file and line.
     """
+    if "rating" not in responses.columns:
+        return responses
     codes, found = codes_of(responses.columns["rating"])
-    values = np.zeros(len(found), dtype=np.int64)
-    there = np.ones(len(found), dtype=np.bool_)
+    values = []
     for code, text in enumerate(found):
-        if not text:
-            there[code] = False
-            continue
-        problem = _rating_problem(text, scale)
-        if problem:
+        try:
+            values.append(_rating(text, scale))
+        except ValueError as error:
             row = int(np.flatnonzero(codes == code)[0])
-            raise UsageError(f'{responses.where(row)}: rating "{text}" {problem}')
-        values[code] = int(float(text))
+            said = f'{responses.where(row)}: rating "{text}" {error}{_second_header(responses, row)}'
+            raise UsageError(said) from error
+    columns = responses.columns
+    if values != list(found):
+        columns = {**columns, "rating": [values[code] for code in codes]}
+    counts = np.bincount(codes, minlength=len(found))
+    return replace(responses, columns=columns, notes=(*responses.notes, *_notes(found, values, counts)))
+
+
+def _notes(found: Sequence[str], values: Sequence[str], counts: Codes) -> list[str]:
+    """How many ratings were read otherwise than a computer reads numbers, by kind, with an example of each."""
+    kinds: dict[str, list[int]] = {}
+    for code, (text, value) in enumerate(zip(found, values, strict=True)):
+        if text and not value:
+            kinds.setdefault("taken for no rating", []).append(code)
+        elif value and LABELLED.fullmatch(text):
+            kinds.setdefault("with a label, taken for their number", []).append(code)
+        elif "," in text:
+            kinds.setdefault("with a decimal comma", []).append(code)
+    return [f'{counts[codes].sum()} rating(s) {kind} (such as "{found[codes[0]]}")' for kind, codes in kinds.items()]
+
+
+def ratings_of(responses: Responses) -> tuple[Codes, Mask]:
+    """Ratings as integers and which are there; an empty one is missing. Of responses that are `understood`."""
+    codes, found = codes_of(responses.columns["rating"])
+    values = np.array([int(text or 0) for text in found], dtype=np.int64)
+    there = np.array([bool(text) for text in found], dtype=np.bool_)
     return values[codes], there[codes]
 
 
-def _rating_problem(text: str, scale: tuple[int, int]) -> str:
+def _rating(text: str, scale: tuple[int, int]) -> str:
     low, high = scale
+    if nothing(text):
+        return ""
     try:
-        number = float(text)
-    except ValueError:
-        return f"is not a number; an integer from {low} to {high} was expected."
-    if not number.is_integer():
-        return f"is not an integer from {low} to {high}; votes between the steps of the scale are not accepted."
-    if not low <= number <= high:
-        return f"is outside the scale {low}-{high}. If the study used another scale: --scale LOW-HIGH"
-    return ""
+        value = number(text if high >= THOUSAND else text.replace(",", "."))
+    except ValueError as error:
+        if str(error) != "not a number":
+            raise ValueError(f"is {error}.") from error
+        value = _labelled(text, scale)
+    if high >= THOUSAND and re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+", text):
+        raise ValueError(f"may be {value:g} or {text.replace('.', '')}. Write it without a mark for thousands.")
+    if not value.is_integer():
+        raise ValueError(
+            f"is not an integer from {low} to {high}; votes between the steps of the scale are not accepted."
+        )
+    if not low <= value <= high:
+        raise ValueError(f"is outside the scale {low}-{high}. If the study used another scale: --scale LOW-HIGH")
+    return str(int(value))
+
+
+def _labelled(text: str, scale: tuple[int, int]) -> float:
+    low, high = scale
+    match = LABELLED.fullmatch(text)
+    if match is None or date_of(text) is not None:
+        cause = damage(text) or ("a date, which a spreadsheet makes of numbers" if date_of(text) else "")
+        raise ValueError(f"is {cause or 'not a number'}; an integer from {low} to {high} was expected.")
+    word = re.match(r"\w+", match["label"])
+    meant = WORDS.get(word[0].casefold()) if word and scale == SCALE else None
+    if meant is not None and meant != int(match["rating"]):
+        raise ValueError(
+            f"has the label of {meant} on the scale of ITU-T P.800, where {high} is best. Does this scale run "
+            "the other way? Write the ratings so that the highest is best."
+        )
+    return float(match["rating"])
+
+
+def _second_header(responses: Responses, row: int) -> str:
+    """The cause, in a sentence, where the first line of responses holds no number and the lines below do."""
+    if responses.lines[row] != responses.lines[0]:
+        return ""
+    ratings = responses.columns["rating"]
+    first = [text for text, line in zip(ratings, responses.lines, strict=True) if line == responses.lines[0]]
+    rest = ratings[len(first) :]
+    if not rest or any(text[:1].isdigit() for text in first) or not any(text[:1].isdigit() for text in rest):
+        return ""
+    return (
+        f" No rating of line {responses.lines[0]} is a number, and those below are: it is a second header row, "
+        "as questionnaires' exports have. Take it out."
+    )

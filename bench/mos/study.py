@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,10 @@ from visaudio_bench.bench.mos.responses import Mask, ResponseRules, Responses, c
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes, Floats, Votes
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.spelling import alike, difference, pairs_alike
+
+# Of a system's name, hyphens and underscores are taken for slips too.
+BLANKS = str.maketrans("", "", " -_")
 
 
 @dataclass
@@ -57,12 +61,12 @@ class _Gathered:
     where: list[tuple[Responses, int]]
 
 
-def _gather(pieces: list[tuple[Responses, Codes]], scale: tuple[int, int]) -> _Gathered:
+def _gather(pieces: list[tuple[Responses, Codes]]) -> _Gathered:
     columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
     ratings, there = [], []
     where: list[tuple[Responses, int]] = []
     for responses, rows in pieces:
-        rating, is_there = ratings_of(responses, scale)
+        rating, is_there = ratings_of(responses)
         ratings.append(rating[rows])
         there.append(is_there[rows])
         where += [(responses, int(row)) for row in rows]
@@ -74,8 +78,13 @@ def _gather(pieces: list[tuple[Responses, Codes]], scale: tuple[int, int]) -> _G
 
 
 def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: ResponseRules) -> Study:
-    data = _gather(pieces, rules.scale)
+    data = _gather(pieces)
     asked = _votes(data)
+    known = all(responses.raters_known for responses, _ in pieces)
+    _alike(data, "system", asked.system, asked.systems, lambda name: alike(name).translate(BLANKS))
+    _alike(data, "clip", asked.clip, asked.clips)
+    if known:
+        _alike(data, "rater", asked.rater, asked.raters)
     given = asked.where(data.there)
     keep, repeated = _duplicates(given, [data.where[row] for row in np.flatnonzero(data.there)], rules.duplicates)
     kept = given.where(keep)
@@ -95,7 +104,7 @@ def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: ResponseRule
         suites=sorted({suite for suite in data.columns["suite"] if suite}),
         devices=_devices(data),
         dates=(stamps[0], stamps[-1]) if stamps else None,
-        raters_known=all(responses.raters_known for responses in files),
+        raters_known=known,
         exceptions={"missing votes": missing, "repeated votes left out": repeated},
     )
 
@@ -139,6 +148,21 @@ def _expected(data: _Gathered) -> Floats:
     return values[codes]
 
 
+def _alike(data: _Gathered, kind: str, codes: Codes, names: Sequence[str], key: Callable[[str], str] = alike) -> None:
+    """Two spellings of one system, clip or rater would silently become two."""
+    pairs = pairs_alike(names, key)
+    if not pairs:
+        return
+    pair = pairs[0]
+    listed = f": {', '.join(' and '.join(sorted(one)) for one in sorted(pairs)[:8])}" if len(pairs) > 1 else ""
+    responses, row = data.where[int(np.flatnonzero(codes == names.index(pair[1]))[0])]
+    other, other_row = data.where[int(np.flatnonzero(codes == names.index(pair[0]))[0])]
+    raise UsageError(
+        f'{responses.where(row)}: {kind} "{pair[1]}" is written "{pair[0]}" before ({other.where(other_row)}): '
+        f"{difference(*pair)}. One {kind} has one spelling; correct one of them{listed}."
+    )
+
+
 def _duplicates(votes: Votes, where: list[tuple[Responses, int]], policy: str) -> tuple[Mask, int]:
     """Which votes to keep when a rater voted twice on the same clip, system and dimension, and how many go."""
     sizes = (len(votes.clips), len(votes.systems), len(votes.dimensions))
@@ -154,7 +178,8 @@ def _duplicates(votes: Votes, where: list[tuple[Responses, int]], policy: str) -
             f"{responses.where(row)}: a second vote of rater {votes.raters[votes.rater[second]]} on clip "
             f"{votes.clips[votes.clip[second]]}, system {votes.systems[votes.system[second]]}, dimension "
             f"{votes.dimensions[votes.dimension[second]]}; the first is {other.where(other_row)}. "
-            f"{len(again)} vote(s) are repeated; to keep one of each: --duplicates first, or: --duplicates last"
+            f"{len(again)} vote(s) are repeated. Which of each counts is yours to say, and changes the means: "
+            "--duplicates first, or: --duplicates last"
         )
     keep[order[again + 1 if policy == "first" else again]] = False
     return keep, len(again)
@@ -182,7 +207,8 @@ def _missing(name: str, asked: Votes, votes: Votes, rules: ResponseRules) -> int
             f'study "{name}": {missing} of {wanted * len(votes.raters)} votes are missing. Of {wanted} votes each, '
             f"these raters gave fewer: {', '.join(short[:8])}{' …' if len(short) > 8 else ''}. "
             f"Votes by system: {counts}. "
-            f"To go on without them: --allow-missing {missing}; to leave incomplete raters out: --screen incomplete"
+            "Either option changes the means: over the votes that are there, so that raters and clips weigh "
+            f"unequally, --allow-missing {missing}; without the incomplete raters, --screen incomplete"
         )
     return missing
 

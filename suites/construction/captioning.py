@@ -30,24 +30,29 @@ def read_captions(path: Path) -> dict[str, SoundCaption]:
     """Captions by clip id, from a `.csv` with a header or a `.jsonl`.
 
     Columns: `id` (or `clip_id`), and `visible` with `invisible` (which may be empty), or `caption` in the labelled form
-    `Visible sound: A, Invisible sound: B`. Where an id comes again, the last line counts.
+    `Visible sound: A, Invisible sound: B`. Where an id comes again in a `.jsonl`, which grows, the last line counts.
 
     Raises:
-        UsageError: the file cannot be read, or a row has no id or nothing visible.
+        UsageError: the file cannot be read, a row has no id or nothing visible, or a table says two things of a clip.
     """
-    return {row["clip_id"]: _caption(row, path) for row in read_rows(path)}
+    found: dict[str, Row] = {}
+    for row in read_rows(path).rows:
+        first = found.get(row.clip_id, row)
+        if path.suffix != ".jsonl" and first.said != row.said:
+            raise UsageError(f"{row.where}: {row.clip_id} has another caption in {first.where}. A clip has one.")
+        found[row.clip_id] = row
+    return {name: _caption(row) for name, row in found.items()}
 
 
-def _caption(row: Row, path: Path) -> SoundCaption:
-    where = f"{path}, {row['clip_id']}"
-    if row.get("visible"):
-        return SoundCaption(str(row["visible"]).strip(), str(row.get("invisible") or "").strip() or None)
+def _caption(row: Row) -> SoundCaption:
+    if row.visible:
+        return SoundCaption(row.visible, row.invisible)
     try:
-        parsed = parse_labelled(str(row.get("caption") or ""))
+        parsed = parse_labelled(row.caption or "")
     except ValueError as error:
-        raise UsageError(f"{where}: {error}.") from error
+        raise UsageError(f"{row.where}: {error}.") from error
     if parsed is None:
-        raise UsageError(f"{where}: no caption. Expected columns: {COLUMNS}.")
+        raise UsageError(f"{row.where}: no caption. Expected columns: {COLUMNS}.")
     return parsed
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.sheets import read_names
+from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
 from visaudio_bench.suites.folder import media_files
@@ -71,6 +73,11 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
     if not videos:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
+    refuse_misspelt(
+        dict.fromkeys(splits.keys() - videos.keys(), f"{lists or folder}"),
+        videos.keys() - splits.keys(),
+        "there is a video called",
+    )
     tested = {source_video(clip) for clip, split in splits.items() if split == "test"}
     panoramas, rejects = [], []
     for clip, video in sorted(videos.items()):
@@ -102,7 +109,7 @@ def read_splits(folder: Path) -> dict[str, str]:
                 f"{path} does not exist. Sphere360's lists train.txt and test.txt are in dataset/split of its "
                 "repository; say where they are: --lists DIR"
             )
-        splits |= dict.fromkeys(path.read_text(encoding="utf-8").split(), split)
+        splits |= dict.fromkeys((name for _, name in read_names(path)[0]), split)
     return splits
 
 

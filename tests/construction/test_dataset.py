@@ -198,11 +198,14 @@ def test_a_captioner_is_asked_once_for_each_clip(tmp_path: Path) -> None:
 
 def test_captions_come_with_parts_or_with_labels(tmp_path: Path) -> None:
     path = tmp_path / "captions.csv"
-    path.write_text(
-        'id,visible,invisible,caption\na,"a bell, loud",,\n'
-        'b,,,"Visible sound: x, y, Invisible sound: z"\na,a gong,wind,\n'
-    )
-    assert read_captions(path) == {"a": SoundCaption("a gong", "wind"), "b": SoundCaption("x, y", "z")}
+    path.write_text('id,visible,invisible,caption\na,"a bell, loud",,\nb,,,"Visible sound: x, y, Invisible sound: z"\n')
+    assert read_captions(path) == {"a": SoundCaption("a bell, loud", None), "b": SoundCaption("x, y", "z")}
+    path.write_text(path.read_text() + "a,a gong,wind,\n")
+    with pytest.raises(UsageError, match=r"captions\.csv:4: a has another caption in .*captions\.csv:2"):
+        read_captions(path)
+    path = tmp_path / "captions.jsonl"
+    path.write_text('{"id": "a", "visible": "a bell"}\n{"id": "a", "visible": "a gong", "invisible": "wind"}\n')
+    assert read_captions(path) == {"a": SoundCaption("a gong", "wind")}
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_captions_in_a_file_of_their_own_and_a_manifest_instead_of_lists(
     (root / "manifest.jsonl").unlink()
     (root / "test.csv").write_text("name\nx\n")
     told = bench("data", "prepare", "biaudio", "--from", root)
-    assert (told.code, "row 1 has no clip_id" in told.err) == (2, True)
+    assert (told.code, "test.csv:1: there is no clip_id; the columns are name" in told.err) == (2, True)
 
 
 def test_clips_of_sphere360_belong_to_the_video_of_eleven_characters() -> None:
