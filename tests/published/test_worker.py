@@ -26,7 +26,7 @@ Installed = Callable[..., PublishedSystem]
 
 def run(system: PublishedSystem, clips: Sequence[Clip], out: Path, seed: int = 0) -> dict[str, Generation]:
     out.mkdir(exist_ok=True)
-    made = list(system.generate(clips, out, only=[clip.id for clip in clips], seed=seed))
+    made = list(published_system.generate(clips, out, only=[clip.id for clip in clips], seed=seed))
     assert sorted(one.clip for one in made) == sorted(clip.id for clip in clips), "every clip is told of once"
     return {one.clip: one for one in made}
 
@@ -69,6 +69,26 @@ def test_a_clip_is_made_as_asked_and_its_record_says_how(
     assert kept["worker"]["setting"]["python"] == sys.version.split()[0]
     assert kept["native"] == {"channels": 2, "sample_rate": 16000, "samples": 8000}
     assert kept["made_from"]["options"] == {"gain": 0.1, "tone": "white"}
+
+
+@pytest.mark.parametrize("where", ["_given", "texts", "finish"])
+def test_whatever_is_thrown_on_our_side_of_a_clip_the_others_are_made(
+    installed: Installed, clips_named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from visaudio_bench.baselines.published import published_system
+
+    plain = getattr(system, where)
+
+    def thrower(*arguments: object) -> object:
+        if any(getattr(one, "id", getattr(one, "stem", "")) == "bad" for one in arguments):
+            raise RuntimeError("thrown on purpose")
+        return plain(*arguments)
+
+    monkeypatch.setattr(published_system, where, thrower)
+    made = run(installed(), clips_named(["one", "bad", "two"]), tmp_path / "out")
+    assert {name for name, one in made.items() if one.path is None} == {"bad"}
+    assert made["bad"].reason == "internal"
+    assert "in thrower" in made["bad"].trace
 
 
 @pytest.mark.parametrize("shards", [1, 2])
@@ -114,7 +134,9 @@ def test_a_hanging_worker_is_ended_with_its_children(
     installed: Installed, clips_named: Named, tmp_path: Path, source: Path
 ) -> None:
     system = installed()
-    system.details = system.details.__class__(**{**vars(system.details), "timeout_seconds": 1.0})
+    published_system.details = published_system.details.__class__(
+        **{**vars(published_system.details), "timeout_seconds": 1.0}
+    )
     made = run(system, clips_named(["fine1", "hang", "fine2"]), tmp_path / "out")
     assert made["hang"].reason == "timeout"
     assert set(wavs(tmp_path / "out")) == {"fine1", "fine2"}
@@ -151,7 +173,7 @@ def test_no_worker_outlives_the_run(
     system = installed()
     if way == "stop listening":
         (tmp_path / "out").mkdir()
-        made = system.generate(clips_named(["fine", "hang"]), tmp_path / "out", only=["fine", "hang"])
+        made = published_system.generate(clips_named(["fine", "hang"]), tmp_path / "out", only=["fine", "hang"])
         assert next(made).clip == "fine"
         while not (source / "worker").exists():
             time.sleep(0.02)
@@ -247,7 +269,7 @@ def test_options_make_rows_of_their_own(installed: Installed, clips_named: Named
     assert [one.card.name for one in (system, louder, dull)] == [
         "test-double", "test-double@gain=0.2", "test-double-dull",
     ]  # fmt: skip
-    assert installed("shards=4").card == system.card
+    assert installed("shards=4").card == published_system.card
     assert len({one.card.revision for one in (system, louder, dull)}) == 3
     for argument, said in (("gian=1", 'no option "gian=1". Did you mean "gain"?'), ("gain=loud", "takes a float"),
                            ("tone=red", "one of white, dull")):  # fmt: skip
