@@ -118,7 +118,8 @@ def build(
         if ledger.failures:
             listed = ledger.write()
             if rows is None:
-                raise BenchError(f"no clip of {sources.suite} can be shown; see {listed}.")
+                first = ledger.failures[0].message
+                raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
         write_text(key, rows or "")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
