@@ -26,6 +26,7 @@ from visaudio_bench.baselines.system import Generation, Input, System, SystemCar
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
+from visaudio_bench.guard import one_clip
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, iter_frames, read_sound, round_to_16_bit, write_audio
@@ -84,10 +85,12 @@ class FoleySpaceLike(System):
         began = time.perf_counter()
         path = out / f"{clip.id}.wav"
         try:
-            mono = read_sound(made.path, duration=clip.duration, sample_rate=SAMPLE_RATE).samples.mean(axis=0)
-            write_audio(path, rendered(mono, trajectory(self._track(clip, mono.shape[0] / SAMPLE_RATE))), SAMPLE_RATE)
+            with one_clip():
+                mono = read_sound(made.path, duration=clip.duration, sample_rate=SAMPLE_RATE).samples.mean(axis=0)
+                moved = rendered(mono, trajectory(self._track(clip, mono.shape[0] / SAMPLE_RATE)))
+                write_audio(path, moved, SAMPLE_RATE)
         except ClipError as error:
-            return Generation(clip.id, None, made.seconds + time.perf_counter() - began, error.reason, error.message)
+            return Generation.failed(clip.id, made.seconds + time.perf_counter() - began, error)
         about = {"mono": {"system": self.generator.card.name, **made.provenance}, "estimator": self.estimator.revision}
         return Generation(clip.id, path, made.seconds + time.perf_counter() - began, provenance=about)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
+from visaudio_bench.guard import one_clip
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, write_audio
 
@@ -51,7 +52,7 @@ class Generation(NamedTuple):
     """One clip's outcome: the sound file, or the reason code and sentence why there is none.
 
     `provenance` is what the system alone knows of how the sound was made (weights, settings, post-processing); it is
-    kept in the record beside the sound.
+    kept in the record beside the sound. `trace` is the traceback of an error that nobody expected.
     """
 
     clip: str
@@ -60,6 +61,12 @@ class Generation(NamedTuple):
     reason: str = ""
     message: str = ""
     provenance: Mapping[str, Any] = MappingProxyType({})
+    trace: str = ""
+
+    @classmethod
+    def failed(cls, clip: str, seconds: float, error: ClipError, whose: str = "") -> Generation:
+        """The outcome of a clip that an error cost; `whose` begins the sentence."""
+        return cls(clip, None, seconds, error.reason, whose + error.message, trace=error.trace)
 
 
 class System(ABC):
@@ -116,9 +123,10 @@ class ClipwiseSystem(System):
             began = time.perf_counter()
             path = out / f"{clip.id}.wav"
             try:
-                write_audio(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)), SAMPLE_RATE)
+                with one_clip():
+                    write_audio(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)), SAMPLE_RATE)
             except ClipError as error:
-                yield Generation(clip.id, None, time.perf_counter() - began, error.reason, error.message)
+                yield Generation.failed(clip.id, time.perf_counter() - began, error)
             else:
                 yield Generation(clip.id, path, time.perf_counter() - began)
 

@@ -115,6 +115,8 @@ class Repaired(_Anchor):
         order = sorted(
             (other for other in clips if other.audio), key=lambda other: clip_seed(0, self.card.name, other.id)
         )
+        if clip not in order:
+            raise ClipError("no_reference", f"clip {clip.id} has no reference sound that another's could replace.")
         if len(order) < 2:
             raise ClipError(
                 "no_reference", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."

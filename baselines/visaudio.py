@@ -18,6 +18,7 @@ from visaudio_bench.baselines.system import Generation, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
+from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
 from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes
 from visaudio_bench.models.visaudio.config import PUBLISHED, Config
@@ -141,11 +142,15 @@ class FlowSystem(System):
 
 def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any]) -> Generation:
     name = sounded.request.id
-    if sounded.sound is None:
-        assert sounded.error is not None  # one or the other
-        return Generation(name, None, sounded.seconds, sounded.error.reason, sounded.error.message)
     path = out / f"{name}.wav"
-    write_audio(path, sounded.sound, SAMPLE_RATE)
+    try:
+        with one_clip():
+            if sounded.error is not None:
+                raise sounded.error
+            assert sounded.sound is not None  # one or the other
+            write_audio(path, sounded.sound, SAMPLE_RATE)
+    except ClipError as error:
+        return Generation.failed(name, sounded.seconds, error)
     caption = {"caption": sounded.request.caption or "", "duration": sounded.request.duration}
     return Generation(name, path, sounded.seconds, provenance={**how, **caption})
 
@@ -158,7 +163,8 @@ def _duration(clip: Clip) -> float:
     if clip.duration is not None:
         return clip.duration
     try:
-        shown = probe(clip.video).picture if clip.video else None
+        with one_clip():
+            shown = probe(clip.video).picture if clip.video else None
     except ClipError:
         shown = None
     return int(((shown or 0.0) - clip.start) * 100) / 100

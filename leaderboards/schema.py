@@ -85,7 +85,7 @@ CSV_FIELDS = tuple(f.name for f in dataclasses.fields(Result))[:10]
 
 
 class Failure(NamedTuple):
-    """One thing that went wrong with one clip."""
+    """One thing that went wrong with one clip; `trace`, the traceback of what nobody expected, is kept elsewhere."""
 
     suite: str
     system: str
@@ -93,6 +93,7 @@ class Failure(NamedTuple):
     stage: str
     reason: str
     message: str
+    trace: str = ""
 
 
 def write_clip_rows(folder: Path, rows: Sequence[ClipRow]) -> None:
@@ -195,7 +196,8 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
     """Write `failures.jsonl`, one object a line; an empty file says that nothing failed."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for failure in failures:
-            file.write(json.dumps(failure._asdict(), ensure_ascii=False) + "\n")
+            told = {name: value for name, value in failure._asdict().items() if name != "trace"}
+            file.write(json.dumps(told, ensure_ascii=False) + "\n")
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -23,13 +23,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from traceback import format_exc
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.models.backbones.waveform import resample
 from visaudio_bench.sources import source_revision
 
@@ -107,17 +108,18 @@ class HearBackbone:
         The sound is resampled to the model's rate and not scaled: beyond full scale it is the model's business.
 
         Raises:
-            BenchError: the model fails, or returns something else than it promised.
+            ClipError: `backbone_failed`, the model fails on this sound, or returns something else than it promised.
         """
         audio = resample(x, sample_rate, self.sample_rate).to(self.device)
         with _quiet():
             try:
                 rows = self._module.get_scene_embeddings(audio, self._model)
             except Exception as error:  # third-party code may raise anything
-                raise BenchError(f"{self.name} failed on sound of shape {tuple(audio.shape)}: {error!r}") from error
+                said = f"{self.name} failed on sound of shape {tuple(audio.shape)}: {error!r}"
+                raise ClipError("backbone_failed", said, trace=format_exc()) from error
         if not isinstance(rows, Tensor) or rows.shape != (len(x), self.width):
             got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-            raise BenchError(f"{self.name} returned {got}, expected {(len(x), self.width)}")
+            raise ClipError("backbone_failed", f"{self.name} returned {got}, expected {(len(x), self.width)}")
         return rows.float().cpu()
 
 

@@ -66,7 +66,11 @@ class Suite(ABC):
         return ()
 
     def prepare(self, workers: int = 1) -> Iterator[str]:
-        """Make what is pending, yielding the id of each clip as its files are complete; safe to kill and repeat."""
+        """Make what is pending, yielding the id of each clip as its files are complete; safe to kill and repeat.
+
+        Raises:
+            ClipsError: some could not be made; all others are.
+        """
         del workers
         yield from ()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.guard import one_clip
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
@@ -94,7 +95,8 @@ def _probe(path: Path | None) -> MediaInfo:
     if path is None:
         return MediaInfo(None, None)
     try:
-        return probe(path)
+        with one_clip():
+            return probe(path)
     except ClipError:
         return MediaInfo(None, None)
 

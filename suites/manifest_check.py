@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visaudio_bench.errors import ClipError
+from visaudio_bench.guard import keep_trace, one_clip
 from visaudio_bench.suites.admission import fingerprint
 from visaudio_bench.suites.containers import refuse_absent
 from visaudio_bench.suites.datasets import Dataset, Reject
@@ -15,25 +16,33 @@ from visaudio_bench.suites.media import sound_format
 from visaudio_bench.suites.preparation import read_rejects
 
 
-def check_entry(entry: Entry, manifest: Manifest) -> list[Reject]:
+def check_entry(entry: Entry, manifest: Manifest, traces: Path) -> list[Reject]:
     """What is wrong with the files of one row: at most one thing, the first found.
 
     Reasons are those of admission (`not_found`, `lfs_pointer`, `unreadable`), `wrong_rate` and `wrong_channels` where
-    the sound is not what it was, and `changed` where only the bytes are not.
+    the sound is not what it was, and `changed` where only the bytes are not. The traceback of what nobody expected
+    goes into the folder `traces`.
     """
-    paths = [path for name in (entry.video, entry.audio) if (path := manifest.path(name)) is not None]
     try:
-        for path in paths:
-            refuse_absent(path)
-        _refuse_other_sound(entry, paths[-1])
+        with one_clip():
+            _refuse_changes(entry, manifest)
     except ClipError as error:
+        if error.trace:
+            keep_trace(traces, f'clip "{entry.clip_id}" (check, {manifest.suite})', error.trace)
         return [Reject(entry.clip_id, error.reason, error.message)]
+    return []
+
+
+def _refuse_changes(entry: Entry, manifest: Manifest) -> None:
+    paths = [path for name in (entry.video, entry.audio) if (path := manifest.path(name)) is not None]
+    for path in paths:
+        refuse_absent(path)
+    _refuse_other_sound(entry, paths[-1])
     right = manifest.path(entry.meta.get("right"))
     now = fingerprint(*paths) if right is None else entry.meta.get("content")
     if now != entry.meta.get("content"):
         names = " and ".join(str(path) for path in dict.fromkeys(paths))
-        return [Reject(entry.clip_id, "changed", f"{names}: other bytes than when it was prepared.")]
-    return []
+        raise ClipError("changed", f"{names}: other bytes than when it was prepared.")
 
 
 def _refuse_other_sound(entry: Entry, path: Path) -> None:

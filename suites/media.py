@@ -7,7 +7,8 @@ Resampling is soxr "HQ", always of all channels together, and no gain is ever ap
 what this project measures.
 
 Errors are `ClipError`s with a stable reason code:
-`not_found`, `unreadable`, `corrupt`, `no_audio`, `no_video`, `mono`, `not_two_channel`, `short`.
+`not_found`, `unreadable`, `corrupt`, `no_audio`, `no_video`, `mono`, `not_two_channel`, `short`, `not_finite`,
+`out_of_range`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
 TOLERANCE = 0.25
 # Time stamps in milliseconds (webm, mkv) jitter by up to 48 samples; a real gap is longer than this.
 GAP = 0.02
+# Samples beyond this times full scale (60 dB above it) are no sound: floats of another scale, or damage.
+LOUDEST = 1000.0
 # Silence that time stamps may ask for between pieces of sound, seconds and times what was decoded; beyond is damage.
 SILENCE, STRETCH = 60.0, 10.0
 
@@ -65,11 +68,13 @@ def read_sound(
     With a duration the result has exactly `round(duration * rate)` samples.
 
     Raises:
-        ClipError: the file is missing, unreadable, corrupt, has no sound, or ends more than 0.25 s too early.
+        ClipError: the file is missing, unreadable, corrupt, has no sound, or ends more than 0.25 s too early; its
+            samples are no numbers (`not_finite`), or over 60 dB above full scale (`out_of_range`).
     """
     refuse_absent(path)
     decode = _decode_soundfile if path.suffix.lower() in SOUND_SUFFIXES else _decode_av
     samples, rate = decode(path, start, duration)
+    _refuse_impossible(path, samples)
     if duration is not None:
         samples = _fit(path, samples, rate, duration)
     if sample_rate is not None and sample_rate != rate:
@@ -90,6 +95,22 @@ def read_binaural(
     sound = read_sound(path, start=start, duration=duration, sample_rate=sample_rate)
     require_two_channels(path, sound.samples)
     return sound
+
+
+def _refuse_impossible(path: Path, samples: Samples) -> None:
+    """Refuse samples that no sound has: one of them would spoil, or end, everything that is computed from the rest."""
+    peak = max(abs(float(samples.max(initial=0))), abs(float(samples.min(initial=0))))
+    if not np.isfinite(peak):
+        count = int(np.count_nonzero(~np.isfinite(samples)))
+        raise ClipError(
+            "not_finite", f"{path} holds {count} of {samples.size} samples that are no numbers (NaN or infinite)."
+        )
+    if peak > LOUDEST:
+        scale = " 16-bit integers written as floats look so: divide by 32768." if peak <= 32768 else ""
+        raise ClipError(
+            "out_of_range",
+            f"{path} has a peak of {peak:.3g}; full scale is 1, and over {LOUDEST:g} is not taken for sound.{scale}",
+        )
 
 
 def require_two_channels(path: Path, samples: Samples) -> None:

@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.guard import UNEXPECTED, keep_trace, one_clip
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.admission import AdmissionRules, ClipMeasurements, admit
@@ -41,7 +42,8 @@ from visaudio_bench.suites.mono_pairs import join, joined_folder
 
 # Seconds that looking into one file may take; a long video is cut into hundreds of windows.
 TIMEOUT, LONG_TIMEOUT = 120.0, 3600.0
-NOT_FINAL = {"timeout", "crashed"}  # may be the machine's fault: tried again the next time
+# May be the machine's or the program's fault: tried again the next time.
+NOT_FINAL = {"timeout", "crashed", *UNEXPECTED}
 MOST_WINDOWS = 10_800  # a day of 8 s windows: a header that says more is damaged
 
 
@@ -101,14 +103,20 @@ class Preparation:
         self.folder.mkdir(parents=True, exist_ok=True)
         with _open_journal(self.folder / "examined.jsonl") as journal:
             for outcome in map_isolated(work, pending, workers, timeout):
-                windows = outcome.value if outcome.error is None else [_refused(outcome.error)]
-                assert windows is not None
+                error = outcome.clip_error()
+                windows = outcome.result() if error is None else [_refused(error)]
                 key = keys[id(outcome.item)]
                 self._known[key] = windows
+                self._keep_traces(outcome.item, windows)
                 if not any(window.get("reason") in NOT_FINAL for window in windows):
                     journal.write(json.dumps({"key": key, "windows": windows}) + "\n")
                     journal.flush()
                 yield outcome.item.entry.clip_id
+
+    def _keep_traces(self, candidate: Candidate, windows: Sequence[Window]) -> None:
+        for window in windows:
+            if trace := window.pop("trace", ""):
+                keep_trace(self.folder, f'clip "{candidate.entry.clip_id}" (examine, {self.dataset.name})', trace)
 
     def finish(self) -> Prepared:
         """Write manifest, rejects and summary of everything that was looked into."""
@@ -193,9 +201,12 @@ def _hop(video: Path, audio: Path, duration: float, rules: AdmissionRules) -> It
         raise ClipError("short", f"{video} lasts {length:.2f} s; a clip lasts {duration:g} s.")
     for start in (index * duration for index in range(count)):
         try:
-            yield _measured(start, admit(video, audio, start, duration, rules, span))
+            with one_clip():
+                measured = admit(video, audio, start, duration, rules, span)
         except ClipError as error:
             yield {**_refused(error), "start": start}
+        else:
+            yield _measured(start, measured)
 
 
 def _length(path: Path) -> float:
@@ -207,9 +218,8 @@ def _measured(start: float, measured: ClipMeasurements) -> Window:
     return Window(start=start, measured=measured._asdict())
 
 
-def _refused(error: Exception) -> Window:
-    reason = error.reason if isinstance(error, ClipError) else "corrupt"
-    return Window(start=None, reason=reason, message=str(error) or type(error).__name__)
+def _refused(error: ClipError) -> Window:
+    return Window(start=None, reason=error.reason, message=error.message, trace=error.trace)
 
 
 def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | Reject:

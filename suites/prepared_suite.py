@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import ClipError, ClipsError, UsageError
+from visaudio_bench.guard import one_clip
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.datasets import DATASETS, Dataset
@@ -69,13 +70,27 @@ class PreparedSuite(Suite):
         )
 
     def prepare(self, workers: int = 1) -> Iterator[str]:
-        """Put together what is pending (as fast as the disk, whatever `workers` is)."""
+        """Put together what is pending (as fast as the disk, whatever `workers` is).
+
+        Raises:
+            ClipsError: two files cannot be put together; the others are.
+        """
         del workers
         pending = set(self.pending())
+        failed: dict[str, ClipError] = {}
         for entry in self.entries:
-            if entry.clip_id in pending:
-                join(self.root / str(entry.audio), self.root / str(entry.meta["right"]), joined_folder())
+            if entry.clip_id not in pending:
+                continue
+            try:
+                with one_clip():
+                    join(self.root / str(entry.audio), self.root / str(entry.meta["right"]), joined_folder())
+            except ClipError as error:
+                failed[entry.clip_id] = error
+            else:
                 yield entry.clip_id
+        if failed:
+            first = next(iter(failed))
+            raise ClipsError(f"{len(failed)} clips of {self.name} cannot be joined, first: {failed[first]}", failed)
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, captions, and what tells the files from others."""

@@ -15,8 +15,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.errors import BenchError, ClipError, ClipsError, UsageError
 from visaudio_bench.files import cache_dir, digest, remove_leftovers
+from visaudio_bench.guard import is_of_the_machine
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip, Suite
@@ -107,21 +108,33 @@ class SimulatedSuite(Suite):
         """Render what is pending.
 
         Raises:
-            BenchError: a scene could not be rendered; the others are, and stay.
+            ClipsError: a scene could not be rendered; the others are, and stay.
+            BenchError: files could not be written.
         """
         remove_leftovers(self.folder)
         todo = [self.scenes[name] for name in self.pending()]
-        failed: list[str] = []
+        refused: list[str] = []
+        failed: dict[str, ClipError] = {}
         for outcome in map_unordered(partial(render_files, folder=self.folder, size=self.size), todo, workers):
             assert isinstance(outcome.item, Scene)
+            name = outcome.item.id
             if outcome.error is None:
-                yield outcome.item.id
-            else:
-                failed.append(f"{outcome.item.id} ({outcome.error})")
-        if failed:
+                yield name
+            elif is_of_the_machine(outcome.error):
+                refused.append(f"{name} ({outcome.error})")
+            elif (error := outcome.clip_error()) is not None:
+                failed[name] = error
+        if refused:
             raise BenchError(
+                f"{len(refused)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
+                f"first: {refused[0]}. Check free disk space and run the same command again."
+            )
+        if failed:
+            first = next(iter(failed))
+            raise ClipsError(
                 f"{len(failed)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
-                f"first: {failed[0]}. Check free disk space and run the same command again."
+                f"first: {first} ({failed[first]}).",
+                failed,
             )
 
 

@@ -1,5 +1,9 @@
 """Errors that a user can act on: one sentence with what was got, what was expected and what to do next."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class BenchError(Exception):
     """A failed run. The command line prints the message without a traceback and exits with `exit_code`."""
@@ -16,13 +20,27 @@ class UsageError(BenchError):
 class ClipError(BenchError):
     """One clip or one prediction cannot be used; the run goes on with the others and lists this one.
 
-    `reason` is a short stable code (`mono`, `no_audio`, `unreadable`, ...) that scripts may rely on.
+    `reason` is a short stable code (`mono`, `no_audio`, `unreadable`, ...) that scripts may rely on. `trace` is the
+    traceback of an error that nobody expected (see `visaudio_bench.guard`), empty otherwise.
     """
 
-    def __init__(self, reason: str, message: str):
+    def __init__(self, reason: str, message: str, trace: str = ""):
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ClipsError(BenchError):
+    """Some clips could not be made, each with its own `ClipError` by id in `errors`; the others are made, and stay."""
+
+    def __init__(self, message: str, errors: Mapping[str, ClipError]):
+        super().__init__(message, errors)
+        self.message = message
+        self.errors = dict(errors)
 
     def __str__(self) -> str:
         return self.message

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.pool import Outcome, attempt, start_worker
+from visaudio_bench.pool import CRASHED, Outcome, attempt_far, start_worker
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -94,7 +94,7 @@ class _Worker:
         except (EOFError, OSError):
             self.kill()
             code = self.process.exitcode
-            return Outcome(self.item, None, ClipError("crashed", f"reading ended the process with code {code}"))
+            return Outcome(self.item, None, ClipError(CRASHED, f"reading ended the process with code {code}"))
         return Outcome(self.item, value, error)
 
     def kill(self) -> None:
@@ -113,7 +113,7 @@ def _serve(connection: Connection) -> None:
             function, item = connection.recv()
         except EOFError:
             return
-        outcome = attempt(function, item)
+        outcome = attempt_far(function, item)
         connection.send((outcome.value, outcome.error))
 
 

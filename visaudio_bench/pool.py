@@ -11,16 +11,20 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, cast
 
-from visaudio_bench.errors import BenchError
+from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.guard import as_clip_error, portable
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+
+CRASHED = "crashed"  # the reason of an item whose process died
 
 
 class Outcome(NamedTuple, Generic[Item, Value]):
@@ -40,6 +44,14 @@ class Outcome(NamedTuple, Generic[Item, Value]):
             raise self.error
         return cast(Value, self.value)
 
+    def clip_error(self) -> ClipError | None:
+        """Why there is no value, as the failure of this item alone; None if there is one.
+
+        Raises:
+            Exception: what the function raised, where it is not of one item (see `visaudio_bench.guard`).
+        """
+        return None if self.error is None else as_clip_error(self.error)
+
 
 def available_cores() -> int:
     """Cores this process may use (a container or a scheduler may allow fewer than the machine has)."""
@@ -54,21 +66,32 @@ def map_unordered(
     `function` must be importable (a module-level function or a `functools.partial` of one) and `items` picklable.
     Each worker uses one thread for numerics: the parallelism is over items.
 
+    When a worker dies, all that was being worked on is done again, one at a time; an item whose process dies then too
+    has the error `crashed`.
+
     Raises:
-        BenchError: a worker died (killed by the system, usually for want of memory).
+        BenchError: every one of them died (killed by the system, usually for want of memory).
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:
             yield attempt(function, item)
         return
-    try:
-        yield from _drain(_executor(workers), function, items, 4 * workers)
-    except BrokenProcessPool as error:
-        _executor.cache_clear()
-        raise BenchError(
-            "a worker process died, most likely because memory ran out. What was finished is kept: "
-            "run the same command again with a smaller --workers."
-        ) from error
+    waiting: deque[Item] = deque(items)
+    running: dict[Future[Outcome[Item, Value]], Item] = {}
+    while waiting or running:
+        try:
+            yield from _drain(_executor(workers), function, waiting, running, 4 * workers)
+        except BrokenProcessPool as error:
+            _executor.cache_clear()
+            suspects = list(running.values())
+            running.clear()
+            outcomes = list(_one_by_one(function, suspects))
+            if all(isinstance(one.error, ClipError) and one.error.reason == CRASHED for one in outcomes):
+                raise BenchError(
+                    "a worker process died, most likely because memory ran out. What was finished is kept: "
+                    "run the same command again with a smaller --workers."
+                ) from error
+            yield from outcomes
 
 
 @lru_cache(maxsize=1)
@@ -77,21 +100,47 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 
 
 def _drain(
-    executor: ProcessPoolExecutor, function: Callable[[Item], Value], items: Sequence[Item], ahead: int
+    executor: ProcessPoolExecutor,
+    function: Callable[[Item], Value],
+    waiting: deque[Item],
+    running: dict[Future[Outcome[Item, Value]], Item],
+    ahead: int,
 ) -> Iterator[Outcome[Item, Value]]:
-    running: set[Future[Outcome[Item, Value]]] = set()
+    """Outcomes of what is `waiting`; when the pool breaks, `running` holds what has none yet."""
     try:
-        for item in items:
-            running.add(executor.submit(attempt, function, item))
-            if len(running) >= ahead:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+        while waiting or running:
+            while waiting and len(running) < ahead:
+                running[executor.submit(attempt_far, function, waiting[0])] = waiting[0]
+                waiting.popleft()
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = _outcome(future, running[future])
+                del running[future]
+                yield outcome
     finally:  # the caller may stop early
         for future in running:
             future.cancel()
+
+
+def _outcome(future: Future[Outcome[Item, Value]], item: Item) -> Outcome[Item, Value]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:  # the function, the item or its value cannot be sent from process to process
+        return Outcome(item, None, error)
+
+
+def _one_by_one(function: Callable[[Item], Value], items: Sequence[Item]) -> Iterator[Outcome[Item, Value]]:
+    """Each item in a process that works on nothing else meanwhile."""
+    for item in items:
+        try:
+            yield _outcome(_executor(1).submit(attempt_far, function, item), item)
+        except BrokenProcessPool:
+            _executor.cache_clear()
+            said = "the process that worked on it died, and died again when it worked on nothing else."
+            yield Outcome(item, None, ClipError(CRASHED, said))
+    _executor.cache_clear()
 
 
 def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
@@ -100,6 +149,12 @@ def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Valu
         return Outcome(item, function(item), None)
     except Exception as error:  # handed to the caller, who decides
         return Outcome(item, None, error)
+
+
+def attempt_far(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
+    """As `attempt`, for the answer of a worker process: the error is one that can be sent."""
+    outcome = attempt(function, item)
+    return outcome if outcome.error is None else outcome._replace(error=portable(outcome.error))
 
 
 def start_worker() -> None:

@@ -11,7 +11,7 @@ from visaudio_bench.baselines.published.card import Card
 from visaudio_bench.baselines.published.contract import Options, ScoredSound
 from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.errors import ClipError
 from visaudio_bench.suites.media import read_sound, write_audio
 
 
@@ -36,7 +36,8 @@ def _check(card: Card, done: ScoredSound, length: int) -> None:
     """What every post-processing must keep, in words for whoever writes a new one."""
     samples = done.samples
     if samples.shape != (2, length) or samples.dtype != np.float32 or not np.isfinite(samples).all():
-        raise BenchError(
+        raise ClipError(
+            "postprocess",
             f"post-processing {card.postprocess} gave {samples.shape} {samples.dtype}; "
-            f"finite (2, {length}) float32 is expected."
+            f"finite (2, {length}) float32 is expected.",
         )

@@ -24,6 +24,7 @@ from visaudio_bench.baselines.published.worker_process import Start, WorkerAnswe
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard, clip_seed
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
+from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import available_cores, map_unordered
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
@@ -104,10 +105,11 @@ class PublishedSystem(System):
         for prepared in map_unordered(partial(_given, self.details, self.monos), wanted, workers):
             clip = prepared.item
             try:
-                seconds, inputs = prepared.result()
-                said = texts(self.details, clip, self.options)
+                with one_clip():
+                    seconds, inputs = prepared.result()
+                    said = texts(self.details, clip, self.options)
             except ClipError as error:
-                yield Generation(clip.id, None, 0.0, error.reason, error.message)
+                yield Generation.failed(clip.id, 0.0, error)
                 continue
             own_seed = clip_seed(seed, self.card.name, clip.id) % 2**31
             tasks[clip.id] = JobClip(clip.id, own_seed, seconds, inputs, said)
@@ -139,9 +141,10 @@ class PublishedSystem(System):
             return Generation(heard.clip, None, seconds, heard.reason, f"{self.details.title}: {heard.message}")
         path = out / f"{heard.clip}.wav"
         try:
-            done = finish(self.details, self.options, heard.file, task.seconds, path)
+            with one_clip():
+                done = finish(self.details, self.options, heard.file, task.seconds, path)
         except ClipError as error:
-            return Generation(heard.clip, None, seconds, error.reason, f"{self.details.title}: {error.message}")
+            return Generation.failed(heard.clip, seconds, error, f"{self.details.title}: ")
         finally:
             heard.file.unlink(missing_ok=True)
         made_from = {"options": dict(self.options), **identity(self.details, self.installed)}

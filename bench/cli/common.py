@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the command line starts without these
     from visaudio_bench.bench.evaluation.plan import Job, Plan
     from visaudio_bench.leaderboards.schema import Run
     from visaudio_bench.leaderboards.tables import Table
+    from visaudio_bench.suites.datasets import Reject
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "md", "tex", "csv", "json")
@@ -180,4 +181,24 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
             f"{plan.allow_missing} allowed; "
             f"every one is listed in {plan.out / 'failures.jsonl'}. "
             f"Mend them, or accept the table without them: --allow-missing {len(bad)}"
+        )
+
+
+def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:
+    """Fail a command whose result is written, because some clips met errors that nobody expected; name each.
+
+    Raises:
+        BenchError: there are such clips.
+    """
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.errors import BenchError
+    from visaudio_bench.guard import TRACES, UNEXPECTED, report
+
+    found = [reject for reject in rejects if reject.reason in UNEXPECTED]
+    for reject in found:
+        note(report(f'clip "{reject.clip_id}"', reject.message, folder / TRACES))
+    if found:
+        raise BenchError(
+            f"{len(found)} {'clip' if len(found) == 1 else 'clips'} met an unexpected error; the others are as told "
+            "above. The same command tries them again."
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables, refuse_unexpected
 from visaudio_bench.bench.cli.data_build import build
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def prepare(name: str, source: Path, workers: int | None, pictures: bool, form: 
     for reject in _examples(prepared):
         note(f"left out: {reject}")
     note(f"saved in {prepared.folder}; next: bench run --suite {name}")
+    refuse_unexpected(prepared.rejects, prepared.folder)
 
 
 def _print_summary(prepared: Prepared, form: str) -> None:
@@ -146,20 +147,22 @@ def check(name: str, form: str) -> None:
     from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import BenchError
     from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
-    from visaudio_bench.suites.datasets import DATASETS
+    from visaudio_bench.suites.datasets import DATASETS, data_dir
     from visaudio_bench.suites.manifest_check import check_entry, counts
     from visaudio_bench.suites.preparation import prepared_manifest
 
     dataset = DATASETS.get(name)
     manifest = prepared_manifest(dataset)
     entries = manifest.entries
-    checked = track((check_entry(entry, manifest) for entry in entries), len(entries), f"checking {name}")
+    traces = data_dir() / name
+    checked = track((check_entry(entry, manifest, traces) for entry in entries), len(entries), f"checking {name}")
     problems = [problem for found in checked for problem in found]
     rows = [TableRow(label, (Cell(f"{count:,}", count),)) for label, count in counts(manifest, dataset, problems)]
     notes = (*_hashes(manifest), f"files below {manifest.root}", f"licence: {dataset.licence}")
     print_tables([Table(f"{name}, checked", (Column("count", "count"),), tuple(rows), corner="", notes=notes)], form)
     for problem in problems[:10]:
         note(f"{problem.clip_id} ({problem.reason}): {problem.message}")
+    refuse_unexpected(problems, traces)
     if problems:
         raise BenchError(
             f"{len(problems)} of {len(entries)} clips of {name} are not as they were prepared. "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_tables, refuse_unexpected
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
@@ -126,6 +127,7 @@ def biaudio(
     _print_summary(made, work, form)
     note(f"saved in {out}, statistics in {out / 'statistics' / 'index.html'}")
     note(f"next: bench data prepare biaudio --from {out}")
+    refuse_unexpected(made.rejects, out)
 
 
 def _run(work: Build, workers: int | None) -> None:
@@ -175,12 +177,22 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
 def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
     """Render simulated scenes as 360-degree video with ambisonics, laid out like Sphere360, with known directions."""
     from visaudio_bench.bench.console import note, track
+    from visaudio_bench.errors import ClipsError
+    from visaudio_bench.files import write_text
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites.construction.twin import Twin
+    from visaudio_bench.suites.datasets import Reject
 
     if height % 2:
         raise click.BadParameter("the height must be even.", param_hint="--height")
     made = Twin(suite, out, height)
-    for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
-        pass
+    try:
+        for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
+            pass
+    except ClipsError as failed:
+        rejects = [Reject(name, error.reason, error.message) for name, error in failed.errors.items()]
+        write_text(out / "rejects.jsonl", "".join(json.dumps(one._asdict()) + "\n" for one in rejects))
+        refuse_unexpected(rejects, out)
+        raise
+    (out / "rejects.jsonl").unlink(missing_ok=True)
     note(f"saved in {out}; next: bench data build biaudio --from {out} --captions {out / 'captions.csv'} --out DIR")

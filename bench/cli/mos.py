@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
@@ -162,8 +162,9 @@ def _table(options: dict[str, Any]) -> None:
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
 @click.option("--study-id", help="Name of the study; the folder's name if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of clips and of codes.")
+@click.option("--allow-missing", type=click.IntRange(0), default=0, help="How many clips may be left out as unusable.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make; it must not exist.")
-def page(**options: Any) -> None:
+def page(allow_missing: int, **options: Any) -> None:
     """Make a questionnaire: one static folder that works from a disk, a USB stick or any web server.
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
@@ -186,6 +187,13 @@ def page(**options: Any) -> None:
     )
     click.echo(f"{made.key}: the key; keep it, and do not publish it with the folder", err=True)
     click.echo(f"collect on this machine: bench mos serve {made.folder}", err=True)
+    for failure in made.failures:
+        click.echo(f"left out: {failure.clip}: {failure.message}", err=True)
+    if len(made.failures) > allow_missing:
+        raise BenchError(
+            f"{len(made.failures)} of the clips cannot be shown, {allow_missing} allowed; the questionnaire is made of "
+            f"the others. Mend them and make it anew, or accept it: it is whole without them."
+        )
 
 
 def _sources(options: dict[str, Any]) -> Sources:

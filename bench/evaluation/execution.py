@@ -20,22 +20,25 @@ from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Judged, listen
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe
-from visaudio_bench.bench.evaluation.signal_scores import Prediction, Problem, Scored, ScoringTask, admit, score_clip
+from visaudio_bench.bench.evaluation.signal_scores import (
+    PADDED,
+    Prediction,
+    Problem,
+    Scored,
+    ScoringTask,
+    admit,
+    problem_of,
+    score_clip,
+    unscored,
+)
+from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.bench.provenance import provenance
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import write_json, write_text
-from visaudio_bench.leaderboards.feature_distances import feature_file
+from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
 from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
-from visaudio_bench.leaderboards.schema import (
-    ClipRow,
-    Failure,
-    Result,
-    Status,
-    write_clip_rows,
-    write_failures,
-    write_results,
-)
+from visaudio_bench.leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_results
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.metrics.catalogue import Metric
@@ -45,7 +48,7 @@ from visaudio_bench.models.weights import require
 from visaudio_bench.pool import map_unordered
 
 # Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it.
-REMARKS = frozenset({"clipped", "wrong_rate", "anti_phase"})
+REMARKS = frozenset({"clipped", "wrong_rate", "anti_phase", PADDED})
 
 
 class FinishedRun(NamedTuple):
@@ -70,19 +73,20 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     _claim(plan)
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
-    failures: list[Failure] = []
+    ledger = Ledger(plan.out)
     nets = _networks(plan)
     for asked in plan.jobs:
-        _prepare(plan, asked)
-        bad = _admit(plan, asked)
-        job = replace(asked, refused=frozenset(bad))
-        failures += [Failure(job.suite.name, "", clip, p.stage, p.reason, p.message) for clip, p in bad.items()]
-        paths, unmade = _generate_all(plan, job)
-        failures += unmade
+        unmade = prepare(asked.suite, plan.workers)
+        bad = _admit(plan, asked, unmade)
+        job = replace(asked, refused=frozenset({*unmade, *bad}))
+        ledger.add(Failure(job.suite.name, "", c, p.stage, p.reason, p.message, p.trace) for c, p in bad.items())
+        paths = _generate_all(plan, job, ledger)
         scored = _score_all(plan, job, paths)
-        failures += _problems(job, scored)
-        rows += _rows(plan, job, scored, _listen_all(plan, job, _scorable(paths, scored), nets), failures)
-    return _write(plan, rows, failures, nets)
+        ledger.add(_problems(job, scored))
+        _tell_padded(job, scored)
+        heard = _listen_all(plan, job, _scorable(paths, scored), nets, ledger)
+        rows += _rows(plan, job, scored, heard, ledger.failures)
+    return _write(plan, rows, ledger, nets)
 
 
 def _job(plan: Plan, suite: str) -> Job:
@@ -101,26 +105,24 @@ def _claim(plan: Plan) -> None:
         ) from error
 
 
-def _prepare(plan: Plan, job: Job) -> None:
-    pending = job.pending
-    for _ in track(job.suite.prepare(plan.workers), len(pending), f"preparing {job.suite.name}"):
-        pass
+def _admit(plan: Plan, job: Job, unmade: Mapping[str, ClipError]) -> dict[str, Problem]:
+    """Clips that cannot be used, with what is wrong; they are out for every system.
 
-
-def _admit(plan: Plan, job: Job) -> dict[str, Problem]:
-    """Clips whose reference cannot be used, with what is wrong; they are out for every system."""
-    heard = [clip for clip in job.clips if clip.audio is not None]
+    Those that were not prepared, and, in a suite with references, those without a usable one.
+    """
+    bad = {clip: problem_of(error, "prepare") for clip, error in unmade.items()}
+    heard = [clip for clip in job.clips if clip.id not in bad] if job.has_references else []
     outcomes = map_unordered(admit, heard, plan.workers)
-    bad = {}
     for outcome in track(outcomes, len(heard), f"reading {job.suite.name}"):
-        problem = outcome.result()
+        error = outcome.clip_error()
+        problem = outcome.value if error is None else problem_of(error, "read")
         if problem is not None:
             bad[outcome.item.id] = problem
     return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
 
 
-def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], list[Failure]]:
-    """Predictions by clip, and what could not be made."""
+def _generate_all(plan: Plan, job: Job, ledger: Ledger) -> dict[str, list[Prediction]]:
+    """Predictions by clip; the ledger gets what could not be made."""
     paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in job.refused}
     failures = []
     for system in job.present:
@@ -129,7 +131,8 @@ def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], li
         missing = [clip for clip in paths if clip not in there]
         for made in track(generate(plan, job, system, missing), len(missing), f"{name} on {job.suite.name}"):
             if made.path is None:
-                failures.append(Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message))
+                found = Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message, made.trace)
+                failures.append(found)
             else:
                 there[made.clip] = made.path
         for clip, predictions in paths.items():
@@ -137,7 +140,8 @@ def _generate_all(plan: Plan, job: Job) -> tuple[dict[str, list[Prediction]], li
                 predictions.append(Prediction(name, there[clip], system.card.may_be_mono))
     order = {clip.id: position for position, clip in enumerate(job.clips)}
     names = [system.card.name for system in job.systems]
-    return paths, sorted(failures, key=lambda failure: (names.index(failure.system), order[failure.clip]))
+    ledger.add(sorted(failures, key=lambda failure: (names.index(failure.system), order[failure.clip])))
+    return paths
 
 
 def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
@@ -146,8 +150,17 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     tasks = [ScoringTask(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
-        scored[outcome.item.clip.id] = outcome.result()
+        error = outcome.clip_error()
+        scored[outcome.item.clip.id] = outcome.result() if error is None else unscored(outcome.item, error)
     return [one for clip in job.clips for one in scored.get(clip.id, [])]
+
+
+def _tell_padded(job: Job, scored: Sequence[Scored]) -> None:
+    """One line for each system whose sounds had to be filled to their clips' lengths."""
+    for system in dict.fromkeys(one.system for one in scored):
+        said = [p.message for one in scored if one.system == system for p in one.problems if p.reason == PADDED]
+        if said:
+            note(f"{system} on {job.suite.name}: {len(said)} sounds end before their clips do, as in {said[0]}")
 
 
 def _scorable(paths: Mapping[str, list[Prediction]], scored: Iterable[Scored]) -> dict[str, list[Prediction]]:
@@ -168,7 +181,7 @@ def _networks(plan: Plan) -> dict[str, Net]:
 
 
 def _listen_all(
-    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Mapping[str, Net]
+    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Mapping[str, Net], ledger: Ledger
 ) -> dict[tuple[str, str], Judged]:
     """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
     backbones = plan.backbones_for(job)
@@ -180,6 +193,8 @@ def _listen_all(
         for heard in listen(clip, sounds, nets, plan.protocol, backbones):
             found[heard.system, heard.clip] = heard.quantities
             features.setdefault(heard.system, FeatureRows()).add(heard)
+            who = "" if heard.system == REFERENCE_SET else heard.system
+            ledger.add(failure_of(error, job.suite.name, heard.clip, "networks", who) for error in heard.problems)
     for system, rows in features.items():
         rows.save(feature_file(plan.out, job.suite.name, system))
     return found
@@ -187,7 +202,7 @@ def _listen_all(
 
 def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
     return [
-        Failure(job.suite.name, one.system, one.clip, problem.stage, problem.reason, problem.message)
+        Failure(job.suite.name, one.system, one.clip, problem.stage, problem.reason, problem.message, problem.trace)
         for one in scored
         for problem in one.problems
     ]
@@ -246,7 +261,7 @@ def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict
     return found
 
 
-def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mapping[str, Net]) -> FinishedRun:
+def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Mapping[str, Net]) -> FinishedRun:
     suites = [_suite_info(job) for job in plan.jobs]
     systems = {job.suite.name: [_system_info(job, system) for system in job.systems] for job in plan.jobs}
     results: list[Result] = []
@@ -254,7 +269,7 @@ def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mappi
     for job, suite in zip(plan.jobs, suites, strict=True):
         results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), basis)
     tables = leaderboard(results, suites, systems, plan.all_metrics)
-    write_failures(plan.out / "failures.jsonl", failures)
+    ledger.write()
     write_clip_rows(plan.out, rows)
     extra = {
         "suites": [
@@ -269,14 +284,14 @@ def _write(plan: Plan, rows: list[ClipRow], failures: list[Failure], nets: Mappi
         ],
         "metrics": {metric.key: metric.version for metric in plan.all_metrics},
         "unavailable": plan.unavailable,
-        "failures": len(failures),
+        "failures": len(ledger.failures),
     }
     origin = provenance(seed=plan.seed, device=plan.device, dtype=plan.dtype)
     weights = {name: net.weights.sha256 for name, net in nets.items()}
     networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
     write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
     save_tables(plan.out, tables)
-    return FinishedRun(tables, failures)
+    return FinishedRun(tables, ledger.failures)
 
 
 def save_tables(out: Path, tables: Sequence[Table]) -> None:

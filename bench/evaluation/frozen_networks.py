@@ -47,11 +47,12 @@ NETWORKS = {
 
 FRAME_POLICY = "fps_filter"  # as the reference implementation takes them
 SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
+SAMPLES_A_FRAME = 640  # of Synchformer's sound at 16 kHz
 # Synchformer compares windows of 4.8 s; ImageBind looks at pairs of frames, one every 2 s.
 SYNC_SECONDS, IMAGEBIND_SECONDS = 4.8, 4.0
 # One example of VGGish: 96 frames of log-mel.
 VGGISH_SECONDS = 0.975
-# A video may end this much before its clip; its last frame is held for the rest.
+# A video or a sound may end this much before its clip; its last frame is held, or silence follows.
 HELD_SECONDS = 0.25
 
 
@@ -73,6 +74,15 @@ class Hearing:
         """Length of what is judged."""
         length: float = self.sound.samples.shape[1] / self.sound.source_rate
         return length if self.duration is None else min(length, self.duration)
+
+    @property
+    def missing(self) -> float:
+        """How much earlier than its clip the sound ends, seconds to a sample; 0 where it does not."""
+        if self.duration is None:
+            return 0.0
+        rate = self.sound.source_rate
+        samples: int = max(0, round(self.duration * rate) - self.sound.samples.shape[1])
+        return samples / rate
 
     @cached_property
     def views(self) -> Tensor:
@@ -102,12 +112,15 @@ class Seeing:
         with self.path.open("rb") as file:
             return f"{hashlib.file_digest(file, 'sha256').hexdigest()}/{self.start}/{self.duration}/{FRAME_POLICY}"
 
+    def count(self, rate: Fraction) -> int:
+        """How many frames the window has at `rate`."""
+        return int(rate * Fraction(self.duration).limit_denominator(1000))
+
     @cached_property
     def _sampled(self) -> dict[Fraction, tuple[Any, int]]:
         """Frames for both networks from one decoding, and how many of them hold the last one."""
-        seconds = Fraction(self.duration).limit_denominator(1000)
-        rates = [rate for rate in (SYNC_RATE, IMAGEBIND_RATE) if int(rate * seconds)]
-        selects = [partial(POLICIES[FRAME_POLICY].select, rate=rate, count=int(rate * seconds)) for rate in rates]
+        rates = [rate for rate in (SYNC_RATE, IMAGEBIND_RATE) if self.count(rate)]
+        selects = [partial(POLICIES[FRAME_POLICY].select, rate=rate, count=self.count(rate)) for rate in rates]
         sampled = read_sampled_frames(self.path, selects, start=self.start, duration=self.duration)
         return dict(zip(rates, sampled, strict=True))
 
@@ -215,7 +228,7 @@ def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
     def compute() -> Arrays:
         import torch
 
-        video, audio = _sync_video(net, seeing), _sync_audio(net, hearing, view)
+        video, audio = _sync_video(net, seeing), _sync_audio(net, hearing, seeing, view)
         pair = [torch.from_numpy(part["features"])[None].to(net.device) for part in (video, audio)]
         return {"logits": net.module.offset_logits(*pair)[0].cpu().numpy(), "held": video["held"]}
 
@@ -233,15 +246,30 @@ def _sync_video(net: Net, seeing: Seeing) -> Arrays:
     return net.answer(["video", seeing.digest], compute)
 
 
-def _sync_audio(net: Net, hearing: Hearing, view: str) -> Arrays:
+def _sync_audio(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
     from visaudio_bench.models.backbones.synchformer import segment_log_mel
     from visaudio_bench.models.backbones.waveform import to_16k
 
     def compute() -> Arrays:
         row = to_16k(hearing.view(view), hearing.sound.source_rate, hearing.duration)
+        row = _as_long_as_pictures(row, seeing, hearing)
         return {"features": net.module.encode_audio(segment_log_mel(row).to(net.device))[0].cpu().numpy()}
 
     return net.answer(["audio", hearing.digest, view], compute)
+
+
+def _as_long_as_pictures(row: Tensor, seeing: Seeing, hearing: Hearing) -> Tensor:
+    """Sound `(1, n)` at 16 kHz, filled with silence or cut to where the pictures end: both have as many segments.
+
+    Raises:
+        ClipError: `short` where more than 0.25 s are missing.
+    """
+    from torch.nn import functional
+
+    wanted = seeing.count(SYNC_RATE) * SAMPLES_A_FRAME
+    if hearing.missing > HELD_SECONDS:
+        raise ClipError("short", f"the sound ends {hearing.missing:.2f} s before its clip of {seeing.duration:g} s.")
+    return functional.pad(row, (0, wanted - row.shape[-1]))
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:

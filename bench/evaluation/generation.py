@@ -18,9 +18,12 @@ from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, write_json
+from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
+
+HOPELESS = 3  # clips that a system fails for one after the other before it is not asked again
 
 
 class Generated(NamedTuple):
@@ -30,6 +33,7 @@ class Generated(NamedTuple):
     path: Path | None
     reason: str = ""
     message: str = ""
+    trace: str = ""
 
 
 def folder_of(plan: Plan, job: Job, system: System) -> Path:
@@ -43,11 +47,12 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     found = {}
     for clip in job.clips:
         try:
-            record = json.loads((folder / f"{clip.id}.json").read_text(encoding="utf-8"))
-            path = folder / record["file"]
-            if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
-                found[clip.id] = path
-        except (OSError, ValueError, KeyError, TypeError, ClipError):
+            with one_clip():
+                record = json.loads((folder / f"{clip.id}.json").read_text(encoding="utf-8"))
+                path = folder / record["file"]
+                if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
+                    found[clip.id] = path
+        except (OSError, ClipError):
             continue  # no record, or not one of ours: make it again
     return found
 
@@ -69,7 +74,11 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
     size = max(1, min(16, -(-len(missing) // (4 * plan.workers))))
     chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
     for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers):
-        yield from outcome.result()
+        error = outcome.clip_error()
+        if error is None:
+            yield from outcome.result()
+        else:  # the chunk could not even be sent
+            yield from _unmade(outcome.item, error)
 
 
 def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Generated]:
@@ -77,13 +86,72 @@ def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) 
 
 
 def _generate_some(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> Iterator[Generated]:
-    out = folder_of(plan, job, system)
-    out.mkdir(parents=True, exist_ok=True)
-    by_id = {clip.id: clip for clip in job.usable}
-    for generation in system.generate(job.usable, out, only=frozenset(ids), device=plan.device, seed=plan.seed):
-        if generation.path is not None:
-            write_json(out / f"{generation.clip}.json", _record(plan, job, system, by_id[generation.clip], generation))
-        yield Generated(generation.clip, generation.path, generation.reason, generation.message)
+    """Have a system make some clips; where it raises, the first clip of which it has said nothing is made by itself.
+
+    So a clip that a system cannot bear costs itself, whatever the system does at once or keeps from clip to clip. One
+    that makes nothing, and fails for one clip after the other, is not asked for the rest.
+    """
+    left = dict.fromkeys(ids)
+    batch = tuple(left)
+    alone = 0  # clips that failed by themselves before any was made
+    while left:
+        error = None
+        for made in _attempted(plan, job, system, batch):
+            if isinstance(made, ClipError):
+                error = made
+            elif made.clip in left:
+                del left[made.clip]
+                alone = -len(ids)  # it can make some
+                yield made
+        unsaid = [name for name in batch if name in left]
+        if error is not None and len(batch) > 1:
+            batch = tuple(unsaid[:1])
+            continue
+        alone += error is not None
+        if alone == HOPELESS:
+            unsaid = list(left)
+        silent = ClipError("no_record", f"{system.card.name} ended well and reported nothing of it.")
+        for made in _unmade(unsaid, error or silent):
+            del left[made.clip]
+            yield made
+        batch = tuple(left)
+
+
+def _attempted(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> Iterator[Generated | ClipError]:
+    """What a system makes of some clips, each with its record written; last the error that ended it, if one did."""
+    try:
+        with one_clip():
+            out = folder_of(plan, job, system)
+            out.mkdir(parents=True, exist_ok=True)
+            by_id = {clip.id: clip for clip in job.usable}
+            made = iter(system.generate(job.usable, out, only=frozenset(ids), device=plan.device, seed=plan.seed))
+        while True:
+            with one_clip():
+                generation = next(made, None)
+            if generation is None:
+                return
+            yield _kept(plan, job, system, by_id.get(generation.clip), generation)
+    except ClipError as error:
+        yield error
+
+
+def _kept(plan: Plan, job: Job, system: System, clip: Clip | None, generation: Generation) -> Generated:
+    """What a system said of a clip, after its record is written."""
+    name = generation.clip
+    try:
+        with one_clip():
+            if clip is not None and generation.path is not None:
+                record = _record(plan, job, system, clip, generation)
+                write_json(folder_of(plan, job, system) / f"{name}.json", record)
+    except ClipError as error:
+        return Generated(name, None, error.reason, error.message, error.trace)
+    return Generated(name, generation.path, generation.reason, generation.message, generation.trace)
+
+
+def _unmade(ids: Sequence[str], error: ClipError) -> Iterator[Generated]:
+    """The clips that an error cost; the traceback goes with the first one."""
+    for number, name in enumerate(ids):
+        yield Generated(name, None, error.reason, error.message, "" if number else error.trace)
 
 
 def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:

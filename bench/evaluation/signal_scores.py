@@ -14,16 +14,26 @@ import numpy as np
 from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
+from visaudio_bench.guard import one_clip
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.metrics.screen import screen
 from visaudio_bench.suites import Clip
-from visaudio_bench.suites.media import read_binaural, read_sound, require_two_channels, resample
+from visaudio_bench.suites.media import (
+    TOLERANCE,
+    probe,
+    read_binaural,
+    read_sound,
+    require_two_channels,
+    resample,
+)
 
 if TYPE_CHECKING:  # cues do not depend on how files are read
     from visaudio_bench.suites.media import Samples, Sound
 
 # What leaves a prediction without scores. The other flags of the screen are listed, and the prediction is scored.
 FATAL = frozenset({"nan", "too_short"})
+# The remark on a prediction that ends a little before its clip does.
+PADDED = "padded"
 
 
 class Prediction(NamedTuple):
@@ -49,6 +59,12 @@ class Problem(NamedTuple):
     reason: str
     message: str
     fatal: bool
+    trace: str = ""
+
+
+def problem_of(error: ClipError, stage: str) -> Problem:
+    """What an error leaves without scores."""
+    return Problem(stage, error.reason, error.message, True, error.trace)
 
 
 class Scored(NamedTuple):
@@ -112,14 +128,29 @@ def read_reference(clip: Clip) -> Ears | None:
 
 
 def admit(clip: Clip) -> Problem | None:
-    """Whether the clip's reference can be used at all: readable, two channels, long enough, not silent."""
+    """Whether the clip's reference can be used at all: there, readable, two channels, long enough, not silent.
+
+    Of a suite with references; a clip without one cannot be told from one that a system was not asked for.
+    """
     try:
-        reference = read_reference(clip)
-        if reference is not None:
-            _refuse_silence(clip, reference)
+        with one_clip():
+            reference = read_reference(clip)
+            if reference is None:
+                _refuse_without_reference(clip)
+            else:
+                _refuse_silence(clip, reference)
     except ClipError as error:
-        return Problem("read", error.reason, error.message, fatal=True)
+        return problem_of(error, "read")
     return None
+
+
+def _refuse_without_reference(clip: Clip) -> None:
+    """Say why a clip has no reference: its video cannot be opened, or brings no sound."""
+    if clip.video is None:
+        raise ClipError("no_audio", f"clip {clip.id} has no reference sound, and other clips have.")
+    if probe(clip.video).sound is None:
+        raise ClipError("no_audio", f"clip {clip.id} has no reference sound: {clip.video} has no audio stream.")
+    raise ClipError("no_audio", f"clip {clip.id} has no reference sound beside {clip.video}, and other clips have.")
 
 
 def _refuse_silence(clip: Clip, reference: Ears) -> None:
@@ -129,26 +160,64 @@ def _refuse_silence(clip: Clip, reference: Ears) -> None:
 
 def score_clip(task: ScoringTask) -> list[Scored]:
     """Every prediction of one clip, judged; the reference is decoded once."""
-    reference = read_reference(task.clip)
+    try:
+        with one_clip():
+            reference = read_reference(task.clip)
+    except ClipError as error:
+        return unscored(task, error)
     return [_score(task, prediction, reference) for prediction in task.predictions]
+
+
+def unscored(task: ScoringTask, error: ClipError) -> list[Scored]:
+    """The predictions of a clip that could not be judged at all; the traceback goes with the first one."""
+    first, rest = problem_of(error, "score"), problem_of(error, "score")._replace(trace="")
+    problems = [first, *[rest] * (len(task.predictions) - 1)]
+    return [Scored(task.clip.id, one.system, {}, (why,)) for one, why in zip(task.predictions, problems, strict=True)]
 
 
 def _score(task: ScoringTask, prediction: Prediction, reference: Ears | None) -> Scored:
     problems: list[Problem] = []
     quantities: dict[str, Quantity] = {}
     try:
-        sound = read_sound(prediction.path)
-        require_two_channels(prediction.path, sound.samples)
-        problems += _screen(task.clip, prediction, sound)
-        if not any(problem.fatal for problem in problems):
-            ears = Ears(_as_scored(task.clip, sound))
-            # Families that share a function (scores and sets of cues) are computed once.
-            for judge in dict.fromkeys(family_quantities(family) for family in task.families):
-                quantities |= judge(ears, reference)
+        with one_clip():
+            sound = read_sound(prediction.path)
+            require_two_channels(prediction.path, sound.samples)
+            sound, padded = _filled(task.clip, prediction, sound)
+            problems += [*padded, *_screen(task.clip, prediction, sound)]
+            if not any(problem.fatal for problem in problems):
+                ears = Ears(_as_scored(task.clip, sound))
+                # Families that share a function (scores and sets of cues) are computed once.
+                for judge in dict.fromkeys(family_quantities(family) for family in task.families):
+                    quantities |= judge(ears, reference)
     except ClipError as error:
-        problems.append(Problem("score", error.reason, error.message, fatal=True))
+        # The screen's own code, which scripts know, for what the reader of sound refuses before.
+        reason = "nan" if error.reason == "not_finite" else error.reason
+        problems.append(problem_of(error, "screen" if reason in FATAL else "score")._replace(reason=reason))
         quantities = {}
     return Scored(task.clip.id, prediction.system, quantities, tuple(problems))
+
+
+def _filled(clip: Clip, prediction: Prediction, sound: Sound) -> tuple[Sound, list[Problem]]:
+    """A prediction that ends up to 0.25 s before its clip, filled with silence, and the remark that says so.
+
+    Codecs cut sounds to whole frames of up to 80 ms; the tolerance is that of references and pictures.
+
+    Raises:
+        ClipError: `too_short` where more is missing.
+    """
+    if clip.duration is None:
+        return sound, []
+    rate, length = sound.source_rate, sound.samples.shape[1]
+    missing = round(clip.duration * rate) - length
+    if missing <= 0:
+        return sound, []
+    if missing > TOLERANCE * rate:
+        raise ClipError(
+            "too_short", f"{prediction.path}: it lasts {length / rate:.2f} s instead of {clip.duration:.2f} s"
+        )
+    said = f"{prediction.path}: its last {1000 * missing / rate:.1f} ms are missing and were filled with silence"
+    filled = sound._replace(samples=np.pad(sound.samples, ((0, 0), (0, missing))))
+    return filled, [Problem("screen", PADDED, said, fatal=False)]
 
 
 def _screen(clip: Clip, prediction: Prediction, sound: Sound) -> list[Problem]:

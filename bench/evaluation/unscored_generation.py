@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from visaudio_bench.bench.console import note, track
-from visaudio_bench.bench.evaluation.generation import Generated, generate, recorded
+from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.plan import Job, Plan
-from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.bench.failures import Ledger, failure_of, prepare
+from visaudio_bench.errors import BenchError, ClipError, UsageError
+from visaudio_bench.guard import one_clip
+from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.suites import Clip, Suite
 from visaudio_bench.suites.media import Frame, frame_rate, iter_frames, probe, read_sound, write_clip, write_video
 
@@ -42,7 +46,7 @@ class VideoSuite(Suite):
 
 
 def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> None:
-    """Make what is not there yet.
+    """Make what is not there yet; what could not be made is listed in the folder's `failures.jsonl`.
 
     Args:
         job: one suite and one system.
@@ -58,28 +62,45 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
     if system.unavailable:
         raise BenchError(system.unavailable)
     plan = Plan((job,), metrics=(), out=folder, seed=seed, device=device, sounds=folder)
-    pending = job.pending
-    for _ in track(job.suite.prepare(plan.workers), len(pending), f"preparing {job.suite.name}"):
-        pass
+    ledger = Ledger(folder)
+    unmade = prepare(job.suite, plan.workers)
+    asked = [clip.id for clip in job.clips]
+    ledger.add(failure_of(unmade[name], job.suite.name, name, "prepare") for name in asked if name in unmade)
+    job = replace(job, refused=frozenset(unmade))
     there = recorded(plan, job, system)
-    missing = [clip.id for clip in job.clips if clip.id not in there]
-    failed: list[Generated] = []
+    before = len(there)
+    missing = [name for name in asked if name not in there and name not in unmade]
     for made in track(generate(plan, job, system, missing), len(missing), f"{system.card.name} on {job.suite.name}"):
         if made.path is None:
-            failed.append(made)
-            note(f"not made: {made.clip}: {made.message}")
+            why = (made.reason, made.message, made.trace)
+            ledger.add([Failure(job.suite.name, system.card.name, made.clip, "generate", *why)])
         else:
             there[made.clip] = made.path
+    not_made = len(ledger.failures)
     if mux:
-        for clip in track(job.clips, len(job.clips), "writing videos"):
-            if clip.id in there and clip.video is not None:
-                mux_clip(clip, there[clip.id], folder / f"{clip.id}.mp4")
-    note(
-        f"{len(there)} sounds in {folder}"
-        + (f" ({len(there) - len(missing) + len(failed)} were there)" if there else "")
-    )
-    if failed:
-        raise BenchError(f"{len(failed)} of {len(job.clips)} clips could not be made; each is named above.")
+        ledger.add(_mux_all(job, there, folder, system.card.name))
+    for failure in ledger.failures:
+        note(f"not {'shown' if failure.stage == 'mux' else 'made'}: {failure.clip}: {failure.message}")
+    path = ledger.write()
+    note(f"{len(there)} sounds in {folder}" + (f" ({before} were there)" if there else ""))
+    if ledger.failures:
+        unshown = len(ledger.failures) - not_made
+        raise BenchError(
+            f"{not_made} of {len(job.clips)} clips could not be made"
+            + (f", and {unshown} not written as videos" if unshown else "")
+            + f"; each is named above and in {path}."
+        )
+
+
+def _mux_all(job: Job, sounds: Mapping[str, Path], folder: Path, system: str) -> Iterator[Failure]:
+    """Write each clip with its new sound; yields what could not be written."""
+    for clip in track(job.clips, len(job.clips), "writing videos"):
+        if clip.id in sounds and clip.video is not None:
+            try:
+                with one_clip():
+                    mux_clip(clip, sounds[clip.id], folder / f"{clip.id}.mp4")
+            except ClipError as error:
+                yield failure_of(error, job.suite.name, clip.id, "mux", system)
 
 
 def mux_clip(clip: Clip, sound: Path, out: Path) -> None:

@@ -6,6 +6,7 @@
     OUT/server.js                           empty; the server answers with where to send responses
     OUT/media/<code>.mp4                    one sample: the clip's pictures, one system's sound (FLAC)
     OUT/checks/<name>.flac                  sounds of the checks
+    OUT.failures/                           clips that could not be shown, only if there are any
     OUT.key.csv                             code -> clip and system, loudness and gain; outside, not to be published
 
 Every sample is brought to the same integrated loudness with one gain for both channels.
@@ -27,12 +28,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visaudio_bench import __version__
+from visaudio_bench.bench.failures import Ledger, failure_of
 from visaudio_bench.bench.mos.questions import COLUMNS, DIMENSIONS, SCALE
 from visaudio_bench.bench.mos.sample_order import williams
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.guard import one_clip
+from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.loudness import integrated_loudness
 from visaudio_bench.suites import Clip
 from visaudio_bench.suites.media import (
@@ -78,6 +82,7 @@ class Questionnaire(NamedTuple):
     groups: int
     samples: int
     megabytes: float
+    failures: tuple[Failure, ...] = ()
 
 
 def build(
@@ -90,13 +95,17 @@ def build(
     seed: int = 0,
     progress: Callable[[str], None],
 ) -> Questionnaire:
-    """Make the folder and the key beside it; all or nothing.
+    """Make the folder and the key beside it, whole or not at all.
+
+    A clip whose pictures or sounds cannot be used is left out for every system, and listed in `failures.jsonl` of the
+    folder `OUT.failures`.
 
     Raises:
         UsageError: the folder exists, or a sample would clip at this loudness.
-        ClipError: a video or sound cannot be used.
+        BenchError: no clip can be shown.
     """
     key = folder.with_name(folder.name + ".key.csv")
+    ledger = Ledger(folder.with_name(folder.name + ".failures"))
     for path in (folder, key):
         if path.exists():
             raise UsageError(
@@ -105,12 +114,18 @@ def build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         work = Path(name) / "survey"
-        rows = _fill(sources, work, wording, study_id, loudness, seed, progress)
-        write_text(key, rows)
+        rows = _fill(sources, work, wording, study_id, loudness, seed, progress, ledger)
+        if ledger.failures:
+            listed = ledger.write()
+            if rows is None:
+                first = ledger.failures[0].message
+                raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
+        write_text(key, rows or "")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     samples = len(sources.sounds) + len(sources.controls)
-    return Questionnaire(folder, key, len(sources.clips), samples, size / 1e6)
+    lost = {failure.clip for failure in ledger.failures} & {clip.id for clip in sources.clips}
+    return Questionnaire(folder, key, len(sources.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures))
 
 
 def _fill(
@@ -121,7 +136,9 @@ def _fill(
     loudness: float,
     seed: int,
     progress: Callable[[str], None],
-) -> str:
+    ledger: Ledger,
+) -> str | None:
+    """Everything below `work`; returns the key, None where no clip can be shown."""
     rng = random.Random(f"{study_id}/{seed}")
     systems = [*sources.sounds, *sources.controls]
     rng.shuffle(systems)  # the page knows systems by position; the position must not tell
@@ -130,14 +147,26 @@ def _fill(
     shown = [*sources.clips, *([sources.training] if sources.training else [])]
     for number, clip in enumerate(shown, 1):
         progress(f"{number}/{len(shown)} {clip.id}")
-        samples = [_sample(sources, clip, system, _code(rng, codes)) for system in systems]
-        _write_samples(work / "media", clip, samples, loudness)
+        samples: list[Sample] = []
+        try:
+            with one_clip():
+                if clip.id in sources.unmade:
+                    raise sources.unmade[clip.id]
+                samples = [_sample(sources, clip, system, _code(rng, codes)) for system in systems]
+                _write_samples(work / "media", clip, samples, loudness)
+        except ClipError as error:
+            ledger.add([failure_of(error, sources.suite, clip.id, "page")])
+            _remove_samples(work / "media", clip, samples)
+            continue
         groups.append(
             {"id": f"G{number:02d}", "clip": clip.id, "caption": clip.caption, "samples": [s.code for s in samples]}
         )
         if clip is not sources.training:
             key += [_key_row(sample, sources.suite, loudness) for sample in samples]
-    training = groups.pop() if sources.training else None
+    if not key:
+        return None
+    last = sources.training
+    training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
     _write_page(work, _data(groups, training, wording, study_id, len(systems), sources.suite))
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
@@ -188,6 +217,12 @@ def _write_samples(media: Path, clip: Clip, samples: list[Sample], loudness: flo
             )
         write_clip(media / f"{sample.code}.mp4", pictures, scaled, RATE)
     pictures.unlink()
+
+
+def _remove_samples(media: Path, clip: Clip, samples: list[Sample]) -> None:
+    """What a clip that is left out has left behind: nothing of it goes among raters."""
+    for name in (f".{clip.id}", *(sample.code for sample in samples)):
+        (media / f"{name}.mp4").unlink(missing_ok=True)
 
 
 def _fitted(picture: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from visaudio_bench.bench.evaluation.generation import made_sounds
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import ClipError, ClipsError, UsageError
 from visaudio_bench.pool import available_cores
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites import Clip, Suite, open_suite
@@ -24,7 +24,8 @@ class Sources:
     """Clips to rate, a clip to practise on or None, and where each system's sound of each clip lies.
 
     `sounds` is system -> clip id -> file. `controls` names the roles of systems that are made from the reference
-    sound of the clip: `REFERENCE` is the sound itself, `ANCHOR` its left channel on both ears.
+    sound of the clip: `REFERENCE` is the sound itself, `ANCHOR` its left channel on both ears. `unmade` are clips
+    whose files the suite could not make.
     """
 
     suite: str
@@ -32,6 +33,7 @@ class Sources:
     training: Clip | None
     sounds: Mapping[str, Mapping[str, Path]]
     controls: Mapping[str, str]
+    unmade: Mapping[str, ClipError] = field(default_factory=dict)
 
 
 def from_run(
@@ -65,18 +67,23 @@ def from_run(
     chosen = _choose(
         opened.name, opened.clips(), sounds, clips, training, _controls(hidden_reference, low_anchor), seed
     )
-    _make_pending(opened, [*chosen.clips, *([chosen.training] if chosen.training else [])])
-    return chosen
+    unmade = _make_pending(opened, [*chosen.clips, *([chosen.training] if chosen.training else [])])
+    return replace(chosen, unmade=unmade)
 
 
-def _make_pending(suite: Suite, clips: Sequence[Clip]) -> None:
-    """Let the suite make its files, until those of the clips exist."""
+def _make_pending(suite: Suite, clips: Sequence[Clip]) -> dict[str, ClipError]:
+    """Let the suite make its files, until those of the clips exist; returns those that it could not make."""
     wanted = {clip.id for clip in clips} & set(suite.pending())
-    if wanted:
+    if not wanted:
+        return {}
+    try:
         for made in suite.prepare(available_cores()):
             wanted.discard(made)
             if not wanted:
-                return
+                return {}
+    except ClipsError as failed:
+        return {name: error for name, error in failed.errors.items() if name in wanted}
+    return {}
 
 
 def from_folders(

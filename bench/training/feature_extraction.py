@@ -15,14 +15,16 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError
-from visaudio_bench.leaderboards.schema import Failure, write_failures
+from visaudio_bench.guard import one_clip
+from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.models.visaudio.clip_features import code_of, features_of, origin_of, row_of
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
 from visaudio_bench.models.visaudio.parts import Parts, open_parts
 from visaudio_bench.models.visaudio.training.distributed import World
-from visaudio_bench.pool import map_unordered
+from visaudio_bench.pool import Outcome, map_unordered
 from visaudio_bench.suites.clip import Clip, Suite
 
 
@@ -66,33 +68,33 @@ def extract(work: Extraction, world: World | None = None) -> list[Failure]:
         BenchError: a file cannot be written, or no clip at all could be used.
     """
     world = world or World(0, 1, torch.device("cpu"))
+    unmade: dict[str, ClipError] = {}
     if world.main:
         claim(work.out, work.kind())
-        _prepare(work)
-    world.wait()
-    todo = _missing(work)
+        unmade = prepare(work.suite, work.workers)
+    unmade = dict(world.gather(list(unmade.items())))
+    ledger = Ledger(work.out)
+    if world.main:
+        ledger.add(failure_of(error, work.suite.name, clip, "prepare") for clip, error in unmade.items())
+    todo = [clip for clip in _missing(work) if clip.id not in unmade]
     pieces = [todo[start : start + CLIPS_PER_SHARD] for start in range(0, len(todo), CLIPS_PER_SHARD)]
-    if not pieces:
+    if not pieces and not unmade:
         return []
     # Small suites leave no worker without work.
     if len(pieces) < work.workers * world.size:
         pieces = [todo[first :: work.workers * world.size] for first in range(work.workers * world.size)]
-    mine = [piece for piece in world.share(pieces) if piece]
+    mine: list[Sequence[Clip]] = [piece for piece in world.share(pieces) if piece]
     failures: list[Failure] = []
     label = f"features of {work.suite.name}"
     for outcome in track(map_unordered(partial(_piece, work), mine, work.workers), len(mine), label):
-        failures += outcome.result()
+        error = outcome.clip_error()
+        failures += outcome.result() if error is None else _one_by_one(work, outcome)
     failures = world.gather(failures)
     if world.main:
-        _report(work, failures)
+        ledger.add(failures)
+        _report(work, ledger)
     world.wait()
-    return failures
-
-
-def _prepare(work: Extraction) -> None:
-    pending = work.suite.pending()
-    for _ in track(work.suite.prepare(work.workers), len(pending), f"preparing {work.suite.name}"):
-        pass
+    return [*(failure_of(error, work.suite.name, clip, "prepare") for clip, error in unmade.items()), *failures]
 
 
 def _missing(work: Extraction) -> list[Clip]:
@@ -113,19 +115,31 @@ def _piece(work: Extraction, clips: Sequence[Clip]) -> list[Failure]:
     failures = []
     for clip in clips:
         try:
-            features = features_of(clip, parts.conditioners, parts.codec, work.duration, work.storage)
+            with one_clip():
+                features = features_of(clip, parts.conditioners, parts.codec, work.duration, work.storage)
+                made.append((row_of(clip, work.suite.name, work.duration, work.code()), features))
         except ClipError as error:
-            failures.append(Failure(work.suite.name, "", clip.id, "features", error.reason, error.message))
-        else:
-            made.append((row_of(clip, work.suite.name, work.duration, work.code()), features))
+            failures.append(failure_of(error, work.suite.name, clip.id, "features"))
     if made:
         write_shard(work.out, made)
     return failures
 
 
-def _report(work: Extraction, failures: Sequence[Failure]) -> None:
-    write_failures(work.out / "failures.jsonl", list(failures))
-    for failure in failures[:5]:
+def _one_by_one(work: Extraction, failed: Outcome[Sequence[Clip], list[Failure]]) -> list[Failure]:
+    """A piece that failed as a whole, clip by clip: one that cannot be written, or ends the process, costs itself."""
+    pieces: list[Sequence[Clip]] = [[clip] for clip in failed.item]
+    outcomes = [failed] if len(pieces) == 1 else map_unordered(partial(_piece, work), pieces, work.workers)
+    failures: list[Failure] = []
+    for outcome in outcomes:
+        error = outcome.clip_error()
+        clip = outcome.item[0].id
+        failures += outcome.result() if error is None else [failure_of(error, work.suite.name, clip, "features")]
+    return failures
+
+
+def _report(work: Extraction, ledger: Ledger) -> None:
+    path = ledger.write()
+    for failure in ledger.failures[:5]:
         note(f"left out: {failure.clip}: {failure.message}")
-    if failures and not present(work.out):
-        raise BenchError(f"no clip of {work.suite.name} can be learnt from; see {work.out / 'failures.jsonl'}.")
+    if ledger.failures and not present(work.out):
+        raise BenchError(f"no clip of {work.suite.name} can be learnt from; see {path}.")

@@ -15,7 +15,7 @@ from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import read_binaural, scale_to_peak
+from visaudio_bench.suites.media import probe, read_binaural, scale_to_peak
 
 
 def features_of(
@@ -27,6 +27,8 @@ def features_of(
         ClipError: the clip has no binaural sound, is too short, silent, or cannot be read.
     """
     if clip.audio is None:
+        if clip.video is not None:
+            probe(clip.video)  # a file that cannot be opened is refused for that
         raise ClipError("no_audio", f"clip {clip.id} has no sound to learn from.")
     if clip.duration is not None and clip.duration < duration:
         raise ClipError("short", f"clip {clip.id} lasts {clip.duration:g} s, and {duration:g} s are to be learnt from.")

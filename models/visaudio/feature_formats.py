@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.errors import BenchError, ClipError, UsageError
 
 SPATIAL = "spatial"
 SCALE, CHANNELS = "spatial.scale", "spatial.channels"
@@ -63,12 +63,15 @@ def pack(features: dict[str, Tensor], storage: Storage) -> dict[str, Tensor]:
         storage: how to keep them.
 
     Raises:
-        BenchError: a value does not fit into 16 bits, is not finite, or the grid cannot be had.
+        ClipError: `not_finite`, a value is no number.
+        BenchError: a value does not fit into 16 bits, or the grid cannot be had.
     """
     packed: dict[str, Tensor] = {}
     for name, tensor in features.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise BenchError(f"the feature {name} holds NaN or infinite values, as the network that made it gave them")
+            raise ClipError(
+                "not_finite", f"the feature {name} holds NaN or infinite values, as the network that made it gave them"
+            )
         if name in ("mean", "std"):
             packed[name] = tensor.float().contiguous()
         elif name == SPATIAL:

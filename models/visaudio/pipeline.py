@@ -15,6 +15,7 @@ from torch import Tensor
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.guard import as_clip_error, one_clip
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.conditions import Conditions
@@ -100,13 +101,14 @@ class Pipeline:
         """Sounds as their batches are complete; clips that cannot be made are told at once.
 
         A clip's sound depends on its request and the seed, and not on the other clips (but for rounding, which
-        depends on the size of a batch).
+        depends on the size of a batch). A batch that fails is made again clip by clip.
         """
         waiting: dict[float, list[_Waiting]] = {}
         for request in requests:
             began = time.perf_counter()
             try:
-                conditions = self._encode(request)
+                with one_clip():
+                    conditions = self._encode(request)
             except ClipError as error:
                 yield Sounded(request, None, error, time.perf_counter() - began)
                 continue
@@ -136,6 +138,14 @@ class Pipeline:
                 f"{self.device} ran out of memory with {len(batch)} clips of {batch[0].request.duration:g} s at once. "
                 f"{fewer}"
             ) from error
+        except Exception as error:  # as_clip_error lets through what is not of one clip
+            failure = as_clip_error(error)
+            if len(batch) == 1:
+                yield Sounded(batch[0].request, None, failure, batch[0].seconds + time.perf_counter() - began)
+            else:  # one of them is to blame: each by itself
+                for one in batch:
+                    yield from self._flush([one], seed)
+            return
         each = (time.perf_counter() - began) / len(batch)
         for one, sound in zip(batch, sounds, strict=True):
             if np.isfinite(sound).all():

@@ -21,6 +21,7 @@ import torch
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_text
+from visaudio_bench.guard import keep_trace, one_clip
 from visaudio_bench.suites.admission import LOWEST_RATE, TAU, channel_difference, refuse_silence
 from visaudio_bench.suites.ambisonics import CHANNELS, binaural, rotate
 from visaudio_bench.suites.construction.localise import loudest
@@ -77,14 +78,19 @@ def build_clip(panorama: Panorama, folder: Path, recipe: BuildSettings) -> dict[
     """
     files = clip_files(folder, panorama.id)
     try:
-        with _one_thread():
+        with one_clip(), _one_thread():
             return _keep(panorama, files, _make(panorama, files, recipe))
     except ClipError as error:
         return refuse_clip(panorama, folder, error)
 
 
 def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str, Any]:
-    """Write the record of a clip that cannot be made, remove what an earlier source of it became, and return it."""
+    """Write the record of a clip that cannot be made, remove what an earlier source of it became, and return it.
+
+    The traceback of an error that nobody expected is kept beside the list of rejects.
+    """
+    if error.trace:
+        keep_trace(folder, f'clip "{panorama.id}" (build)', error.trace)
     files = clip_files(folder, panorama.id)
     for path in (files.video, files.audio):
         path.unlink(missing_ok=True)

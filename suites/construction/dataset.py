@@ -23,8 +23,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import BenchError, ClipError, UsageError
+from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import remove_leftovers, write_json, write_text
+from visaudio_bench.guard import UNEXPECTED
 from visaudio_bench.pool import Outcome
 from visaudio_bench.suites.construction.build import BuildSettings, build_clip, clip_files, refuse_clip, source_sizes
 from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
@@ -35,7 +36,7 @@ from visaudio_bench.suites.visibility_captions import SoundCaption
 # Raised whenever the same source would become another clip.
 BUILDER = "1"
 # Reasons that may have been the machine's: such clips are tried again by the next run.
-AGAIN = frozenset({"crashed", "timeout"})
+AGAIN = UNEXPECTED | {"crashed", "timeout"}
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -113,11 +114,12 @@ class Build:
         failed: list[str] = []
         todo = self.pending()
         for outcome in engine(partial(build_clip, folder=self.folder, recipe=self.recipe), todo):
-            if isinstance(outcome.error, ClipError):  # its process died or hung
-                refuse_clip(outcome.item, self.folder, outcome.error)
-            elif outcome.error is not None:
+            if isinstance(outcome.error, OSError):
                 failed.append(f"{outcome.item.id} ({outcome.error})")
                 continue
+            error = outcome.clip_error()
+            if error is not None:  # its process died or hung
+                refuse_clip(outcome.item, self.folder, error)
             yield outcome.item.id
         if failed:
             raise BenchError(

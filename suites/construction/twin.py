@@ -22,8 +22,9 @@ from functools import partial
 from pathlib import Path
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.errors import ClipError, ClipsError, UsageError
 from visaudio_bench.files import write_text
+from visaudio_bench.guard import keep_trace
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.construction.dataset import claim
@@ -74,16 +75,28 @@ class Twin:
 
         Raises:
             UsageError: the folder holds something else.
-            BenchError: a scene could not be rendered; the others are, and stay.
+            ClipsError: a scene could not be rendered; the others are, and stay.
         """
         self._claim()
+        failed: dict[str, ClipError] = {}
         for outcome in map_unordered(
             partial(_render, folder=self.folder, height=self.height), list(self.pending().items()), workers
         ):
             name, _ = outcome.item
-            if outcome.error is not None:
-                raise BenchError(f"{name} could not be rendered into {self.folder}: {outcome.error}") from outcome.error
-            yield name
+            error = outcome.clip_error()
+            if error is None:
+                yield name
+                continue
+            failed[name] = error
+            if error.trace:
+                keep_trace(self.folder, f'clip "{name}" (render, {self.suite})', error.trace)
+        if failed:
+            first = next(iter(failed))
+            raise ClipsError(
+                f"{len(failed)} of {len(self.scenes)} clips of {self.suite} could not be rendered into {self.folder}, "
+                f"first: {first} ({failed[first]}).",
+                failed,
+            )
 
     def _claim(self) -> None:
         """Write the settings, the lists and the captions."""

@@ -258,3 +258,38 @@ def test_answers_of_one_kind_of_device_are_not_taken_for_the_other(
         return float(answer["x"])
 
     assert (ask("cpu", 1.0), ask("cuda:0", 2.0), ask("cuda:1", 3.0), ask("cpu", 4.0)) == (1.0, 2.0, 2.0, 1.0)
+
+
+def test_a_prediction_that_ends_a_little_early_is_filled_with_silence_and_says_so(
+    bench: Callable, six_clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codecs leave out up to 80 ms; pictures and sound must have as many segments all the same."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(six_clips / "cache"))
+    torch.manual_seed(0)
+    network = Synchformer(width=64, depth=1, heads=2).eval().requires_grad_(False)
+    monkeypatch.setattr(Net, "module", property(lambda self: network))
+    monkeypatch.setattr("visaudio_bench.bench.evaluation.execution.require", lambda name: Located(six_clips, name))
+    monkeypatch.setattr("visaudio_bench.bench.evaluation.plan.missing", lambda names: ())
+    for path in six_clips.glob("*s/clip_0[45].*"):
+        path.unlink()
+    missing = {"clip_00": 0.0, "clip_01": 1e-4, "clip_02": 0.08, "clip_03": 0.3}
+    for clip, seconds in missing.items():
+        samples, rate = soundfile.read(six_clips / "predictions" / f"{clip}.wav", dtype="int16")
+        soundfile.write(six_clips / "predictions" / f"{clip}.wav", samples[: round((8 - seconds) * rate)], rate)
+    told = score(bench, six_clips, "--metric", "desync,lat_err", "--allow-missing", 1)
+    assert told.code == 0, told.err
+    failures = [json.loads(line) for line in (six_clips / "run" / "failures.jsonl").read_text().splitlines()]
+    told_of = {one["clip"]: one["reason"] for one in failures if one["system"] == "predictions"}
+    assert told_of == {"clip_01": "padded", "clip_02": "padded", "clip_03": "too_short"}
+    assert "predictions on references: 2 sounds end before their clips do" in told.err
+    with (six_clips / "run" / "clips.csv").open() as file:
+        rows = {
+            row["clip"]: (bool(row["value"]), row["reason"])
+            for row in csv.DictReader(file)
+            if (row["system"], row["metric"]) == ("predictions", "desync")
+        }
+    assert rows == {
+        "clip_00": (True, ""), "clip_01": (True, "padded"), "clip_02": (True, "padded"), "clip_03": (False, "too_short")
+    }  # fmt: skip
+    assert values(six_clips / "run")["predictions", "desync", "mix"]["n"] == "3"
+    assert score(bench, six_clips, "--metric", "desync").code == 1

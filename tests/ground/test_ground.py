@@ -1,5 +1,6 @@
 """Atomic files, registry, pool, errors."""
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -10,6 +11,7 @@ import pytest
 
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import atomic_path, digest, write_json
+from visaudio_bench.guard import keep_trace, one_clip, report
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.registry import Registry, did_you_mean
 
@@ -87,6 +89,61 @@ def test_a_killed_worker_is_an_error_and_the_next_pool_works() -> None:
     with pytest.raises(BenchError, match="smaller --workers"):
         list(map_unordered(die, [1, 2], 2))
     assert sum(outcome.result() for outcome in map_unordered(abs, [-1, -2], 2)) == 3
+
+
+def sometimes(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 3:
+        raise UnsendableError("three", number)
+    return number
+
+
+class UnsendableError(Exception):
+    """Cannot be made anew from what it was made with, as pickling wants to."""
+
+    def __init__(self, what: str, number: int) -> None:
+        super().__init__(f"{what} {number}")
+
+
+def test_one_item_costs_one_item_even_if_it_kills_its_worker_or_raises_what_cannot_be_sent() -> None:
+    outcomes = {outcome.item: outcome for outcome in map_unordered(sometimes, list(range(6)), 2)}
+    assert {item: one.value for item, one in outcomes.items() if one.error is None} == {0: 0, 1: 1, 4: 4, 5: 5}
+    killed, unsendable = outcomes[2].clip_error(), outcomes[3].clip_error()
+    assert killed is not None and killed.reason == "crashed"
+    assert unsendable is not None
+    assert (unsendable.reason, unsendable.message) == ("internal", "UnsendableError: three 3")
+    assert "in sometimes" in unsendable.trace
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("no"), "internal"),
+        (MemoryError(), "out_of_memory"),
+        (ClipError("mono", "one channel"), "mono"),
+        (OSError(errno.EIO, "a bad sector"), "internal"),
+        (OSError(errno.ENOSPC, "no space"), None),
+        (UsageError("a wish"), None),
+        (KeyboardInterrupt(), None),
+    ],
+)
+def test_the_guard_knows_what_is_of_one_clip(error: BaseException, reason: str | None) -> None:
+    with pytest.raises(type(error) if reason in (None, "mono") else ClipError) as caught, one_clip():
+        raise error
+    if reason is not None:
+        assert caught.value.reason == reason
+        assert pickle.loads(pickle.dumps(caught.value)).trace == caught.value.trace
+        assert bool(caught.value.trace) == (reason != "mono")
+
+
+def test_tracebacks_are_appended_and_the_sentence_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for clip in ("a", "b"):
+        path = keep_trace(tmp_path / "run", f'clip "{clip}"', "Traceback ...")
+    assert path.read_text().count("Traceback ...") == 2
+    assert report("clip a", "no", path).endswith(f"the traceback is in {path}: please report it with that file.")
+    monkeypatch.setattr("visaudio_bench.guard._address", lambda: "https://example.org/issues")
+    assert report("clip a", "no", path).endswith("please report it with that file at https://example.org/issues.")
 
 
 def _parent_that_works(folder: Path) -> None:

@@ -71,6 +71,26 @@ def test_a_clip_is_made_as_asked_and_its_record_says_how(
     assert kept["made_from"]["options"] == {"gain": 0.1, "tone": "white"}
 
 
+@pytest.mark.parametrize("where", ["_given", "texts", "finish"])
+def test_whatever_is_thrown_on_our_side_of_a_clip_the_others_are_made(
+    installed: Installed, clips_named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from visaudio_bench.baselines.published import published_system
+
+    plain = getattr(published_system, where)
+
+    def thrower(*arguments: object) -> object:
+        if any(getattr(one, "id", getattr(one, "stem", "")) == "bad" for one in arguments):
+            raise RuntimeError("thrown on purpose")
+        return plain(*arguments)
+
+    monkeypatch.setattr(published_system, where, thrower)
+    made = run(installed(), clips_named(["one", "bad", "two"]), tmp_path / "out")
+    assert {name for name, one in made.items() if one.path is None} == {"bad"}
+    assert made["bad"].reason == "internal"
+    assert "in thrower" in made["bad"].trace
+
+
 @pytest.mark.parametrize("shards", [1, 2])
 def test_whatever_a_clip_does_the_others_are_made(
     installed: Installed, clips_named: Named, tmp_path: Path, shards: int

@@ -1,0 +1,66 @@
+"""The failures of a command: told as they come, listed in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from visaudio_bench.bench.console import note, track
+from visaudio_bench.errors import ClipError, ClipsError
+from visaudio_bench.guard import keep_trace, one_clip, report
+from visaudio_bench.leaderboards.schema import Failure, write_failures
+from visaudio_bench.suites import Suite
+
+
+class Ledger:
+    """What went wrong with which clip; whatever nobody expected is told at once and its traceback kept in `folder`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.failures: list[Failure] = []
+
+    def add(self, found: Iterable[Failure]) -> None:
+        """Take down some failures."""
+        for failure in found:
+            self.failures.append(failure)
+            tell(failure, self.folder)
+
+    def write(self) -> Path:
+        """Write `failures.jsonl` and return its path."""
+        path = self.folder / "failures.jsonl"
+        write_failures(path, self.failures)
+        return path
+
+
+def failure_of(error: ClipError, suite: str, clip: str, stage: str, system: str = "") -> Failure:
+    """The row that an error becomes."""
+    return Failure(suite, system, clip, stage, error.reason, error.message, error.trace)
+
+
+def tell(failure: Failure, folder: Path) -> None:
+    """Keep the traceback of an unexpected error in `folder` and say where it is; others are told by the command."""
+    if failure.trace:
+        who = f", {failure.system}" if failure.system else ""
+        what = f'clip "{failure.clip}" ({failure.stage}, {failure.suite}{who})'
+        note(report(what, failure.message, keep_trace(folder, what, failure.trace)))
+
+
+def prepare(suite: Suite, workers: int) -> dict[str, ClipError]:
+    """Let a suite make its files; returns the clips of which it could not, with what was wrong.
+
+    Raises:
+        BenchError: nothing could be prepared, for a reason that is not of single clips.
+    """
+    try:
+        with one_clip():
+            for _ in track(suite.prepare(workers), len(suite.pending()), f"preparing {suite.name}"):
+                pass
+    except ClipsError as found:
+        return found.errors
+    except ClipError as error:  # a suite of a plug-in, say, that gave up: its clips may be there all the same
+        left = suite.pending()
+        if not left:
+            raise
+        # One traceback is enough for all of them.
+        return dict.fromkeys(left, ClipError(error.reason, error.message)) | {left[0]: error}
+    return {}
