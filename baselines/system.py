@@ -17,7 +17,7 @@ import numpy as np
 from visaudio_bench.errors import ClipError
 from visaudio_bench.registry import Registry
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import Samples, write_audio
+from visaudio_bench.suites.media import Samples, round_to_16_bit, within_full_scale, write_audio
 
 SAMPLE_RATE = 44100
 
@@ -98,7 +98,13 @@ class System(ABC):
 
 
 class ClipwiseSystem(System):
-    """A system that makes each clip by itself on one core, so that many processes can share the clips."""
+    """A system that makes each clip by itself on one core, so that many processes can share the clips.
+
+    With `full_scale` its sounds are kept with 16 bits; one whose peak is beyond full scale is turned down, both ears
+    alike, and the gain is in its record. Without it every sample is kept as it is.
+    """
+
+    full_scale = False
 
     @abstractmethod
     def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
@@ -119,11 +125,16 @@ class ClipwiseSystem(System):
             began = time.perf_counter()
             path = out / f"{clip.id}.wav"
             try:
-                write_audio(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)), SAMPLE_RATE)
+                made = self.make(clip, clips, clip_rng(seed, self.card.name, clip.id))
+                provenance: dict[str, Any] = {}
+                if self.full_scale:
+                    made, provenance["gain"] = within_full_scale(made)
+                    made = round_to_16_bit(made)
+                write_audio(path, made, SAMPLE_RATE)
             except ClipError as error:
                 yield Generation(clip.id, None, time.perf_counter() - began, error.reason, error.message)
             else:
-                yield Generation(clip.id, path, time.perf_counter() - began)
+                yield Generation(clip.id, path, time.perf_counter() - began, provenance=provenance)
 
 
 def clip_seed(seed: int, system: str, clip: str) -> int:

@@ -146,6 +146,7 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
+    notes += [f"{row_label(system)}: {'; '.join(system.remarks)}." for system in board.rows if system.remarks]
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
         metric = metrics.get(result.metric.removesuffix("_floor"))

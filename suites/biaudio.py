@@ -22,11 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
+from visaudio_bench.suites.folder import Contents, look_into, unread_words
 from visaudio_bench.suites.manifest import SAFE, Entry, find_manifest, read_lines, read_manifest
-from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.suites.visibility_captions import SoundCaption, parse_labelled
 
 SPLITS = ("train", "val", "test")
@@ -58,12 +59,13 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
     lists = {split: path for split in SPLITS if (path := _list(folder, split)) is not None}
     if not lists:
         raise dataset.refuse(folder, "holds neither a manifest nor a list of clips")
-    captions = {str(row["clip_id"]): row for row in read_rows(_list(folder, "captions"))}
-    videos, sounds = _by_stem(folder / "video", VIDEO_SUFFIXES), _by_stem(folder / "audio", SOUND_SUFFIXES)
+    captions = {normalize("NFC", str(row["clip_id"])): row for row in read_rows(_list(folder, "captions"))}
+    shown, heard = (_contents(folder / name) for name in ("video", "audio"))
+    videos, sounds = _below(folder, shown.videos), _below(folder, heard.sounds)
     found: list[tuple[Entry, Reject | None]] = []
     for split, path in lists.items():
         for row in read_rows(path):
-            name = str(row["clip_id"])
+            name = normalize("NFC", str(row["clip_id"]))
             video = videos.get(name)
             texts = {**row, **captions.get(name, {})}
             entry = Entry(
@@ -76,7 +78,8 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
                 duration_s=dataset.duration,
             )
             found.append(_with_caption(entry, texts, options))
-    return _sorted_out(folder, found)
+    left = (*shown.unread, *shown.sounds.values(), *heard.unread, *heard.videos.values())
+    return _sorted_out(folder, found, unread_words(left))
 
 
 def source_video(clip: str) -> str:
@@ -98,7 +101,7 @@ def _with_caption(entry: Entry, texts: Row, options: Options) -> tuple[Entry, Re
     return replace(entry, caption=plain, visible=caption.visible, invisible=caption.invisible), None
 
 
-def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> FoundData:
+def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]], notes: tuple[str, ...] = ()) -> FoundData:
     """Candidates, and rejects where an id or a text makes no sense, a file is not there or an id comes twice."""
     candidates, rejects = [], []
     seen: set[str] = set()
@@ -115,7 +118,7 @@ def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> FoundDa
         else:
             candidates.append(Candidate(entry))
         seen.add(entry.clip_id)
-    return FoundData(root, tuple(candidates), tuple(rejects))
+    return FoundData(root, tuple(candidates), tuple(rejects), notes)
 
 
 def _absent(root: Path, entry: Entry) -> str:
@@ -154,10 +157,13 @@ def read_rows(path: Path | None) -> Iterator[Row]:
         yield {**row, "clip_id": name}
 
 
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, str]:
-    """Media files of a folder by their name without the suffix, as paths below the folder's parent."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: f"{folder.name}/{path.name}" for path in paths if path.suffix.lower() in suffixes}
+def _contents(folder: Path) -> Contents:
+    return look_into(folder) if folder.is_dir() else Contents(folder, {}, {}, ())
+
+
+def _below(root: Path, files: Mapping[str, Path]) -> dict[str, str]:
+    """Files by clip id, as paths below the root."""
+    return {name: path.relative_to(root).as_posix() for name, path in files.items()}
 
 
 BIAUDIO = Dataset(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from visaudio_bench.suites.biaudio import GENERIC, SPLITS, find_generic
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
+from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.manifest import Entry
 from visaudio_bench.suites.media import VIDEO_SUFFIXES
 
@@ -36,7 +37,7 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
     lists = {side: path for side in SPLITS if (path := folder / f"YoutubeBinaural_{side}.txt").is_file()}
     if not lists:
         raise YOUTUBE_BINAURAL.refuse(folder, "holds no list of ids")
-    paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
+    paths, others = media_paths(folder, VIDEO_SUFFIXES)
     videos = {path.stem: path.relative_to(folder).as_posix() for path in paths}
     found: dict[str, Candidate] = {}
     rejects = []
@@ -48,7 +49,8 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
                 rejects.append(Reject(name, "not_found", f"{folder} holds no video called {name}."))
             else:
                 found[name] = Candidate(Entry(name, side, name, videos[name], videos[name]), hops=True)
-    return FoundData(folder, tuple(found.values()), tuple(rejects))
+    left = [path for path in others if path not in lists.values()]
+    return FoundData(folder, tuple(found.values()), tuple(rejects), unread_words(left))
 
 
 def find_oap(folder: Path, options: Options) -> FoundData:

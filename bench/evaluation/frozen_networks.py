@@ -24,7 +24,7 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
 from visaudio_bench.models.weights import Located
 from visaudio_bench.suites.frame_selection import POLICIES
-from visaudio_bench.suites.media import Sound, read_sampled_frames
+from visaudio_bench.suites.media import TOLERANCE, Sound, read_sampled_frames
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +49,6 @@ SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
 SYNC_SECONDS, IMAGEBIND_SECONDS = 4.8, 4.0
 # One example of VGGish: 96 frames of log-mel.
 VGGISH_SECONDS = 0.975
-# A video may end this much before its clip; its last frame is held for the rest.
-HELD_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class Seeing:
             ClipError: `short_video` where the video ends more than 0.25 s before the clip.
         """
         frames, held = self._sampled[rate]
-        if held > max(1, HELD_SECONDS * rate):
+        if held > max(1, TOLERANCE * rate):
             missing = float(held / rate)
             raise ClipError(
                 "short_video", f"{self.path} ends {missing:.2f} s before its clip of {self.duration:g} s does."
