@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.containers import refuse_absent
 from visaudio_bench.suites.folder import look_into
 
 
@@ -51,12 +52,19 @@ class Outputs(System):
             if clip.id not in only:
                 continue
             if clip.id in self.files:
-                yield Generation(clip.id, self.files[clip.id], 0.0)
+                yield self._found(clip.id, self.files[clip.id])
             else:
                 hint = self.contents.told_of(clip.id) or did_you_mean(clip.id, self.unmatched(clips))
                 yield Generation(
                     clip.id, None, 0.0, "missing", f'{self.folder} has no sound file for clip "{clip.id}".{hint}'
                 )
+
+    def _found(self, clip: str, path: Path) -> Generation:
+        try:
+            refuse_absent(path)  # a link may lead nowhere
+        except ClipError as error:
+            return Generation(clip, None, 0.0, error.reason, error.message)
+        return Generation(clip, path, 0.0)
 
 
 def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs:

@@ -98,7 +98,7 @@ def _kind(path: Path) -> str:
     if path.name.startswith("."):
         return f"hidden {what}"
     if what == "folder":
-        return "link to a folder that is read already"
+        return "already read folder"
     return path.suffix.lower() or "file without a suffix"
 
 
