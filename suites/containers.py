@@ -18,7 +18,7 @@ from visaudio_bench.errors import ClipError
 
 BAD_PACKETS = 0.01
 RATES = range(1000, 768_001)  # Hz; everything outside is a damaged header
-# Streams without a container: FFmpeg guesses their length and the times after a seek from the rate of their bytes.
+# Streams without a container: FFmpeg guesses their length from the rate of their first bytes.
 RAW = frozenset({"aac", "ac3", "eac3"})
 POINTER = b"version https://git-lfs"
 
@@ -93,7 +93,7 @@ def first_stream(path: Path, container: Any, kind: str) -> Any:
 
 def seek(container: Any, seconds: float) -> None:
     """Go to the key frame at or before `seconds`; near the start there is nothing to gain."""
-    if seconds > 0 and container.format.name not in RAW:
+    if seconds > 0:
         container.seek(round(seconds * av.time_base))
 
 
