@@ -29,7 +29,14 @@ from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import Samples, iter_frames, read_sound, round_to_16_bit, write_audio
+from visaudio_bench.suites.media import (
+    Samples,
+    iter_frames,
+    read_sound,
+    round_to_16_bit,
+    within_full_scale,
+    write_audio,
+)
 from visaudio_bench.suites.simulator.hrtf import pan
 
 NAME = "foleyspace-like"
@@ -87,11 +94,17 @@ class FoleySpaceLike(System):
         try:
             with one_clip():
                 mono = read_sound(made.path, duration=clip.duration, sample_rate=SAMPLE_RATE).samples.mean(axis=0)
-                moved = rendered(mono, trajectory(self._track(clip, mono.shape[0] / SAMPLE_RATE)))
-                write_audio(path, moved, SAMPLE_RATE)
+                ears = rendered(mono, trajectory(self._track(clip, mono.shape[0] / SAMPLE_RATE)))
+                # The head responses amplify the near ear; one gain for both ears keeps the sound within full scale.
+                ears, gain = within_full_scale(ears)
+                write_audio(path, round_to_16_bit(ears), SAMPLE_RATE)
         except ClipError as error:
             return Generation.failed(clip.id, made.seconds + time.perf_counter() - began, error)
-        about = {"mono": {"system": self.generator.card.name, **made.provenance}, "estimator": self.estimator.revision}
+        about = {
+            "mono": {"system": self.generator.card.name, **made.provenance},
+            "estimator": self.estimator.revision,
+            "gain": gain,
+        }
         return Generation(clip.id, path, made.seconds + time.perf_counter() - began, provenance=about)
 
     def _track(self, clip: Clip, seconds: float) -> Track:
@@ -117,14 +130,13 @@ def rendered(mono: Samples, positions: Array) -> Samples:
         positions: `(T, 3)` metres, x front, y left, z up, spread evenly over the sound.
 
     Returns:
-        `(2, N)` float32 in 16-bit values. The level at the median distance is the mono sound's own: what made it has
-        chosen that already. It changes by 6 dB for each doubling of the distance from there, by 12 dB at most.
+        `(2, N)` float32, beyond full scale where the near ear is. The level at the median distance is the mono sound's
+        own: what made it has chosen that already. It changes by 6 dB for each doubling of the distance from there, by
+        12 dB at most.
     """
     distance = np.linalg.norm(positions, axis=1)
     gain = np.clip(np.median(distance) / distance, 1 / MOST_GAIN, MOST_GAIN)
     instants = np.linspace(0, 1, len(gain))
     louder = mono * np.interp(np.linspace(0, 1, mono.shape[0]), instants, gain).astype(np.float32)
     x, y, z = positions.T
-    ears = pan(louder, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))
-    # The head responses amplify the near ear; one gain for both ears keeps the sound within full scale.
-    return round_to_16_bit(ears / np.float32(max(1.0, float(np.abs(ears).max(initial=0)))))
+    return pan(louder, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))

@@ -18,7 +18,7 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import Frame, Samples, iter_frames, round_to_16_bit
+from visaudio_bench.suites.media import Frame, Samples, iter_frames
 from visaudio_bench.suites.simulator.hrtf import pan
 
 COLUMNS = 32
@@ -35,6 +35,7 @@ class MotionPan(ClipwiseSystem):
         revision=source_revision(__name__),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )
+    full_scale = True  # the head responses amplify the near ear
 
     def __init__(self, argument: str | None = None):
         refuse_argument(self.card.name, argument)
@@ -47,9 +48,7 @@ class MotionPan(ClipwiseSystem):
         mono = reference_sound(clip).mean(axis=0, dtype=np.float32)
         seconds = mono.shape[0] / SAMPLE_RATE
         frames = iter_frames(clip.video, fps=FRAMES_PER_SECOND, start=clip.start, duration=seconds)
-        panned = pan(mono, motion_azimuth(picture for _, picture in frames))
-        # The head responses amplify the near ear; one gain for both ears keeps the sound within full scale.
-        return round_to_16_bit(panned / max(1.0, float(np.abs(panned).max())))
+        return pan(mono, motion_azimuth(picture for _, picture in frames))
 
 
 def motion_azimuth(frames: Iterator[Frame]) -> Array:

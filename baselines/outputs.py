@@ -2,7 +2,8 @@
 
 `outputs:DIR` takes the folder's name as the system's name, `outputs:NAME=DIR` gives one. A file belongs to the clip
 whose id is its name without the suffix; in sub-folders the path parts are joined by `__`, as the ids of a `folder`
-suite are. The files are read where they lie and never changed.
+suite are. Of a sound file and a video of one name the sound file counts. The files are read where they lie and never
+changed.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
-from visaudio_bench.errors import UsageError
+from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.folder import media_files
+from visaudio_bench.suites.containers import refuse_absent
+from visaudio_bench.suites.folder import look_into
 
 
 class Outputs(System):
@@ -22,11 +24,9 @@ class Outputs(System):
 
     def __init__(self, name: str, folder: Path, *, binauralised: bool = False):
         self.folder = folder
-        self.files = media_files(folder)
-        if not self.files:
-            raise UsageError(
-                f"{folder} holds no sound or video file; one per clip is expected, named by the clip's id."
-            )
+        self.contents = look_into(folder)
+        self.files = self.contents.heard
+        self.contents.require("sound or video file, one per clip named by its id", self.files)
         inputs: tuple[Input, ...] = ("reference_mono", "video") if binauralised else ("video",)
         self.card = SystemCard(
             name=name,
@@ -52,12 +52,19 @@ class Outputs(System):
             if clip.id not in only:
                 continue
             if clip.id in self.files:
-                yield Generation(clip.id, self.files[clip.id], 0.0)
+                yield self._found(clip.id, self.files[clip.id])
             else:
-                hint = did_you_mean(clip.id, self.unmatched(clips))
+                hint = self.contents.told_of(clip.id) or did_you_mean(clip.id, self.unmatched(clips))
                 yield Generation(
                     clip.id, None, 0.0, "missing", f'{self.folder} has no sound file for clip "{clip.id}".{hint}'
                 )
+
+    def _found(self, clip: str, path: Path) -> Generation:
+        try:
+            refuse_absent(path)  # a link may lead nowhere
+        except ClipError as error:
+            return Generation(clip, None, 0.0, error.reason, error.message)
+        return Generation(clip, path, 0.0)
 
 
 def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs:
@@ -68,7 +75,8 @@ def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs
     """
     if argument is None:
         raise UsageError('system "outputs" needs a folder. Write: --system outputs:DIR or --system outputs:NAME=DIR')
-    name, separator, folder = argument.partition("=")
+    # A folder may have "=" in its own name, as those of sweeps do: `lr=0.1`.
+    name, separator, folder = ("", "", "") if Path(argument).is_dir() else argument.partition("=")
     path = Path(folder if separator else argument)
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder; --system outputs:DIR expects one with a sound file per clip.")

@@ -17,7 +17,7 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.guard import one_clip
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import Samples, write_audio
+from visaudio_bench.suites.media import Samples, round_to_16_bit, within_full_scale, write_audio
 
 Input = Literal["video", "caption", "reference_mono", "reference"]
 
@@ -102,7 +102,13 @@ class System(ABC):
 
 
 class ClipwiseSystem(System):
-    """A system that makes each clip by itself on one core, so that many processes can share the clips."""
+    """A system that makes each clip by itself on one core, so that many processes can share the clips.
+
+    With `full_scale` its sounds are kept with 16 bits; one whose peak is beyond full scale is turned down, both ears
+    alike, and the gain is in its record. Without it every sample is kept as it is.
+    """
+
+    full_scale = False
 
     @abstractmethod
     def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
@@ -124,11 +130,20 @@ class ClipwiseSystem(System):
             path = out / f"{clip.id}.wav"
             try:
                 with one_clip():
-                    write_audio(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)), SAMPLE_RATE)
+                    provenance = self._write(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)))
             except ClipError as error:
                 yield Generation.failed(clip.id, time.perf_counter() - began, error)
             else:
-                yield Generation(clip.id, path, time.perf_counter() - began)
+                yield Generation(clip.id, path, time.perf_counter() - began, provenance=provenance)
+
+    def _write(self, path: Path, samples: Samples) -> dict[str, Any]:
+        """Write a sound, and return what its record says of it."""
+        if not self.full_scale:
+            write_audio(path, samples, SAMPLE_RATE)
+            return {}
+        samples, gain = within_full_scale(samples)
+        write_audio(path, round_to_16_bit(samples), SAMPLE_RATE)
+        return {"gain": gain}
 
 
 def clip_seed(seed: int, system: str, clip: str) -> int:

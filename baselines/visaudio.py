@@ -191,7 +191,8 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     Raises:
         UsageError: no file is given where none is published, it is not there, or it belongs to another system.
     """
-    row, separator, file = (argument or "").rpartition("=")
+    whole = argument is not None and Path(argument).is_file()  # a path may hold "=": runs/lr=0.1/last.safetensors
+    row, separator, file = ("", "", argument or "") if whole else (argument or "").rpartition("=")
     if not argument and variant is MMAUDIO_DUP:
         return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS))
     if not file:

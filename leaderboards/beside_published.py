@@ -22,7 +22,7 @@ from visaudio_bench.leaderboards.published_tables import (
 )
 from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo, info_from
 from visaudio_bench.leaderboards.schema import Result, Run
-from visaudio_bench.leaderboards.suite_tables import HEARD_NOTE, SIMULATED, row_label
+from visaudio_bench.leaderboards.suite_tables import HEARD_NOTE, SIMULATED, remarks_on, row_label
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import METRICS
 
@@ -195,7 +195,7 @@ def _conditions(measured: Sequence[MeasuredSystem]) -> list[str]:
         notes.append(SIMULATED)
     if any(one.system.binauralises and not one.system.anchor for one in measured):
         notes.append(HEARD_NOTE)
-    return notes
+    return notes + remarks_on(one.system for one in measured)
 
 
 def _reasons(measured: Sequence[MeasuredSystem], columns: Mapping[Place, Column]) -> list[str]:

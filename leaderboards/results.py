@@ -33,6 +33,7 @@ class SystemInfo:
     """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
 
     `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
+    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SystemInfo:
     anchor: bool
     binauralises: bool
     missing: str = ""
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ reference's own sound, and their table holds only those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from visaudio_bench.leaderboards.results import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
@@ -146,6 +146,7 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
+    notes += remarks_on(board.rows)
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
         metric = metrics.get(result.metric.removesuffix("_floor"))
@@ -159,6 +160,11 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
     if thin:
         notes.append(f"Rests on fewer than half of the {suite.clips} clips: {', '.join(thin)}.")
     return notes
+
+
+def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
+    """What a reader should know of the sounds of each row, a note each."""
+    return list(dict.fromkeys(f"{row_label(one)}: {'; '.join(one.remarks)}." for one in systems if one.remarks))
 
 
 def _sizes(board: _Board) -> list[str]:

@@ -8,7 +8,9 @@ wrong; it changes no score. Thresholds, with their reasons:
 |---|---|---|
 | `nan` | any NaN or infinite sample | nothing else can be said about such a file |
 | `wrong_rate` | another sample rate than expected | pitch or resampling is wrong before anything is measured |
+| `narrow_band` | a sample rate below 16 kHz | cues are measured up to 8 kHz, and such a file ends below |
 | `too_short` | over 1 % too short | codecs pad or trim 50 ms, half a percent of 8 s; here more is missing |
+| `too_long` | over 0.1 s too long | codecs pad up to 90 ms; here sound is left that nobody judges |
 | `silent` | every sample within ±1e-4 (-80 dBFS) | the gate of the interaural cues, below the noise of a quiet room |
 | `constant` | a channel within ±1e-4 around a level other than 0 | a stuck output; only an offset is left |
 | `clipped` | over 0.1 % of samples in runs of 3 or more at the peak, near full scale | music peaks are single samples |
@@ -26,8 +28,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from visaudio_bench.metrics.interaural import BAND_HIGH
+
 SILENCE = 1e-4
-SHORTER = 0.01
+SHORTER, LONGER = 0.01, 0.1  # share, seconds
 CLIPPED_SHARE, CLIPPED_RUN, FULL_SCALE = 1e-3, 3, 0.98
 ONE_SIDED_DB, IDENTICAL_DB, ANTI_PHASE_DB = 60.0, -60.0, 10.0
 
@@ -55,9 +59,18 @@ def screen(
     flags = []
     if sample_rate != expected_rate:
         flags.append(Flag("wrong_rate", f"the sample rate is {sample_rate} Hz instead of {expected_rate} Hz"))
+    if sample_rate < 2 * BAND_HIGH:
+        heard = (
+            f"there is nothing above {sample_rate / 2000:g} kHz, and cues are measured up to {BAND_HIGH / 1000:g} kHz"
+        )
+        flags.append(Flag("narrow_band", f"at {sample_rate} Hz {heard}"))
     seconds, expected = audio.shape[1] / sample_rate, expected_samples / expected_rate
     if seconds < (1 - SHORTER) * expected:
         flags.append(Flag("too_short", f"it lasts {seconds:.2f} s instead of {expected:.2f} s"))
+    elif seconds > expected + LONGER:
+        flags.append(
+            Flag("too_long", f"it lasts {seconds:.2f} s instead of {expected:.2f} s; what lies beyond is not judged")
+        )
     if audio.shape[1] == 0:
         return tuple(flags)
     finite = np.isfinite(audio)

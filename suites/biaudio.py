@@ -29,6 +29,7 @@ from visaudio_bench.errors import UsageError
 from visaudio_bench.sheets import read_objects, read_sheet
 from visaudio_bench.spelling import difference, pairs_alike, plain, refuse_misspelt
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
+from visaudio_bench.suites.folder import Contents, look_into, unread_words
 from visaudio_bench.suites.manifest import SAFE, Entry, find_manifest, read_manifest
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.suites.visibility_captions import SoundCaption, parse_labelled
@@ -93,7 +94,8 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
         raise dataset.refuse(folder, "holds neither a manifest nor a list of clips")
     tables = {split: read_rows(path) for split, path in lists.items()}
     said = read_rows(_list(folder, "captions"))
-    videos, sounds = _by_stem(folder / "video", VIDEO_SUFFIXES), _by_stem(folder / "audio", SOUND_SUFFIXES)
+    shown, heard = (_contents(folder / name) for name in ("video", "audio"))
+    videos, sounds = _below(folder, shown.videos), _below(folder, heard.sounds)
     rows, rejects = _once({split: _with_captions(one.rows, said.rows) for split, one in tables.items()})
     _refuse_unlike(rows, said.rows, videos)
     found: list[tuple[Entry, Reject | None]] = []
@@ -112,6 +114,7 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
     sorted_out = _sorted_out(folder, found)
     notes = [note for one in (*tables.values(), said) for note in one.notes]
     notes += _about_captions([row for _, row in rows], said.rows, dataset)
+    notes += unread_words((*shown.unread, *shown.sounds.values(), *heard.unread, *heard.videos.values()))
     return replace(sorted_out, rejects=(*rejects, *sorted_out.rejects), notes=tuple(notes))
 
 
@@ -415,14 +418,13 @@ def _said_nothing(row: Row, given: Mapping[str, Any]) -> bool:
     return any(isinstance(given.get(n), str) and given[n].strip() and getattr(row, n) is None for n in names)
 
 
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, str]:
-    """Media files of a folder by their name without the suffix, as paths below the folder's parent."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {
-        unicodedata.normalize("NFC", path.stem): f"{folder.name}/{path.name}"
-        for path in paths
-        if path.suffix.lower() in suffixes
-    }
+def _contents(folder: Path) -> Contents:
+    return look_into(folder) if folder.is_dir() else Contents(folder, {}, {}, ())
+
+
+def _below(root: Path, files: Mapping[str, Path]) -> dict[str, str]:
+    """Files by clip id, as paths below the root."""
+    return {name: path.relative_to(root).as_posix() for name, path in files.items()}
 
 
 BIAUDIO = Dataset(

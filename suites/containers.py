@@ -18,6 +18,8 @@ from visaudio_bench.errors import ClipError
 
 BAD_PACKETS = 0.01
 RATES = range(1000, 768_001)  # Hz; everything outside is a damaged header
+# Streams without a container: FFmpeg guesses their length from the rate of their first bytes.
+RAW = frozenset({"aac", "ac3", "eac3"})
 POINTER = b"version https://git-lfs"
 
 
@@ -29,7 +31,8 @@ def open_container(path: Path) -> Any:
     """
     refuse_absent(path)
     try:
-        return av.open(str(path))
+        # By its absolute path: FFmpeg takes `10:30.mp4` for a file of the protocol `10`.
+        return av.open(str(path.absolute()))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ClipError("unreadable", f"{path} cannot be opened as a media file: {error}") from error
 
@@ -56,7 +59,8 @@ def refuse_absent(path: Path) -> None:
         ClipError: `not_found`, `unreadable`, `lfs_pointer`.
     """
     if not path.is_file():
-        raise ClipError("not_found", f"{path} does not exist.")
+        target = f"{path} is a link to {path.readlink()}, which does" if path.is_symlink() else f"{path} does"
+        raise ClipError("not_found", f"{target} not exist.")
     if is_lfs_pointer(path):
         raise ClipError(
             "lfs_pointer", f"{path} is a git-lfs pointer; the file itself was not fetched. In its folder: git lfs pull"

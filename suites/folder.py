@@ -1,14 +1,23 @@
-"""`folder:DIR`: any folder of videos, sound files, or both, as a suite.
+"""`folder:DIR`: any folder of videos, sound files, or both, as a suite; and what a folder holds, for all who read one.
 
 A video and a sound file with the same name (but for the suffix) are one clip: the sound file is its reference. A
 video alone brings its own sound track as the reference, a sound file alone is a reference without a picture. Clip ids
-are the paths below the folder without their suffix, joined by `__`. Each clip is as long as its file.
+are the paths below the folder without their suffix, joined by `__`, in Unicode's composed form (NFC): a name that one
+machine writes composed and another decomposed is one name. Links are followed. Each clip is as long as its file.
+
+What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of other kinds.
 """
 
 from __future__ import annotations
 
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
@@ -16,26 +25,199 @@ from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+# Bytes of an id: file systems take names of 255, and the longest suffix that is put behind an id is `.json`.
+LONGEST_ID = 250
+READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
 
-def media_files(folder: Path, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> dict[str, Path]:
-    """Media files below `folder` by clip id, sorted; hidden files are left out.
+@dataclass(frozen=True)
+class Contents:
+    """What a folder holds.
+
+    Attributes:
+        folder: the folder.
+        sounds: sound files by clip id, sorted by path.
+        videos: video files by clip id, sorted by path.
+        unread: everything else, but for the records that `bench` leaves beside its sounds.
+    """
+
+    folder: Path
+    sounds: Mapping[str, Path]
+    videos: Mapping[str, Path]
+    unread: tuple[Path, ...]
+
+    @property
+    def heard(self) -> dict[str, Path]:
+        """The file to listen to, by clip id: the sound file where there is one, else the video."""
+        return dict(sorted({**self.videos, **self.sounds}.items(), key=lambda item: item[1]))
+
+    def require(self, what: str, files: Mapping[str, Path]) -> None:
+        """Refuse a folder without the files that are wanted of it.
+
+        Raises:
+            UsageError: there are none of `what`; with what there is.
+        """
+        if not files:
+            there = "".join(f" ({words})" for words in unread_words(self.unread))
+            raise UsageError(f"{self.folder} holds no {what}{there}; {READ}.")
+
+    def namesakes(self, clip: str) -> list[Path]:
+        """The files of a clip's name that are not read, hidden ones (`._a.wav`) included."""
+        return [path for path in self.unread if _plain(clip_id(path, self.folder)) == clip]
+
+    def told(self) -> list[str]:
+        """What to say of the folder to somebody who listens to its files, a line each; nothing if all is read."""
+        both = len(self.sounds.keys() & self.videos.keys())
+        preferred = f"{_count(both, 'clip')} with a sound file and a video: the sound file is taken"
+        return [*unread_words(self.unread), *([preferred] if both else [])]
+
+    def told_of(self, clip: str) -> str:
+        """` The folder holds a.xyz, which is not read` where there is a file of a clip's name, else nothing."""
+        names = " and ".join(str(path.relative_to(self.folder)) for path in self.namesakes(clip))
+        return f" The folder holds {names}, which is not read: {READ}." if names else ""
+
+
+def _plain(name: str) -> str:
+    """A name without the mark that hides it, the last part of a path alone."""
+    parts = name.split("__")
+    return "__".join([*parts[:-1], parts[-1].removeprefix("._").removeprefix(".")])
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def unread_words(paths: Iterable[Path]) -> tuple[str, ...]:
+    """`not read: 2 hidden files, 3 .txt`, the most frequent first; nothing where there are none."""
+    kinds = Counter(_kind(path) for path in paths).most_common()
+    told = [f"{number:,} {kind}" if kind.startswith(".") else _count(number, kind) for kind, number in kinds]
+    return (f"not read: {', '.join(told)}",) if told else ()
+
+
+def _kind(path: Path) -> str:
+    what = "folder" if path.is_dir() else "file"
+    if path.name.startswith("."):
+        return f"hidden {what}"
+    if what == "folder":
+        return "already read folder"
+    return path.suffix.lower() or "file without a suffix"
+
+
+def clip_id(path: Path, folder: Path) -> str:
+    """The id of the clip that a file below a folder belongs to, in NFC."""
+    return normalize("NFC", "__".join(path.relative_to(folder).with_suffix("").parts))
+
+
+def walked(folder: Path) -> list[Path]:
+    """Every file below a folder and behind links to folders, sorted.
+
+    Among them is what is not looked into: hidden folders, and links to folders that are read already.
 
     Raises:
-        UsageError: two files have the same id.
+        UsageError: a folder cannot be listed.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.suffix.lower() not in suffixes or not path.is_file() or any(p.startswith(".") for p in relative.parts):
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    linked: deque[Path] = deque()  # after all that is really here, which is read under its own name
+    waiting: deque[Path] = deque([folder])
+    while waiting or linked:
+        here = waiting.popleft() if waiting else linked.popleft()
+        status = here.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            found.append(here)
             continue
-        name = "__".join(relative.with_suffix("").parts)
+        seen.add((status.st_dev, status.st_ino))
+        try:
+            entries = list(os.scandir(here))
+        except OSError as error:
+            raise UsageError(f"{here} cannot be listed: {error.strerror}.") from error
+        for entry in entries:
+            path = here / entry.name
+            if not entry.is_dir() or entry.name.startswith("."):
+                found.append(path)
+            elif entry.is_symlink():
+                linked.append(path)
+            else:
+                waiting.append(path)
+    return sorted(found)
+
+
+def media_paths(folder: Path, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> tuple[list[Path], list[Path]]:
+    """The files below a folder that have one of the suffixes, sorted, and all others.
+
+    A link to a file that is not there counts as the file: reading it says what is wrong.
+
+    Raises:
+        UsageError: a folder cannot be listed.
+    """
+    wanted: list[Path] = []
+    others: list[Path] = []
+    for path in walked(folder):
+        media = path.suffix.lower() in suffixes and not path.name.startswith(".") and not path.is_dir()
+        (wanted if media else others).append(path)
+    return wanted, others
+
+
+def look_into(folder: Path) -> Contents:
+    """What a folder holds.
+
+    Raises:
+        UsageError: two files of a kind have the same id, a name cannot be used, or a folder cannot be listed.
+    """
+    paths, others = media_paths(folder)
+    sounds = _by_id(folder, (path for path in paths if path.suffix.lower() in SOUND_SUFFIXES))
+    videos = _by_id(folder, (path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES))
+    unread = (path for path in others if not _is_record(path))
+    return Contents(folder, sounds, videos, tuple(unread))
+
+
+def _by_id(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = clip_id(path, folder)
+        require_id(name, path)
         if name in found:
-            raise UsageError(
-                f"{found[name]} and {path} belong to the same clip, {name}. Keep one of them, or move one away."
-            )
+            raise UsageError(_collision(found[name], path, name))
         found[name] = path
     return found
+
+
+def _collision(one: Path, other: Path, name: str) -> str:
+    if one != other and normalize("NFC", str(one)) == normalize("NFC", str(other)):
+        return (
+            f"two files in {one.parent} have names that differ in their Unicode form only: {one.name!a} and "
+            f"{other.name!a}. Both belong to the clip {name}. Keep one of them, or rename one."
+        )
+    return f"{one} and {other} belong to the same clip, {name}. Keep one of them, or move one away."
+
+
+def require_id(name: str, path: Path) -> None:
+    """Refuse an id that no file can be named by.
+
+    Raises:
+        UsageError: it is too long, or no text.
+    """
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the name of {str(path)!a} is not in UTF-8, as names written by an older system may be. Rename it."
+        ) from error
+    if length > LONGEST_ID:
+        raise UsageError(
+            f"{path} makes a clip id of {length} bytes; {LONGEST_ID} are the most that can name a file. Shorten it."
+        )
+
+
+def _is_record(path: Path) -> bool:
+    """Whether a file is what `bench` leaves beside a sound that it made, by what is in it."""
+    if path.suffix != ".json" or path.name.startswith("."):
+        return False
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and {"key", "system", "clip", "file", "fingerprint"} <= record.keys()
 
 
 class FolderSuite(Suite):
@@ -43,7 +225,8 @@ class FolderSuite(Suite):
 
     `sounds` and `videos` map clip ids to files. A clip's reference is its file in `sounds`, or else, with
     `own_sound`, the sound track of its video. `names` are the clip ids where not just those with a file count.
-    `duration` in seconds cuts every clip; without it each is as long as its file.
+    `duration` in seconds cuts every clip; without it each is as long as its file. `told` are the lines of the plan
+    that say what of the folders is not read.
     """
 
     split = "all"
@@ -51,12 +234,13 @@ class FolderSuite(Suite):
     def __init__(
         self,
         name: str,
-        sounds: dict[str, Path],
-        videos: dict[str, Path],
+        sounds: Mapping[str, Path],
+        videos: Mapping[str, Path],
         *,
         names: tuple[str, ...] | None = None,
         own_sound: bool = True,
         duration: float | None = None,
+        told: tuple[str, ...] = (),
     ):
         self.name = name
         self.names = sorted({*sounds, *videos} if names is None else names)
@@ -65,6 +249,7 @@ class FolderSuite(Suite):
         self.videos = videos
         self.own_sound = own_sound
         self.duration = duration
+        self.told = told
         self._clips: tuple[Clip, ...] | None = None
 
     def clips(self) -> tuple[Clip, ...]:
@@ -76,6 +261,8 @@ class FolderSuite(Suite):
     def _clip(self, name: str) -> Clip:
         video, sound = self.videos.get(name), self.sounds.get(name)
         shown, heard = _probe(video), _probe(sound)
+        if self.own_sound and shown.sound and not shown.picture:  # a .webm or .mp4 may hold sound alone
+            video, sound, shown, heard = None, sound or video, heard, heard if sound else shown
         audio = sound if sound or not self.own_sound or not shown.sound else video
         lengths = [heard.sound if sound else shown.sound if audio else None, shown.picture]
         known = [length for length in lengths if length]
@@ -112,8 +299,6 @@ def open_folder(argument: str | None) -> FolderSuite:
     folder = Path(argument)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
-    sounds, videos = media_files(folder, SOUND_SUFFIXES), media_files(folder, VIDEO_SUFFIXES)
-    if not sounds and not videos:
-        known = ", ".join(sorted(MEDIA_SUFFIXES))
-        raise UsageError(f"{folder} holds no media file. Expected files ending in {known}.")
-    return FolderSuite(folder.resolve().name, sounds, videos)
+    found = look_into(folder)
+    found.require("media file", found.heard)
+    return FolderSuite(folder.resolve().name, found.sounds, found.videos, told=unread_words(found.unread))

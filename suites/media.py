@@ -2,7 +2,8 @@
 
 Conventions: sound is float32 `(channels, samples)`, left first, full scale 1.0; times are seconds on the container's
 own clock, so sound and pictures that are placed by their time stamps keep the alignment the author gave them. wav,
-flac, ogg and mp3 go through libsndfile, everything else through PyAV (FFmpeg inside, no system package needed).
+flac, ogg, mp3 and the like go through libsndfile, everything else through PyAV (FFmpeg inside, no system package
+needed).
 Resampling is soxr "HQ", always of all channels together, and no gain is ever applied: levels between the ears are
 what this project measures.
 
@@ -28,7 +29,17 @@ from numpy.typing import NDArray
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
-from visaudio_bench.suites.containers import RATES, decoded, first_stream, open_container, opened, refuse_absent, seek
+from visaudio_bench.suites.containers import (
+    RATES,
+    RAW,
+    decoded,
+    first_stream,
+    open_container,
+    opened,
+    packets,
+    refuse_absent,
+    seek,
+)
 from visaudio_bench.suites.frame_selection import Selection, find_policy
 
 Samples = NDArray[np.float32]
@@ -37,12 +48,20 @@ Frame = NDArray[np.uint8]
 RESAMPLER = "soxr HQ"
 DECODER = f"PyAV {av.__version__}, libsndfile {soundfile.__libsndfile_version__}"
 
-SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
+LIBSNDFILE_SUFFIXES = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".au", ".w64"})
+SOUND_SUFFIXES = LIBSNDFILE_SUFFIXES | {
+    ".m4a", ".aac", ".opus", ".weba", ".mka", ".mp2", ".ac3", ".wma", ".caf", ".wv", ".tta",
+}  # fmt: skip
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ogv", ".flv", ".wmv",
+     ".3gp"}
+)  # fmt: skip
 
 # A window may start or end this far outside the file before it counts as short: container durations are rounded to
 # frames, and codecs pad. What is missing is filled with silence.
 TOLERANCE = 0.25
+# Seconds of the shortest sound that is made for pictures: what holds one segment of the features of motion.
+SHORTEST = 0.7
 # Time stamps in milliseconds (webm, mkv) jitter by up to 48 samples; a real gap is longer than this.
 GAP = 0.02
 # Samples beyond this times full scale (60 dB above it) are no sound: floats of another scale, or damage.
@@ -72,7 +91,7 @@ def read_sound(
             samples are no numbers (`not_finite`), or over 60 dB above full scale (`out_of_range`).
     """
     refuse_absent(path)
-    decode = _decode_soundfile if path.suffix.lower() in SOUND_SUFFIXES else _decode_av
+    decode = _decode_soundfile if path.suffix.lower() in LIBSNDFILE_SUFFIXES else _decode_av
     samples, rate = decode(path, start, duration)
     _refuse_impossible(path, samples)
     if duration is not None:
@@ -150,13 +169,30 @@ def scale_to_peak(samples: Samples, peak: float = 0.95) -> Samples:
     return samples if loudest == 0 else (samples * np.float32(peak / loudest)).astype(np.float32)
 
 
+def within_full_scale(samples: Samples) -> tuple[Samples, float]:
+    """`(C, N)` turned down by one gain for all channels where its peak exceeds 1, and that gain (else 1.0).
+
+    What is to be written with 16 bits goes through here first: cutting each sample off by itself would change the
+    level between the ears.
+    """
+    peak = float(np.abs(samples).max(initial=0))
+    if peak <= 1:
+        return samples, 1.0
+    return np.asarray(samples / np.float32(peak), dtype=np.float32), 1 / peak
+
+
 def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     """Write `(C, N)` to wav or flac, atomically.
 
     A wav gets the smallest of 16-bit, 24-bit and float that holds the samples exactly, so that writing and reading
     back changes nothing; a flac gets 16 bits (round first what must be exact).
+
+    Raises:
+        ClipError: `beyond_full_scale`, for a flac.
     """
-    subtype = "PCM_16" if path.suffix.lower() == ".flac" else _exact_subtype(samples)
+    subtype = _exact_subtype(samples)
+    if path.suffix.lower() == ".flac":
+        subtype, samples = "PCM_16", round_to_16_bit(samples)
     encoded = io.BytesIO()  # encoded in memory, so that a full disk is the system's own error and not libsndfile's
     soundfile.write(encoded, samples.T, sample_rate, subtype=subtype, format=path.suffix[1:].upper())
     with atomic_path(path) as temporary:
@@ -164,7 +200,18 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
 
 
 def round_to_16_bit(samples: Samples) -> Samples:
-    """The nearest 16-bit values, as float32; what a 16-bit file gives back."""
+    """The nearest 16-bit values, as float32; what a 16-bit file gives back.
+
+    Raises:
+        ClipError: `beyond_full_scale`: the peak exceeds 1. Nothing is ever cut off; `within_full_scale` turns it down.
+    """
+    peak = float(np.abs(samples).max(initial=0))
+    if peak > 1:
+        raise ClipError(
+            "beyond_full_scale",
+            f"the sound's peak is {peak:.3g} times full scale, and 16 bits hold no more than full scale. Turn it down, "
+            "both ears alike.",
+        )
     rounded: Samples = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.float32)
     return rounded / np.float32(32768)
 
@@ -206,12 +253,16 @@ def write_picture(path: Path, picture: Frame) -> None:
         temporary.write_bytes(b"".join(bytes(packet) for packet in (*packets, *encoder.encode(None))))
 
 
-def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -> None:
+def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -> float:
     """Write an mp4 of the pictures of a silent mp4, as they are, and sound `(2, N)` as 16-bit FLAC, atomically.
 
     FLAC loses nothing between the ears and has no encoder delay, so that the sound starts at the first picture;
     AAC has neither property. Browsers play it.
+
+    Returns:
+        The gain of both ears: 1.0, or less where the sound's peak is beyond full scale.
     """
+    samples, gain = within_full_scale(samples)
     packed = np.ascontiguousarray((round_to_16_bit(samples) * 32768.0).astype(np.int16).T.reshape(1, -1))
     with (
         atomic_path(path) as temporary,
@@ -231,6 +282,7 @@ def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -
         for block in (*resampler.resample(frame), *resampler.resample(None)):
             out.mux(sound.encode(block))
         out.mux(sound.encode(None))
+    return gain
 
 
 class Frames(NamedTuple):
@@ -367,9 +419,30 @@ def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple
             frames = -1 if duration is None else round(duration * rate)
             return file.read(frames, dtype="float32", always_2d=True).T, rate
     except soundfile.LibsndfileError as error:
-        raise ClipError("unreadable", f"{path} cannot be read as sound: {error.error_string}") from error
+        raise _no_sound(path, error) from error
     except (ValueError, MemoryError) as error:
         raise ClipError("corrupt", f"{path} is damaged: {error or type(error).__name__}") from error
+
+
+def _sound_info(path: Path) -> Any:
+    refuse_absent(path)
+    try:
+        return soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise _no_sound(path, error) from error
+
+
+def _no_sound(path: Path, error: soundfile.LibsndfileError) -> ClipError:
+    """The error of a file that libsndfile does not read, with what FFmpeg takes it for."""
+    told = f"{path} cannot be read as sound: {error.error_string.rstrip('.')}."
+    try:
+        with open_container(path) as container:
+            taken = f"{container.format.name} ({container.format.long_name})"
+            if container.streams.audio:
+                told += f" FFmpeg takes it for {taken}: give it the suffix of what it is."
+    except ClipError:
+        pass
+    return ClipError("unreadable", told)
 
 
 def _decode_av(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
@@ -448,20 +521,50 @@ class MediaInfo(NamedTuple):
 
 
 def probe(path: Path) -> MediaInfo:
-    """How long the sound and the pictures of a file are, from its headers.
+    """How long the sound and the pictures of a file are, from its headers; from its packets where it has none.
 
     Raises:
         ClipError: the file is missing or cannot be opened.
     """
+    if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
+        info = _sound_info(path)
+        return MediaInfo(info.frames / info.samplerate, None)
     with opened(path) as container:
         whole = float(container.duration or 0) / av.time_base
 
         def length(streams: Any) -> float | None:
             if not streams:
                 return None
+            if container.format.name in RAW:
+                return float(sum(p.duration or 0 for p in packets(container, streams[0]) if p) * streams[0].time_base)
             return float(streams[0].duration * streams[0].time_base) if streams[0].duration else whole
 
         return MediaInfo(length(container.streams.audio), length(container.streams.video))
+
+
+def require_pictures(path: Path, start: float, duration: float) -> None:
+    """Refuse a video that ends before a window does, for whoever makes sound for the pictures in it.
+
+    Raises:
+        ClipError: `no_video` where there are no pictures, `short` where they end more than 0.25 s early, with the
+            duration that fits; or as `probe`.
+    """
+    whole = probe(path).picture
+    if whole is None:
+        raise ClipError("no_video", f"{path} has no pictures, and sound is made for pictures.")
+    shown = max(whole - start, 0.0)
+    if shown >= duration - TOLERANCE:
+        return
+    fits = max(int(shown * 10) / 10, SHORTEST)
+    advice = (
+        f"Ask for what there is: --duration {fits:g}"
+        if shown >= fits - TOLERANCE
+        else f"That is too short: the shortest sound has {SHORTEST:g} s."
+    )
+    raise ClipError(
+        "short",
+        f"{path} shows {shown:.2f} s from {start:g} s on, and {duration:g} s of sound were asked for. {advice}",
+    )
 
 
 def sound_start(path: Path) -> float:
@@ -470,7 +573,7 @@ def sound_start(path: Path) -> float:
     Raises:
         ClipError: the file cannot be opened or has no sound.
     """
-    if path.suffix.lower() in SOUND_SUFFIXES:
+    if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
         return 0.0
     with opened(path) as container:
         stream = first_stream(path, container, "audio")
@@ -483,12 +586,8 @@ def sound_format(path: Path) -> tuple[int, int]:
     Raises:
         ClipError: the file cannot be opened or has no sound.
     """
-    refuse_absent(path)
-    if path.suffix.lower() in SOUND_SUFFIXES:
-        try:
-            info = soundfile.info(path)
-        except soundfile.LibsndfileError as error:
-            raise ClipError("unreadable", f"{path} cannot be read as sound: {error.error_string}") from error
+    if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
+        info = _sound_info(path)
         return info.samplerate, info.channels
     with opened(path) as container:
         stream = first_stream(path, container, "audio")

@@ -51,8 +51,8 @@ def join(left: Path, right: Path, folder: Path) -> Path:
 
 
 def _interleave(path: Path, one: soundfile.SoundFile, other: soundfile.SoundFile) -> None:
-    wide = max((one.subtype, other.subtype), key=lambda name: (name == "FLOAT", name == "PCM_24"))
-    subtype = wide if wide in {"PCM_16", "PCM_24", "FLOAT"} else "FLOAT"
+    both = {one.subtype, other.subtype}  # what holds the samples of both: nothing is rounded or cut off
+    subtype = "PCM_16" if both == {"PCM_16"} else "PCM_24" if both <= {"PCM_16", "PCM_24"} else "FLOAT"
     left = min(one.frames, other.frames)
     with (
         atomic_path(path) as temporary,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import NamedTuple
 
 from visaudio_bench.suites.admission import AdmissionRules
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
+from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.manifest import Entry
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -95,7 +95,12 @@ def find(folder: Path, options: Options) -> FoundData:
         UsageError: there are no videos.
     """
     del options
-    videos = list(_videos(folder))
+    paths, others = media_paths(folder)
+    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    sounds: dict[Path, list[Path]] = {}
+    for path in paths:
+        if path.suffix.lower() in SOUND_SUFFIXES:
+            sounds.setdefault(path.with_suffix(""), []).append(path)
     if not videos:
         raise MUSIC.refuse(folder, "holds no video")
     candidates: list[Candidate] = []
@@ -112,15 +117,19 @@ def find(folder: Path, options: Options) -> FoundData:
             told = f"{relative} is the same video as {seen[parsed.piece]}."
             rejects.append(Reject(video.stem, "duplicate", told))
             continue
+        beside = sounds.get(video.with_suffix(""), [])
+        if len(beside) > 1:
+            told = f"{relative} has two sound files beside it, {beside[0].name} and {beside[1].name}. Keep one of them."
+            rejects.append(Reject(video.stem, "duplicate", told))
+            continue
         seen[parsed.piece] = relative
-        candidates.append(Candidate(_entry(folder, video, parsed), hops=True))
+        candidates.append(Candidate(_entry(folder, video, beside[0] if beside else video, parsed), hops=True))
     here = {candidate.entry.group_id for candidate in candidates} & test_videos()
-    return FoundData(folder, tuple(candidates), tuple(rejects), (f"{len(here)} of {len(test_videos())} test videos",))
+    notes = (f"{len(here)} of {len(test_videos())} test videos", *unread_words(others))
+    return FoundData(folder, tuple(candidates), tuple(rejects), notes)
 
 
-def _entry(folder: Path, video: Path, name: Name) -> Entry:
-    beside = (video.with_suffix(suffix) for suffix in sorted(SOUND_SUFFIXES, reverse=True))
-    sound = next((path for path in beside if path.is_file()), video)
+def _entry(folder: Path, video: Path, sound: Path, name: Name) -> Entry:
     return Entry(
         clip_id=name.piece,
         split="test" if name.video in test_videos() else "train",
@@ -130,13 +139,6 @@ def _entry(folder: Path, video: Path, name: Name) -> Entry:
         caption=caption_of(name.instruments),
         meta={"instruments": list(name.instruments)},
     )
-
-
-def _videos(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and path.is_file():
-            yield path
 
 
 MUSIC = Dataset(

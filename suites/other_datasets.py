@@ -20,6 +20,7 @@ from visaudio_bench.sheets import read_names
 from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.biaudio import GENERIC, SPLITS, find_generic
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
+from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.manifest import Entry
 from visaudio_bench.suites.media import VIDEO_SUFFIXES
 
@@ -38,7 +39,7 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
     lists = {side: path for side in SPLITS if (path := folder / f"YoutubeBinaural_{side}.txt").is_file()}
     if not lists:
         raise YOUTUBE_BINAURAL.refuse(folder, "holds no list of ids")
-    paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
+    paths, others = media_paths(folder, VIDEO_SUFFIXES)
     videos = {path.stem: path.relative_to(folder).as_posix() for path in paths}
     found: dict[str, Candidate] = {}
     rejects = []
@@ -56,7 +57,8 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
                 rejects.append(Reject(name, "not_found", f"{folder} holds no video called {name}."))
             else:
                 found[name] = Candidate(Entry(name, side, name, videos[name], videos[name]), hops=True)
-    return FoundData(folder, tuple(found.values()), tuple(rejects), tuple(notes))
+    left = [path for path in others if path not in lists.values()]
+    return FoundData(folder, tuple(found.values()), tuple(rejects), (*notes, *unread_words(left)))
 
 
 def find_oap(folder: Path, options: Options) -> FoundData:

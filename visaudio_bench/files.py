@@ -31,7 +31,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A killed process leaves at most a temporary file (its name starts with a dot), never half of `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:80]}.", suffix=path.suffix)
+    # Eighty bytes, for names may be at most 255 long, and letters take up to four.
+    prefix = path.stem.encode(errors="surrogateescape")[:80].decode(errors="ignore")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{prefix}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:

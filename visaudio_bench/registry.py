@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`Did you mean "x"?` for the closest known name, or an empty string."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    names = list(known)
+    other_case = [one for one in names if one.casefold() == name.casefold()]
+    close = other_case or get_close_matches(name, names, n=1, cutoff=0.5)
     return f' Did you mean "{close[0]}"?' if close else ""
 
 

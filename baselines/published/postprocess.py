@@ -28,7 +28,7 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.ambisonics import binaural
-from visaudio_bench.suites.media import RESAMPLER, Samples, resample, round_to_16_bit
+from visaudio_bench.suites.media import RESAMPLER, Samples, resample, round_to_16_bit, within_full_scale
 
 MAX_PAD_SECONDS = 0.05
 
@@ -108,14 +108,6 @@ POSTPROCESSES: dict[str, Postprocess] = {
     "ambisonics_to_binaural": _postprocess(4, _hear),
     "surround_to_two_channels": _postprocess(len(CHANNELS), _mix),
 }
-
-
-def within_full_scale(samples: Samples) -> tuple[Samples, float]:
-    """The sound turned down by one gain for all channels where its peak exceeds 1, and that gain (else 1.0)."""
-    peak = float(np.abs(samples).max(initial=0))
-    if peak <= 1:
-        return samples, 1.0
-    return np.asarray(samples / np.float32(peak), dtype=np.float32), 1 / peak
 
 
 def _require(samples: NDArray[np.float64], channels: int) -> None:

@@ -19,7 +19,7 @@ from visaudio_bench.baselines.published.installed import (
 from visaudio_bench.baselines.published.job_folders import JobClip, job_area, visible_gpu, worker_environment, write_job
 from visaudio_bench.baselines.published.options import choose, row_name, shown
 from visaudio_bench.baselines.published.prompts import texts
-from visaudio_bench.baselines.published.worker_inputs import Inputs, prepare
+from visaudio_bench.baselines.published.worker_inputs import Inputs, mono_gain, prepare
 from visaudio_bench.baselines.published.worker_process import Start, WorkerAnswer, supervise
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard, clip_seed
 from visaudio_bench.errors import ClipError, UsageError
@@ -28,7 +28,7 @@ from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import available_cores, map_unordered
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.folder import media_files
+from visaudio_bench.suites.folder import look_into
 from visaudio_bench.suites.media import probe
 
 MONO = "mono"
@@ -149,7 +149,8 @@ class PublishedSystem(System):
             heard.file.unlink(missing_ok=True)
         made_from = {"options": dict(self.options), **identity(self.details, self.installed)}
         told = {name: heard.event.get(name) for name in ("seed", "memory", "remarks", "setting")}
-        provenance = {"texts": task.texts._asdict(), "worker": told, "made_from": made_from, **done}
+        given = {"mono_gain": mono_gain(task.inputs.mono)} if task.inputs.mono else {}
+        provenance = {"texts": task.texts._asdict(), "given": given, "worker": told, "made_from": made_from, **done}
         return Generation(heard.clip, path, seconds, provenance=provenance)
 
 
@@ -162,7 +163,7 @@ def _monos(details: Card, options: Any) -> dict[str, Path] | None:
         raise UsageError(
             f'{folder} is not a folder; option mono of system "{details.name}" is "reference" or a folder.'
         )
-    return media_files(folder)
+    return look_into(folder).heard
 
 
 def _given(details: Card, monos: Mapping[str, Path] | None, clip: Clip) -> tuple[float, Inputs]:

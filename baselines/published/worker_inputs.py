@@ -8,6 +8,7 @@ every system does its own. No sound track, so that no system can hear the answer
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from visaudio_bench.baselines.published.card import Card
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import cache_dir, digest
+from visaudio_bench.files import cache_dir, digest, write_json
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import (
@@ -25,6 +26,7 @@ from visaudio_bench.suites.media import (
     read_binaural,
     read_sound,
     round_to_16_bit,
+    within_full_scale,
     write_audio,
     write_picture,
     write_video,
@@ -134,7 +136,10 @@ def _frames(clip: Clip, seconds: float, fps: float) -> Path:
 
 
 def _mono(clip: Clip, seconds: float, other: Path | None) -> Path:
-    """One channel, 44.1 kHz, 16 bits: the mean of the reference's two, or of all that the other sound has."""
+    """One channel, 44.1 kHz, 16 bits: the mean of the reference's two, or of all that the other sound has.
+
+    A mean beyond full scale is turned down; `mono_gain` says by how much.
+    """
     source = other or clip.audio
     if source is None:
         raise ClipError("no_reference", f"clip {clip.id} has no reference sound, whose mono mix this system needs.")
@@ -143,6 +148,17 @@ def _mono(clip: Clip, seconds: float, other: Path | None) -> Path:
     def make(path: Path) -> None:
         read = read_sound if other else read_binaural
         samples = read(source, start=start, duration=seconds, sample_rate=SAMPLE_RATE).samples
-        write_audio(path, round_to_16_bit(samples.mean(axis=0, keepdims=True)), SAMPLE_RATE)
+        mean, gain = within_full_scale(samples.mean(axis=0, keepdims=True))
+        write_json(_gain_of(path), gain)
+        write_audio(path, round_to_16_bit(mean), SAMPLE_RATE)
 
     return _made(source, ".wav", make, start, seconds)
+
+
+def mono_gain(mono: Path) -> float:
+    """The gain that brought a prepared mono sound within full scale, 1.0 if none was needed."""
+    return float(json.loads(_gain_of(mono).read_text(encoding="utf-8")))
+
+
+def _gain_of(mono: Path) -> Path:
+    return mono.with_suffix(".gain.json")

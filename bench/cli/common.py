@@ -46,9 +46,16 @@ mos_option = click.option(
 
 
 def split_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """`--suite a,b --suite c` means a, b and c."""
+    """`--suite a,b --suite c` means a, b and c; a comma in the name of a file that is there divides nothing."""
     del context, parameter
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+    return tuple(name.strip() for value in values for name in _divided(value) if name.strip())
+
+
+def _divided(value: str) -> list[str]:
+    file = value.partition(":")[2]
+    name, named, path = file.partition("=")
+    there = Path(file).exists() if file else False
+    return [value] if there or (named and "," not in name and Path(path).exists()) else value.split(",")
 
 
 def run_options(command: Command) -> Command:

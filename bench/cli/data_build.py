@@ -162,6 +162,7 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
         f"{len(made.captions):,} of {len(made.records):,} clips have a caption",
         f"{work.found.absent:,} clips of the lists are not below --from",
         "left out, with the reason of each: rejects.jsonl",
+        *work.found.unread,
     )
     columns = Column("clips", "clips"), Column("hours", "hours"), Column("videos", "source videos")
     print_tables([Table("biaudio, built", columns, tuple(rows), corner="", notes=notes)], form)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,9 +47,18 @@ from visaudio_bench.metrics.interaural_sets import REFERENCE
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.models.weights import require
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites.media import TOLERANCE
 
-# Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it.
-REMARKS = frozenset({"clipped", "wrong_rate", "anti_phase", PADDED})
+# Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it. The words
+# follow a count of sounds in the notes of a table.
+REMARKS = {
+    "clipped": "clipped",
+    "wrong_rate": "not at the suite's sample rate, and resampled",
+    "narrow_band": "sampled too low for the cues, which are measured up to 8 kHz",
+    "anti_phase": "with one ear inverted",
+    "too_long": "longer than the clip, and judged only as far as it reaches",
+    PADDED: f"up to {TOLERANCE:g} s shorter than the clip, and filled with silence",
+}
 
 
 class FinishedRun(NamedTuple):
@@ -263,7 +273,9 @@ def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict
 
 def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Mapping[str, Net]) -> FinishedRun:
     suites = [_suite_info(job) for job in plan.jobs]
-    systems = {job.suite.name: [_system_info(job, system) for system in job.systems] for job in plan.jobs}
+    systems = {
+        job.suite.name: [_system_info(job, system, ledger.failures) for system in job.systems] for job in plan.jobs
+    }
     results: list[Result] = []
     basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
     for job, suite in zip(plan.jobs, suites, strict=True):
@@ -310,9 +322,13 @@ def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
     return found
 
 
-def _system_info(job: Job, system: System) -> SystemInfo:
+def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> SystemInfo:
     card = system.card
-    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""))
+    found = Counter(one.reason for one in failures if (one.suite, one.system) == (job.suite.name, card.name))
+    remarks = tuple(
+        f"{found[reason]} of {len(job.clips)} {words}" for reason, words in REMARKS.items() if found[reason]
+    )
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""), remarks)
 
 
 def _suite_info(job: Job) -> SuiteInfo:

@@ -24,7 +24,7 @@ from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
 from visaudio_bench.suites.frame_selection import POLICIES
-from visaudio_bench.suites.media import read_sampled_frames
+from visaudio_bench.suites.media import TOLERANCE, Sound, read_sampled_frames
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +52,6 @@ SAMPLES_A_FRAME = 640  # of Synchformer's sound at 16 kHz
 SYNC_SECONDS, IMAGEBIND_SECONDS = 4.8, 4.0
 # One example of VGGish: 96 frames of log-mel.
 VGGISH_SECONDS = 0.975
-# A video or a sound may end this much before its clip; its last frame is held, or silence follows.
-HELD_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class Seeing:
             ClipError: `short_video` where the video ends more than 0.25 s before the clip.
         """
         frames, held = self._sampled[rate]
-        if held > max(1, HELD_SECONDS * rate):
+        if held > max(1, TOLERANCE * rate):
             missing = float(held / rate)
             raise ClipError(
                 "short_video", f"{self.path} ends {missing:.2f} s before its clip of {self.duration:g} s does."
@@ -267,7 +265,7 @@ def _as_long_as_pictures(row: Tensor, seeing: Seeing, hearing: Hearing) -> Tenso
     from torch.nn import functional
 
     wanted = seeing.count(SYNC_RATE) * SAMPLES_A_FRAME
-    if hearing.missing > HELD_SECONDS:
+    if hearing.missing > TOLERANCE:
         raise ClipError("short", f"the sound ends {hearing.missing:.2f} s before its clip of {seeing.duration:g} s.")
     return functional.pad(row, (0, wanted - row.shape[-1]))
 

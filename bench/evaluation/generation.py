@@ -59,8 +59,8 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
 
 def made_sounds(folder: Path) -> dict[str, Path]:
     """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
-    found = {path.stem: path for path in sorted(folder.glob("*.wav"))}
-    for record in sorted(folder.glob("*.json")):
+    found = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
+    for record in sorted(folder.glob("[!.]*.json")):
         if record.stem not in found:
             found[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
     return found

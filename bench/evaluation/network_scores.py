@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visaudio_bench.bench.evaluation.frozen_networks import (
-    HELD_SECONDS,
     IMAGEBIND_SECONDS,
     SYNC_SECONDS,
     VGGISH_SECONDS,
@@ -43,7 +42,7 @@ from visaudio_bench.metrics.quantity import Quantity, undefined
 from visaudio_bench.metrics.semantics import ib_score
 from visaudio_bench.metrics.synchrony import desync
 from visaudio_bench.suites import Clip
-from visaudio_bench.suites.media import read_binaural
+from visaudio_bench.suites.media import TOLERANCE, read_binaural
 
 if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
@@ -225,7 +224,7 @@ def _seen(
     if seeing is None:
         return undefined("no_video")
     # A sound that ends a little early is filled up.
-    if min(seeing.duration, hearing.seconds + HELD_SECONDS) < least:
+    if min(seeing.duration, hearing.seconds + TOLERANCE) < least:
         return undefined("short")
     return score(nets, hearing, seeing, protocol)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.models.weights import MissingWeights, missing
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import Clip, Suite, open_suite
-from visaudio_bench.suites.folder import FolderSuite, media_files
+from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unread_words
 
 if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
@@ -148,6 +148,7 @@ class Plan:
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
                     "remarks": list(job.suite.remarks()),
+                    "folders": list(job.suite.told) if isinstance(job.suite, FolderSuite) else [],
                     "manifest": job.suite.manifest_hash(),
                     "systems": [
                         {"name": system.card.name, "missing": job.absent[system.card.name]}
@@ -156,7 +157,7 @@ class Plan:
                             "name": system.card.name,
                             "to_make": to_make[job.suite.name, system.card.name],
                             "cached": len(job.clips) - to_make[job.suite.name, system.card.name],
-                            **_unmatched(system, job),
+                            **_own_files(system, job),
                         }
                         for system in job.systems
                     ],
@@ -184,8 +185,10 @@ class Plan:
         return (preparing + making + scoring) / self.workers
 
 
-def _unmatched(system: System, job: Job) -> dict[str, Any]:
-    return {"unmatched_files": system.unmatched(job.suite.clips())} if isinstance(system, Outputs) else {}
+def _own_files(system: System, job: Job) -> dict[str, Any]:
+    if not isinstance(system, Outputs):
+        return {}
+    return {"unmatched_files": system.unmatched(job.suite.clips()), "folders": system.contents.told()}
 
 
 def describe(summary: dict[str, Any]) -> str:
@@ -197,13 +200,14 @@ def describe(summary: dict[str, Any]) -> str:
         )
         state = f"{suite['to_prepare']} to render" if suite["to_prepare"] else "ready"
         lines.append(f"  suite    {suite['name']}: {some}, {state}")
-        lines += [f"           {remark}" for remark in suite["remarks"]]
+        lines += [f"           {line}" for line in (*suite["remarks"], *suite["folders"])]
         for system in suite["systems"]:
             if "missing" in system:
                 lines.append(f"  missing  {system['name']}: {system['missing']}")
                 continue
             make = f"{system['to_make']} to make" if system["to_make"] else "all made"
             lines.append(f"  system   {system['name']}: {make}")
+            lines += [f"           {line}" for line in system.get("folders", [])]
             unmatched = system.get("unmatched_files", [])
             if unmatched:
                 shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
@@ -245,9 +249,12 @@ def score_job(
     """
     outputs = tuple(open_outputs(request, binauralised=binauralised) for request in predictions)
     _refuse_twins([*ANCHORS, *(system.card.name for system in outputs)], "systems")
-    sounds = _media("--references", references) if references else {}
-    shown = _media("--videos", videos) if videos else {}
-    wanted = sounds or dict.fromkeys(name for system in outputs for name in system.files)
+    true = _contents("--references", references, "sound or video file") if references else None
+    pictures = _contents("--videos", videos, "video") if videos else None
+    sounds = true.heard if true else {}
+    shown = pictures.videos if pictures else {}
+    predicted = dict.fromkeys(name for system in outputs for name in system.files)
+    wanted = sounds or predicted
     suite = FolderSuite(
         references.resolve().name if references else "predictions",
         {name: sounds[name] for name in wanted if name in sounds},
@@ -255,6 +262,7 @@ def score_job(
         names=tuple(wanted),
         own_sound=False,
         duration=duration,
+        told=(*_told_of_references(true, predicted), *_told_of_videos(pictures)),
     )
     anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()
     return Job(suite, (*anchors, *outputs))
@@ -286,13 +294,28 @@ def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) ->
     return found
 
 
-def _media(option: str, folder: Path) -> dict[str, Path]:
+def _contents(option: str, folder: Path, what: str) -> Contents:
     if not folder.is_dir():
         raise UsageError(f"{option} {folder} is not a folder.")
-    found = media_files(folder)
-    if not found:
-        raise UsageError(f"{option} {folder} holds no media file.")
+    found = look_into(folder)
+    found.require(what, found.videos if what == "video" else found.heard)
     return found
+
+
+def _told_of_references(true: Contents | None, predicted: Iterable[str]) -> list[str]:
+    """What is not read of the references, with those that somebody has predicted."""
+    if true is None:
+        return []
+    lost = [path for name in predicted if name not in true.heard for path in true.namesakes(name)]
+    shown = ", ".join(path.name for path in lost[:5]) + (", ..." if len(lost) > 5 else "")
+    pairs = [f"{len(lost)} of them would have a prediction: {shown}"] if lost else []
+    return [f"references, {line}" for line in (*true.told(), *pairs)]
+
+
+def _told_of_videos(pictures: Contents | None) -> list[str]:
+    if pictures is None:
+        return []
+    return [f"videos, {line}" for line in unread_words([*pictures.unread, *pictures.sounds.values()])]
 
 
 def _without_needless(job: Job, asked: set[str]) -> Job:

@@ -225,11 +225,23 @@ def _screen(clip: Clip, prediction: Prediction, sound: Sound) -> list[Problem]:
     seconds = clip.duration if clip.duration is not None else sound.samples.shape[1] / sound.source_rate
     flags = screen(sound.samples, sound.source_rate, round(seconds * SAMPLE_RATE), SAMPLE_RATE)
     expected = {"identical_channels"} if prediction.may_be_mono else set()
+    advice = {"too_short": _shorter(sound)}
     return [
-        Problem("screen", flag.code, f"{prediction.path}: {flag.message}", flag.code in FATAL)
+        Problem(
+            "screen",
+            flag.code,
+            f"{prediction.path}: {flag.message}{advice.get(flag.code, '')}",
+            flag.code in FATAL,
+        )
         for flag in flags
         if flag.code not in expected
     ]
+
+
+def _shorter(sound: Sound) -> str:
+    """The next command, where a sound is short because it was meant to be."""
+    there = int(10 * sound.samples.shape[1] / sound.source_rate) / 10
+    return f". To judge no more than that of every clip: bench score --duration {there:g}" if there else ""
 
 
 def _as_scored(clip: Clip, sound: Sound) -> Samples:

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from visaudio_bench.bench.console import note, track
-from visaudio_bench.bench.evaluation.generation import generate, recorded
+from visaudio_bench.bench.evaluation.generation import Generated, generate, recorded
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError, UsageError
+from visaudio_bench.files import write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.suites import Clip, Suite
-from visaudio_bench.suites.media import Frame, frame_rate, iter_frames, probe, read_sound, write_clip, write_video
+from visaudio_bench.suites.folder import clip_id, require_id
+from visaudio_bench.suites.media import (
+    TOLERANCE,
+    Frame,
+    frame_rate,
+    iter_frames,
+    probe,
+    read_sound,
+    require_pictures,
+    write_clip,
+    write_video,
+)
 
 
 class VideoSuite(Suite):
@@ -29,16 +44,19 @@ class VideoSuite(Suite):
 
     def __init__(self, videos: Sequence[Path], caption: str | None, duration: float):
         self.duration = duration
-        names = [video.stem for video in videos]
-        for video in videos:
+        names = [clip_id(video, video.parent) for video in videos]
+        for name, video in zip(names, videos, strict=True):
             if not video.is_file():
                 raise UsageError(f"there is no file {video}; --video expects a video.")
-            if names.count(video.stem) > 1:
+            require_id(name, video)
+            if names.count(name) > 1:
                 raise UsageError(
-                    f"two videos are called {video.stem}, and so would their sounds be. Give them a run each, with "
+                    f"two videos are called {name}, and so would their sounds be. Give them a run each, with "
                     "another --out."
                 )
-        self._clips = tuple(Clip(video.stem, video, None, 0.0, duration, caption) for video in videos)
+        self._clips = tuple(
+            Clip(name, video, None, 0.0, duration, caption) for name, video in zip(names, videos, strict=True)
+        )
 
     def clips(self) -> tuple[Clip, ...]:
         """One clip a file, in the order given."""
@@ -56,11 +74,13 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
         mux: write `<clip>.mp4` too, with the pictures of the window and the new sound.
 
     Raises:
+        UsageError: a file in `folder` that is not of our making would be overwritten.
         BenchError: the system cannot run here, or some clips could not be made; all others are made by then.
     """
     (system,) = job.systems
     if system.unavailable:
         raise BenchError(system.unavailable)
+    _refuse_to_overwrite(job, folder, mux=mux)
     plan = Plan((job,), metrics=(), out=folder, seed=seed, device=device, sounds=folder)
     ledger = Ledger(folder)
     unmade = prepare(job.suite, plan.workers)
@@ -69,8 +89,10 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
     job = replace(job, refused=frozenset(unmade))
     there = recorded(plan, job, system)
     before = len(there)
-    missing = [name for name in asked if name not in there and name not in unmade]
-    for made in track(generate(plan, job, system, missing), len(missing), f"{system.card.name} on {job.suite.name}"):
+    too_short = _too_short(job)
+    missing = [name for name in asked if name not in there and name not in unmade and name not in too_short]
+    making = chain(too_short.values(), generate(plan, job, system, missing))
+    for made in track(making, len(too_short) + len(missing), f"{system.card.name} on {job.suite.name}"):
         if made.path is None:
             why = (made.reason, made.message, made.trace)
             ledger.add([Failure(job.suite.name, system.card.name, made.clip, "generate", *why)])
@@ -92,32 +114,81 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
         )
 
 
+def _refuse_to_overwrite(job: Job, folder: Path, *, mux: bool) -> None:
+    """Refuse a folder where a file of a clip's name lies that no record of ours is beside, a source first of all."""
+    for clip in job.clips:
+        if (folder / f"{clip.id}.json").is_file():
+            continue
+        for path in (folder / f"{clip.id}{suffix}" for suffix in (".wav", ".mp4")[: 1 + mux]):
+            if path.exists():
+                raise UsageError(
+                    f"{path} exists and was not made by bench generate (no {clip.id}.json is beside it); it would be "
+                    "overwritten. Choose another folder: --out DIR"
+                )
+
+
+def _too_short(job: Job) -> dict[str, Generated]:
+    """Clips of `--video` whose pictures end before the sound would, whatever system makes it."""
+    found = {}
+    for clip in job.clips if isinstance(job.suite, VideoSuite) else ():
+        try:
+            if clip.video is not None and clip.duration is not None:
+                require_pictures(clip.video, clip.start, clip.duration)
+        except ClipError as error:
+            found[clip.id] = Generated(clip.id, None, error.reason, error.message)
+    return found
+
+
 def _mux_all(job: Job, sounds: Mapping[str, Path], folder: Path, system: str) -> Iterator[Failure]:
-    """Write each clip with its new sound; yields what could not be written."""
+    """A video beside each sound, with the gain of its sound in the record; what was turned down is said once.
+
+    Yields:
+        What could not be written.
+    """
+    gains = []
     for clip in track(job.clips, len(job.clips), "writing videos"):
         if clip.id in sounds and clip.video is not None:
             try:
                 with one_clip():
-                    mux_clip(clip, sounds[clip.id], folder / f"{clip.id}.mp4")
+                    gains.append(_mux(clip, sounds[clip.id], folder))
             except ClipError as error:
                 yield failure_of(error, job.suite.name, clip.id, "mux", system)
+    lowered = [gain for gain in gains if gain < 1]
+    if lowered:
+        note(
+            f"{len(lowered)} of {len(gains)} sounds are beyond full scale; in the videos both ears are turned down "
+            f"alike, by up to {-20 * math.log10(min(lowered)):.1f} dB (each clip's gain is in its .json). "
+            "The wav files are as they were made."
+        )
 
 
-def mux_clip(clip: Clip, sound: Path, out: Path) -> None:
-    """The pictures of a clip with another sound, as mp4: copied as they are, or cut to the clip's window."""
+def _mux(clip: Clip, sound: Path, folder: Path) -> float:
+    """Write one video and note its gain in the record of the sound."""
+    name = f"{clip.id}.mp4"
+    gain = mux_clip(clip, sound, folder / name)
+    record = folder / f"{clip.id}.json"
+    write_json(record, {**json.loads(record.read_text("utf-8")), "mux": {"file": name, "gain": gain}})
+    return gain
+
+
+def mux_clip(clip: Clip, sound: Path, out: Path) -> float:
+    """The pictures of a clip with another sound, as mp4: copied as they are, or cut to the clip's window.
+
+    Returns:
+        The gain of the sound, as `write_clip` says.
+    """
     assert clip.video is not None  # the caller asks only for clips with pictures
     heard = read_sound(sound)
     seconds = heard.samples.shape[1] / heard.sample_rate
-    whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + 0.25
+    whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + TOLERANCE
     if whole and clip.video.suffix.lower() == ".mp4":
-        write_clip(out, clip.video, heard.samples, heard.sample_rate)
-        return
+        return write_clip(out, clip.video, heard.samples, heard.sample_rate)
     fps = round(frame_rate(clip.video))
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pictures-") as folder:
         pictures = Path(folder) / "pictures.mp4"
         frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))
         write_video(pictures, (_even(picture) for picture in frames), fps)
-        write_clip(out, pictures, heard.samples, heard.sample_rate)
+        return write_clip(out, pictures, heard.samples, heard.sample_rate)
 
 
 def _even(picture: Frame) -> Frame:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from visaudio_bench.bench.console import note
 from visaudio_bench.bench.evaluation.generation import made_sounds
 from visaudio_bench.errors import ClipError, ClipsError, UsageError
 from visaudio_bench.pool import available_cores
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites import Clip, Suite, open_suite
-from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from visaudio_bench.suites.folder import look_into, unread_words
 
 REFERENCE = "reference"
 ANCHOR = "low anchor"
@@ -108,13 +109,15 @@ def from_folders(
         name, _, folder = given.partition("=")
         if not (name and folder and Path(folder).is_dir()):
             raise UsageError(f'--system NAME=DIR with an existing folder was expected, got "{given}".')
-        sounds[name] = _files(Path(folder), SOUND_SUFFIXES)
-    found = tuple(Clip(name, path, path, 0.0, None) for name, path in _files(videos, VIDEO_SUFFIXES).items())
+        contents = look_into(Path(folder))
+        for line in contents.told():
+            note(f"{name}: {line}")
+        sounds[name] = contents.heard
+    shown = look_into(videos)
+    for line in unread_words([*shown.unread, *shown.sounds.values()]):
+        note(f"{videos.name}: {line}")
+    found = tuple(Clip(name, path, path, 0.0, None) for name, path in shown.videos.items())
     return _choose(videos.name, found, sounds, clips, training, _controls(hidden_reference, low_anchor), seed)
-
-
-def _files(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes}
 
 
 def _controls(hidden_reference: bool, low_anchor: bool) -> dict[str, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.loudness import integrated_loudness
 
 Sound = npt.NDArray[np.float32]
@@ -22,7 +23,11 @@ TOKENS = 4
 
 
 def check_sounds(loudness: float, seed: int = 0) -> dict[str, Sound]:
-    """Every check's sounds `(2, N)` at 44.1 kHz by file stem; louder ones lie at `loudness` LUFS."""
+    """Every check's sounds `(2, N)` at 44.1 kHz by file stem; louder ones lie at `loudness` LUFS.
+
+    Raises:
+        UsageError: a sound would clip at this loudness.
+    """
     rng = np.random.default_rng(seed)
     sounds = {
         "level": _leveled(_both(_pink(rng, 6.0)), loudness),
@@ -86,5 +91,12 @@ def _one_ear(samples: npt.NDArray[np.float64], ear: int) -> Sound:
 
 def _leveled(samples: Sound, loudness: float) -> Sound:
     gain = 10 ** ((loudness - integrated_loudness(samples, RATE)) / 20)
-    scaled: Sound = np.clip(samples * np.float32(gain), -1, 1)
+    scaled: Sound = samples * np.float32(gain)
+    peak = float(np.abs(scaled).max())
+    if peak > 1:
+        possible = loudness - 20 * np.log10(peak) - 0.1
+        raise UsageError(
+            f"the sounds of the checks would clip at {loudness:g} LUFS. Lower the loudness of all: "
+            f"--loudness {possible:.0f} or less"
+        )
     return scaled

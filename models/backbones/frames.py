@@ -19,12 +19,13 @@ from torch.nn import functional
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.suites.frame_selection import Selection, first_at_or_after
+from visaudio_bench.suites.media import TOLERANCE
 
 SIDE = 224
 _CHUNK = 32
 # the policy of `first_frames`, for the identity of features
 FIRST = "first_at_or_after"
-_MAY_BE_MISSING = Fraction(1, 4)
+_MAY_BE_MISSING = Fraction(TOLERANCE)
 
 
 def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
@@ -52,8 +53,9 @@ def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, coun
     if wanted - end > _MAY_BE_MISSING:
         raise ClipError(
             "short",
-            f"the video ends at {float(end):.2f} s and {float(wanted):.2f} s are needed (up to 0.25 s are filled with "
-            "the last frame). Give a longer video, or ask for a shorter duration.",
+            f"the video ends at {float(end):.2f} s and {float(wanted):.2f} s are needed (up to {TOLERANCE:g} s are "
+            f"filled with the last frame). Give a longer video, or ask for what there is: --duration "
+            f"{int(10 * end) / 10:g}",
         )
     return first_at_or_after(exact, rate, count)
 

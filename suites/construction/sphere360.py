@@ -10,7 +10,7 @@ Source: OmniAudio (Sphere360), https://github.com/liuhuadai/OmniAudio.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +20,13 @@ from visaudio_bench.sheets import read_names
 from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
-from visaudio_bench.suites.folder import media_files
+from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 LICENCE = "videos belong to their uploaders; research use only, not to be redistributed"
 SYNTHETIC_LICENCE = "Apache-2.0 (rendered by this project)"
 TWIN = "twin.json"  # in a folder that this project has rendered
+OURS = {TWIN, "train.txt", "test.txt", "captions.csv"}  # what may lie among the clips and is read
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,14 @@ class Panorama:
 class FoundPanoramas(NamedTuple):
     """What a folder holds: clips to build, clips left out, and how many listed clips are not there.
 
-    `synthetic` says that the folder is a twin of a simulated suite.
+    `synthetic` says that the folder is a twin of a simulated suite; `unread` tells of files of other kinds.
     """
 
     panoramas: tuple[Panorama, ...]
     rejects: tuple[Reject, ...]
     absent: int
     synthetic: bool
+    unread: tuple[str, ...]
 
     @property
     def licence(self) -> str:
@@ -69,7 +71,8 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; --from expects the one that holds Sphere360's clips.")
     splits = read_splits(lists or _lists_below(folder))
-    videos, sounds = _by_stem(folder, VIDEO_SUFFIXES), _by_stem(folder, SOUND_SUFFIXES)
+    paths, others = media_paths(folder)
+    videos, sounds = _by_stem(paths, VIDEO_SUFFIXES), _by_stem(paths, SOUND_SUFFIXES)
     if not videos:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
@@ -90,9 +93,9 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
             )
         else:
             panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video)))
-    return FoundPanoramas(
-        tuple(panoramas), tuple(rejects), len(splits.keys() - videos.keys()), (folder / TWIN).is_file()
-    )
+    unread = unread_words(path for path in others if path.name not in OURS)
+    absent = len(splits.keys() - videos.keys())
+    return FoundPanoramas(tuple(panoramas), tuple(rejects), absent, (folder / TWIN).is_file(), unread)
 
 
 def read_splits(folder: Path) -> dict[str, str]:
@@ -117,15 +120,16 @@ def _lists_below(folder: Path) -> Path:
     return min((path.parent for path in folder.rglob("test.txt")), default=folder)
 
 
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+def _by_stem(paths: Sequence[Path], suffixes: frozenset[str]) -> dict[str, Path]:
     """Files by name without suffix, in whatever subfolder.
 
     Raises:
         UsageError: two files have the same name.
     """
-    files = media_files(folder, suffixes).values()
-    twice = [stem for stem, count in Counter(path.stem for path in files).items() if count > 1]
-    if twice:
-        both = " and ".join(str(path) for path in files if path.stem == twice[0])
-        raise UsageError(f"{both} have the name of the same clip. Keep one of them, or move one away.")
-    return {path.stem: path for path in files}
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.suffix.lower() in suffixes and found.setdefault(path.stem, path) != path:
+            raise UsageError(
+                f"{found[path.stem]} and {path} have the name of the same clip. Keep one of them, or move one away."
+            )
+    return found

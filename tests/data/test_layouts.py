@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.suites import open_suite
-from visaudio_bench.suites.biaudio import source_video
+from visaudio_bench.suites.biaudio import find_biaudio, source_video
+from visaudio_bench.suites.datasets import Options
 from visaudio_bench.suites.fairplay import read_split
 from visaudio_bench.suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.suites.media import read_binaural, write_audio
@@ -241,3 +243,21 @@ def test_what_is_not_published_is_read_in_the_generic_layout(
         suite = open_suite(name)
         assert {clip.duration for clip in suite.clips()} == {seconds}
         assert len(suite.clips()) == 3
+
+
+def test_names_of_both_unicode_forms_meet_and_what_is_not_read_is_counted(tmp_path: Path) -> None:
+    for name in ("video", "audio"):
+        (tmp_path / name).mkdir()
+    composed, decomposed = (normalize(form, "café") for form in ("NFC", "NFD"))
+    (tmp_path / "test.csv").write_text(f"clip_id,caption\n{composed},rain\nb,wind\n", encoding="utf-8")
+    for path in (f"video/{decomposed}.mp4", "video/b.MP4", "audio/b.M4A", "audio/._b.wav", "audio/c.xyz"):
+        (tmp_path / path).write_bytes(b"")
+    found = find_biaudio(tmp_path, Options())
+    assert [(one.entry.clip_id, one.entry.audio) for one in found.candidates] == [
+        (composed, f"video/{decomposed}.mp4"),
+        ("b", "audio/b.M4A"),
+    ]
+    assert found.notes == ("not read: 1 hidden file, 1 .xyz",)
+    (tmp_path / "audio" / "b.wav").write_bytes(b"")
+    with pytest.raises(UsageError, match="belong to the same clip, b"):
+        find_biaudio(tmp_path, Options())

@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.questions import DIMENSIONS
+from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.loudness import integrated_loudness
@@ -181,3 +184,22 @@ def test_the_checks_hold_what_they_ask_for():
         coherence = np.real(np.vdot(left, right)) / np.sqrt(np.vdot(left, left).real * np.vdot(right, right).real)
         assert coherence == pytest.approx(sign, abs=0.01)
     assert all(np.abs(sound).max() < 1 for sound in sounds.values())
+
+
+def test_sounds_of_every_kind_are_taken_and_others_are_counted(
+    tmp_path: Path, material: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders, videos = material(tmp_path, 2)
+    sounds = Path(folders[0].partition("=")[2])
+    (sounds / "clip00.wav").rename(sounds / "clip00.WAVE")
+    (sounds / "._clip00.wav").write_bytes(b"")
+    (sounds / "notes.txt").write_text("")
+    options = {"clips": "2", "training": None, "hidden_reference": False, "low_anchor": False, "seed": 0}
+    sources = from_folders(folders[:1], videos, **options)
+    assert [clip.id for clip in sources.clips] == ["clip00", "clip01"]
+    assert capsys.readouterr().err == "ThinkSound: not read: 1 hidden file, 1 .txt\n"
+
+
+def test_sounds_of_checks_are_never_cut_off() -> None:
+    with pytest.raises(UsageError, match="the sounds of the checks would clip at -3 LUFS"):
+        check_sounds(-3.0)

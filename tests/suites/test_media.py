@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -11,7 +12,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visaudio_bench.baselines.published.worker_inputs import mono_gain, prepare
 from visaudio_bench.errors import ClipError
+from visaudio_bench.suites import Clip
 from visaudio_bench.suites.media import (
     Samples,
     iter_frames,
@@ -23,6 +26,7 @@ from visaudio_bench.suites.media import (
     write_audio,
     write_video,
 )
+from visaudio_bench.suites.mono_pairs import join
 
 RATE = 44100
 
@@ -57,7 +61,12 @@ def test_a_flac_gives_back_16_bit_samples(tmp_path: Path) -> None:
 
 @given(st.floats(-2, 2, width=32))
 def test_rounding_to_16_bits_is_the_nearest_value(value: float) -> None:
-    rounded = float(round_to_16_bit(np.array([[value]], dtype=np.float32))[0, 0])
+    sound = np.array([[value]], dtype=np.float32)
+    if abs(value) > 1:
+        with pytest.raises(ClipError, match="16 bits hold no more than full scale"):
+            round_to_16_bit(sound)
+        return
+    rounded = float(round_to_16_bit(sound)[0, 0])
     assert -1 <= rounded <= 32767 / 32768
     if -1 <= value <= 32767 / 32768:
         assert abs(rounded - value) <= 0.5 / 32768
@@ -202,3 +211,47 @@ def test_real_files_have_the_documented_properties(media: Path) -> None:
     edit_list = media / "F8Zt3mYlOqU_000094.mp4"
     assert sum(1 for _ in iter_frames(edit_list, fps=25)) == 251
     assert sum(1 for _ in iter_frames(edit_list, fps=25, duration=8.0)) == 200
+
+
+def test_nothing_is_cut_off_in_a_file_of_16_bits(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="the sound's peak is 3 times full scale"):
+        write_audio(tmp_path / "x.flac", np.array([[3.0, 0], [0, 1]], dtype=np.float32), RATE)
+    assert not (tmp_path / "x.flac").exists()
+
+
+def test_a_stream_without_a_container_is_as_long_as_its_packets(tmp_path: Path) -> None:
+    """FFmpeg guesses from the rate of the first bytes, and here the sound begins with silence."""
+    path = tmp_path / "x.aac"
+    samples = noise((2, 6 * RATE))
+    samples[:, : 3 * RATE] = 0
+    with av.open(str(path), "w", format="adts") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = RATE, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert probe(path).sound == pytest.approx(6.0, abs=0.05)
+    late = read_sound(path, start=4.0, duration=1.0).samples
+    whole = read_sound(path).samples[:, 4 * RATE : 5 * RATE]
+    assert np.array_equal(late, whole)
+
+
+def test_a_mono_sound_to_be_binauralised_is_turned_down_and_it_is_known_by_how_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
+    for name, peak in (("loud", 2.0), ("soft", 0.5)):
+        samples = np.full((2, RATE), peak, dtype=np.float32)
+        write_audio(tmp_path / f"{name}.wav", samples, RATE)
+        clip = Clip(name, None, tmp_path / f"{name}.wav", duration=1.0)
+        (mono,) = (path for path in prepare(SimpleNamespace(given=("mono",)), clip, 1.0, None) if path)
+        assert mono_gain(mono) == min(1.0, 1 / peak)
+        assert read_sound(mono).samples == pytest.approx(min(peak, 1.0), abs=4e-5)
+
+
+@pytest.mark.parametrize(("other", "subtype"), [("PCM_16", "PCM_16"), ("PCM_24", "PCM_24"), ("DOUBLE", "FLOAT")])
+def test_two_ears_are_joined_in_what_holds_both(tmp_path: Path, other: str, subtype: str) -> None:
+    soundfile.write(tmp_path / "l.wav", np.full(100, 0.5), RATE, "PCM_16")
+    soundfile.write(tmp_path / "r.wav", np.full(100, 0.75), RATE, other)
+    path = join(tmp_path / "l.wav", tmp_path / "r.wav", tmp_path / "joined")
+    assert soundfile.info(path).subtype == subtype

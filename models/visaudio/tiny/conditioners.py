@@ -18,17 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from visaudio_bench.errors import ClipError
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import CLIP_RATE, SYNC_RATE, SYNC_SEGMENT, SYNC_STEP, lengths
-from visaudio_bench.suites.media import iter_frames, probe
+from visaudio_bench.suites.media import iter_frames, require_pictures
 
 GRID, TEXT_TOKENS, TEXT_DIM = 8, 16, 64
 _COARSE = 4
 _SIDE = 2 * GRID  # pictures are reduced to 16 x 16 cells, 2 x 2 for each place of the grid
-# s by which pictures may end before the sound does: the last one then stays. Files of 8 s at 24 frames a second end at
-# 7.96 s by their time stamps; more than that is another video.
-_HOLD = 0.25
 # These bring motion and its shares to about the spread that networks' features have.
 _MOTION_GAIN, _SHARE_GAIN = 8.0, 20.0
 _SHARES = (0.2, 1.0)  # s around a picture: what happens now, and about now
@@ -44,7 +40,7 @@ class BuiltInConditioners:
 
     def encode(self, video: Path, caption: str | None, *, start: float, duration: float) -> Conditions:
         """As `Conditioners.encode`."""
-        _require_pictures(video, start, duration)
+        require_pictures(video, start, duration)
         cells, motion = _reduce(video, start, duration)
         wanted = lengths(duration)
         picked = torch.tensor([math.ceil(k * SYNC_RATE / CLIP_RATE - 1e-9) for k in range(wanted.clip)])
@@ -124,25 +120,3 @@ def _sync(motion: Tensor, count: int) -> Tensor:
     segments = strongest.unfold(0, SYNC_SEGMENT, SYNC_STEP)  # (S, 16 values, 16 frames)
     tokens = segments.transpose(1, 2).reshape(len(segments), SYNC_SEGMENT // 2, 32).flatten(0, 1)
     return tokens[:count]
-
-
-def _require_pictures(video: Path, start: float, duration: float) -> None:
-    """Refuse a video that ends before the window does.
-
-    Raises:
-        ClipError: `no_video` where there are no pictures, `short` where they end more than `_HOLD` early.
-    """
-    shown = probe(video).picture
-    if shown is None:
-        raise ClipError("no_video", f"{video} has no pictures, and sound is made for pictures.")
-    if shown - start < duration - _HOLD:
-        raise ClipError(
-            "short",
-            f"{video} shows {max(shown - start, 0):.2f} s from {start:g} s on, and {duration:g} s of sound were asked "
-            f"for. Ask for what there is: --duration {_shorter(shown - start)}",
-        )
-
-
-def _shorter(seconds: float) -> str:
-    """The longest duration that a video has pictures for, down to a tenth, but no shorter than a model can make."""
-    return f"{max(int(seconds * 10) / 10, 0.7):g}"
