@@ -103,6 +103,7 @@ def biaudio(
 ) -> None:
     """Make perspective videos with binaural sound out of 360-degree ones with ambisonics, as BiAudio was made."""
     from visaudio_bench.bench.console import note
+    from visaudio_bench.lock import hold
     from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.captioning import read_captions
     from visaudio_bench.suites.construction.dataset import Build
@@ -117,8 +118,10 @@ def biaudio(
     work.begin()
     said = captions or out / "captions.jsonl"
     texts = read_captions(said) if captions or said.is_file() else {}
-    _run(work, workers)
-    made = work.finish(texts)
+    part = f".in-use-{shard.index}-of-{shard.count}"  # the parts of one data set are made side by side
+    with hold(out, f"bench data build biaudio --shard {shard.index}/{shard.count}", name=part):
+        _run(work, workers)
+        made = work.finish(texts)
     if made is None:
         note(f"this part is done; the manifest is written by whichever part of {out} is done last")
         return
@@ -175,12 +178,14 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
 def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
     """Render simulated scenes as 360-degree video with ambisonics, laid out like Sphere360, with known directions."""
     from visaudio_bench.bench.console import note, track
+    from visaudio_bench.lock import hold
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites.construction.twin import Twin
 
     if height % 2:
         raise click.BadParameter("the height must be even.", param_hint="--height")
     made = Twin(suite, out, height)
-    for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
-        pass
+    with hold(out, "bench data build twin"):
+        for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
+            pass
     note(f"saved in {out}; next: bench data build biaudio --from {out} --captions {out / 'captions.csv'} --out DIR")

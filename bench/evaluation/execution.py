@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
 from visaudio_bench.bench.console import note, track
@@ -22,7 +22,6 @@ from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Judged, 
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe
 from visaudio_bench.bench.evaluation.signal_scores import Prediction, Problem, Scored, ScoringTask, admit, score_clip
 from visaudio_bench.bench.provenance import provenance
-from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import feature_file
 from visaudio_bench.leaderboards.html_page import page
@@ -38,6 +37,7 @@ from visaudio_bench.leaderboards.schema import (
 )
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table, render
+from visaudio_bench.lock import hold
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE
 from visaudio_bench.metrics.quantity import Quantity
@@ -59,7 +59,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     """Carry out the plan; with `dry_run` only say what would be done.
 
     Raises:
-        UsageError: the output folder cannot be written.
+        UsageError: the output folder cannot be written, or another process is at work there.
         BenchError: a stage failed as a whole.
     """
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
@@ -67,7 +67,11 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     note(describe(summary))
     if dry_run:
         return None
-    _claim(plan)
+    with hold(plan.out, "a run of bench"):
+        return _carry_out(plan, summary)
+
+
+def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
     failures: list[Failure] = []
@@ -87,18 +91,6 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
 
 def _job(plan: Plan, suite: str) -> Job:
     return next(job for job in plan.jobs if job.suite.name == suite)
-
-
-def _claim(plan: Plan) -> None:
-    try:
-        plan.out.mkdir(parents=True, exist_ok=True)
-        probe = plan.out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(
-            f"the output folder {plan.out} cannot be written: {error.strerror}. Choose another one with --out DIR."
-        ) from error
 
 
 def _prepare(plan: Plan, job: Job) -> None:
