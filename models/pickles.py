@@ -13,6 +13,7 @@ import pickletools
 import re
 import warnings
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,8 +29,9 @@ _NEWEST_PROTOCOL = 3  # that torch reads without running anything
 # What no file of weights has a reason to name.
 _DANGEROUS = re.compile(
     r"(os|posix|nt|subprocess|sys|shutil|socket|runpy|importlib|ctypes|pty|webbrowser)(\..*)? .*"
-    r"|(builtins|__builtin__) (eval|exec|execfile|compile|open|__import__|breakpoint)"
+    r"|builtins (eval|exec|compile|open|__import__|breakpoint)"
 )
+_PLAIN = ("torch", "collections", "numpy", "builtins", "_codecs")  # modules that files of torch always name
 _SAVE = "Save the weights by themselves, where the file was made: torch.save(model.state_dict(), FILE)"
 
 
@@ -112,12 +114,19 @@ def _named(file: IO[bytes], pickles: int) -> tuple[set[str], int]:
             if code.name == "PROTO":
                 protocol = max(protocol, int(argument))
             elif code.name in ("GLOBAL", "INST"):
-                names.add(str(argument))
+                names.add(_today(str(argument)))
             elif code.name == "STACK_GLOBAL" and len(strings) > 1:
-                names.add(" ".join(strings[-2:]))
+                names.add(_today(" ".join(strings[-2:])))
             elif isinstance(argument, str):
                 strings.append(argument)
     return names, protocol
+
+
+def _today(name: str) -> str:
+    """A name as Python 3 has it: pickles of PyTorch call things by those of Python 2."""
+    module, _, attribute = name.partition(" ")
+    module, attribute = NAME_MAPPING.get((module, attribute), (IMPORT_MAPPING.get(module, module), attribute))
+    return f"{module} {attribute}"
 
 
 def _operations(file: IO[bytes], *, first: bool) -> Iterable[tuple[Any, Any, int | None]]:
@@ -129,7 +138,7 @@ def _operations(file: IO[bytes], *, first: bool) -> Iterable[tuple[Any, Any, int
 
 def _unreadable(path: Path, names: Iterable[str], error: Exception) -> BenchError:
     """What is said of a file that torch does not read; torch's own advice, to let the file run code, is not."""
-    foreign = sorted(name.replace(" ", ".") for name in names if not name.startswith(("torch", "collections", "numpy")))
+    foreign = sorted(name.replace(" ", ".") for name in names if not name.startswith(_PLAIN))
     said = str(error)
     cause = re.search(r"WeightsUnpickler error: (.*)", said)
     if "unexpected EOF" in said or "unexpected pos" in said or isinstance(error, EOFError):

@@ -31,9 +31,6 @@ _DOUBLED = {
     "final_layer.": ("final_layer_l.", "final_layer_r."),
 }
 
-OURS = "ViSAudio's flow network"
-_WITHOUT_NOTES = " What bench train wrote beside its weights is missing: use the file as it was written"
-
 
 class Report(NamedTuple):
     """Where the weights of a network came from, by its own keys.
@@ -68,6 +65,7 @@ def recognise(state: State, source: str) -> Config:
     Raises:
         BenchError: it is not MMAudio's; says what it looks like.
     """
+    _refuse_ours(state, source)
     try:
         joint, fused = _count(state, "joint_blocks."), _count(state, "fused_blocks.")
         hidden, latent_dim, _ = state["audio_input_proj.0.weight"].shape
@@ -91,9 +89,17 @@ def recognise(state: State, source: str) -> Config:
         raise BenchError(
             f"{source} does not hold MMAudio's flow network ({what})."
             + (f" It looks like {looks}." if looks else "")
-            + (_WITHOUT_NOTES if looks == OURS else " See: bench weights list")
+            + " See: bench weights list"
         ) from error
     return next((known for known in CONFIGS.values() if replace(known, name=config.name) == config), config)
+
+
+def _refuse_ours(state: State, source: str) -> None:
+    if looks_like(state) == ViSAudio.title:
+        raise BenchError(
+            f"{source} holds the weights of {ViSAudio.title} without what bench train writes beside them, so that its "
+            "sizes are not known. Use the file as bench train wrote it"
+        )
 
 
 def load_mmaudio(state: State, config: Config | None = None, *, source: str = "the state dict") -> Loaded:
@@ -111,6 +117,7 @@ def load_mmaudio(state: State, config: Config | None = None, *, source: str = "t
     Raises:
         BenchError: keys are missing, unexpected or of another shape.
     """
+    _refuse_ours(state, source)
     config = config or recognise(state, source)
     with torch.device("meta"):
         mono, network = MMAudio(config.mono), build(config)
