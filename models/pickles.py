@@ -59,10 +59,12 @@ def read_pickled(path: Path, *, zipped: bool) -> Any:
             "what is in it. Save it again where it was made, with torch.save as it does by itself"
         )
     arrays = _numpy_globals()
-    stand_ins = [_stand_in(name) for name in sorted(name.replace(" ", ".") for name in names) if name not in arrays]
+    stand_ins: list[Any] = [
+        _stand_in(name) for name in sorted(name.replace(" ", ".") for name in names) if name not in arrays
+    ]
     try:
         with (
-            torch.serialization.safe_globals([(kind, name) for name, kind in arrays.items()] + stand_ins),
+            torch.serialization.safe_globals([*((kind, name) for name, kind in arrays.items()), *stand_ins]),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", UserWarning)
