@@ -20,11 +20,13 @@ from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
-from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes
+from visaudio_bench.models.formats import locate
+from visaudio_bench.models.visaudio.checkpoints import network_of, notes_of, recognise
 from visaudio_bench.models.visaudio.config import PUBLISHED, Config
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
 from visaudio_bench.models.visaudio.sampler import GUIDANCE
+from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import probe, write_audio
@@ -54,7 +56,8 @@ class FlowSystem(System):
         self.variant = variant
         self.path = path
         self.name = name
-        self.notes = read_notes(path) if path.suffix == ".safetensors" else {}
+        self.notes = notes_of(path) if path.exists() else {}
+        self.taken = ""  # what was unwrapped to get at the weights, once they are open
         self.settings = settings or Settings(guidance=float(self.notes.get("guidance", GUIDANCE)))
         _require_variant(variant, self.notes, path)
         self.kind = kind_of(self.notes)
@@ -85,7 +88,7 @@ class FlowSystem(System):
     @property
     def unavailable(self) -> str:
         """Which weight files are not here, and how to get them."""
-        files = ([] if self.path.is_file() else [MMAUDIO_WEIGHTS]) + list(
+        files = ([] if self.path.exists() else [MMAUDIO_WEIGHTS]) + list(
             required_weights(self.kind, spatial=self.variant.spacetime)
         )
         absent = weights.missing(files)
@@ -106,7 +109,9 @@ class FlowSystem(System):
         Raises:
             BenchError: the file holds another network, or a part's weights are not here.
         """
-        network = load_network(self.path, device=device)
+        opened = open_weights(self.path)
+        network = network_of(opened, self.path, device=device)
+        self.taken = opened.taken
         parts = open_parts(self.kind, device, spatial=network.config.spacetime)
         require_same_parts(parts, self.notes, str(self.path))
         return Pipeline(network, parts.conditioners, parts.codec, settings=self.settings, device=device)
@@ -132,7 +137,7 @@ class FlowSystem(System):
     def _provenance(self, pipeline: Pipeline) -> dict[str, Any]:
         settings = {**asdict(self.settings), "precision": pipeline.precision}
         return {
-            "weights": {"file": self.path.name, "sha256": self.sha256},
+            "weights": {"file": self.path.name, "sha256": self.sha256} | ({"taken": self.taken} if self.taken else {}),
             "network": pipeline.network.config.to_dict(),
             "conditioners": dict(pipeline.conditioners.identity),
             "codec": dict(pipeline.codec.identity),
@@ -171,11 +176,16 @@ def _duration(clip: Clip) -> float:
 
 
 def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> None:
-    """Refuse a file of another row: the table would say something else than what was run."""
+    """Refuse a file of another row: the table would say something else than what was run.
+
+    A file that is not ours is opened before anything is said of it; MMAudio's own is then only met as what it is.
+    """
     if notes:
         config = Config.from_dict(json.loads(notes["config"]))
         found = next(one for one in _VARIANTS if (one.dual, one.spacetime) == (config.dual, config.spacetime))
     else:
+        if path.exists() and (variant is not MMAUDIO_DUP or path != weights.path_of(MMAUDIO_WEIGHTS)):
+            recognise(open_weights(path).state, str(path))
         found = MMAUDIO_DUP
     if found != variant:
         hint = "" if found.dual else " To train from it: bench train visaudio --from FILE"
@@ -201,9 +211,10 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
             f"visaudio), then write: --system {variant.name}:FILE"
         )
     path = Path(file)
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"there is no file {path}; --system {variant.name}:FILE expects a checkpoint of training.")
-    return FlowSystem(variant, path, name=row if separator else None)
+    found = locate(path)
+    return FlowSystem(variant, found[0] if len(found) == 1 else path, name=row if separator else None)
 
 
 def open_visaudio(argument: str | None = None) -> FlowSystem:

@@ -11,11 +11,21 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http.client import HTTPException
 from pathlib import Path
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.models.weights import Located, WeightFile, check_file, entry, known_answer, path_of
+from visaudio_bench.lock import hold
+from visaudio_bench.models.weights import (
+    WEIGHTS_VARIABLE,
+    Located,
+    WeightFile,
+    check_file,
+    entry,
+    known_answer,
+    path_of,
+)
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes that there will be."""
@@ -33,10 +43,19 @@ def fetch(name: str, progress: Progress | None = None) -> Located:
             published file (it is then kept aside as `FILE.wrong`).
     """
     wanted, path = entry(name), path_of(name)
-    if path.is_file():
+    if path.is_file():  # in a folder that is only to be read, perhaps
         return Located(path, check_file(wanted, path, keep_receipt=True))
+    with _hold(wanted, path):
+        return _fetch(wanted, path, progress)
+
+
+def _hold(wanted: WeightFile, path: Path) -> AbstractContextManager[None]:
+    """Two processes that append to one `.part` would spoil it for both."""
+    return hold(path.parent, wanted.fetch_command, name=f".{path.name}.in-use", otherwise=f"set {WEIGHTS_VARIABLE}")
+
+
+def _fetch(wanted: WeightFile, path: Path, progress: Progress | None) -> Located:
     part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     _require_room(wanted, part)
     for attempt in range(_RETRIES):
         before = _size(part)
@@ -66,10 +85,10 @@ def adopt(name: str, source: Path) -> Located:
     if found.resolve() == path.resolve():
         return Located(path, check_file(wanted, path, keep_receipt=True))
     part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _require_room(wanted, part)
-    shutil.copyfile(found, part)
-    return _accept(wanted, part, path)
+    with _hold(wanted, path):
+        _require_room(wanted, part)
+        shutil.copyfile(found, part)
+        return _accept(wanted, part, path)
 
 
 def _accept(wanted: WeightFile, part: Path, path: Path) -> Located:

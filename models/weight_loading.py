@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError
-
-State = Mapping[str, Tensor]
+from visaudio_bench.models.formats import find_format, locate, read_header
+from visaudio_bench.models.pickles import read_pickled
+from visaudio_bench.models.unwrapping import State, unwrap
 
 # A key that only this model's state dict has, with its shape where sizes of one model differ in nothing else -> what
 # the model is called in messages. The first that fits counts.
@@ -60,10 +57,6 @@ SIGNATURES = {
     "pca_means": "VGGish's PCA parameters",
 }
 
-# Keys under which training scripts file the state dict away.
-_WRAPPERS = ("model", "state_dict", "generator")
-
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -81,8 +74,7 @@ def load(
 
     Args:
         network: class of a backbone (anything with `title` and `ignored`), or a function that makes one.
-        path: the authors' public file, a state dict or a training checkpoint that holds one; PyTorch's format or
-            safetensors.
+        path: the authors' public file, a state dict or a training checkpoint that holds one (`open_weights`).
         device: where to put it.
         dtype: float32 reproduces the published numbers; bfloat16 is several times faster and does not.
 
@@ -107,71 +99,80 @@ def narrow(network: Network, dtype: torch.dtype) -> Network:
     return network
 
 
-def read_state(path: Path) -> State:
-    """The state dict in `path`, unwrapped, mapped from disk where the format allows it.
+class Opened(NamedTuple):
+    """What a file of weights holds.
 
-    Only tensors and plain values are unpickled (and the numpy arrays that Cnn14's checkpoint carries along).
+    state: names mapped to tensors, mapped from disk where the format allows it. notes: what a safetensors file says of
+    itself. taken: what was unwrapped to get at the weights, for people; empty where nothing was.
+    """
+
+    state: State
+    notes: Mapping[str, str]
+    taken: str
+
+
+def open_weights(path: Path) -> Opened:
+    """The weights in a file, of whatever layout: recognised by its bytes, read without running anything, unwrapped.
+
+    Args:
+        path: a file of PyTorch or safetensors, the index of a sharded model, or a folder as model hubs keep it.
 
     Raises:
-        BenchError: there is no such file, or it is not an intact file of tensors.
+        BenchError: there is no such file, or no intact weights in it; says what it is instead.
     """
-    if not path.is_file():
-        raise BenchError(f"there is no weight file {path}. See: bench weights list")
-    value = _read_safetensors(path) if _is_safetensors(path) else _read_pickled(path)
-    for wrapper in _WRAPPERS:
-        if isinstance(value, Mapping) and isinstance(value.get(wrapper), Mapping):
-            value = value[wrapper]
-    if not isinstance(value, Mapping) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
-        raise BenchError(f"{path} holds no state dict (names mapped to tensors), got {type(value).__name__}")
-    return value
+    files = locate(path)
+    taken = "" if files[0] == path else f"read from {', '.join(file.name for file in files)}"
+    held = [_read(file) for file in files]
+    notes = header_notes(path)
+    if len(files) == 1:
+        found = unwrap(held[0], str(files[0]))
+    else:
+        found = unwrap(
+            {
+                name: tensor
+                for part, file in zip(held, files, strict=True)
+                for name, tensor in unwrap(part, str(file)).state.items()
+            },
+            str(path),
+        )
+    return Opened(found.state, notes, "; ".join(told for told in (taken, found.taken) if told))
 
 
-def _is_safetensors(path: Path) -> bool:
-    """By its first bytes: the length of a header, and the header, which is JSON. People rename files."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
-
-
-def _read_safetensors(path: Path) -> State:
+def _read(file: Path) -> Any:
+    """All that a file holds."""
+    form = find_format(file)
+    if form != "safetensors":
+        return read_pickled(file, zipped=form == "zip")
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    read_header(file)
     try:
-        tensors: State = load_file(path)
+        return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise _not_intact(path, "safetensors", error) from error
-    return tensors
+        raise BenchError(f"{file} is not an intact safetensors file ({error}). Get it again") from error
 
 
-def _read_pickled(path: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(_numpy_globals()), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of TorchScript, which is named below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        if "TorchScript archive" in str(error):
-            raise BenchError(
-                f"{path} is a compiled program (TorchScript), such as those in which OpenAI published CLIP; a state "
-                "dict is needed. See: bench weights list"
-            ) from error
-        raise _not_intact(path, "PyTorch", error) from error
+def read_state(path: Path) -> State:
+    """The state dict in `path`, as `open_weights` finds it.
+
+    Raises:
+        BenchError: as `open_weights`.
+    """
+    return open_weights(path).state
 
 
-def _not_intact(path: Path, kind: str, error: Exception) -> BenchError:
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return BenchError(
-        f"{path} is not an intact {kind} file ({reason}); it may be cut short or be a web page saved under this "
-        "name. Check it: bench weights verify"
-    )
+def header_notes(path: Path) -> Mapping[str, str]:
+    """What a weight file says of itself in its header, without reading the weights; nothing if it has no such header.
 
-
-def _numpy_globals() -> list[Any]:
-    reconstruct = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # pickles name this private function
-    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
-    kinds = [kind for name in np.dtypes.__all__ if isinstance(kind := getattr(np.dtypes, name), type)]
-    old_names = [(reconstruct, "numpy.core.multiarray._reconstruct"), (scalar, "numpy.core.multiarray.scalar")]
-    return [reconstruct, scalar, *old_names, np.ndarray, np.dtype, *kinds]
+    Raises:
+        BenchError: it is missing, damaged, or not a weight file.
+    """
+    (first, *others) = locate(path)
+    if others or find_format(first) != "safetensors":
+        return {}
+    notes: Mapping[str, str] = read_header(first).get("__metadata__") or {}
+    return notes
 
 
 def fill(network: nn.Module, state: State, source: str) -> None:
@@ -193,6 +194,12 @@ def fill(network: nn.Module, state: State, source: str) -> None:
     unexpected = [key for key in given if key not in wanted]
     shared = [key for key in wanted if key in given]
     misshaped = [key for key in shared if wanted[key].shape != given[key].shape]
+    for key in shared:
+        if wanted[key].is_floating_point() and not given[key].is_floating_point():
+            raise BenchError(
+                f"{source} keeps {key} as {_type_of(given[key])}, and numbers with a point are needed: quantised "
+                "weights cannot be used. Take the file that they were made from"
+            )
     if missing or unexpected or misshaped:
         parts = [_named(len(wanted), "are missing", missing), _named(len(given), "are unexpected", unexpected)]
         if misshaped:
@@ -210,6 +217,10 @@ def fill(network: nn.Module, state: State, source: str) -> None:
         )
     holder.load_state_dict(given, strict=True, assign=True)
     getattr(network, "finish", lambda: None)()
+
+
+def _type_of(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def looks_like(state: State) -> str:

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, write_json
+from visaudio_bench.models.formats import locate, refusal
 from visaudio_bench.registry import did_you_mean
 
 WEIGHTS_VARIABLE = "VISAUDIO_BENCH_WEIGHTS"
@@ -252,9 +253,12 @@ def check_file(wanted: WeightFile, path: Path, *, keep_receipt: bool = False) ->
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of any weight file; it is read once, and again when size or time of the file change."""
-    sums = _receipt(path) or _hash(path)
-    _write_receipt(path, sums)
+    """SHA-256 of any weight file, or of those of its shards; read once, and again when size or time of it change."""
+    files = locate(path)
+    if len(files) > 1:
+        return digest([sha256(file) for file in files])
+    sums = _receipt(files[0]) or _hash(files[0])
+    _write_receipt(files[0], sums)
     return sums["sha256"]
 
 
@@ -289,13 +293,16 @@ def known_answer(wanted: WeightFile, path: Path) -> None:
 
 
 def _wrong_size(wanted: WeightFile, path: Path) -> str:
+    """What is wrong with a file by its size; one of the wrong size is looked into, for most are something else."""
     size = path.stat().st_size
     if wanted.size_is_exact and size != wanted.size:
-        return f"it has {size:,} bytes, expected {wanted.size:,}" + (", it is cut short" if size < wanted.size else "")
+        said = f"it has {size:,} bytes, expected {wanted.size:,}" + (", it is cut short" if size < wanted.size else "")
     # A size that is only about right still tells a web page or half a download from the file.
-    if not 0.9 * wanted.size < size < 1.5 * wanted.size:
-        return f"it has {size:,} bytes, expected about {wanted.size:,}"
-    return ""
+    elif not 0.9 * wanted.size < size < 1.5 * wanted.size:
+        said = f"it has {size:,} bytes, expected about {wanted.size:,}"
+    else:
+        return ""
+    return said + "".join(f"; it {what}" for what in (refusal(path),) if what)
 
 
 def _hash(path: Path) -> dict[str, str]:

@@ -21,7 +21,8 @@ from typing import Any
 from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import digest, write_json
+from visaudio_bench.files import CACHE_VARIABLE, digest, write_json
+from visaudio_bench.lock import hold
 from visaudio_bench.models.weights import check_file, entry, missing, path_of
 
 LIST_PACKAGES = (
@@ -65,7 +66,11 @@ def install(card: Card, wishes: Wishes) -> Iterator[str]:
         BenchError: a step failed; what is done is kept.
     """
     home = home_of(card)
-    home.mkdir(parents=True, exist_ok=True)
+    with hold(home, f"bench systems install {card.name}", otherwise=f"set {CACHE_VARIABLE}"):
+        yield from _install(card, wishes, home)
+
+
+def _install(card: Card, wishes: Wishes, home: Path) -> Iterator[str]:
     state = read_state(card)
     if state.get("commit") != card.commit:
         state = {"commit": card.commit}

@@ -87,18 +87,20 @@ def prepare(name: str, source: Path, workers: int | None, pictures: bool, form: 
     Killed at any moment, the same command goes on from there; a repeated one reads only what has changed.
     """
     from visaudio_bench.bench.console import note, track
+    from visaudio_bench.lock import hold
     from visaudio_bench.pool import available_cores
-    from visaudio_bench.suites.datasets import DATASETS, Options
+    from visaudio_bench.suites.datasets import DATA_VARIABLE, DATASETS, Options
     from visaudio_bench.suites.preparation import Preparation
 
     preparation = Preparation(DATASETS.get(name), source, Options(**options), pictures=pictures)
-    pending = preparation.pending
-    known = len(preparation.found.candidates) - len(pending)
-    if known:
-        note(f"{known:,} of {len(preparation.found.candidates):,} files were read before and have not changed")
-    for _ in track(preparation.examine(workers or available_cores()), len(pending), f"reading {name}"):
-        pass
-    prepared = preparation.finish()
+    with hold(preparation.folder, "bench data prepare", otherwise=f"set {DATA_VARIABLE}"):
+        pending = preparation.pending
+        known = len(preparation.found.candidates) - len(pending)
+        if known:
+            note(f"{known:,} of {len(preparation.found.candidates):,} files were read before and have not changed")
+        for _ in track(preparation.examine(workers or available_cores()), len(pending), f"reading {name}"):
+            pass
+        prepared = preparation.finish()
     _print_summary(prepared, form)
     for reject in _examples(prepared):
         note(f"left out: {reject}")

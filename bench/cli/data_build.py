@@ -104,6 +104,7 @@ def biaudio(
 ) -> None:
     """Make perspective videos with binaural sound out of 360-degree ones with ambisonics, as BiAudio was made."""
     from visaudio_bench.bench.console import note
+    from visaudio_bench.lock import hold
     from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.captioning import read_captions
     from visaudio_bench.suites.construction.dataset import Build
@@ -118,8 +119,10 @@ def biaudio(
     work.begin()
     said = captions or out / "captions.jsonl"
     texts = read_captions(said) if captions or said.is_file() else {}
-    _run(work, workers)
-    made = work.finish(texts)
+    part = f".in-use-{shard.index}-of-{shard.count}"  # the parts of one data set are made side by side
+    with hold(out, f"bench data build biaudio --shard {shard.index}/{shard.count}", name=part):
+        _run(work, workers)
+        made = work.finish(texts)
     if made is None:
         note(f"this part is done; the manifest is written by whichever part of {out} is done last")
         return
@@ -180,6 +183,7 @@ def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
     from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import ClipsError
     from visaudio_bench.files import write_text
+    from visaudio_bench.lock import hold
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites.construction.twin import Twin
     from visaudio_bench.suites.datasets import Reject
@@ -187,13 +191,14 @@ def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
     if height % 2:
         raise click.BadParameter("the height must be even.", param_hint="--height")
     made = Twin(suite, out, height)
-    try:
-        for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
-            pass
-    except ClipsError as failed:
-        rejects = [Reject(name, error.reason, error.message) for name, error in failed.errors.items()]
-        write_text(out / "rejects.jsonl", "".join(json.dumps(one._asdict()) + "\n" for one in rejects))
-        refuse_unexpected(rejects, out)
-        raise
-    (out / "rejects.jsonl").unlink(missing_ok=True)
+    with hold(out, "bench data build twin"):
+        try:
+            for _ in track(made.make(workers or available_cores()), len(made.pending()), f"rendering {suite}"):
+                pass
+        except ClipsError as failed:
+            rejects = [Reject(name, error.reason, error.message) for name, error in failed.errors.items()]
+            write_text(out / "rejects.jsonl", "".join(json.dumps(one._asdict()) + "\n" for one in rejects))
+            refuse_unexpected(rejects, out)
+            raise
+        (out / "rejects.jsonl").unlink(missing_ok=True)
     note(f"saved in {out}; next: bench data build biaudio --from {out} --captions {out / 'captions.csv'} --out DIR")

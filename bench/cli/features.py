@@ -78,7 +78,8 @@ def build(
     many = workers or (1 if alone else available_cores())
     storage = Storage(spatial, grid=grid)
     work = Extraction(suite, out, parts, storage, duration or suite.duration or 8.0, str(world.device), many)
-    failures = extract(work, world)
+    with world.alone(out, "bench features build"):
+        failures = extract(work, world)
     leave()
     if not world.main:
         return
@@ -105,9 +106,11 @@ def _require_split(suite: Suite, split: str | None) -> None:
 def merge(out: Path, stores: tuple[Path, ...]) -> None:
     """Put the clips of several STORES of one kind into OUT."""
     from visaudio_bench.bench.console import note
+    from visaudio_bench.lock import hold
     from visaudio_bench.models.visaudio.feature_store import merge as merged
 
-    note(f"{out}: {merged(out, stores)} clips")
+    with hold(out, "bench features merge", otherwise="another OUT"):
+        note(f"{out}: {merged(out, stores)} clips")
 
 
 @features.command()

@@ -60,11 +60,13 @@ def generate(name: str, weights: Path | None, out: Path, seed: int, device: str,
     command goes on from there.
     """
     from visaudio_bench.bench.evaluation.unscored_generation import produce
+    from visaudio_bench.lock import hold
 
     settings = {key: options.pop(key) for key in ("steps", "guidance", "negative", "batch", "dtype", "compiled")}
     system = _system(name, weights, {key: value for key, value in settings.items() if value is not None})
     for job, folder in _jobs(system, out, **options):
-        produce(job, folder, seed=seed, device=find_device(device), mux=mux)
+        with hold(folder, "bench generate"):
+            produce(job, folder, seed=seed, device=find_device(device), mux=mux)
 
 
 def _system(name: str, weights: Path | None, settings: dict[str, Any]) -> System:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
 from visaudio_bench.bench.console import note, track
@@ -34,7 +34,7 @@ from visaudio_bench.bench.evaluation.signal_scores import (
 )
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.bench.provenance import provenance
-from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
@@ -42,6 +42,7 @@ from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, ju
 from visaudio_bench.leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_results
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table, render
+from visaudio_bench.lock import hold
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE
 from visaudio_bench.metrics.quantity import Quantity
@@ -72,7 +73,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     """Carry out the plan; with `dry_run` only say what would be done.
 
     Raises:
-        UsageError: the output folder cannot be written.
+        UsageError: the output folder cannot be written, or another process is at work there.
         BenchError: a stage failed as a whole.
     """
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
@@ -80,7 +81,11 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     note(describe(summary))
     if dry_run:
         return None
-    _claim(plan)
+    with hold(plan.out, "a run of bench"):
+        return _carry_out(plan, summary)
+
+
+def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
@@ -101,18 +106,6 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
 
 def _job(plan: Plan, suite: str) -> Job:
     return next(job for job in plan.jobs if job.suite.name == suite)
-
-
-def _claim(plan: Plan) -> None:
-    try:
-        plan.out.mkdir(parents=True, exist_ok=True)
-        probe = plan.out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(
-            f"the output folder {plan.out} cannot be written: {error.strerror}. Choose another one with --out DIR."
-        ) from error
 
 
 def _admit(plan: Plan, job: Job, unmade: Mapping[str, ClipError]) -> dict[str, Problem]:

@@ -16,7 +16,7 @@ from visaudio_bench.bench.training.feature_extraction import Extraction, extract
 from visaudio_bench.bench.training.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, write_json
-from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, load_network, read_notes
+from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, network_of, notes_of, read_notes
 from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
@@ -28,7 +28,7 @@ from visaudio_bench.models.visaudio.training.initialisation import NEW, balance,
 from visaudio_bench.models.visaudio.training.loop import Listener, Trainer, TrainingTask
 from visaudio_bench.models.visaudio.training.recipe import Recipe, changed, configured, find_preset
 from visaudio_bench.models.visaudio.training.state import Progress, read_progress
-from visaudio_bench.models.weight_loading import read_state
+from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.suites import Suite, open_suite
 
 EMBEDDED = "tiny"
@@ -85,7 +85,8 @@ def train(asked: Asked) -> FinishedTraining:
     """
     world = join(asked.device)
     try:
-        return _train(asked, world)
+        with world.alone(asked.folder, "bench train visaudio"):
+            return _train(asked, world)
     finally:
         leave()
 
@@ -240,37 +241,54 @@ def _network(asked: Asked, config: Config, reader: Reader, world: World, *, resu
     torch.manual_seed(reader.recipe.seed)
     if resumed:
         return build(config)
+    random: tuple[str, ...] = ("",)  # the parts that begin with random weights
     if asked.start is None:
         network = build(config)
         measure_latents(network, reader.store)
         conditioners = open_parts(_parts_of(reader.store), spatial=False).conditioners
         network.empty_string_feat.data.copy_(conditioners.encode_text(""))
     else:
-        network = _started(asked.start, config)
-    if asked.start is None or asked.start.suffix != ".safetensors":
+        network, random = _started(asked.start, config, world)
+    if random:
         clips = list(range(min(BALANCED, len(reader.store))))
         batch = reader.batch(reader.empty(len(clips), pinned=False), clips, clips).to(world.device)
-        balance(network.to(world.device), batch, only=("",) if asked.start is None else NEW)
+        balance(network.to(world.device), batch, only=random)
     return network
 
 
-def _started(path: Path, config: Config) -> FlowNetwork:
-    """A network that begins with weights: MMAudio's public file, or a checkpoint of ours.
+def _started(path: Path, config: Config, world: World) -> tuple[FlowNetwork, tuple[str, ...]]:
+    """A network that begins with weights, MMAudio's or those of a checkpoint of ours, and its parts without any.
 
     Raises:
         UsageError: a checkpoint of ours is of another network.
         BenchError: the file is missing or holds something else.
     """
-    if path.suffix != ".safetensors":
-        loaded = load_mmaudio(read_state(path), config, source=str(path))
-        note(f"{path.name}: {loaded.report}")
-        return loaded.network
-    network = load_network(path)
+    opened = open_weights(path)
+    if opened.taken and world.main:
+        note(f"{path.name}: {opened.taken}")
+    if not notes_of(path):
+        loaded = load_mmaudio(opened.state, config, source=str(path))
+        _require_finite(loaded.network, path)
+        if world.main:
+            note(f"{path.name}: {loaded.report}")
+        return loaded.network, NEW
+    network = network_of(opened, path)
     if replace(network.config, name="") != replace(config, name=""):
         raise UsageError(f"{path} holds another network ({network.config}) than is to be trained ({config}).")
+    _require_finite(network, path)
     for name, value in network.named_parameters():
         value.requires_grad_(name not in ("latent_mean", "latent_std", "empty_string_feat"))
-    return network
+    return network, ()
+
+
+def _require_finite(network: FlowNetwork, path: Path) -> None:
+    """A copy in float16 has lost what does not fit there; such a training would end at its first step."""
+    broken = [name for name, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise BenchError(
+            f"{path} cannot be trained from: {len(broken)} tensors have values that are not finite numbers, first "
+            f"{broken[0]}. Take the file that it was made from"
+        )
 
 
 def _parts_of(store: FeatureStore) -> str:

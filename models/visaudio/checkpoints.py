@@ -17,11 +17,13 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import atomic_path
+from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
-from visaudio_bench.models.weight_loading import State, fill, looks_like, narrow, read_state
+from visaudio_bench.models.weight_loading import Opened, fill, header_notes, looks_like, narrow, open_weights
 
 FORMAT = "visaudio-bench flow network 1"
+STATE_FORMAT = "visaudio-bench training 1"  # of the file that a training goes on from
 
 # MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
 _DOUBLED = {
@@ -63,6 +65,7 @@ def recognise(state: State, source: str) -> Config:
     Raises:
         BenchError: it is not MMAudio's; says what it looks like.
     """
+    _refuse_ours(state, source)
     try:
         joint, fused = _count(state, "joint_blocks."), _count(state, "fused_blocks.")
         hidden, latent_dim, _ = state["audio_input_proj.0.weight"].shape
@@ -91,6 +94,14 @@ def recognise(state: State, source: str) -> Config:
     return next((known for known in CONFIGS.values() if replace(known, name=config.name) == config), config)
 
 
+def _refuse_ours(state: State, source: str) -> None:
+    if looks_like(state) == ViSAudio.title:
+        raise BenchError(
+            f"{source} holds the weights of {ViSAudio.title} without what bench train writes beside them, so that its "
+            "sizes are not known. Use the file as bench train wrote it"
+        )
+
+
 def load_mmaudio(state: State, config: Config | None = None, *, source: str = "the state dict") -> Loaded:
     """A network that begins with MMAudio's weights.
 
@@ -106,6 +117,7 @@ def load_mmaudio(state: State, config: Config | None = None, *, source: str = "t
     Raises:
         BenchError: keys are missing, unexpected or of another shape.
     """
+    _refuse_ours(state, source)
     config = config or recognise(state, source)
     with torch.device("meta"):
         mono, network = MMAudio(config.mono), build(config)
@@ -145,25 +157,34 @@ def save_state(state: State, config: Config, path: Path, notes: Mapping[str, str
         save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary, metadata)
 
 
-def read_notes(path: Path) -> dict[str, str]:
-    """What was kept beside the weights of a checkpoint of ours, with its `format` and `config`.
+def notes_of(path: Path) -> Mapping[str, str]:
+    """What was kept beside the weights of a checkpoint of ours, with `format` and `config`; nothing of another file.
+
+    Whether the file is ours is seen in its header, whatever it is called.
 
     Raises:
-        BenchError: there is no such file, or it is not a checkpoint of ours.
+        BenchError: the file is missing, damaged or no weight file, or the state of a training.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise BenchError(f"there is no checkpoint {path}. Train one, or see: bench weights list")
-    try:
-        with safe_open(path, "pt") as file:
-            notes: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise BenchError(f"{path} is not an intact safetensors file ({error}); it may be cut short") from error
-    if notes.get("format") != FORMAT:
+    notes = header_notes(path)
+    if notes.get("format") == STATE_FORMAT:
         raise BenchError(
-            f"{path} is a safetensors file but no checkpoint of a flow network of this project: its format is "
-            f'"{notes.get("format", "not stated")}", expected "{FORMAT}"'
+            f"{path} is all that a training goes on from, not a network: take last.safetensors or best.safetensors "
+            "beside it"
+        )
+    return notes if notes.get("format") == FORMAT else {}
+
+
+def read_notes(path: Path) -> Mapping[str, str]:
+    """`notes_of` a checkpoint that must be ours.
+
+    Raises:
+        BenchError: as `notes_of`, or it is another file.
+    """
+    notes = notes_of(path)
+    if not notes:
+        raise BenchError(
+            f"{path} is no checkpoint of a flow network of this project: its format is "
+            f'"{header_notes(path).get("format", "not stated")}", expected "{FORMAT}"'
         )
     return notes
 
@@ -174,33 +195,29 @@ def load_network(path: Path, *, device: torch.device | str = "cpu", dtype: torch
     Raises:
         BenchError: the file is missing, damaged or another model's; says which.
     """
-    if path.suffix == ".safetensors":
-        network = _load_ours(path, device)
-    else:
-        state = read_state(path)
-        with torch.device("meta"):
-            network = MMAudio(recognise(state, str(path)).mono)
-        fill(network, state, str(path))
+    return network_of(open_weights(path), path, device=device, dtype=dtype)
+
+
+def network_of(
+    opened: Opened, path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> FlowNetwork:
+    """`load_network` of a file that is open already.
+
+    Raises:
+        BenchError: the file holds another network; says which.
+    """
+    notes = notes_of(path)
+    with torch.device("meta"):
+        network = build(_config_in(notes, path)) if notes else MMAudio(recognise(opened.state, str(path)).mono)
+    fill(network, opened.state, str(path))
     return narrow(network, dtype).to(device).eval().requires_grad_(False)
 
 
-def _load_ours(path: Path, device: torch.device | str) -> FlowNetwork:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    notes = read_notes(path)
+def _config_in(notes: Mapping[str, str], path: Path) -> Config:
     try:
-        config = Config.from_dict(json.loads(notes["config"]))
+        return Config.from_dict(json.loads(notes["config"]))
     except (KeyError, ValueError) as error:
         raise BenchError(f"{path} does not say what network it holds: {error}") from error
-    with torch.device("meta"):
-        network = build(config)
-    try:
-        state: dict[str, Tensor] = load_file(path, device=str(device))
-    except SafetensorError as error:
-        raise BenchError(f"{path} is not an intact safetensors file ({error}); it may be cut short") from error
-    fill(network, state, str(path))
-    return network
 
 
 def _targets(key: str) -> tuple[str, ...]:

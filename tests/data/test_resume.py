@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from visaudio_bench.lock import hold
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.datasets import DATASETS, Options
 from visaudio_bench.suites.media import write_audio
@@ -74,6 +75,15 @@ def test_only_what_has_changed_is_read_again(bench: Callable, data: Path, tmp_pa
     assert "000001 (short)" in told.err
     assert len(open_suite("fairplay").clips()) == 3
     assert Preparation(DATASETS.get("fairplay"), root, Options(), pictures=True).pending  # other rules, other reading
+
+
+def test_one_preparation_at_a_time(bench: Callable, data: Path, tmp_path: Path, fairplay_tree: Tree) -> None:
+    root = fairplay_tree(tmp_path / "fairplay")
+    with hold(data / "fairplay", "somebody else"):
+        told = bench("data", "prepare", "fairplay", "--from", root, "--workers", 1)
+        assert (told.code, "is in use: somebody else" in told.err) == (2, True)
+        assert "VISAUDIO_BENCH_DATA" in told.err
+        assert not (data / "fairplay" / "examined.jsonl").exists()
 
 
 @pytest.fixture

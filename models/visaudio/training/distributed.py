@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.lock import hold
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=30)  # saving and validating on one process lets the others wait
@@ -58,6 +61,25 @@ class World:
         """Until every process is here."""
         if self.size > 1:
             dist.barrier()
+
+    @contextmanager
+    def alone(self, folder: Path, doing: str) -> Iterator[None]:
+        """As `hold`, once for all processes: the first one holds the folder.
+
+        Raises:
+            UsageError: another job is at work there; in every process.
+        """
+        with ExitStack() as held:
+            refused = []
+            if self.main:
+                try:
+                    held.enter_context(hold(folder, doing))
+                except UsageError as error:
+                    refused.append(str(error))
+            told = self.gather(refused)
+            if told:
+                raise UsageError(told[0])
+            yield
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """This process's part of some items; with `gather` they come back in another order."""

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.models.visaudio.checkpoints import save_state
+from visaudio_bench.models.visaudio.checkpoints import STATE_FORMAT, save_state
 from visaudio_bench.models.visaudio.feature_store import written_safely
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.training.distributed import World, put, whole
 from visaudio_bench.models.visaudio.training.learner import Average
 
-FORMAT = "visaudio-bench training 1"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -70,7 +69,7 @@ def save(trained: TrainedState, progress: Progress, path: Path, world: World) ->
     contents = {name: _kept(value, world) for name, value in trained.tensors().items()}
     failure: list[str] = []
     if world.main:
-        metadata = {"format": FORMAT, "progress": json.dumps(progress.__dict__)}
+        metadata = {"format": STATE_FORMAT, "progress": json.dumps(progress.__dict__)}
         try:
             with written_safely(path) as temporary:
                 save_file({name: value for name, value in contents.items() if value is not None}, temporary, metadata)
@@ -126,7 +125,7 @@ def read_progress(path: Path) -> Progress:
         raise BenchError(f"{path} is not there: there is nothing to go on from. Start without --resume.") from error
     except (SafetensorError, OSError) as error:
         raise BenchError(f"{path} is not an intact state of a training ({error}).") from error
-    if told.get("format") != FORMAT:
+    if told.get("format") != STATE_FORMAT:
         raise BenchError(f'{path} is no state of a training: its format is "{told.get("format", "not stated")}".')
     return Progress(**json.loads(told["progress"]))
 

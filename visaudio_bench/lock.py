@@ -1,0 +1,225 @@
+"""One writer a folder: who writes into it says so, and a second one refuses instead of overwriting.
+
+The holder keeps a small record in the folder, with host, process and a number that it raises every few seconds. The
+record is made with O_EXCL, and nothing else is asked of a file system: kernel locks are missing on some network file
+systems, are valid on one machine only on others, and cannot be told apart from there. A record whose writer has ended
+stops nobody: on the same machine the process is looked for, so that after kill -9 the next one goes on at once; from
+another machine the record is watched, and one that does not change for `LEASE` seconds by the watcher's own clock is
+taken over. A holder that finds its record replaced (it was suspended for longer) ends at once, before it writes more.
+
+Readers need no lock: every file here is replaced whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from visaudio_bench.errors import BenchError, UsageError
+
+NAME = ".in-use"
+LEASE = 60.0  # s without a sign of life after which a record of another machine is taken over
+BEAT = 5.0  # s between two signs of life
+_POLL = 0.5
+
+Record = dict[str, Any]
+
+
+@contextmanager
+def hold(folder: Path, doing: str, *, name: str = NAME, otherwise: str = "--out DIR") -> Iterator[None]:
+    """Be the only writer of `folder`, which is made if need be, until the block ends.
+
+    Args:
+        folder: what is written into.
+        doing: the command, for the message that another process gives.
+        name: of the record; locks of different names do not know of each other.
+        otherwise: how to choose another folder.
+
+    Raises:
+        UsageError: another process is at work there, or the folder cannot be written.
+    """
+    lock = _Lock(folder, doing, name, otherwise)
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.give_back()
+
+
+class _Lock:
+    def __init__(self, folder: Path, doing: str, name: str, otherwise: str):
+        self.folder, self.path, self.otherwise = folder, folder / name, otherwise
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        self.mine: Record = {"host": socket.gethostname(), "pid": os.getpid(), "since": since, "doing": doing}
+        self.mine |= {"place": _place(), "start": _start(os.getpid()), "path": str(self.path.absolute())}
+        self.mine |= {"token": uuid.uuid4().hex, "beat": 0}
+        self._stop = threading.Event()
+        self._new = not folder.exists()
+
+    def take(self) -> None:
+        """Make the record, as soon as there is no other that lives."""
+        watched: str | None = None
+        deadline = 0.0
+        while not self._make():
+            text = _text(self.path)
+            if text is None:
+                continue  # given back just now
+            there = _record(text)
+            alive = self._alive(there) if there else None
+            if there and (alive or (watched not in (None, text))):
+                raise self._in_use(there)
+            if alive is False or (watched == text and time.monotonic() > deadline):
+                self._put_away(text)
+                continue
+            if watched != text:  # first seen, or half written
+                watched, deadline = text, time.monotonic() + LEASE
+                self._say_that_we_wait(there)
+            time.sleep(_POLL)
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def give_back(self) -> None:
+        """Remove the record, if it is still ours."""
+        self._stop.set()
+        with suppress(OSError):
+            if self._is_mine(_text(self.path)):
+                self.path.unlink()
+            if self._new:
+                self.folder.rmdir()  # nothing came of it
+
+    def _make(self) -> bool:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            if self.folder.is_dir():
+                return False
+            raise UsageError(
+                f"{self.folder} is a file; a folder is needed. Choose another one: {self.otherwise}"
+            ) from None
+        except OSError as error:
+            raise UsageError(
+                f"the output folder {self.folder} cannot be written: {error.strerror}. "
+                f"Choose another one: {self.otherwise}"
+            ) from error
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps(self.mine))
+        return True
+
+    def _alive(self, there: Record) -> bool | None:
+        """Whether the writer of a record lives; None where that cannot be seen from here.
+
+        A record under another path is the copy of a folder, or the same folder mounted elsewhere: it is watched.
+        """
+        if not self.mine["place"] or (there.get("place"), there.get("path")) != (self.mine["place"], self.mine["path"]):
+            return None
+        pid = int(there["pid"])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return None  # another user's
+        return _start(pid) == there.get("start")
+
+    def _put_away(self, dead: str) -> None:
+        """Remove a record that has lost its writer; of several processes that see it, one does."""
+        aside = self.path.with_name(f"{self.path.name}.{self.mine['token']}")
+        with suppress(FileNotFoundError):
+            self.path.rename(aside)
+            if _text(aside) != dead and not self.path.exists():
+                aside.rename(self.path)  # somebody was faster, and this is theirs
+            else:
+                aside.unlink()
+
+    def _is_mine(self, text: str | None) -> bool:
+        there = _record(text or "")
+        return there is not None and there["token"] == self.mine["token"]
+
+    def _keep(self) -> None:
+        """Raise the number in the record until the block ends."""
+        while not self._stop.wait(BEAT):
+            try:
+                with self.path.open("r+", encoding="utf-8") as file:
+                    if not self._is_mine(file.read()):
+                        break
+                    self.mine["beat"] += 1
+                    file.seek(0)
+                    file.write(json.dumps(self.mine))
+            except FileNotFoundError:  # removed by hand; without its folder there is nothing to guard
+                if self.folder.is_dir() and not self._stop.is_set() and not self._make():
+                    break
+            except (OSError, UsageError):
+                continue  # a file system that is away for a moment
+        else:
+            return
+        if not self._stop.is_set():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        print(
+            f"error: {self.folder} was taken over by another process while this one gave no sign of life for "
+            f"{LEASE:.0f} s; it ends here, so that nothing is overwritten. What was finished is kept",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(BenchError.exit_code)
+
+    def _in_use(self, there: Record) -> UsageError:
+        who = f"process {there['pid']} on {there['host']}, since {there['since']}"
+        return UsageError(
+            f"{self.folder} is in use: {there['doing']} is at work there ({who}). Wait until it has ended, stop it on "
+            f"{there['host']} with: kill {there['pid']}, or choose another folder: {self.otherwise}"
+        )
+
+    def _say_that_we_wait(self, there: Record | None) -> None:
+        who = f"process {there['pid']} on {there['host']}, since {there['since']}" if there else "a process unknown"
+        print(
+            f"{self.folder} was in use ({who}); watching for up to {LEASE:.0f} s whether it still is",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _text(path: Path) -> str | None:
+    """A record as it is written; None where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _record(text: str) -> Record | None:
+    """What a record says; None for a part of one."""
+    try:
+        there = json.loads(text)
+    except ValueError:
+        return None
+    return there if isinstance(there, dict) and {"host", "pid", "since", "doing", "token"} <= there.keys() else None
+
+
+def _place() -> str:
+    """The running system and the name space of its process numbers: two containers may share a host's name."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
+
+
+def _start(pid: int) -> str:
+    """When a process started, in ticks, because its number may be another's later; empty where it has ended."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if told[0] in "ZX" else told[19]
