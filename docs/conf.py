@@ -25,12 +25,14 @@ myst_heading_anchors = 3
 autodoc_default_options = {"members": True, "ignore-module-all": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
 default_role = "code"  # docstrings write `name`, as Markdown does
+highlight_language = "text"
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = f"visaudio-bench {release}"
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
 
 
