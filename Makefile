@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test test-all lint clean
+.PHONY: setup run test test-all lint docs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
@@ -23,8 +23,14 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Warnings are errors: a link or a docstring that cannot be read. Pages of modules that are gone must not stay.
+docs: $(VENV)/.ready-docs
+	rm -rf build/site docs/api/modules
+	$(BIN)/sphinx-build -b html -W --keep-going -q -d build/doctrees docs build/site
+	@echo "build/site/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/api/modules
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
@@ -46,5 +52,8 @@ $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $(VENV)/.ready
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.[dev$(comma)rooms$(comma)video$(comma)reference])
-	@touch $(VENV)/.ready $(VENV)/.ready-test
+	@touch $(VENV)/.ready $(VENV)/.ready-test $(VENV)/.ready-docs
+$(VENV)/.ready-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(call install,.[docs])
+	@touch $(VENV)/.ready
 comma := ,

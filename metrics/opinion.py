@@ -7,18 +7,17 @@ matrix `(R, I)` of raters by clips, NaN where there is no vote.
 
 Intervals, all centred on the mean over votes except `bootstrap`:
 
-`crossed`   raters and clips both are samples (default). Two-way random effects without replication; a balanced cell
-            gives SE^2 = max(MS_R + MS_I - MS_E, MS_R, MS_I) / (R I) with Satterthwaite's degrees of freedom. A cell
-            with missing votes uses the moment estimates of Gao and Owen (2017), which are the same numbers when
-            nothing is missing.
-`raters-t`  Student's t over rater means: clips are fixed, the result holds for these clips.
-`clips-t`   Student's t over clip means: raters are fixed.
-`bootstrap` percentile interval, raters and clips resampled independently (Owen 2007, "The pigeonhole bootstrap").
-`normal`    1.96 s / sqrt(n) over votes as the P.808 toolkit and sureal do. Assumes independent votes, which they are
-            not: in simulated studies of 12 raters by 10 clips it covers the truth about 62 % of the time.
-`paper`     1.96 std(rater means, n in the denominator) / sqrt(R): reproduces every +- of the ViSAudio paper's
-            Table 3 (arXiv:2512.03036) on integer votes; `paper-clips` is its twin over clip means. The table cannot
-            tell the two apart, nor does the paper say which was used. Both are too short when R or I is small.
+- `crossed`: raters and clips both are samples (default). Two-way random effects without replication; a balanced cell
+  gives SE^2 = max(MS_R + MS_I - MS_E, MS_R, MS_I) / (R I) with Satterthwaite's degrees of freedom. A cell with missing
+  votes uses the moment estimates of Gao and Owen (2017), which are the same numbers when nothing is missing.
+- `raters-t`: Student's t over rater means: clips are fixed, the result holds for these clips.
+- `clips-t`: Student's t over clip means: raters are fixed.
+- `bootstrap`: percentile interval, raters and clips resampled independently (Owen 2007, "The pigeonhole bootstrap").
+- `normal`: 1.96 s / sqrt(n) over votes as the P.808 toolkit and sureal do. Assumes independent votes, which they are
+  not: in simulated studies of 12 raters by 10 clips it covers the truth about 62 % of the time.
+- `paper`: 1.96 std(rater means, n in the denominator) / sqrt(R): reproduces every +- of the ViSAudio paper's Table 3
+  (arXiv:2512.03036) on integer votes; `paper-clips` is its twin over clip means. The table cannot tell the two apart,
+  nor does the paper say which was used. Both are too short when R or I is small.
 
 An interval is not clipped to the scale. It is NaN, with a reason, where it cannot be computed: never 0.
 
