@@ -163,7 +163,7 @@ def _window(device: torch.device) -> Tensor:
 
 
 def _spectra(audio: Tensor) -> Tensor:
-    """(files, 2, T) to (files, 2, 257, frames), complex."""
+    """Transform (files, 2, T) into complex spectra (files, 2, 257, frames)."""
     flat = torch.stft(
         audio.flatten(0, 1), FFT_SIZE, HOP, WINDOW, _window(audio.device), pad_mode="reflect", return_complex=True
     )
@@ -171,13 +171,13 @@ def _spectra(audio: Tensor) -> Tensor:
 
 
 def _phase_difference(difference: Tensor) -> Tensor:
-    """Mean angle in [0, π] between two complex spectra (2, bins, frames); the angle of a zero is zero."""
+    """Average the angle in [0, π] between two complex spectra (2, bins, frames); the angle of a zero is zero."""
     angle = (torch.angle(difference[0]) - torch.angle(difference[1])).abs()
     return torch.minimum(angle, 2 * torch.pi - angle).mean()
 
 
 def _envelope(audio: Tensor) -> Tensor:
-    """Magnitude of the analytic signal of the whole clip (2, T): of the clip and its Hilbert transform.
+    """Take the magnitude of the analytic signal of the whole clip (2, T): of the clip and its Hilbert transform.
 
     The inverse transform of real signals drops the first and the Nyquist bin, which the factor has made imaginary.
     """

@@ -326,17 +326,17 @@ class _Side(NamedTuple):
         return self.scaled.T @ self.scaled
 
     def factor(self, square: bool) -> Floats:
-        """F (r, d), without loss of digits where the rows are known; `square` makes r = d of more rows."""
+        """Return F (r, d), without loss of digits where the rows are known; `square` makes r = d of more rows."""
         if self.scaled is None:
             return _root(self.covariance())
         return np.asarray(np.linalg.qr(self.scaled, mode="r")) if square else self.scaled
 
     def variance(self) -> float:
-        """Trace of the covariance."""
+        """Return the trace of the covariance."""
         return float(np.trace(self.covariance()) if self.scaled is None else np.vdot(self.scaled, self.scaled))
 
     def wide(self) -> bool:
-        """Fewer rows than dimensions: the covariance is singular and the rows are the smaller matrix."""
+        """Say whether rows are no more than dimensions: the covariance is singular, the rows are the smaller matrix."""
         return self.scaled is not None and len(self.scaled) <= self.scaled.shape[1]
 
 

@@ -223,7 +223,7 @@ def _plan(device: torch.device) -> _Plan:
 
 
 def _segment_spectra(signal: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Power of left and right (K, bins) and their cross-spectrum L·conj(R), (2, K, bins) real and imaginary.
+    """Compute the power of left and right (K, bins) and L·conj(R), (2, K, bins) real and imaginary.
 
     A segment is four neighbouring blocks of 25 frames, so that every block is summed once instead of four times. A few
     blocks at a time stay in the processor's cache, which halves the time.
@@ -238,7 +238,7 @@ def _segment_spectra(signal: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def _block_sums(frames: Tensor) -> Tensor:
-    """(2, 25·blocks, 2048) windowed frames to sums over 25 frames (4, blocks, bins): L², R², and L·conj(R) in parts."""
+    """Sum L², R² and L·conj(R) in parts, (4, blocks, bins), over 25 windowed frames of (2, 25·blocks, 2048) each."""
     bins = math.ceil(BAND_HIGH / SAMPLE_RATE * FFT_SIZE)
     spectrum = torch.view_as_real(torch.fft.rfft(frames)[..., :bins])
     l_re, l_im, r_re, r_im = (spectrum[channel, ..., part] for channel in (0, 1) for part in (0, 1))
@@ -247,14 +247,14 @@ def _block_sums(frames: Tensor) -> Tensor:
 
 
 def _band_levels(left: Tensor, right: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
-    """ILD in dB and energy of both channels in every ERB band, (K, 27) each."""
+    """Compute the ILD in dB and the energy of both channels in every ERB band, (K, 27) each."""
     in_left, in_right = left @ bands, right @ bands
     level = 10 * torch.log10((in_left + POWER_FLOOR) / (in_right + POWER_FLOOR))
     return level.clamp(-ILD_LIMIT_DB, ILD_LIMIT_DB), in_left + in_right
 
 
 def _level_difference(ild_bands: Tensor, energy: Tensor, high: slice) -> tuple[Tensor, Tensor]:
-    """ILD in dB and its validity (K,): mean over the high bands, weighted by energy to the power 0.3.
+    """Average the ILD in dB over the high bands, weighted by energy to the power 0.3; return its validity too, (K,).
 
     The small exponent keeps one loud band (a room mode, a tone) from deciding alone.
     """
@@ -268,7 +268,7 @@ def _level_difference(ild_bands: Tensor, energy: Tensor, high: slice) -> tuple[T
 
 
 def _time_difference(power: Tensor, cross: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
-    """ITD in µs and its validity (K,): highest peak of GCC-PHAT within ±1 ms (Knapp and Carter 1976), refined.
+    """Find ITD in µs and its validity (K,): the highest peak of GCC-PHAT within ±1 ms (Knapp and Carter 1976).
 
     The highest value counts, not the highest magnitude: a magnitude would turn the sign of anti-phase content. There
     is no gate on the height of the peak, on purpose: decorrelated sound is penalised for its random ITD.
@@ -287,7 +287,7 @@ def _time_difference(power: Tensor, cross: Tensor, plan: _Plan) -> tuple[Tensor,
 
 
 def _refined_peak(correlation: Tensor, lags: Tensor) -> Tensor:
-    """Lag of the first maximum of every row, moved by the vertex of the parabola through its neighbours."""
+    """Find the first maximum of every row; its lag is moved to the vertex of the parabola through its neighbours."""
     last = len(lags) - 1
     peak = correlation.argmax(-1)
     inner = peak.clamp(1, last - 1)[:, None]
@@ -299,7 +299,7 @@ def _refined_peak(correlation: Tensor, lags: Tensor) -> Tensor:
 
 
 def _coherence(left: Tensor, right: Tensor, cross: Tensor, plan: _Plan) -> Tensor:
-    """IACC (K,): largest magnitude of the normalised cross-correlation within ±1 ms (ISO 3382-1, annex B)."""
+    """Find IACC (K,), the largest magnitude of the cross-correlation within ±1 ms (ISO 3382-1, annex B)."""
     wide = cross[..., plan.wide]
     correlation = wide[0] @ plan.correlation[0] + wide[1] @ plan.correlation[1]
     scale = left[:, plan.wide].sum(-1).sqrt() * right[:, plan.wide].sum(-1).sqrt()
@@ -308,7 +308,7 @@ def _coherence(left: Tensor, right: Tensor, cross: Tensor, plan: _Plan) -> Tenso
 
 
 def _lateralisation(ild: Tensor, itd: Tensor, ild_ok: Tensor, itd_ok: Tensor) -> Tensor:
-    """Λ (K,): mean of the valid ones of ILD / 15 dB and ITD / 700 µs, each limited to [-1, 1]."""
+    """Compute Λ (K,), the mean of the valid ones of ILD / 15 dB and ITD / 700 µs, each limited to [-1, 1]."""
     from_level = torch.where(ild_ok, (ild / ILD_FULL_SIDE_DB).clamp(-1, 1), 0)
     from_time = torch.where(itd_ok, (itd / ITD_FULL_SIDE_US).clamp(-1, 1), 0)
     return (from_level + from_time) / (ild_ok.int() + itd_ok.int()).clamp_min(1)

@@ -229,7 +229,7 @@ def _motion(common: _Common) -> dict[str, Quantity]:
 
 
 def _cue_vector(cues: Cues, has_ild: Booleans, has_itd: Booleans) -> dict[str, Quantity]:
-    """(9,): mean and deviation of ILD, ITD and IACC, mean band ILD of the low, middle and high third of the bands."""
+    """Make the 9 numbers of FCD: mean and deviation of ILD, ITD and IACC, mean band ILD of each third of the bands."""
     missing = "itd_undefined" if has_ild.any() else "ild_undefined"
     if not (has_ild.any() and has_itd.any()):
         reason = missing if cues.active.any() else "silent"

@@ -96,6 +96,6 @@ def median_distance(rows: Floats) -> float:
 
 
 def _kernel_sum(x: Floats, y: Floats, bandwidth: float) -> float:
-    """Sum of the kernel over all pairs, a block of rows at a time."""
+    """Sum the kernel over all pairs, a block of rows at a time."""
     blocks = (x[start : start + _BLOCK] for start in range(0, len(x), _BLOCK))
     return sum(float(np.exp(cdist(block, y, "sqeuclidean") / (-2 * bandwidth**2)).sum()) for block in blocks)

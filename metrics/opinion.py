@@ -177,7 +177,7 @@ class Votes:
         return _fill(row, column, self.rating[mine], (len(raters), len(clips)))
 
     def full_matrix(self, system: str, dimension: str) -> Floats:
-        """Arrange them as a matrix of all raters and clips of the study, so that two systems can be subtracted.
+        """Arrange the votes as `matrix` does, over all raters and clips, so that two systems can be subtracted.
 
         Args:
             system: name of the system.

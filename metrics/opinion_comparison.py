@@ -263,5 +263,5 @@ def tie_groups(means: dict[str, float], comparisons: Sequence[Comparison], alpha
 
 
 def _letter(number: int) -> str:
-    """Letters a … z, then a1, b1, … so that any number of systems has letters."""
+    """Name a group a … z, then a1, b1, … so that any number of systems has letters."""
     return chr(ord("a") + number % 26) + (str(number // 26) if number >= 26 else "")
