@@ -13,7 +13,16 @@ from visaudio_bench.bench.evaluation.generation import Generated, generate, reco
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.suites import Clip, Suite
-from visaudio_bench.suites.media import Frame, frame_rate, iter_frames, probe, read_sound, write_clip, write_video
+from visaudio_bench.suites.media import (
+    Frame,
+    can_be_copied,
+    iter_frames,
+    probe,
+    read_sound,
+    whole_rate,
+    write_clip,
+    write_video,
+)
 
 
 class VideoSuite(Suite):
@@ -88,10 +97,10 @@ def mux_clip(clip: Clip, sound: Path, out: Path) -> None:
     heard = read_sound(sound)
     seconds = heard.samples.shape[1] / heard.sample_rate
     whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + 0.25
-    if whole and clip.video.suffix.lower() == ".mp4":
+    if whole and can_be_copied(clip.video):
         write_clip(out, clip.video, heard.samples, heard.sample_rate)
         return
-    fps = round(frame_rate(clip.video))
+    fps = whole_rate(clip.video)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pictures-") as folder:
         pictures = Path(folder) / "pictures.mp4"
         frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))
