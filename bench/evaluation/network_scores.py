@@ -93,7 +93,7 @@ def listen(
     """
     seeing = None
     if clip.video is not None and clip.duration is not None:
-        seeing = Seeing(clip.video, clip.start, clip.duration)
+        seeing = Seeing(clip.video, clip.start, clip.duration, protocol.frames)
     reference = _hearing(clip.audio, clip, clip.start, protocol) if clip.audio else None
     if reference is not None:
         yield NetworkAnswers(clip.id, REFERENCE_SET, {}, _features(nets, backbones, reference))
