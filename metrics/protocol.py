@@ -25,7 +25,9 @@ class Protocol:
         average: what `avg` is: not the score of the rows of both channels pooled into one set, which is less biased.
         kl: the direction of the divergence, of softmaxes over 527 logits, with the natural logarithm.
         frechet_root: how the trace of the root of two covariances is found.
-        frames: which frames of a video are taken; those that FFmpeg's fps filter would emit.
+        frames: which frames of a video are taken, by the rules of `suites.frame_selection`: those that FFmpeg's fps
+            filter would emit, each at its time, or counted from the first as in the reference implementation, so that
+            pictures which begin late are taken for earlier than they are.
         audio_clips: where ImageBind's three clips of 2 s lie in a sound: the last one reaches to its end.
         unpaired: what becomes of clips without a partner.
         window: whether a sound is cut to its clip before its mean is taken off and it is resampled, or after.
@@ -46,7 +48,7 @@ class Protocol:
     frechet_root: Literal["eigenvalues, or singular values where singular"] = (
         "eigenvalues, or singular values where singular"
     )
-    frames: Literal["fps filter, nearest"] = "fps filter, nearest"
+    frames: Literal["fps_filter_from_zero", "fps_filter"] = "fps_filter_from_zero"
     audio_clips: Literal["to the end"] = "to the end"
     unpaired: Literal["listed, and fail the run"] = "listed, and fail the run"
     window: Literal["clip", "file"] = "clip"
@@ -72,6 +74,7 @@ class Protocol:
 OURS = Protocol()
 AV_BENCHMARK = Protocol(
     name="av-benchmark",
+    frames="fps_filter",
     window="file",
     ib_view="left",
     frechet_mean="float32",

@@ -23,7 +23,9 @@ import numpy as np
 from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest
-from visaudio_bench.suites.frame_selection import POLICIES
+from visaudio_bench.metrics.protocol import OURS
+from visaudio_bench.models.weights import Located
+from visaudio_bench.suites.frame_selection import find_policy
 from visaudio_bench.suites.media import TOLERANCE, Sound, read_sampled_frames
 
 if TYPE_CHECKING:
@@ -45,7 +47,6 @@ NETWORKS = {
     "imagebind": "visaudio_bench.models.backbones.imagebind:ImageBind",
 }
 
-FRAME_POLICY = "fps_filter"  # as the reference implementation takes them
 SYNC_RATE, IMAGEBIND_RATE = Fraction(25), Fraction(1, 2)
 SAMPLES_A_FRAME = 640  # of Synchformer's sound at 16 kHz
 # Synchformer compares windows of 4.8 s; ImageBind looks at pairs of frames, one every 2 s.
@@ -98,17 +99,18 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Seeing:
-    """The pictures of one clip, by the bytes of the file and the window."""
+    """The pictures of one clip, by the bytes of the file, the window, and the rule by which frames are taken."""
 
     path: Path
     start: float
     duration: float
+    policy: str = OURS.frames
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the file's bytes, the window, and the rule by which frames are taken."""
+        """SHA-256 of the file's bytes, the window, and the name of the rule."""
         with self.path.open("rb") as file:
-            return f"{hashlib.file_digest(file, 'sha256').hexdigest()}/{self.start}/{self.duration}/{FRAME_POLICY}"
+            return f"{hashlib.file_digest(file, 'sha256').hexdigest()}/{self.start}/{self.duration}/{self.policy}"
 
     def count(self, rate: Fraction) -> int:
         """How many frames the window has at `rate`."""
@@ -118,8 +120,11 @@ class Seeing:
     def _sampled(self) -> dict[Fraction, tuple[Any, int]]:
         """Frames for both networks from one decoding, and how many of them hold the last one."""
         rates = [rate for rate in (SYNC_RATE, IMAGEBIND_RATE) if self.count(rate)]
-        selects = [partial(POLICIES[FRAME_POLICY].select, rate=rate, count=self.count(rate)) for rate in rates]
-        sampled = read_sampled_frames(self.path, selects, start=self.start, duration=self.duration)
+        policy = find_policy(self.policy)
+        selects = [partial(policy.select, rate=rate, count=self.count(rate)) for rate in rates]
+        sampled = read_sampled_frames(
+            self.path, selects, start=self.start, duration=self.duration, as_played=policy.looks_back
+        )
         return dict(zip(rates, sampled, strict=True))
 
     def frames(self, rate: Fraction) -> tuple[Any, int]:

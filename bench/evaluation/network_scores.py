@@ -105,7 +105,7 @@ def listen(
     """
     seeing = None
     if clip.video is not None and clip.duration is not None:
-        seeing = Seeing(clip.video, clip.start, clip.duration)
+        seeing = Seeing(clip.video, clip.start, clip.duration, protocol.frames)
     true: Answer | None = None
     if clip.audio is not None:
         attempts = _Attempts()

@@ -164,28 +164,6 @@ def test_a_silent_video_has_no_sound_and_a_sound_no_pictures(tmp_path: Path) -> 
     assert caught.value.reason == "no_video"
 
 
-def write_delayed_sound(path: Path, delay: float) -> None:
-    """A matroska file whose sound starts `delay` seconds after zero with a click at its own start."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=RATE, layout="stereo")
-        block = np.zeros((1, 2 * 4410), dtype=np.int16)
-        block[0, :2] = 20000
-        for index in range(10):
-            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="stereo")
-            frame.sample_rate = RATE
-            frame.pts = round(delay * RATE) + index * 4410
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def test_sound_is_placed_by_its_time_stamps(tmp_path: Path) -> None:
-    path = tmp_path / "late.mkv"
-    write_delayed_sound(path, 0.5)
-    left = read_sound(path, duration=1.0).samples[0]
-    assert np.flatnonzero(left > 0.5)[0] == pytest.approx(RATE / 2, abs=50)
-    assert not left[: RATE // 2 - 50].any()
-
-
 def test_damaged_packets_are_stepped_over_or_refused(tmp_path: Path, media: Path) -> None:
     data = bytearray((media / "0B4dYTMsgHA_000130.mp4").read_bytes())
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 3])
