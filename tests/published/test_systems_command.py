@@ -17,13 +17,7 @@ import pytest
 from visaudio_bench.baselines.published import install as installer
 from visaudio_bench.baselines.published.card import AuthorsSource, Card, Extra, Weights, read_card
 from visaudio_bench.baselines.published.contract_check import static_checks
-from visaudio_bench.baselines.published.installed import (
-    find_card,
-    home_of,
-    installation,
-    read_state,
-    why_unavailable,
-)
+from visaudio_bench.baselines.published.installed import find_card, home_of, installation, read_state, why_unavailable
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.suites.media import write_audio
 
