@@ -69,6 +69,7 @@ def angles():
     return rope_angles(19, 16), rope_angles(7, 16, 19 / 7)
 
 
+@pytest.mark.golden
 def test_rotary_positions(blocks, angles):
     for table, name in zip(angles, ("latent", "clip"), strict=True):
         matrix = blocks[f"rope.{name}"][0]
@@ -77,6 +78,7 @@ def test_rotary_positions(blocks, angles):
     assert off(rotate(blocks["in.heads_clip"], angles[1]), blocks["out.rope.applied_clip"]) < 1e-6
 
 
+@pytest.mark.golden
 def test_queries_keys_and_values(blocks, layer, angles):
     attention = layer("attn", SelfAttention(64, 4))
     for suffix, table in (("", angles[0]), ("_norope", None)):
@@ -86,6 +88,7 @@ def test_queries_keys_and_values(blocks, layer, angles):
         assert off(v, blocks["out.self_attention.v"]) < 1e-5
 
 
+@pytest.mark.golden
 def test_perceptrons_convolution_and_final_layer(blocks, layer):
     x = blocks["in.x"]
     assert off(layer("mlp", MLP(64))(x), blocks["out.mlp.y"]) < 1e-5
@@ -95,6 +98,7 @@ def test_perceptrons_convolution_and_final_layer(blocks, layer):
     assert off(layer("final", FinalLayer(64, 9))(x, blocks["in.global_c"]), blocks["out.final.y"]) < 1e-5
 
 
+@pytest.mark.golden
 def test_single_blocks(blocks, layer, angles):
     x, local_c, global_c = blocks["in.x"], blocks["in.extended_c"], blocks["in.global_c"]
     block = layer("single_k3", TransformerBlock(64, 4))
@@ -106,6 +110,7 @@ def test_single_blocks(blocks, layer, angles):
     assert off(tokenwise(blocks["in.text"], global_c, None), blocks["out.single_k1_norope.y"]) < 1e-5
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("name", ["joint", "joint_pre_only"])
 def test_joint_blocks(blocks, layer, angles, name):
     block = layer(name, JointBlock(64, 4, pre_only=name == "joint_pre_only"))
@@ -115,6 +120,7 @@ def test_joint_blocks(blocks, layer, angles, name):
         assert off(stream, blocks[f"out.{name}.{part}"]) < 1e-5
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize(("version", "frequencies", "period", "tolerance"), [(1, 256, 1e4, 1e-5), (2, 64, 1.0, 5e-5)])
 def test_time_embeddings(blocks, layer, version, frequencies, period, tolerance):
     embedder = layer(f"t_embed_v{version}", TimestepEmbedder(64, frequencies=frequencies, max_period=period))
@@ -138,6 +144,7 @@ def mmaudio(request, architecture, filled_network):
     return network, golden, (5e-5, 1e-4) if v2 else (1e-5, 3e-5)
 
 
+@pytest.mark.golden
 def test_mmaudio_projected_conditions(mmaudio):
     network, golden, _ = mmaudio
     cases = {"": golden.conditions(), "alt.": golden.conditions("alt.in.")}
@@ -153,6 +160,7 @@ def test_mmaudio_projected_conditions(mmaudio):
         assert off(projected.pooled, network.global_cond_mlp(out["clip_f_c"] + out["text_f_c"])) < 1e-5
 
 
+@pytest.mark.golden
 def test_mmaudio_flow_at_two_sets_of_lengths(mmaudio):
     network, golden, (tolerance, _) = mmaudio
     for prefix in ("", "alt."):
@@ -161,6 +169,7 @@ def test_mmaudio_flow_at_two_sets_of_lengths(mmaudio):
         assert off(flow, golden.tensors[f"{prefix}out.flow"]) < tolerance
 
 
+@pytest.mark.golden
 def test_mmaudio_guidance(mmaudio):
     network, golden, (tolerance, _) = mmaudio
     x = golden.tensors["in.latent"]
@@ -176,6 +185,7 @@ def test_mmaudio_guidance(mmaudio):
         assert off(flow, golden.tensors[f"out.cfg.t0.3_{key}"]) < tolerance
 
 
+@pytest.mark.golden
 def test_mmaudio_sampling(mmaudio):
     network, golden, (_, tolerance) = mmaudio
     noise, conditions = golden.tensors["in.latent"], golden.conditions()
@@ -188,6 +198,7 @@ def test_mmaudio_sampling(mmaudio):
     assert off(found, golden.tensors["out.ode.x1_neg"]) < tolerance
 
 
+@pytest.mark.golden
 def test_mmaudio_loss(mmaudio):
     network, golden, (tolerance, _) = mmaudio
     x1, t, out = golden.tensors["in.latent"], golden.tensors["in.t"], golden.tensors
@@ -202,6 +213,7 @@ def test_mmaudio_loss(mmaudio):
             assert off(network(xt, t, golden.conditions()), out["out.loss.pred"]) < tolerance
 
 
+@pytest.mark.golden
 def test_times(architecture):
     times = sample_times(64, torch.Generator().manual_seed(1234))
     assert off(times, architecture("time_sampling").tensors["t"]) < 1e-6
@@ -220,6 +232,7 @@ def ears(golden, name):
     return torch.stack([golden.tensors[f"{name}_l"], golden.tensors[f"{name}_r"]], dim=1)
 
 
+@pytest.mark.golden
 def test_visaudio_flow_and_stages(visaudio):
     network, golden = visaudio
     x, t = ears(golden, "in.x"), golden.tensors["in.t"]
@@ -233,6 +246,7 @@ def test_visaudio_flow_and_stages(visaudio):
     assert off(network(x, t, network.null(2, golden.lengths())), ears(golden, "out.uncond")) < 1e-4
 
 
+@pytest.mark.golden
 def test_visaudio_without_the_spacetime_module(visaudio, filled_network):
     network, golden = visaudio
     dual_only = filled_network(network.config.dual_only)
@@ -241,6 +255,7 @@ def test_visaudio_without_the_spacetime_module(visaudio, filled_network):
     assert off(flow, ears(golden, "out.dual_only")) < 1e-4
 
 
+@pytest.mark.golden
 def test_visaudio_sampling(visaudio):
     network, golden = visaudio
     found = sample(network, golden.conditions(), ears(golden, "in.x"), steps=5)
@@ -309,6 +324,7 @@ def test_lengths_of_the_published_durations():
     assert [lengths(seconds)[:3] for seconds in (4, 5, 10)] == [(173, 32, 88), (216, 40, 112), (431, 80, 240)]
 
 
+@pytest.mark.golden
 @pytest.mark.slow
 def test_the_full_size_network(architecture, build):
     """4 GB of weights, a minute; float32 and bfloat16 autocast."""
