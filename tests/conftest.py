@@ -70,8 +70,24 @@ def _seeded() -> None:
 def media() -> Path:
     """The folder of real recordings."""
     if not MEDIA.is_dir():
-        pytest.skip(f"no real recordings in {MEDIA}")
+        pytest.skip(
+            f"no real recordings in {MEDIA} (VISAUDIO_BENCH_TEST_MEDIA); tests/media/README.md: where to get them"
+        )
     return MEDIA
+
+
+class Recording(NamedTuple):
+    """A real clip of 8.1 s that comes with the tests: a piano at the left, see tests/media/README.md."""
+
+    video: Path
+    sound: Path
+
+
+@pytest.fixture
+def recording() -> Recording:
+    """The piano of FAIR-Play's first clip."""
+    folder = Path(__file__).parent / "media"
+    return Recording(folder / "fairplay_000001.mp4", folder / "fairplay_000001.flac")
 
 
 class Told(NamedTuple):
