@@ -166,11 +166,12 @@ def _exact_subtype(samples: Samples) -> str:
 X264 = "cpu-independent=1"
 
 
-def picture_stream(container: Any, fps: int | Fraction, height: int, width: int, crf: int) -> Any:
-    """A new H.264 stream of 4:2:0 pictures whose bytes depend on its pictures alone."""
+def picture_stream(container: Any, fps: int | Fraction, shape: tuple[int, ...], crf: int) -> Any:
+    """A new H.264 stream of 4:2:0 pictures `(H, W)` or `(H, W, 3)` whose bytes depend on its pictures alone."""
     options = {"crf": str(crf), "preset": "veryfast", "x264-params": X264}
     stream = container.add_stream("libx264", rate=fps, options=options)
-    stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+    stream.height, stream.width = shape[:2]
+    stream.pix_fmt = "yuv420p"
     stream.codec_context.thread_count = 1
     return stream
 
@@ -181,7 +182,7 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23)
         stream: Any = None
         for picture in frames:
             if stream is None:
-                stream = picture_stream(container, fps, *picture.shape[:2], crf)
+                stream = picture_stream(container, fps, picture.shape, crf)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         if stream is not None:
             container.mux(stream.encode())

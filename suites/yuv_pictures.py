@@ -118,7 +118,7 @@ def write_planes(path: Path, pictures: Iterable[Planes], fps: Fraction, colours:
         stream: Any = None
         for picture in pictures:
             if stream is None:
-                stream = picture_stream(container, fps, *picture.y.shape, crf)
+                stream = picture_stream(container, fps, picture.y.shape, crf)
                 codec = stream.codec_context
                 codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = colours
             container.mux(stream.encode(_frame(picture)))

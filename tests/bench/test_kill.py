@@ -18,7 +18,8 @@ LONG = 250  # s: what a stage may take on a machine that does much else
 
 
 def run(out: Path, workers: int = 1) -> list[str]:
-    asked = ("run", "--suite", "simroom-mini", "--limit", CLIPS, "--out", out, "--workers", workers)
+    asked = ["run", "--suite", "simroom-mini", "--limit", CLIPS, "--system", "noise"]
+    asked += ["--out", out, "--workers", workers]
     return [str(word) for word in asked]
 
 
