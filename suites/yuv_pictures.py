@@ -19,7 +19,7 @@ from visaudio_bench.files import atomic_path
 from visaudio_bench.suites.admission import LATE
 from visaudio_bench.suites.containers import decoded, opened, played_stream
 from visaudio_bench.suites.display import Screen, Turn, turn_of
-from visaudio_bench.suites.media import TOLERANCE
+from visaudio_bench.suites.media import TOLERANCE, picture_stream
 
 Plane = NDArray[np.uint8]
 FORM = "yuv420p"
@@ -122,11 +122,8 @@ def write_planes(path: Path, pictures: Iterable[Planes], fps: Fraction, colours:
         stream: Any = None
         for picture in pictures:
             if stream is None:
-                stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"})
-                stream.height, stream.width = picture.y.shape
-                stream.pix_fmt = FORM
+                stream = picture_stream(container, fps, picture.y.shape, crf)
                 codec = stream.codec_context
-                codec.thread_count = 1
                 codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = colours
             container.mux(stream.encode(_frame(picture)))
         if stream is not None:

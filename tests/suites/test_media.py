@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from visaudio_bench.baselines.published.worker_inputs import mono_gain, prepare
 from visaudio_bench.errors import ClipError
-from visaudio_bench.suites import Clip
+from visaudio_bench.suites import Clip, media
 from visaudio_bench.suites.media import (
     Samples,
     iter_frames,
@@ -27,6 +28,7 @@ from visaudio_bench.suites.media import (
     write_video,
 )
 from visaudio_bench.suites.mono_pairs import join
+from visaudio_bench.suites.yuv_pictures import Colours, Planes, write_planes
 
 RATE = 44100
 
@@ -145,6 +147,29 @@ def test_frames_are_the_first_at_or_after_each_time(tmp_path: Path) -> None:
     assert numbers(path, fps=10, start=0.5, duration=0.5) == [5, 6, 7, 8, 9]
     assert probe(path).picture == pytest.approx(2.0)
     assert probe(path).sound is None
+
+
+@pytest.mark.parametrize("instructions", ["0", "SSSE3", "AVX2"])
+def test_a_video_does_not_depend_on_what_the_processor_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instructions: str
+) -> None:
+    """The same bytes from x264 in plain C as with the instructions of this or of an older processor."""
+    place = np.arange(48)[:, None] * 0.1 + np.arange(80) * 0.17
+    grey = [
+        np.rint(120 + 60 * np.sin(place + 0.9 * k) * np.cos(2.3 * place - 0.7 * k)).astype(np.uint8) for k in range(40)
+    ]
+    colour = np.full((24, 40), 128, np.uint8)
+
+    def written(name: str) -> tuple[bytes, bytes]:
+        write_video(tmp_path / f"{name}.mp4", [np.repeat(y[..., None], 3, axis=2) for y in grey], 10)
+        write_planes(
+            tmp_path / f"{name}p.mp4", [Planes(y, colour, colour) for y in grey], Fraction(10), Colours(2, 2, 2, 0)
+        )
+        return (tmp_path / f"{name}.mp4").read_bytes(), (tmp_path / f"{name}p.mp4").read_bytes()
+
+    usual = written("usual")
+    monkeypatch.setattr(media, "X264", f"{media.X264}:asm={instructions}")
+    assert written("other") == usual
 
 
 def test_a_video_that_ends_early_repeats_its_last_frame(tmp_path: Path) -> None:
