@@ -27,6 +27,7 @@ from visaudio_bench.metrics.quantity import Quantities
 Better = Literal["higher", "lower", "reference", "none"]
 Track = Literal["generation", "binauralisation", "content"]
 IntervalKind = Literal["bootstrap", "jackknife", "none"]
+DistanceKind = Literal["", "frechet", "kernel"]
 Aggregate = Callable[[Quantities], npt.NDArray[np.float64]]
 
 BINAURAL = ("binaural",)
@@ -47,7 +48,8 @@ class Metric:
     digits: decimals shown. version: raised whenever the same input gives another number. interval: how it is found.
     minimum_clips: below this many clips no interval is given. source: where the definition comes from.
     weights: networks it needs, by the names of their weight files. features: of a distance between sets of features,
-    the network they come from (it reads those instead of `quantities`). shown: views that get a column.
+    the network they come from (it reads those instead of `quantities`). distance: which one it is. shown: views that
+    get a column.
     """
 
     key: str
@@ -72,6 +74,7 @@ class Metric:
     minimum_clips: int = 2
     weights: tuple[str, ...] = ()
     features: str = ""
+    distance: DistanceKind = ""
     shown: tuple[str, ...] = BINAURAL
 
 
@@ -141,7 +144,7 @@ _BOTH_EARS: dict[str, Any] = {
 def _feature_distance(key: str, title: str, network: str, description: str, **other: Any) -> Metric:
     """A distance between sets of a network's features."""
     fields: dict[str, Any] = {
-        "quantities": (), "interval": "jackknife", "features": network,
+        "quantities": (), "interval": "jackknife", "features": network, "distance": "frechet",
         "family": "visaudio_bench.metrics.frechet", **_BOTH_EARS,
     }  # fmt: skip
     return _content(key, title, "", "lower", network, description, **fields | other)
@@ -175,12 +178,12 @@ _ALL = (
     ),
     _feature_distance(
         "kad_vgg", "KAD-VGG", "vggish", "Kernel distance of VGGish features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False,
+        family="visaudio_bench.metrics.kernel_distance", distance="kernel", interval="none", low=None, default=False,
         source="Chung et al. 2025",
     ),
     _feature_distance(
         "kad_pann", "KAD-PANN", "panns", "Kernel distance of PANNs features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False,
+        family="visaudio_bench.metrics.kernel_distance", distance="kernel", interval="none", low=None, default=False,
         source="Chung et al. 2025",
     ),
     _generation(
