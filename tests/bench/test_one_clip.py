@@ -224,6 +224,7 @@ def test_a_run_in_worker_processes(
 PLUGIN = """
 from dataclasses import replace
 from visaudio_bench.baselines.trivial import Swapped
+from visaudio_bench.bench.evaluation.family import Family, binaural
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.quantity import Quantity
@@ -240,15 +241,19 @@ class Picky(Swapped):
             raise Unsendable("of", clip.id)
         return super().make(clip, clips, rng) * (5 if clip.id == "clip2" else 0.5)
 
-LEVEL = replace(
-    METRICS["side_mid"], key="LEVEL", title="Level", family="thrower_plugin", quantities=("LEVEL",),
-    aggregate=aggregate.mean("LEVEL"), better="higher",
-)
+class Level(Family):
+    name = "LEVEL"
+    metrics = (replace(
+        METRICS["side_mid"], key="LEVEL", title="Level", family="thrower_plugin", quantities=("LEVEL",),
+        aggregate=aggregate.mean("LEVEL"), better="higher",
+    ),)
 
-def clip_quantities(prediction, reference, sample_rate):
-    if abs(prediction).max() > abs(reference).max() * 2:
-        raise Unsendable("too", "loud")
-    return {"LEVEL": Quantity(1.0)}
+    def quantities(self, inputs):
+        if abs(inputs.prediction.ears.samples).max() > abs(inputs.reference.ears.samples).max() * 2:
+            raise Unsendable("too", "loud")
+        return binaural({"LEVEL": Quantity(1.0)})
+
+LEVEL = Level()
 """
 
 
@@ -281,7 +286,7 @@ def get_timestamp_embeddings(audio, model):
 """
 
 
-@pytest.mark.parametrize("where", ["visaudio_bench.bench.evaluation.network_scores:_hearing", None])
+@pytest.mark.parametrize("where", ["visaudio_bench.bench.evaluation.network_scores:read_native", None])
 def test_networks(
     bench: Callable, three: Path, tmp_path: Path, throw: Callable, monkeypatch: pytest.MonkeyPatch, where: str | None
 ) -> None:
