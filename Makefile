@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test test-all lint clean
+# A worker takes ten seconds of processor time to begin with: more than four would cost more than they save. One file's
+# tests stay together, because they share what they make.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -rs
+
+.PHONY: setup run test test-all test-golden test-matrix lint docs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
@@ -13,18 +17,35 @@ run: $(VENV)/.ready
 	$(BIN)/bench run --suite simroom --out runs/simroom
 
 test: $(VENV)/.ready-test
-	$(BIN)/pytest -n auto -rs -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.ready-test
-	$(BIN)/pytest -n auto -rs
+	$(PYTEST)
+
+# Stored numbers as a machine finds them that has other instructions, and whose libraries round the last bit otherwise.
+test-golden: $(VENV)/.ready-test
+	MKL_CBWR=AVX2 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "golden and not slow" --other-rounding
+
+# The whole suite on every set of instructions that this machine can be told to use, with one thread and with two.
+VARIANTS := MKL_CBWR=COMPATIBLE MKL_CBWR=AVX2 MKL_CBWR=AVX512 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 \
+	ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell OPENBLAS_CORETYPE=Nehalem \
+	OMP_NUM_THREADS=1 OMP_NUM_THREADS=2
+test-matrix: $(VENV)/.ready-test
+	set -e; for variant in $(VARIANTS); do echo "== $$variant"; env $$variant $(PYTEST) -q -m "not slow"; done
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Warnings are errors: a link or a docstring that cannot be read. Pages of modules that are gone must not stay.
+docs: $(VENV)/.ready-docs
+	rm -rf build/site docs/api/modules
+	$(BIN)/sphinx-build -b html -W --keep-going -q -d build/doctrees docs build/site
+	@echo "build/site/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/api/modules
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
@@ -46,5 +67,8 @@ $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $(VENV)/.ready
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.[dev$(comma)rooms$(comma)video$(comma)reference])
-	@touch $(VENV)/.ready $(VENV)/.ready-test
+	@touch $(VENV)/.ready $(VENV)/.ready-test $(VENV)/.ready-docs
+$(VENV)/.ready-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(call install,.[docs])
+	@touch $(VENV)/.ready
 comma := ,

@@ -1,8 +1,20 @@
 """From the quantities of clips to the value of a set: means, medians, pooled concordance and correlation.
 
 Each function makes an aggregate: a callable that reduces the last axis (clips) of its quantities, skips clips that are
-NaN and accepts leading axes, so that many resamples are one call. No defined clip gives NaN. All but the median are
-`Pooled`: they depend on sums over clips only, which makes resampling a matrix product.
+NaN and accepts leading axes, so that many resamples are one call. A set without a defined clip is NaN. All but the
+median are `Pooled`: they depend on sums over clips only, which makes resampling a matrix product.
+
+| aggregate | definition, with means over everything that is pooled | range | source |
+|---|---|---|---|
+| `mean`, `median` | mean and median over clips | that of the quantity | |
+| `concordance` | 2 cov(x, y) / (var x + var y + (mean x - mean y)²) | [-1, 1] | Lin 1989, population moments |
+| `correlation` | cov(x, y) / (var x var y)^½ | [-1, 1] | Pearson |
+| `centred_correlation` | the same, of x and y less their means within each clip | [-1, 1] | Pearson |
+
+x is the prediction and y the reference. A correlation asks whether the two move together, concordance also whether they
+have the same mean and spread: of y = 2 x the one is 1 and the other is not. Pooled values weigh a clip by its segments.
+
+Functions: `mean`, `median`, `concordance`, `correlation`, `centred_correlation`.
 """
 
 from __future__ import annotations
@@ -26,54 +38,112 @@ CENTRED_MOMENTS = ("sum_xx", "sum_yy", "sum_xy")
 class Pooled:
     """An aggregate that is a function of sums over clips.
 
-    terms: quantities to (m, ..., n), what each clip adds to each of m sums; zero where undefined.
-    finish: sums (m, ...) to the value (...).
+    Attributes:
+        terms: turns quantities into (m, ..., n), what each clip adds to each of m sums; zero where undefined.
+        finish: turns the sums (m, ...) into the value (...).
     """
 
     terms: Callable[[Quantities], Floats]
     finish: Callable[[Floats], Floats]
 
     def __call__(self, quantities: Quantities) -> Floats:
-        """The value of a set of clips: the last axis of `quantities` is reduced."""
+        """Reduce the last axis of `quantities`, the clips, to the value of the set."""
         return self.finish(self.terms(quantities).sum(-1))
 
 
 def mean(key: str) -> Pooled:
-    """Mean over the clips where `key` is defined."""
+    """Make the mean over the clips where a quantity is defined.
+
+    Args:
+        key: name of the quantity.
+
+    Returns:
+        The aggregate, in the unit of the quantity; NaN without a defined clip.
+
+    Example:
+        >>> mean("lat_err")({"lat_err": np.array([10.0, 20.0, np.nan])}).item()
+        15.0
+    """
     return Pooled(partial(_terms, names=(key,)), _mean)
 
 
 def median(key: str) -> Callable[[Quantities], Floats]:
-    """Median over the clips where `key` is defined."""
+    """Make the median over the clips where a quantity is defined.
+
+    Args:
+        key: name of the quantity.
+
+    Returns:
+        The aggregate, in the unit of the quantity; NaN without a defined clip.
+
+    Example:
+        >>> median("delta_itd")({"delta_itd": np.array([40.0, 60.0, 900.0, np.nan])}).item()
+        60.0
+    """
     return partial(_median, key=key)
 
 
 def concordance(key: str) -> Pooled:
-    """Lin's concordance correlation of x and y pooled over clips, in [-1, 1] (Lin 1989, with population moments).
+    """Make Lin's concordance correlation of x and y pooled over clips (Lin 1989, with population moments).
 
-    Needs `key.n`, `key.sum_x`, `key.sum_y`, `key.sum_xx`, `key.sum_yy` and `key.sum_xy`. NaN if x and y never vary.
+    Args:
+        key: the quantities are `key.n`, `key.sum_x`, `key.sum_y`, `key.sum_xx`, `key.sum_yy` and `key.sum_xy`.
+
+    Returns:
+        The aggregate, in [-1, 1]; 0 if one of them never varies, NaN if both are the same constant.
+
+    Example:
+        The prediction has the movement of the reference and is off by half a unit:
+
+        >>> x, y = np.array([0.0, 1.0]), np.array([0.5, 1.5])
+        >>> sums = (2.0, x.sum(), y.sum(), x @ x, y @ y, x @ y)
+        >>> clips = {f"lat.{name}": np.array([total]) for name, total in zip(MOMENTS, sums)}
+        >>> round(concordance("lat")(clips).item(), 3), round(correlation("lat")(clips).item(), 3)
+        (0.667, 1.0)
     """
     return Pooled(partial(_terms, names=tuple(f"{key}.{name}" for name in MOMENTS)), _concordance)
 
 
 def correlation(key: str) -> Pooled:
-    """Pearson's correlation of x and y pooled over clips, in [-1, 1], from the sums that `concordance` needs.
+    """Make Pearson's correlation of x and y pooled over clips.
 
-    0 if x, the prediction, never varies: it tells nothing about y then. NaN if y never varies.
+    Args:
+        key: the quantities are those that `concordance` needs.
+
+    Returns:
+        The aggregate, in [-1, 1]; 0 if x, the prediction, never varies, since it then tells nothing about y, and NaN if
+        y never does.
+
+    Example:
+        >>> x, y = np.array([0.0, 1.0]), np.array([3.0, 1.0])
+        >>> sums = (2.0, x.sum(), y.sum(), x @ x, y @ y, x @ y)
+        >>> clips = {f"lat.{name}": np.array([total]) for name, total in zip(MOMENTS, sums)}
+        >>> round(correlation("lat")(clips).item(), 3)
+        -1.0
     """
     return Pooled(partial(_terms, names=tuple(f"{key}.{name}" for name in MOMENTS)), _correlation)
 
 
 def centred_correlation(key: str) -> Pooled:
-    """Pearson's correlation from sums that were centred clip by clip: `key.sum_xx`, `key.sum_yy`, `key.sum_xy`.
+    """Make Pearson's correlation from sums that were centred clip by clip.
 
-    0 if x never varies (a prediction that does not move), NaN if y never does.
+    Args:
+        key: the quantities are `key.sum_xx`, `key.sum_yy` and `key.sum_xy`.
+
+    Returns:
+        The aggregate, in [-1, 1]; 0 if x never varies (a prediction that does not move), NaN if y never does.
+
+    Example:
+        >>> sums = {"sum_xx": 1.0, "sum_yy": 4.0, "sum_xy": 1.0}
+        >>> clips = {f"motion.{name}": np.array([total]) for name, total in sums.items()}
+        >>> centred_correlation("motion")(clips).item()
+        0.5
     """
     return Pooled(partial(_terms, names=tuple(f"{key}.{name}" for name in CENTRED_MOMENTS)), _centred_correlation)
 
 
 def _terms(quantities: Quantities, names: tuple[str, ...]) -> Floats:
-    """The rows of `names`, and how many clips have all of them, (len(names) + 1, ..., n)."""
+    """Stack the quantities of `names` and whether a clip has all of them, (len(names) + 1, ..., n)."""
     rows = np.stack([quantities[name] for name in names])
     defined = np.asarray(np.isfinite(rows).all(0), dtype=np.float64)
     return np.concatenate([np.where(defined > 0, rows, 0), defined[None]])

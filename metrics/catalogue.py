@@ -38,18 +38,31 @@ OURS = "this benchmark, cues BCF-1"
 class Metric:
     """One metric of the tables.
 
-    key: name in files and on the command line. title: heading of its column, with a direction arrow added by tables.
-    unit: "" for pure numbers. better: which way is better; `reference` means closest to the reference's own value.
-    low, high: range, None where unbounded. perfect: value of a perfect prediction, None where it depends on the clip.
-    track: the table it belongs to. family: module whose docstring is its manual page.
-    quantities: per-clip rows that `aggregate` reads. aggregate: reduces the last axis (clips); with a `bootstrap`
-    interval it accepts leading axes. views: `binaural` for metrics that use both channels together.
-    needs_reference: whether the reference's sound is read. default: shown unless asked otherwise.
-    digits: decimals shown. version: raised whenever the same input gives another number. interval: how it is found.
-    minimum_clips: below this many clips no interval is given. source: where the definition comes from.
-    weights: networks it needs, by the names of their weight files. features: of a distance between sets of features,
-    the network they come from (it reads those instead of `quantities`). distance: which one it is. shown: views that
-    get a column.
+    Attributes:
+        key: name in files and on the command line.
+        title: heading of its column; tables add an arrow for the direction.
+        unit: unit of its value, "" for pure numbers.
+        better: which way is better; `reference` means closest to the reference's own value.
+        low: lower end of its range, None where it is unbounded.
+        high: upper end of its range, None where it is unbounded.
+        perfect: value of a perfect prediction, None where it depends on the clip.
+        track: the table that it belongs to.
+        family: the module whose docstring is its manual page.
+        quantities: the per-clip rows that `aggregate` reads.
+        aggregate: reduces the last axis (clips); with a `bootstrap` interval it accepts leading axes.
+        needs_reference: whether the reference's sound is read.
+        default: whether it is shown unless asked otherwise.
+        digits: number of decimals shown.
+        source: where the definition comes from.
+        description: one sentence for the legend of a table.
+        views: what it is measured on; `binaural` for metrics that use both channels together.
+        version: raised whenever the same input gives another number.
+        interval: how its interval is found.
+        minimum_clips: below this many clips no interval is given.
+        weights: the networks that it needs, by the names of their weight files.
+        features: the network whose sets of features it compares (it reads those instead of `quantities`), else "".
+        distance: how sets of features are compared, `frechet` or `kernel`; "" for other metrics.
+        shown: the views that get a column.
     """
 
     key: str
@@ -79,12 +92,23 @@ class Metric:
 
 
 def defaults(track: Track | None = None) -> tuple[Metric, ...]:
-    """The metrics that a table shows unless asked otherwise, of one track or of all, in the order of columns."""
+    """List the metrics that a table shows unless asked otherwise.
+
+    Args:
+        track: the table; None takes all of them.
+
+    Returns:
+        The metrics in the order of columns.
+
+    Example:
+        >>> [metric.title for metric in defaults("binauralisation")]
+        ['STFT', 'ENV']
+    """
     return tuple(metric for metric in METRICS.values() if metric.default and track in (None, metric.track))
 
 
 def _generation(key: str, title: str, unit: str, better: Better, description: str, **other: Any) -> Metric:
-    """A metric of the generation track; by default a mean over clips of the quantity of the same name, unbounded."""
+    """Make a metric of the generation track: by default a mean over clips of the quantity of its name, unbounded."""
     fields: dict[str, Any] = {
         "low": 0.0, "high": None, "perfect": 0.0,
         "family": "visaudio_bench.metrics.interaural_scores", "quantities": (key,),
@@ -97,7 +121,7 @@ def _generation(key: str, title: str, unit: str, better: Better, description: st
 
 
 def _set_distance(key: str, title: str, unit: str, vector: str, description: str, **other: Any) -> Metric:
-    """A distance between sets: by default W1 of one vector quantity, without an interval (print its floor instead)."""
+    """Make a distance between sets: by default W1 of a vector, without an interval (tables print its floor instead)."""
     fields: dict[str, Any] = {
         "quantities": (vector, REFERENCE + vector), "aggregate": partial(wasserstein, key=vector), "interval": "none",
         "family": "visaudio_bench.metrics.interaural_sets", "digits": 2,
@@ -106,7 +130,7 @@ def _set_distance(key: str, title: str, unit: str, vector: str, description: str
 
 
 def _error(key: str, title: str, unit: str, better: Better, description: str, **other: Any) -> Metric:
-    """A metric of the binauralisation track: a mean over clips."""
+    """Make a metric of the binauralisation track, a mean over clips."""
     fields: dict[str, Any] = {"low": 0.0, "high": None, "perfect": 0.0, "default": False, "digits": 3}
     return Metric(
         key=key, title=title, unit=unit, better=better, description=description, track="binauralisation",
@@ -125,7 +149,7 @@ _DESCRIPTIVE: dict[str, Any] = {"perfect": None, "needs_reference": False}
 
 
 def _content(key: str, title: str, unit: str, better: Better, weights: str, description: str, **other: Any) -> Metric:
-    """A metric of what is heard and when, by a frozen network: by default a mean over clips, of the mix."""
+    """Make a metric of what is heard and when, by a frozen network: by default a mean over clips, of the mix."""
     fields: dict[str, Any] = {
         "low": 0.0, "high": None, "perfect": 0.0, "digits": 3, "quantities": (key,), "aggregate": aggregate.mean(key),
         "default": True, "views": ("mix",), "shown": ("mix",),
@@ -142,7 +166,7 @@ _BOTH_EARS: dict[str, Any] = {
 
 
 def _feature_distance(key: str, title: str, network: str, description: str, **other: Any) -> Metric:
-    """A distance between sets of a network's features."""
+    """Make a distance between sets of a network's features."""
     fields: dict[str, Any] = {
         "quantities": (), "interval": "jackknife", "features": network, "distance": "frechet",
         "family": "visaudio_bench.metrics.frechet", **_BOTH_EARS,
@@ -314,9 +338,19 @@ METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
 
 
 def backbone_distances(module: str) -> tuple[Metric, Metric]:
-    """Fréchet and kernel distance of the scene embeddings of a HEAR module, one row a clip.
+    """Make the Fréchet and the kernel distance of the scene embeddings of a HEAR module, one row a clip.
 
     They belong to a run that names the module, not to the catalogue; the name alone is enough to make them again.
+
+    Args:
+        module: name of the module as it is imported.
+
+    Returns:
+        The Fréchet distance and the kernel distance.
+
+    Example:
+        >>> [metric.key for metric in backbone_distances("hearbaseline.wav2vec2")]
+        ['fd_hear_wav2vec2', 'kad_hear_wav2vec2']
     """
     name = module.rpartition(".")[2]
     frechet, kernel = METRICS["fd_pann"], METRICS["kad_pann"]

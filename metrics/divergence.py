@@ -2,12 +2,17 @@
 
 KL(reference || prediction) = sum over classes of p (ln p - ln q),    p, q the softmax of the two clips' raw logits
 
-(Kreuk et al. 2023, AudioGen, section 4; Iashin and Rahtu 2021). Natural logarithm, so nats; 0 is perfect, no upper
-bound; the score of a set is the mean over paired clips. Computed in float64 from log-softmaxes, without the epsilon
-that older tools add inside the logarithm: that epsilon turns 163.7 into 13.8 on extreme logits and makes the score of
-identical clips negative. The reference implementation sums in float32; the difference is below 2e-6.
+(Kreuk et al. 2023, AudioGen, section 4; Iashin and Rahtu 2021). The logarithm is natural, so that the unit is nats; 0
+is perfect, lower is better, and there is no upper bound. The score of a set is the mean over paired clips. It is not
+symmetric: papers that put the prediction first print other numbers. It is computed in float64 from log-softmaxes,
+without the epsilon that older tools add inside the logarithm: that epsilon turns 163.7 into 13.8 on extreme logits and
+makes the score of identical clips negative. The reference implementation (av-benchmark) sums in float32; the difference
+is below 2e-6.
 
-The inception score needs no reference: exp of the mean KL between each clip's classes and the mean of its group.
+IS = exp (mean over clips of KL(p || mean of p))        (Salimans et al. 2016)
+
+The inception score needs no reference. It has no unit, lies between 1 (all clips are described alike) and the number of
+classes, and higher is better; the mean is taken in groups of shuffled clips, whose size it depends on.
 
 Functions: `kl_divergence`, `inception_score`.
 """
@@ -27,24 +32,47 @@ INCEPTION_SEED = 2020
 
 
 class PerClip(NamedTuple):
-    """A mean over clips, and the score of each, `(n,)`."""
+    """A mean over clips with what it is the mean of.
+
+    Attributes:
+        value: mean over clips, in the unit of the score.
+        per_clip: (n,) score of each clip.
+    """
 
     value: float
     per_clip: Floats
 
 
 class InceptionScore(NamedTuple):
-    """Mean and population standard deviation over groups; NaN when there are fewer clips than groups."""
+    """An inception score over groups of clips; both fields are NaN when there are fewer clips than groups.
+
+    Attributes:
+        value: mean over groups; higher is better.
+        spread: standard deviation over groups, with their number in the denominator.
+    """
 
     value: float
     spread: float
 
 
 def kl_divergence(reference: npt.ArrayLike, prediction: npt.ArrayLike) -> PerClip:
-    """KL(reference || prediction) in nats, of raw logits `(n, classes)` of paired clips.
+    """Compute KL(reference || prediction) of paired clips.
+
+    Args:
+        reference: (n, classes) raw logits of the reference, one row a clip.
+        prediction: (n, classes) raw logits of the same clips in the same order.
+
+    Returns:
+        The mean over clips in nats, and the divergence of each clip, (n,).
 
     Raises:
-        ValueError: shapes differ, or there is no clip.
+        ValueError: the shapes differ, or there is no clip.
+
+    Example:
+        Probabilities of 1/2 and 1/2 against 1/4 and 3/4 give ln(4 / 3) / 2:
+
+        >>> round(kl_divergence([[0.0, 0.0]], [[0.0, np.log(3)]]).value, 3)
+        0.144
     """
     log_p, log_q = (log_softmax(_rows(logits), axis=1) for logits in (reference, prediction))
     if log_p.shape != log_q.shape:
@@ -59,9 +87,25 @@ def kl_divergence(reference: npt.ArrayLike, prediction: npt.ArrayLike) -> PerCli
 def inception_score(
     logits: npt.ArrayLike, splits: int = INCEPTION_SPLITS, seed: int = INCEPTION_SEED
 ) -> InceptionScore:
-    """Inception score of raw logits `(n, classes)` over `splits` groups of shuffled clips; higher is better.
+    """Compute the inception score of a set.
 
-    The shuffle is numpy's legacy generator with a fixed seed, because the published numbers depend on it.
+    Args:
+        logits: (n, classes) raw logits, one row a clip.
+        splits: number of groups that the shuffled clips are parted into.
+        seed: of the shuffle by numpy's legacy generator; the published numbers depend on both.
+
+    Returns:
+        The mean score over groups, and its spread; NaN with fewer clips than groups.
+
+    Raises:
+        ValueError: the logits have another shape, or there is no clip.
+
+    Example:
+        Two clips, each of them certainly of a class of its own:
+
+        >>> score = inception_score([[50.0, 0.0], [0.0, 50.0]], splits=1)
+        >>> round(score.value, 3), score.spread
+        (2.0, 0.0)
     """
     rows = _rows(logits)
     if len(rows) < splits:

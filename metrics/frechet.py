@@ -2,7 +2,9 @@
 
 FD = |μ₁ - μ₂|² + tr C₁ + tr C₂ - 2 tr (C₁ C₂)^½        (Dowson and Landau 1982; Heusel et al. 2017, eq. 6)
 
-with the means and unbiased covariances (division by n - 1) of the features (n, d) of prediction and reference.
+with the means and unbiased covariances (division by n - 1) of the features (n, d) of prediction and reference. It is in
+squared units of the features; 0 is perfect, lower is better, and there is no upper bound. Values of two networks, or of
+one network fed by two front ends, cannot be compared.
 
 The last trace needs no matrix square root. For any factors with C₁ = F₁ᵀF₁ and C₂ = F₂ᵀF₂ it is the sum of the singular
 values of F₁F₂ᵀ, because C₁C₂ and (F₁F₂ᵀ)(F₁F₂ᵀ)ᵀ have the same eigenvalues. With fewer rows than dimensions the
@@ -41,7 +43,14 @@ ROUNDING = 8.0  # of an eigenvalue, in units of √d machine precisions of the l
 
 
 class FrechetDistance(NamedTuple):
-    """A Fréchet distance, in squared units of the features, with the numbers of rows and dimensions behind it."""
+    """A Fréchet distance with the numbers that it cannot be read without.
+
+    Attributes:
+        value: the distance, in squared units of the features; lower is better.
+        n_prediction: number of rows of the prediction.
+        n_reference: number of rows of the reference.
+        dimension: number of features in a row.
+    """
 
     value: float
     n_prediction: int
@@ -51,9 +60,18 @@ class FrechetDistance(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class GaussianStatistics:
-    """Count, mean (d,) and scatter (d, d) of a set of features in float64; sets can be merged and parts taken out.
+    """Statistics of a set of features in float64; sets can be merged and parts taken out.
 
-    The scatter is the sum of outer products of centred rows, n - 1 times the covariance.
+    Attributes:
+        count: number of rows n.
+        mean: (d,) mean row.
+        scatter: (d, d) sum of the outer products of the centred rows, n - 1 times the covariance.
+
+    Example:
+        >>> rows = np.arange(12.0).reshape(6, 2)
+        >>> whole = GaussianStatistics.from_features(rows[:4]).merge(GaussianStatistics.from_features(rows[4:]))
+        >>> whole.count, whole.mean.tolist()
+        (6, [5.0, 6.0])
     """
 
     count: int
@@ -62,7 +80,13 @@ class GaussianStatistics:
 
     @classmethod
     def from_features(cls, features: Features) -> GaussianStatistics:
-        """Statistics of features (n, d), n >= 1.
+        """Compute the statistics of a set.
+
+        Args:
+            features: (n, d), n >= 1.
+
+        Returns:
+            Count, mean and scatter.
 
         Raises:
             BenchError: the features are not a matrix, are empty, or hold NaN or infinity.
@@ -73,14 +97,31 @@ class GaussianStatistics:
         return cls(len(rows), mean, centred.T @ centred)
 
     def merge(self, other: GaussianStatistics) -> GaussianStatistics:
-        """Statistics of both sets together (Chan, Golub and LeVeque 1983)."""
+        """Merge two sets (Chan, Golub and LeVeque 1983).
+
+        Args:
+            other: statistics of the other set, of the same dimension.
+
+        Returns:
+            The statistics of both sets together.
+        """
         count = self.count + other.count
         step = other.mean - self.mean
         scatter = self.scatter + other.scatter + np.outer(step, step) * (self.count * other.count / count)
         return GaussianStatistics(count, self.mean + step * (other.count / count), scatter)
 
     def without(self, part: GaussianStatistics) -> GaussianStatistics:
-        """Statistics of what remains when `part`, which must have been merged into this, is taken out."""
+        """Take a part out.
+
+        Args:
+            part: statistics of rows that are among those behind this.
+
+        Returns:
+            The statistics of what remains.
+
+        Raises:
+            BenchError: nothing would remain.
+        """
         count = self.count - part.count
         if count < 1:
             raise BenchError(f"cannot take {part.count} rows out of {self.count}: nothing would remain")
@@ -91,7 +132,7 @@ class GaussianStatistics:
 
     @property
     def dimension(self) -> int:
-        """Number of features d."""
+        """Number d of features in a row."""
         return len(self.mean)
 
     @property
@@ -109,12 +150,26 @@ class GaussianStatistics:
 def frechet_distance(
     prediction: Features | GaussianStatistics, reference: Features | GaussianStatistics
 ) -> FrechetDistance:
-    """Fréchet distance between two sets, each given as features (n, d) or as statistics.
+    """Compute the Fréchet distance between two sets, each given as features or as statistics.
 
     Features are the better input: statistics lose half of the digits, and time, where their covariance is singular.
 
+    Args:
+        prediction: features (n, d), n >= 2, or their statistics.
+        reference: features (m, d) of the same network, m >= 2, or their statistics.
+
+    Returns:
+        The distance with the numbers of rows and dimensions.
+
     Raises:
         BenchError: fewer than 2 rows, NaN or infinite features, or different dimensions.
+
+    Example:
+        Equal sets have the distance 0, a shift by 3 has 3² = 9:
+
+        >>> rows = np.random.default_rng(0).standard_normal((50, 2))
+        >>> round(frechet_distance(rows, rows).value, 6), round(frechet_distance(rows + [3, 0], rows).value, 6)
+        (0.0, 9.0)
     """
     p, g = _side(prediction), _side(reference)
     if len(p.mean) != len(g.mean):
@@ -126,7 +181,23 @@ def frechet_distance(
 
 
 def frechet_between(mean_1: Floats, covariance_1: Floats, mean_2: Floats, covariance_2: Floats) -> float:
-    """Fréchet distance between two Gaussians with means (d,) and symmetric covariances (d, d)."""
+    """Compute the Fréchet distance between two Gaussians.
+
+    Args:
+        mean_1: (d,) mean of the first.
+        covariance_1: (d, d) symmetric covariance of the first.
+        mean_2: (d,) mean of the second.
+        covariance_2: (d, d) symmetric covariance of the second.
+
+    Returns:
+        The distance, in squared units of the means.
+
+    Example:
+        In one dimension it is (m₁ - m₂)² + (s₁ - s₂)², here 3² + (2 - 1)²:
+
+        >>> round(frechet_between(np.zeros(1), np.array([[4.0]]), np.array([3.0]), np.array([[1.0]])), 6)
+        10.0
+    """
     return _distance(_Side(0, mean_1, known_covariance=covariance_1), _Side(0, mean_2, known_covariance=covariance_2))
 
 
@@ -139,7 +210,7 @@ def frechet_jackknife(
     groups: int = JACKKNIFE_GROUPS,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Bias-corrected Fréchet distance with an interval, by leaving out groups of clips from both sets.
+    """Estimate a bias-corrected Fréchet distance with an interval, by leaving out groups of clips from both sets.
 
     Args:
         prediction: (n, d) features.
@@ -151,7 +222,20 @@ def frechet_jackknife(
         confidence: of the interval.
 
     Returns:
-        Estimate; its value and interval are None, with a reason, with fewer than 2 d clips, where no correction works.
+        The estimate; its value and interval are None, with a reason, with fewer than 2 d clips, where no correction
+        works.
+
+    Raises:
+        BenchError: a clip number is missing, or as `frechet_distance`.
+
+    Example:
+        A shift by 3 is 9 whichever clips are left out:
+
+        >>> rows = np.random.default_rng(0).standard_normal((40, 2))
+        >>> [round(number, 4) for number in frechet_jackknife(rows + [3, 0], rows)[:3]]
+        [9.0, 9.0, 9.0]
+        >>> frechet_jackknife(rows[:9], rows[:9]).reason
+        '9 clips are too few for 2 dimensions: 20 are needed'
     """
     replicates = _replicates(prediction, reference, clips, reference_clips, groups)
     if isinstance(replicates, str):
@@ -169,10 +253,29 @@ def frechet_difference(
     groups: int = JACKKNIFE_GROUPS,
     confidence: float = 0.95,
 ) -> Estimate:
-    """FD(first) - FD(second), bias-corrected with an interval, for two systems on the same clips.
+    """Estimate FD(first) - FD(second), bias-corrected with an interval, for two systems on the same clips.
 
-    Both are left-out group by group together: what a hard clip does to both cancels. Arguments as for
-    `frechet_jackknife`; `clips` numbers the rows of both systems.
+    Groups of clips leave both systems together: what a hard clip does to both cancels.
+
+    Args:
+        first: (n, d) features of the first system.
+        second: (n, d) features of the second system, of the same clips in the same order.
+        reference: (m, d) features of the reference.
+        clips: (n,) clip number of every row of both systems; default one row a clip.
+        reference_clips: (m,) clip number of every row of the reference; default as `clips`.
+        groups: number of groups.
+        confidence: of the interval.
+
+    Returns:
+        The estimate; its value and interval are None, with a reason, with fewer than 2 d clips.
+
+    Raises:
+        BenchError: the systems differ in their number of rows, or as `frechet_jackknife`.
+
+    Example:
+        >>> rows = np.random.default_rng(0).standard_normal((40, 2))
+        >>> round(frechet_difference(rows + [3, 0], rows + [1, 0], rows).value, 4)
+        8.0
     """
     if len(first) != len(second):
         raise BenchError(f"got {len(first)} and {len(second)} rows, expected features of the same clips")
@@ -190,6 +293,12 @@ def require_same_clips(clips: Mapping[str, Sequence[str]]) -> None:
 
     Raises:
         UsageError: two systems differ; names both, and a clip that only one of them has.
+
+    Example:
+        >>> require_same_clips({"ours": ["a", "b"], "theirs": ["b", "a"]})
+        >>> require_same_clips({"ours": ["a", "b"], "theirs": ["b"]})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        visaudio_bench.errors.UsageError: Fréchet distances of "ours" (2 clips) and "theirs" (1 clips) cannot be ...
     """
     (first, expected), *others = clips.items()
     for system, got in others:
@@ -217,17 +326,17 @@ class _Side(NamedTuple):
         return self.scaled.T @ self.scaled
 
     def factor(self, square: bool) -> Floats:
-        """F (r, d), without loss of digits where the rows are known; `square` makes r = d of more rows."""
+        """Return F (r, d), without loss of digits where the rows are known; `square` makes r = d of more rows."""
         if self.scaled is None:
             return _root(self.covariance())
         return np.asarray(np.linalg.qr(self.scaled, mode="r")) if square else self.scaled
 
     def variance(self) -> float:
-        """Trace of the covariance."""
+        """Return the trace of the covariance."""
         return float(np.trace(self.covariance()) if self.scaled is None else np.vdot(self.scaled, self.scaled))
 
     def wide(self) -> bool:
-        """Fewer rows than dimensions: the covariance is singular and the rows are the smaller matrix."""
+        """Say whether rows are no more than dimensions: the covariance is singular, the rows are the smaller matrix."""
         return self.scaled is not None and len(self.scaled) <= self.scaled.shape[1]
 
 
@@ -260,7 +369,7 @@ def _distance(p: _Side, g: _Side) -> float:
 
 
 def _from_eigenvalues(separate: float, covariance_p: Floats, covariance_g: Floats) -> float | None:
-    """The fast route for two well-conditioned covariances; None if rounding may have cost more than 1e-8."""
+    """Take the fast route for well-conditioned covariances; None if rounding may have cost more than 1e-8."""
     try:
         product = np.linalg.cholesky(covariance_p).T @ np.linalg.cholesky(covariance_g)
     except np.linalg.LinAlgError:  # singular
@@ -274,7 +383,7 @@ def _from_eigenvalues(separate: float, covariance_p: Floats, covariance_g: Float
 
 
 def _root(covariance: Floats) -> Floats:
-    """A factor (d, d) of a covariance; eigenvalues below rounding error count as zero."""
+    """Factor a covariance (d, d); eigenvalues below rounding error count as zero."""
     values, vectors = np.linalg.eigh(covariance)
     values = np.where(values > len(values) * np.finfo(np.float64).eps * values[-1], values, 0)
     factor: Floats = np.sqrt(values)[:, None] * vectors.T
@@ -288,7 +397,7 @@ def _replicates(
     reference_clips: npt.NDArray[np.integer] | None,
     groups: int,
 ) -> _Replicates | str:
-    """The distances that a jackknife needs, or the reason why it cannot be done."""
+    """Compute the distances that a jackknife needs, or say why it cannot be done."""
     p, g = _checked(prediction, minimum=2), _checked(reference, minimum=2)
     ids_p = np.arange(len(p)) if clips is None else np.asarray(clips)
     default = np.arange(len(g)) if clips is None else ids_p

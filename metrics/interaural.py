@@ -13,15 +13,20 @@ level around below it, and the phase is ambiguous above it. Everything ends at 8
 not measured.
 
 Conventions: audio is (2, T) floating point, left first, at 44.1 kHz; mono is an error and is never duplicated here. No
-gain normalisation is needed: all cues are ratios, and the gate is relative to the loudest segment.
+gain normalisation is needed: all cues are ratios, and the gate is relative to the loudest segment. Cues have no better
+or worse by themselves; their distance from the cues of a reference has.
 
 Numerics: one short-time spectrum (2048-point periodic Hann, hop 10 ms, not centred). The CROSS-spectrum is averaged
 over the 100 frames of a segment before the phase transform, which is what makes ITD robust in reverberation. float32
 agrees with float64 within 4e-6 dB, 0.01 µs and 1e-5 in Λ. An identical-channel clip gives exactly (0, 0, 1);
 anti-phase channels have IACC 1 and an arbitrary ITD (`Cues.side_mid` then tells); one silent channel gives an ILD of
-±30 dB and no ITD; a pure delay of 12 samples lowers IACC to 0.9995 because the window tapers.
+±30 dB and no ITD; a pure delay of 12 samples lowers IACC to 0.9995 because the window tapers. Decorrelated channels get
+a random ITD, which is not gated away.
 
-Functions: `interaural_cues`. What is computed from cues: `metrics.interaural_scores` (one clip) and
+Sources: Rayleigh 1907 (duplex theory); Glasberg and Moore 1990 (ERB numbers); Knapp and Carter 1976 (GCC-PHAT); ISO
+3382-1, annex B (IACC). Their combination and its constants are this project's.
+
+Functions: `interaural_cues`, `erb_edges`. What is computed from cues: `metrics.interaural_scores` (one clip) and
 `metrics.interaural_sets` (sets of clips).
 """
 
@@ -72,12 +77,17 @@ Booleans = npt.NDArray[np.bool_]
 class Cues(NamedTuple):
     """The interaural cues of one clip; arrays have one entry a segment (K,), K = 28 for 8 s.
 
-    ild: dB in [-30, 30], positive left. itd: µs in [-1000, 1000], positive left, 0 where `itd_ok` is false.
-    iacc: in [0, 1]. lateralisation: Λ in [-1, 1], positive left, 0 where neither cue is valid.
-    energy: mean square of both channels together between 0.2 and 8 kHz, full scale = 1.
-    active: the segment is at most 20 dB below the loudest one of its clip, and above -80 dBFS.
-    ild_ok, itd_ok: the segment has enough energy in the cue's own range. ild_bands: (K, 27) dB, all ERB bands.
-    side_mid: ratio of side to mid energy of the whole clip in dB, (l-r)/2 over (l+r)/2, a scalar array ().
+    Attributes:
+        ild: level difference in dB, [-30, 30], positive left.
+        itd: time difference in µs, [-1000, 1000], positive left, 0 where `itd_ok` is false.
+        iacc: cross-correlation, [0, 1].
+        lateralisation: Λ, [-1, 1], positive left, 0 where neither cue is valid.
+        energy: mean square of both channels added, between 0.2 and 8 kHz, full scale = 1.
+        active: whether the segment is less than 20 dB below the loudest one of its clip, and above -80 dB.
+        ild_ok: whether the segment has enough energy above 1.5 kHz for a level difference.
+        itd_ok: whether the segment has enough energy between 0.1 and 1.5 kHz for a time difference.
+        ild_bands: (K, 27) level difference in dB in each ERB band.
+        side_mid: ratio of side to mid energy of the whole clip in dB, (l-r)/2 over (l+r)/2, a scalar array ().
     """
 
     ild: Floats
@@ -93,7 +103,7 @@ class Cues(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Everything that depends on the constants only, on one device."""
+    """What depends on the constants only, on one device."""
 
     window: Tensor  # (2048,) Hann, scaled so that power spectra sum to the mean square
     bands: Tensor  # (bins, 27) membership
@@ -105,14 +115,22 @@ class _Plan(NamedTuple):
 
 
 def erb_edges() -> Floats:
-    """Edges in Hz, (28,), of the 27 bands that are uniform in ERB number (Glasberg and Moore 1990)."""
+    """Compute the edges of the 27 bands that are uniform in ERB number (Glasberg and Moore 1990).
+
+    Returns:
+        The edges in Hz, (28,), from 200 to 8000.
+
+    Example:
+        >>> [round(float(edge)) for edge in erb_edges()[[0, 27]]]
+        [200, 8000]
+    """
     number = 21.4 * np.log10(1 + 0.00437 * np.array([BAND_LOW, BAND_HIGH]))
     edges: Floats = (10 ** (np.linspace(number[0], number[1], BANDS + 1) / 21.4) - 1) / 0.00437
     return edges
 
 
 def interaural_cues(audio: npt.NDArray[np.floating] | Tensor, sample_rate: int = SAMPLE_RATE) -> Cues:
-    """The interaural cues of a binaural clip.
+    """Measure the interaural cues of a binaural clip.
 
     Args:
         audio: (2, T) floating point, left first, T >= 45 707 (1.04 s). A tensor is worked on where it lies.
@@ -123,6 +141,14 @@ def interaural_cues(audio: npt.NDArray[np.floating] | Tensor, sample_rate: int =
 
     Raises:
         ClipError: reason `wrong_rate`, `not_two_channel`, `not_float`, `short` or `not_finite`.
+
+    Example:
+        Noise that reaches the right ear 12 samples later (272 µs) and 6 dB softer:
+
+        >>> left = 0.1 * np.random.default_rng(0).standard_normal(2 * 44100)
+        >>> cues = interaural_cues(np.stack([left, 0.5 * np.roll(left, 12)]))
+        >>> round(float(cues.ild.mean()), 1), round(float(cues.itd.mean()))
+        (6.0, 272)
     """
     signal = _validated(audio, sample_rate)
     plan = _plan(signal.device)
@@ -140,7 +166,7 @@ def interaural_cues(audio: npt.NDArray[np.floating] | Tensor, sample_rate: int =
 
 
 def _on_host(columns: Tensor, side_mid: float) -> Cues:
-    """All columns in one transfer, whatever the device; the only place that looks for NaN, which spreads to here."""
+    """Fetch all columns in one transfer, whatever the device, and look for NaN, which spreads to here."""
     host = columns.cpu().numpy().astype(np.float64)
     if not (math.isfinite(side_mid) and np.isfinite(host).all()):
         raise ClipError("not_finite", "the audio holds NaN or infinite samples; expected finite samples around [-1, 1]")
@@ -197,7 +223,7 @@ def _plan(device: torch.device) -> _Plan:
 
 
 def _segment_spectra(signal: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Power of left and right (K, bins) and their cross-spectrum L·conj(R), (2, K, bins) real and imaginary.
+    """Compute the power of left and right (K, bins) and L·conj(R), (2, K, bins) real and imaginary.
 
     A segment is four neighbouring blocks of 25 frames, so that every block is summed once instead of four times. A few
     blocks at a time stay in the processor's cache, which halves the time.
@@ -212,7 +238,7 @@ def _segment_spectra(signal: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def _block_sums(frames: Tensor) -> Tensor:
-    """(2, 25·blocks, 2048) windowed frames to sums over 25 frames (4, blocks, bins): L², R², and L·conj(R) in parts."""
+    """Sum L², R² and L·conj(R) in parts, (4, blocks, bins), over 25 windowed frames of (2, 25·blocks, 2048) each."""
     bins = math.ceil(BAND_HIGH / SAMPLE_RATE * FFT_SIZE)
     spectrum = torch.view_as_real(torch.fft.rfft(frames)[..., :bins])
     l_re, l_im, r_re, r_im = (spectrum[channel, ..., part] for channel in (0, 1) for part in (0, 1))
@@ -221,14 +247,14 @@ def _block_sums(frames: Tensor) -> Tensor:
 
 
 def _band_levels(left: Tensor, right: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
-    """ILD in dB and energy of both channels in every ERB band, (K, 27) each."""
+    """Compute the ILD in dB and the energy of both channels in every ERB band, (K, 27) each."""
     in_left, in_right = left @ bands, right @ bands
     level = 10 * torch.log10((in_left + POWER_FLOOR) / (in_right + POWER_FLOOR))
     return level.clamp(-ILD_LIMIT_DB, ILD_LIMIT_DB), in_left + in_right
 
 
 def _level_difference(ild_bands: Tensor, energy: Tensor, high: slice) -> tuple[Tensor, Tensor]:
-    """ILD in dB and its validity (K,): mean over the high bands, weighted by energy to the power 0.3.
+    """Average the ILD in dB over the high bands, weighted by energy to the power 0.3; return its validity too, (K,).
 
     The small exponent keeps one loud band (a room mode, a tone) from deciding alone.
     """
@@ -242,7 +268,7 @@ def _level_difference(ild_bands: Tensor, energy: Tensor, high: slice) -> tuple[T
 
 
 def _time_difference(power: Tensor, cross: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
-    """ITD in µs and its validity (K,): highest peak of GCC-PHAT within ±1 ms (Knapp and Carter 1976), refined.
+    """Find ITD in µs and its validity (K,): the highest peak of GCC-PHAT within ±1 ms (Knapp and Carter 1976).
 
     The highest value counts, not the highest magnitude: a magnitude would turn the sign of anti-phase content. There
     is no gate on the height of the peak, on purpose: decorrelated sound is penalised for its random ITD.
@@ -261,7 +287,7 @@ def _time_difference(power: Tensor, cross: Tensor, plan: _Plan) -> tuple[Tensor,
 
 
 def _refined_peak(correlation: Tensor, lags: Tensor) -> Tensor:
-    """Lag of the first maximum of every row, moved by the vertex of the parabola through its neighbours."""
+    """Find the first maximum of every row; its lag is moved to the vertex of the parabola through its neighbours."""
     last = len(lags) - 1
     peak = correlation.argmax(-1)
     inner = peak.clamp(1, last - 1)[:, None]
@@ -273,7 +299,7 @@ def _refined_peak(correlation: Tensor, lags: Tensor) -> Tensor:
 
 
 def _coherence(left: Tensor, right: Tensor, cross: Tensor, plan: _Plan) -> Tensor:
-    """IACC (K,): largest magnitude of the normalised cross-correlation within ±1 ms (ISO 3382-1, annex B)."""
+    """Find IACC (K,), the largest magnitude of the cross-correlation within ±1 ms (ISO 3382-1, annex B)."""
     wide = cross[..., plan.wide]
     correlation = wide[0] @ plan.correlation[0] + wide[1] @ plan.correlation[1]
     scale = left[:, plan.wide].sum(-1).sqrt() * right[:, plan.wide].sum(-1).sqrt()
@@ -282,7 +308,7 @@ def _coherence(left: Tensor, right: Tensor, cross: Tensor, plan: _Plan) -> Tenso
 
 
 def _lateralisation(ild: Tensor, itd: Tensor, ild_ok: Tensor, itd_ok: Tensor) -> Tensor:
-    """Λ (K,): mean of the valid ones of ILD / 15 dB and ITD / 700 µs, each limited to [-1, 1]."""
+    """Compute Λ (K,), the mean of the valid ones of ILD / 15 dB and ITD / 700 µs, each limited to [-1, 1]."""
     from_level = torch.where(ild_ok, (ild / ILD_FULL_SIDE_DB).clamp(-1, 1), 0)
     from_time = torch.where(itd_ok, (itd / ITD_FULL_SIDE_US).clamp(-1, 1), 0)
     return (from_level + from_time) / (ild_ok.int() + itd_ok.int()).clamp_min(1)

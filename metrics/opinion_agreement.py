@@ -1,7 +1,8 @@
 """How far raters agree, how each of them is biased, and which rules would exclude whom.
 
-Agreement is computed on one matrix `(S, R)`: samples (a clip by a system, on one dimension) by raters, NaN where a
-rater did not vote.
+Agreement is computed on one matrix (S, R): samples (a clip by a system, on one dimension) by raters, NaN where a rater
+did not vote. ICC and alpha have no unit; higher is better, 1 is full agreement, 0 is that of chance, and both may be
+negative. Bias and inconsistency are in points of the scale, and 0 is best. None of this says whether a system is good.
 
 - ICC(2,k), Shrout and Fleiss (1979), "Intraclass correlations: uses in assessing rater reliability", case 2: two-way
   random effects, absolute agreement, the mean of all k raters. Needs complete rows.
@@ -11,16 +12,19 @@ rater did not vote.
   clause 12.4; `inconsistency` is the standard deviation of what remains, `agreement` the correlation of the rater's
   votes with the mean of the other raters' votes on the same samples.
 
-Screening rules are declared before looking at the results, and results are reported with and without them:
+Screening rules are declared before looking at the results, and results are reported with and without them. Where they
+speak of votes, these are the votes of the test, without gold, trap, hidden reference and anchor:
 
 `incomplete`   votes are missing.
 `headphones`   the headphone check was not passed.
 `orientation`  the left/right check was not passed.
-`trap`         a trap question was answered otherwise than asked.
-`gold`         a sample with a known rating was missed by more than 1.
+`trap`         a trap question was answered otherwise than asked, be it once.
+`gold`         a sample with a known rating was missed by more than 1, be it once.
 `straightline` the variance of all votes is below 0.1 (default of the P.808 toolkit).
 `anchor`       the hidden reference is rated below the low anchor on average.
 `agreement`    the correlation with the other raters is below 0.25 or undefined (a choice of this project).
+
+Functions: `intraclass`, `krippendorff_alpha`, `rater_reports`, `screen`, `sample_matrix`.
 """
 
 from __future__ import annotations
@@ -39,7 +43,20 @@ LOWEST_AGREEMENT = 0.25
 
 
 def sample_matrix(votes: Votes, dimension: str | None = None) -> Floats:
-    """Votes as `(S, R)`, samples by raters, of one dimension or (None) of all, rows without a vote left out."""
+    """Arrange votes as samples by raters.
+
+    Args:
+        votes: of a study.
+        dimension: name of the dimension; None takes all, so that a sample is a clip by a system by a dimension.
+
+    Returns:
+        The matrix (S, R) of the samples that have a vote, NaN where a rater has none.
+
+    Example:
+        >>> votes = Votes.from_cells({"ours": [[4, 5], [2, np.nan]]}, "realism")
+        >>> sample_matrix(votes).tolist()
+        [[4.0, 2.0], [5.0, nan]]
+    """
     chosen = votes if dimension is None else votes.where(votes.dimension == votes.dimensions.index(dimension))
     code = (chosen.clip * len(votes.systems) + chosen.system) * len(votes.dimensions) + chosen.dimension
     _, row = np.unique(code, return_inverse=True)
@@ -49,7 +66,13 @@ def sample_matrix(votes: Votes, dimension: str | None = None) -> Floats:
 
 
 class Intraclass(NamedTuple):
-    """ICC(2,1), reliability of one rater, and ICC(2,k), of the mean of all; how many samples were complete."""
+    """Intraclass correlations.
+
+    Attributes:
+        single: ICC(2,1), the reliability of one rater.
+        mean: ICC(2,k), the reliability of the mean of all raters.
+        n_samples: number of samples that every rater voted on, which both are computed from.
+    """
 
     single: float
     mean: float
@@ -57,9 +80,17 @@ class Intraclass(NamedTuple):
 
 
 def intraclass(samples: Floats) -> Intraclass:
-    """Shrout and Fleiss's ICC(2,1) and ICC(2,k) of `(S, R)`, over the samples that every rater voted on.
+    """Compute ICC(2,1) and ICC(2,k) (Shrout and Fleiss 1979, case 2) over the samples that every rater voted on.
 
-    NaN with fewer than two complete samples or two raters, or without any variance.
+    Args:
+        samples: votes (S, R) of samples by raters, NaN where there is none.
+
+    Returns:
+        Both correlations; NaN with fewer than two complete samples or two raters, or without any variance.
+
+    Example:
+        >>> intraclass(np.array([[1.0, 1.0], [3.0, 3.0], [5.0, 5.0], [2.0, np.nan]]))
+        Intraclass(single=1.0, mean=1.0, n_samples=3)
     """
     raters_with_votes = ~np.isnan(samples).all(0)
     complete = samples[:, raters_with_votes]
@@ -82,10 +113,20 @@ def _ratio(above: float, below: float) -> float:
 
 
 def krippendorff_alpha(samples: Floats) -> float:
-    """Krippendorff's ordinal alpha of `(S, R)`; NaN where no two votes can be paired or all votes are equal.
+    """Compute Krippendorff's alpha with the ordinal difference.
 
-    Observed over expected disagreement from the coincidence matrix of values. The ordinal difference of two values
-    is the number of votes between them, counting their own by half, squared.
+    It is 1 minus the observed over the expected disagreement, from the coincidence matrix of values. The ordinal
+    difference of two values is the number of votes between them, counting their own by half, squared.
+
+    Args:
+        samples: votes (S, R) of samples by raters, NaN where there is none.
+
+    Returns:
+        Alpha, at most 1; NaN where no two votes can be paired or all of those are equal.
+
+    Example:
+        >>> krippendorff_alpha(np.array([[1.0, 1.0], [3.0, 3.0], [5.0, np.nan]]))
+        1.0
     """
     counts = _value_counts(samples)
     votes = counts.sum(1)
@@ -104,16 +145,26 @@ def krippendorff_alpha(samples: Floats) -> float:
 
 
 def _value_counts(samples: Floats) -> Floats:
-    """How often each sample of `(S, R)` got each of the distinct values, in rising order, `(S, V)`."""
-    there = ~np.isnan(samples)
-    values, code = np.unique(samples[there], return_inverse=True)
-    row = np.nonzero(there)[0]
+    """Count how often each sample of (S, R) got each of the distinct values, in rising order, (S, V)."""
+    voted = ~np.isnan(samples)
+    values, code = np.unique(samples[voted], return_inverse=True)
+    row = np.nonzero(voted)[0]
     counts = np.bincount(row * len(values) + code, minlength=len(samples) * len(values))
     return counts.reshape(len(samples), len(values)).astype(np.float64)
 
 
 class RaterReport(NamedTuple):
-    """One rater: how many votes, their mean and standard deviation, bias, inconsistency, agreement with the others."""
+    """How one rater votes; numbers are NaN where there are too few votes for them.
+
+    Attributes:
+        rater: name of the rater.
+        n_votes: number of votes.
+        mean: their mean.
+        sd: their standard deviation (n - 1 in the denominator).
+        bias: how far the votes are above the mean of all raters of the same sample, on average.
+        inconsistency: standard deviation of those distances.
+        agreement: correlation of the votes with the mean of the other raters' votes on the same samples.
+    """
 
     rater: str
     n_votes: int
@@ -125,16 +176,28 @@ class RaterReport(NamedTuple):
 
 
 def rater_reports(votes: Votes) -> list[RaterReport]:
-    """One report a rater over all systems and dimensions, in the order of `votes.raters`; raters without votes too."""
+    """Describe every rater over all systems and dimensions.
+
+    Args:
+        votes: of a study.
+
+    Returns:
+        One report for each rater in the order of `votes.raters`, also for those without votes.
+
+    Example:
+        >>> votes = Votes.from_cells({"ours": [[4, 5, 3], [2, 3, 1]]}, "realism")
+        >>> [(report.rater, report.bias, report.inconsistency) for report in rater_reports(votes)]
+        [('r0', 1.0, 0.0), ('r1', -1.0, 0.0)]
+    """
     samples = sample_matrix(votes)
-    there = ~np.isnan(samples)
-    filled = np.where(there, samples, 0.0)
-    counts, sums = there.sum(1, keepdims=True), filled.sum(1, keepdims=True)
+    voted = ~np.isnan(samples)
+    filled = np.where(voted, samples, 0.0)
+    counts, sums = voted.sum(1, keepdims=True), filled.sum(1, keepdims=True)
     deviations = samples - sums / np.maximum(counts, 1)
     others = np.where(counts > 1, (sums - filled) / np.maximum(counts - 1, 1), np.nan)
     return [
         _rater_report(
-            name, samples[there[:, index], index], deviations[there[:, index], index], others[:, index][there[:, index]]
+            name, samples[voted[:, index], index], deviations[voted[:, index], index], others[:, index][voted[:, index]]
         )
         for index, name in enumerate(votes.raters)
     ]
@@ -165,13 +228,24 @@ def _correlation(a: Floats, b: Floats) -> float:
 def screen(
     votes: Votes, rules: Sequence[str], checks: Mapping[str, Mapping[str, str]] | None = None
 ) -> dict[str, list[str]]:
-    """Which raters each rule would exclude: rule -> names in the order of `votes.raters`.
+    """Find the raters that each rule would exclude.
 
-    `checks` holds what the questionnaire's checks said: `{"headphones": {rater: "pass" | "fail" | "none"}, ...}`,
-    likewise for "orientation".
+    Args:
+        votes: of a study.
+        rules: names out of `RULES`.
+        checks: what the questionnaire's checks said, `{"headphones": {rater: "pass" | "fail" | "none"}, ...}`, likewise
+            for "orientation".
+
+    Returns:
+        The names of the raters by rule, in the order of `votes.raters`.
 
     Raises:
         ValueError: an unknown rule, or a rule whose votes or checks are not in the data.
+
+    Example:
+        >>> votes = Votes.from_cells({"ours": [[4, 5, 3], [3, 3, 3]]}, "realism")
+        >>> screen(votes, ["straightline", "incomplete"])
+        {'straightline': ['r1'], 'incomplete': []}
     """
     excluded: dict[str, list[str]] = {}
     for rule in rules:

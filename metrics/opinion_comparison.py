@@ -12,6 +12,11 @@ and more in how they use the scale (Rosenberg and Ramabhadran 2017, Interspeech)
 - Holm (1979) corrects the sign-flip p over the pairs of a dimension;
 - Friedman's test asks whether any system differs, over the rater means;
 - tie groups: runs of the ranking within which no pair differs significantly.
+
+Differences are in points of the scale, A minus B: above 0 A is better. p and probabilities are in [0, 1]. A p is small
+where chance explains a difference badly, and says nothing about its size; sign flips take the clips as they are.
+
+Functions: `compare`, `sign_flip_p`, `wilcoxon_p`, `friedman`, `tie_groups`.
 """
 
 from __future__ import annotations
@@ -32,7 +37,21 @@ EXACT_RANKS = 50
 
 
 class Comparison(NamedTuple):
-    """A against B on one dimension; `difference` is A minus B, `p_holm` is corrected within the dimension."""
+    """System A against system B on one dimension.
+
+    Attributes:
+        dimension: name of the dimension.
+        a: name of system A.
+        b: name of system B.
+        difference: mean of A minus B with its interval, in points of the scale.
+        superiority: probability that A is rated above B, ties by half.
+        p_sign_flip: p of the mean difference by sign flips of the raters.
+        p_wilcoxon: p of Wilcoxon's test over the raters.
+        p_holm: `p_sign_flip` corrected over the pairs of the dimension.
+        n_raters: number of raters with a pair.
+        n_clips: number of clips with a pair.
+        n_pairs: number of pairs: one rater's votes on A and B for one clip.
+    """
 
     dimension: str
     a: str
@@ -48,10 +67,22 @@ class Comparison(NamedTuple):
 
 
 def sign_flip_p(totals: npt.ArrayLike) -> float:
-    """Two-sided p of the sum of integers `(R,)` under all 2^R sign patterns; NaN for none.
+    """Test whether the sum of integers is zero, under all 2^R sign patterns.
+
+    Args:
+        totals: (R,) integers, such as each rater's total difference.
+
+    Returns:
+        The two-sided p, exact; NaN without any total.
 
     Raises:
         ValueError: a total is not an integer.
+
+    Example:
+        Of the 2^3 patterns, all plus and all minus reach the sum:
+
+        >>> sign_flip_p([1, 2, 3])
+        0.25
     """
     values = np.asarray(totals)
     whole = np.rint(values).astype(np.int64)
@@ -72,10 +103,21 @@ def sign_flip_p(totals: npt.ArrayLike) -> float:
 
 
 def wilcoxon_p(differences: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; 1 where every difference is 0, NaN for none.
+    """Compute Wilcoxon's signed-rank test.
 
-    Zeros are left out, ties have mean ranks. Exact for up to 50 differences, ties or not: twice the signed mean ranks
-    are integers, and their sign flips are counted. Beyond that the normal approximation, corrected for ties.
+    Zeros are left out, ties have mean ranks. It is exact for up to 50 differences, ties or not: twice the signed mean
+    ranks are integers, and their sign flips are counted. Beyond that it is the normal approximation, corrected for
+    ties.
+
+    Args:
+        differences: (R,) differences.
+
+    Returns:
+        The two-sided p; 1 where every difference is 0, NaN without any.
+
+    Example:
+        >>> wilcoxon_p(np.array([0.5, 1.0, 2.5, 0.0]))
+        0.25
     """
     if not len(differences):
         return math.nan
@@ -88,16 +130,35 @@ def wilcoxon_p(differences: Floats) -> float:
 
 
 def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: float = 0.95) -> list[Comparison]:
-    """Every pair of `systems` on one dimension, with Holm's correction over the pairs."""
+    """Compare every pair of systems on one dimension.
+
+    Args:
+        votes: of a study.
+        dimension: name of the dimension.
+        systems: names of the systems.
+        confidence: coverage of the intervals.
+
+    Returns:
+        One comparison for each pair in the order of `systems`, with Holm's correction over the pairs.
+
+    Raises:
+        ValueError: an unknown system or dimension, or a rater voted twice on the same clip.
+
+    Example:
+        >>> votes = Votes.from_cells({"ours": [[4, 5], [3, 3]], "theirs": [[3, 3], [2, 3]]}, "realism")
+        >>> (pair,) = compare(votes, "realism", ["ours", "theirs"])
+        >>> pair.difference.mean, pair.superiority, pair.p_sign_flip
+        (1.0, 0.875, 0.5)
+    """
     cells = {system: votes.full_matrix(system, dimension) for system in systems}
-    found = [_pair(dimension, a, b, cells[a] - cells[b], confidence) for a, b in combinations(systems, 2)]
-    corrected = holm([pair.p_sign_flip for pair in found])
-    return [pair._replace(p_holm=float(p)) for pair, p in zip(found, corrected, strict=True)]
+    pairs = [_pair(dimension, a, b, cells[a] - cells[b], confidence) for a, b in combinations(systems, 2)]
+    corrected = holm([pair.p_sign_flip for pair in pairs])
+    return [pair._replace(p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float) -> Comparison:
-    there = ~np.isnan(differences)
-    kept = differences[there.any(1)][:, there.any(0)]
+    paired = ~np.isnan(differences)
+    kept = differences[paired.any(1)][:, paired.any(0)]
     inside = ~np.isnan(kept)
     totals = np.where(inside, kept, 0.0).sum(1)
     pairs = kept[inside]
@@ -117,20 +178,46 @@ def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float
 
 
 class Omnibus(NamedTuple):
-    """Friedman's chi-square over the systems and its p; NaN with fewer than three systems or three raters."""
+    """Friedman's test; both fields are NaN with fewer than three systems or three raters.
+
+    Attributes:
+        statistic: chi-square over the systems.
+        p: of the statistic, that no system differs.
+    """
 
     statistic: float
     p: float
 
 
 def friedman(votes: Votes, dimension: str, systems: Sequence[str]) -> Omnibus:
-    """Does any system differ? Blocks are raters (those who rated every system), values their means over clips."""
+    """Test whether any system differs; blocks are the raters who rated every system, values their means over clips.
+
+    Args:
+        votes: of a study.
+        dimension: name of the dimension.
+        systems: names of the systems.
+
+    Returns:
+        The statistic and its p; NaN with fewer than three systems or such raters, or where all systems are equal.
+
+    Raises:
+        ValueError: an unknown system or dimension, or a rater voted twice on the same clip.
+
+    Example:
+        Three raters who all rank three systems alike:
+
+        >>> cells = {"a": np.full((3, 1), 5), "b": np.full((3, 1), 3), "c": np.full((3, 1), 1)}
+        >>> votes = Votes.from_cells(cells, "realism")
+        >>> test = friedman(votes, "realism", ["a", "b", "c"])
+        >>> round(test.statistic, 3), round(test.p, 3)
+        (6.0, 0.05)
+    """
     means = []
     for system in systems:
         cell = votes.full_matrix(system, dimension)
-        there = ~np.isnan(cell)
-        counts = there.sum(1)
-        sums = np.where(there, cell, 0.0).sum(1)
+        voted = ~np.isnan(cell)
+        counts = voted.sum(1)
+        sums = np.where(voted, cell, 0.0).sum(1)
         means.append(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan))
     table = np.array(means)
     table = table[:, ~np.isnan(table).any(0)] if means else table
@@ -141,9 +228,23 @@ def friedman(votes: Votes, dimension: str, systems: Sequence[str]) -> Omnibus:
 
 
 def tie_groups(means: dict[str, float], comparisons: Sequence[Comparison], alpha: float = 0.05) -> dict[str, str]:
-    """Letters by system: two systems that share a letter are not told apart (Holm-corrected p above `alpha`).
+    """Give letters to systems: two systems that share a letter are not told apart.
 
     Systems are ranked by mean; each letter is a longest run of the ranking without a significant pair in it.
+
+    Args:
+        means: mean opinion score of each system; a system with NaN gets no letter.
+        comparisons: of their pairs.
+        alpha: two systems are told apart if their Holm-corrected p is at most this.
+
+    Returns:
+        The letters of each system, best system first.
+
+    Example:
+        >>> cells = {"a": np.full((12, 2), 5), "b": np.full((12, 2), 4), "c": np.full((12, 2), 4)}
+        >>> pairs = compare(Votes.from_cells(cells, "realism"), "realism", list(cells))
+        >>> tie_groups({"a": 5.0, "b": 4.0, "c": 4.0}, pairs)
+        {'a': 'a', 'b': 'b', 'c': 'b'}
     """
     order = sorted((system for system in means if not math.isnan(means[system])), key=lambda s: -means[s])
     different = {frozenset((pair.a, pair.b)) for pair in comparisons if pair.p_holm <= alpha}
@@ -162,5 +263,5 @@ def tie_groups(means: dict[str, float], comparisons: Sequence[Comparison], alpha
 
 
 def _letter(number: int) -> str:
-    """Letters a … z, then a1, b1, … so that any number of systems has letters."""
+    """Name a group a … z, then a1, b1, … so that any number of systems has letters."""
     return chr(ord("a") + number % 26) + (str(number // 26) if number >= 26 else "")

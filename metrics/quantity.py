@@ -19,26 +19,64 @@ Quantities: TypeAlias = Mapping[str, npt.NDArray[np.float64]]
 
 
 class Quantity(NamedTuple):
-    """One value of one clip. `reason` is a stable code: why the value is NaN, or what to know about it."""
+    """One value of one clip.
+
+    Attributes:
+        value: the number, NaN where it is undefined.
+        reason: a stable code that says why the value is NaN, or what to know about it; None if nothing.
+    """
 
     value: float
     reason: str | None = None
 
 
 def undefined(reason: str) -> Quantity:
-    """A quantity without a value."""
+    """Make a quantity that has no value.
+
+    Args:
+        reason: a stable code that says why.
+
+    Returns:
+        A quantity with the value NaN and the reason.
+
+    Example:
+        >>> undefined("reference_silent")
+        Quantity(value=nan, reason='reference_silent')
+    """
     return Quantity(math.nan, reason)
 
 
 def vector(name: str, values: Iterable[float]) -> dict[str, Quantity]:
-    """A vector quantity as scalars `name[0]`, `name[1]`, ... for a table with one value a row."""
+    """Spread a vector over scalars, for a table with one value a row.
+
+    Args:
+        name: of the vector, without brackets.
+        values: its K values.
+
+    Returns:
+        K quantities by the names `name[0]`, `name[1]`, ...
+
+    Example:
+        >>> vector("ild", [3.0, -1.5])
+        {'ild[0]': Quantity(value=3.0, reason=None), 'ild[1]': Quantity(value=-1.5, reason=None)}
+    """
     return {f"{name}[{index}]": Quantity(float(value)) for index, value in enumerate(values)}
 
 
 def gather(clips: Sequence[Mapping[str, Quantity | float]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Per-clip quantities side by side: `name` -> (n,), and `name[0]`, `name[1]`, ... -> `name[]` of shape (K, n).
+    """Put the quantities of n clips side by side.
 
-    What a clip does not have is NaN, so vectors of different lengths end in NaN.
+    Args:
+        clips: the quantities of each clip by name, or their values.
+
+    Returns:
+        Arrays (n,) by name; `name[0]`, `name[1]`, ... become one array `name[]` of shape (K, n). What a clip does not
+        have is NaN, so that vectors of different lengths end in NaN.
+
+    Example:
+        >>> gather([{"lat_err": 4.0, "ild[0]": 1.0}, {"ild[0]": 2.0, "ild[1]": 3.0}])
+        {'lat_err': array([ 4., nan]), 'ild[]': array([[ 1.,  2.],
+               [nan,  3.]])}
     """
     lengths: dict[str, int] = {}
     for name in dict.fromkeys(name for clip in clips for name in clip):
@@ -57,7 +95,20 @@ def gather(clips: Sequence[Mapping[str, Quantity | float]]) -> dict[str, npt.NDA
 
 
 def select(table: Quantities, names: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """The rows that a metric reads. One that no clip has (a set where all is silent) is undefined for every clip."""
+    """Pick the quantities that a metric reads.
+
+    Args:
+        table: quantities of n clips by name, as `gather` returns them.
+        names: which of them are wanted.
+
+    Returns:
+        Those quantities. One that no clip has (as in a set where all is silent) is NaN for every clip, and a vector
+        that no clip has is empty, (0, n).
+
+    Example:
+        >>> select({"lat_err": np.array([4.0, 2.0])}, ["lr_acc", "segment_ild[]"])
+        {'lr_acc': array([nan, nan]), 'segment_ild[]': array([], shape=(0, 2), dtype=float64)}
+    """
     clips = next((row.shape[-1] for row in table.values()), 0)
     return {
         name: table[name] if name in table else np.full((0, clips) if name.endswith("[]") else clips, np.nan)

@@ -2,7 +2,8 @@
 
 A network's score can be fine for a file that a listener would call broken: features of a mono copy on both ears, of a
 clipped file or of half a clip are close to those of the real one. `screen` looks at the samples and lists what is
-wrong; it changes no score. Thresholds, with their reasons:
+wrong; it changes no score. A file with NaN samples is not looked at further, nor is a silent one. The codes are stable;
+the thresholds are choices of this project, for these reasons:
 
 | code | condition | why there |
 |---|---|---|
@@ -13,7 +14,7 @@ wrong; it changes no score. Thresholds, with their reasons:
 | `too_long` | over 0.1 s too long | codecs pad up to 90 ms; here sound is left that nobody judges |
 | `silent` | every sample within ±1e-4 (-80 dBFS) | the gate of the interaural cues, below the noise of a quiet room |
 | `constant` | a channel within ±1e-4 around a level other than 0 | a stuck output; only an offset is left |
-| `clipped` | over 0.1 % of samples in runs of 3 or more at the peak, near full scale | music peaks are single samples |
+| `clipped` | over 0.1 % of samples in runs of 3 or more at a peak of 0.98 or more | music peaks are single samples |
 | `one_channel_silent` | one channel within ±1e-4 or 60 dB below the other | the head shadows by at most 30 dB |
 | `identical_channels` | side 60 dB below mid | both ears hear the same within a 10-bit step: mono on two channels |
 | `anti_phase` | side over 10 dB above mid | no source around a head does it; a channel has the wrong polarity |
@@ -39,7 +40,12 @@ Floats = npt.NDArray[np.float64]
 
 
 class Flag(NamedTuple):
-    """One thing that is wrong with a clip: a stable code, and a sentence for people."""
+    """One thing that is wrong with a clip.
+
+    Attributes:
+        code: a stable code of the module's table.
+        message: what was measured, as a sentence for people.
+    """
 
     code: str
     message: str
@@ -48,13 +54,21 @@ class Flag(NamedTuple):
 def screen(
     audio: npt.NDArray[np.floating], sample_rate: int, expected_samples: int, expected_rate: int
 ) -> tuple[Flag, ...]:
-    """What is degenerate about a binaural clip; empty if nothing is.
+    """List what is degenerate about a binaural clip.
 
     Args:
         audio: (2, T) floating point, full scale = 1, left first.
         sample_rate: Hz of the file as it was written.
         expected_samples: length that the suite's clip has at `expected_rate`.
         expected_rate: Hz that the system was asked for.
+
+    Returns:
+        One flag for each thing that is wrong; empty if nothing is.
+
+    Example:
+        >>> noise = 0.1 * np.random.default_rng(0).standard_normal(44100)
+        >>> [flag.code for flag in screen(np.stack([noise, noise]), 44100, 88200, 44100)]
+        ['too_short', 'identical_channels']
     """
     flags = []
     if sample_rate != expected_rate:
@@ -102,7 +116,7 @@ def _constant_flags(audio: Floats) -> list[Flag]:
 
 
 def _clipped_share(audio: Floats) -> float:
-    """Share of samples in runs of at least 3 equal to their channel's peak, where that is close to full scale."""
+    """Compute the share of samples in runs of at least 3 at their channel's peak, where that is near full scale."""
     magnitude = np.abs(audio)
     peak = magnitude.max(1, keepdims=True)
     at_peak = (magnitude >= peak * (1 - 1e-4)) & (peak >= FULL_SCALE)

@@ -1,8 +1,11 @@
-"""IB-Score: do sound and picture mean the same, by ImageBind (Girdhar et al. 2023; used so by MMAudio, 2024).
+"""IB-Score: whether sound and picture mean the same, by ImageBind (Girdhar et al. 2023; Cheng et al. 2025, MMAudio).
 
-The cosine between a clip's audio embedding (mean over three 2 s clips) and video embedding (mean over frame pairs and
-crops of unit vectors, not normalised again), then the mean over clips. Range [-1, 1], higher is better, without the
-factor of 100 that some tables print. An embedding of zeros has cosine 0.
+score of a clip = v·a / (|v| |a|)
+
+with a, the clip's embedding of the sound (mean over three parts of 2 s), and v, that of the picture (mean of the unit
+vectors of all frame pairs and crops, not normalised again). The score of a set is the mean over its clips. It has no
+unit and lies in [-1, 1]; higher is better, and 1 is not what a perfect prediction reaches: compare with the value of
+the reference. Some tables print it times 100. An embedding of zeros has the cosine 0.
 
 Functions: `ib_score`.
 """
@@ -18,10 +21,21 @@ _SMALLEST_NORM = 1e-8
 
 
 def ib_score(video: npt.ArrayLike, audio: npt.ArrayLike) -> PerClip:
-    """Mean cosine of paired embeddings `(n, d)`, and that of each clip.
+    """Compute the IB-Score of paired embeddings.
+
+    Args:
+        video: (n, d) embeddings of the pictures, one row a clip.
+        audio: (n, d) embeddings of the sounds of the same clips in the same order.
+
+    Returns:
+        The mean cosine over clips in [-1, 1], and that of each clip, (n,).
 
     Raises:
-        ValueError: shapes differ, or there is no clip.
+        ValueError: the shapes differ, or there is no clip.
+
+    Example:
+        >>> ib_score([[1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 2.0]])
+        PerClip(value=0.5, per_clip=array([1., 0.]))
     """
     v, a = (np.asarray(rows, dtype=np.float64) for rows in (video, audio))
     if v.shape != a.shape or v.ndim != 2 or not v.size:

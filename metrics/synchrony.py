@@ -1,12 +1,15 @@
-"""DeSync: by how much Synchformer finds sound and picture apart, in seconds (Viertola et al. 2024; MMAudio, 2024).
+"""DeSync: by how much Synchformer finds sound and picture apart (Viertola et al. 2024; Cheng et al. 2025, MMAudio).
 
-The network says for 14 segments (4.8 s) which of 21 offsets from -2 to 2 s, 0.2 s apart, it sees. DeSync is the mean
-of the absolute offset over two windows of each clip, the first and the last 14 segments, and over clips: 0 s is
-perfect, 2 s the worst. In a clip of 8 s (24 segments) the two windows overlap by four segments; a clip shorter than
-4.8 s has no DeSync. The sign says who is late and is kept in `offsets`.
+DeSync of a clip = mean over its windows of abs(o),    o the most probable of the offsets -2.0, -1.8, ..., 2.0 s
 
-Of equal logits the smallest offset index wins, as in the reference. A NaN among the logits leaves the clip without a
-score; the reference takes the NaN for the maximum (`nan_is_maximum`).
+The network says for 14 segments (4.8 s) which of the 21 offsets it sees. Each clip has two windows, the first and the
+last 14 segments; the score of a set is the mean over its clips. It is in seconds, in [0, 2], and lower is better: 0 s
+is perfect. In a clip of 8 s (24 segments) the two windows overlap by four segments; a clip shorter than 4.8 s has no
+DeSync. The sign tells a sound that is early from one that is late, and is kept in `offsets`. The reference's own value
+need not be 0: the network errs.
+
+Of equal logits the first offset wins, as in the reference implementation (av-benchmark). A NaN among the logits leaves
+the clip without a score; the reference implementation takes the NaN for the maximum (`nan_is_maximum`).
 
 Functions: `desync`.
 """
@@ -25,7 +28,14 @@ OFFSETS = np.linspace(-2.0, 2.0, 21, dtype=np.float32).astype(np.float64)
 
 
 class Desync(NamedTuple):
-    """Mean absolute offset in s, and by clip: `(n,)`; the signed offsets and the entropies in nats: `(n, windows)`."""
+    """DeSync of a set and of its clips.
+
+    Attributes:
+        value: mean absolute offset in s over the clips that have a score, NaN if none has.
+        per_clip: (n,) mean absolute offset of each clip in s, NaN where it has no score.
+        offsets: (n, windows) signed offsets in s.
+        entropy: (n, windows) entropy of the network's answer in nats: 0 is certain, ln 21 is a guess.
+    """
 
     value: float
     per_clip: Floats
@@ -34,10 +44,26 @@ class Desync(NamedTuple):
 
 
 def desync(logits: npt.ArrayLike, *, nan_is_maximum: bool = False) -> Desync:
-    """DeSync of offset logits `(n, windows, 21)`; the value is the mean over clips that have a score, else NaN.
+    """Compute DeSync from the network's answers.
+
+    Args:
+        logits: (n, windows, 21) logits of the offsets of each window of n clips.
+        nan_is_maximum: whether a NaN counts as the largest logit, as in the reference implementation, or leaves its
+            clip without a score.
+
+    Returns:
+        The mean absolute offset in s, that of each clip, and the offset and entropy of each window.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the logits have another shape, or there is no clip.
+
+    Example:
+        One clip, whose first window is seen in time and whose second is seen 0.4 s off:
+
+        >>> logits = np.zeros((1, 2, 21))
+        >>> logits[0, 0, 10] = logits[0, 1, 12] = 50.0
+        >>> round(desync(logits).value, 3)
+        0.2
     """
     rows = np.asarray(logits, dtype=np.float64)
     if rows.ndim != 3 or rows.shape[2] != len(OFFSETS) or not rows.size:

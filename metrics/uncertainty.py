@@ -11,9 +11,13 @@ the same clips, resampled or exchanged together, because clips differ far more t
   gets wrong (a resample holds duplicates, so that every distance grows).
 - `holm`: p-values of one table together. `tie_groups`: ranks that respect them.
 
-Clips where a quantity is NaN stay in the resampling and out of the aggregate. Fewer than two defined clips give a NaN
-interval: an interval of zero width would claim certainty. Seeds are arguments, so that the same call gives the same
-numbers.
+Intervals are in the unit of the aggregate and have, by default, a coverage of 95 %; p is in [0, 1], small where chance
+explains the difference badly, and says nothing about its size. An interval is of this suite's clips as a sample of all
+clips like them; it does not hold other seeds of a system, nor clips of another kind.
+
+Clips where a quantity is NaN stay in the resampling and out of the aggregate. With fewer than two defined clips the
+interval is NaN: an interval of zero width would claim certainty. Seeds are arguments, so that the same call gives the
+same numbers.
 """
 
 from __future__ import annotations
@@ -41,7 +45,14 @@ _NORMAL = NormalDist()
 
 
 class Interval(NamedTuple):
-    """A value with its interval; `n` is the number of clips where it is defined. Low and high are NaN if n < 2."""
+    """A value with its interval.
+
+    Attributes:
+        value: of all clips.
+        low: lower end of the interval, NaN if n < 2.
+        high: upper end of the interval, NaN if n < 2.
+        n: number of clips where the value is defined.
+    """
 
     value: float
     low: float
@@ -50,7 +61,14 @@ class Interval(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A bias-corrected value with its interval, or None everywhere and the reason."""
+    """A bias-corrected value with its interval, or the reason why there is none.
+
+    Attributes:
+        value: bias-corrected value, else None.
+        low: lower end of the interval, else None.
+        high: upper end of the interval, else None.
+        reason: why the others are None, else None.
+    """
 
     value: float | None
     low: float | None
@@ -66,7 +84,7 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """BCa bootstrap interval over clips.
+    """Compute the BCa bootstrap interval over clips (Efron 1987).
 
     Args:
         aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
@@ -74,6 +92,18 @@ def bootstrap(
         confidence: coverage of the interval.
         resamples: number of resamples.
         seed: of the resamples; the same for all systems of a table.
+
+    Returns:
+        The value of all clips with its interval; the interval is NaN with fewer than two defined clips.
+
+    Raises:
+        ValueError: the quantities are not over the same clips.
+
+    Example:
+        >>> from visaudio_bench.metrics.aggregate import mean
+        >>> interval = bootstrap(mean("x"), {"x": np.arange(100.0)}, resamples=500)
+        >>> interval.value, interval.n, 42 < interval.low < 46, 53 < interval.high < 57
+        (49.5, 100, True, True)
     """
     clips = _clips(quantities)
     if clips == 0:
@@ -104,16 +134,52 @@ def paired_difference(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """BCa interval of aggregate(first) - aggregate(second), two systems on the same clips in the same order."""
+    """Compute the BCa interval of aggregate(first) - aggregate(second), two systems on the same clips.
+
+    Args:
+        aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
+        first: quantities of the first system.
+        second: quantities of the second system, of the same clips in the same order.
+        confidence: coverage of the interval.
+        resamples: number of resamples.
+        seed: of the resamples; the same for all pairs of a table.
+
+    Returns:
+        The difference with its interval.
+
+    Raises:
+        ValueError: the quantities are not over the same clips.
+
+    Example:
+        Two systems that differ by 2 on every clip, however much the clips differ:
+
+        >>> from visaudio_bench.metrics.aggregate import mean
+        >>> clips = np.arange(20.0)
+        >>> interval = paired_difference(mean("x"), {"x": clips + 2}, {"x": clips}, resamples=200)
+        >>> [round(number, 6) for number in interval[:3]]
+        [2.0, 2.0, 2.0]
+    """
     both = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
     return bootstrap(_difference(aggregate), both, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def sign_flip_test(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> float:
-    """Two-sided p of a mean difference of zero, from the signs of per-clip differences (n,).
+    """Test whether a mean difference is zero, from the signs of the differences (Fisher 1935).
 
-    Exact over all 2ⁿ signs for n <= 20, else Monte Carlo with (k + 1) / (draws + 1). NaN differences are left out;
-    NaN without any difference.
+    Args:
+        differences: (n,) difference of two systems on each clip; NaN are left out.
+        draws: number of draws of signs where n > 20. Up to there all 2ⁿ signs are counted.
+        seed: of the draws.
+
+    Returns:
+        The two-sided p: the share of signs whose sum is at least as large, in draws (k + 1) / (draws + 1); NaN without
+        any difference.
+
+    Example:
+        Of the 2³ signs of three differences, all plus and all minus reach the sum:
+
+        >>> sign_flip_test([1.0, 2.0, 3.0])
+        0.25
     """
     values = np.asarray(differences, dtype=np.float64)
     values = values[np.isfinite(values)]
@@ -136,9 +202,28 @@ def sign_flip_test(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0
 def exchange_test(
     aggregate: Aggregate, first: Quantities, second: Quantities, draws: int = DRAWS, seed: int = 0
 ) -> float:
-    """Two-sided Monte Carlo p of aggregate(first) = aggregate(second), exchanging the two systems clip by clip.
+    """Test whether aggregate(first) = aggregate(second), exchanging the two systems clip by clip at random.
 
-    For a mean this is `sign_flip_test`; it also holds for medians and pooled correlations. NaN if undefined.
+    For a mean this is `sign_flip_test` by draws; it also holds for medians and pooled correlations.
+
+    Args:
+        aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
+        first: quantities of the first system.
+        second: quantities of the second system, of the same clips in the same order.
+        draws: number of random exchanges.
+        seed: of the exchanges.
+
+    Returns:
+        The two-sided Monte Carlo p, (k + 1) / (draws + 1); NaN if a value is undefined.
+
+    Raises:
+        ValueError: the quantities are not over the same clips.
+
+    Example:
+        >>> from visaudio_bench.metrics.aggregate import mean
+        >>> clips = {"x": np.arange(8.0)}
+        >>> exchange_test(mean("x"), clips, clips, draws=99)
+        1.0
     """
     clips = _clips(first)
     values = float(aggregate(first)), float(aggregate(second))
@@ -157,7 +242,28 @@ def exchange_test(
 def jackknife(
     aggregate: Aggregate, quantities: Quantities, groups: int = JACKKNIFE_GROUPS, confidence: float = CONFIDENCE
 ) -> Estimate:
-    """Delete-a-group jackknife over clips of an aggregate that need not accept leading axes."""
+    """Estimate the value of all clips like these by a delete-a-group jackknife.
+
+    Args:
+        aggregate: reduces the last axis (clips) of every quantity; it need not accept leading axes.
+        quantities: arrays (n,) or (K, n), all over the same clips.
+        groups: number of groups; with fewer clips than that each clip is one.
+        confidence: of the interval.
+
+    Returns:
+        The bias-corrected value with its interval; None with a reason with fewer than two clips, or where the value is
+        undefined.
+
+    Raises:
+        ValueError: the quantities are not over the same clips.
+
+    Example:
+        A variance that divides by n, 2 for five numbers, is corrected to the one that divides by n - 1:
+
+        >>> estimate = jackknife(lambda clips: clips["x"].var(), {"x": np.array([1.0, 2.0, 3.0, 4.0, 5.0])})
+        >>> round(estimate.value, 6)
+        2.5
+    """
     clips = _clips(quantities)
     if clips < 2:
         return Estimate(None, None, None, f"{clips} clips are too few to leave one out")
@@ -172,13 +278,23 @@ def jackknife(
 def jackknife_estimate(
     full: float, left_out: Floats, sizes: npt.NDArray[np.integer], confidence: float = CONFIDENCE
 ) -> Estimate:
-    """Bias-corrected value and t interval of a delete-a-group jackknife (Busing, Meijer and Van der Leeden 1999).
+    """Compute value and interval of a delete-a-group jackknife (Busing, Meijer and Van der Leeden 1999).
 
     Args:
         full: the statistic of all clips.
         left_out: (groups,) the statistic without each group.
         sizes: (groups,) the number of clips in each group; groups may be unequal.
-        confidence: of the interval, with groups - 1 degrees of freedom.
+        confidence: of the interval, by Student's t with groups - 1 degrees of freedom.
+
+    Returns:
+        The bias-corrected value with its interval; None with a reason where one of the statistics is undefined.
+
+    Example:
+        The mean of 1, 2 and 3, which has no bias, and its interval 2 ± 4.303 / √3:
+
+        >>> estimate = jackknife_estimate(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1]))
+        >>> round(estimate.value, 3), round(estimate.high, 3)
+        (2.0, 4.484)
     """
     from scipy.special import stdtrit
 
@@ -194,7 +310,18 @@ def jackknife_estimate(
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's (1979) step-down adjustment of the p-values (m,) of one family; NaN stays NaN and does not count."""
+    """Adjust the p-values of one family by Holm's (1979) step-down procedure.
+
+    Args:
+        p_values: (m,) p-values; a NaN does not count.
+
+    Returns:
+        The adjusted p-values (m,) in the same order, at most 1; NaN stays NaN.
+
+    Example:
+        >>> [round(float(p), 3) for p in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full_like(p, np.nan)
     order = np.argsort(p)[: int(np.isfinite(p).sum())]  # NaN last
@@ -204,11 +331,18 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 
 
 def tie_groups(ordered: Sequence[str], separable: Callable[[str, str], bool]) -> dict[str, int]:
-    """Ranks (1, 1, 3, ...) of systems ordered best first: who cannot be told from a group's leader shares its rank.
+    """Rank systems (1, 1, 3, ...); who cannot be told from a group's leader shares its rank.
 
     Args:
         ordered: system names, best first.
         separable: whether (leader, other) differ, e.g. by a Holm-adjusted p below 0.05.
+
+    Returns:
+        The rank of each system.
+
+    Example:
+        >>> tie_groups(["a", "b", "c"], lambda leader, other: other == "c")
+        {'a': 1, 'b': 1, 'c': 3}
     """
     ranks: dict[str, int] = {}
     leader = None
@@ -231,7 +365,7 @@ def _part(quantities: Quantities, prefix: str) -> Quantities:
 
 
 def _difference(aggregate: Aggregate) -> Aggregate:
-    """The aggregate of the rows that start with "0" minus that of those that start with "1"; pooled stays pooled."""
+    """Make the aggregate of the rows that start with "0" minus that of those with "1"; pooled stays pooled."""
     if not isinstance(aggregate, Pooled):
         return lambda quantities: aggregate(_part(quantities, "0")) - aggregate(_part(quantities, "1"))
 
@@ -252,7 +386,7 @@ def _chunks(total: int, clips: int) -> Iterator[int]:
 
 
 def _resampler(aggregate: Aggregate, quantities: Quantities) -> Callable[[npt.NDArray[np.integer]], Floats]:
-    """A function of (B, m) picked clips to the B aggregates. Sums need only how often each clip was picked."""
+    """Make a function from (B, m) picked clips to B aggregates. Sums need only how often each clip was picked."""
     if not isinstance(aggregate, Pooled):
         return lambda picked: np.asarray(aggregate({name: row[..., picked] for name, row in quantities.items()}))
     terms, finish = aggregate.terms(quantities), aggregate.finish
@@ -269,7 +403,7 @@ def _resampler(aggregate: Aggregate, quantities: Quantities) -> Callable[[npt.ND
 def _exchanger(
     aggregate: Aggregate, first: Quantities, second: Quantities
 ) -> Callable[[npt.NDArray[np.bool_]], Floats]:
-    """A function of (B, n) flags, true where a clip keeps its systems, to the B differences of the aggregates."""
+    """Make a function from (B, n) flags, true where a clip keeps its systems, to B differences of the aggregates."""
     if isinstance(aggregate, Pooled):
         a, b = aggregate.terms(first), aggregate.terms(second)
         sum_a, sum_b, finish = a.sum(-1, keepdims=True), b.sum(-1, keepdims=True), aggregate.finish
@@ -282,8 +416,8 @@ def _exchanger(
 
     def general(kept: npt.NDArray[np.bool_]) -> Floats:
         sides = (
-            aggregate({name: _exchanged(one[name], other[name], kept) for name in first})
-            for one, other in ((first, second), (second, first))
+            aggregate({name: _exchanged(mine[name], other[name], kept) for name in first})
+            for mine, other in ((first, second), (second, first))
         )
         return next(sides) - next(sides)
 
@@ -306,7 +440,7 @@ def _leave_one_out(aggregate: Aggregate, quantities: Quantities) -> Floats:
 
 
 def _bca_levels(draws: Floats, value: float, left_out: Floats, confidence: float) -> list[float]:
-    """The two quantile levels of the bias-corrected and accelerated interval (Efron 1987)."""
+    """Compute the two quantile levels of the bias-corrected and accelerated interval (Efron 1987)."""
     below = (np.sum(draws < value) + 0.5 * np.sum(draws == value)) / len(draws)
     bias = _NORMAL.inv_cdf(float(np.clip(below, 1 / (2 * len(draws)), 1 - 1 / (2 * len(draws)))))
     step = left_out[np.isfinite(left_out)]
@@ -320,8 +454,8 @@ def _bca_levels(draws: Floats, value: float, left_out: Floats, confidence: float
     return levels
 
 
-def _exchanged(one: Floats, other: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
-    """`one` where kept (B, n), else `other`; a vector (K, n) becomes (K, B, n)."""
-    if one.ndim > 1:
-        one, other = one[:, None], other[:, None]
-    return np.where(kept, one, other)
+def _exchanged(mine: Floats, other: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
+    """Take `mine` where kept (B, n), else `other`; a vector (K, n) becomes (K, B, n)."""
+    if mine.ndim > 1:
+        mine, other = mine[:, None], other[:, None]
+    return np.where(kept, mine, other)

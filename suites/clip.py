@@ -16,7 +16,7 @@ class Clip:
     """One window of one video, with the reference sound where there is one.
 
     `id` is unique within a suite and safe as a file name. `video` and `audio` may be the same file. `start` (seconds
-    on the container's clock) and `duration` (seconds) cut the window; a duration of None is the whole file.
+    from the file's own start) and `duration` (seconds) cut the window; a duration of None is the whole file.
     `meta` holds what only some suites know (for simulated scenes the true trajectories).
     """
 

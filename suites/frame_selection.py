@@ -1,4 +1,4 @@
-"""Which frames of a video stand for it at a lower or constant rate: four named rules, because tools differ.
+"""Which frames of a video stand for it at a lower or constant rate: five named rules, because tools differ.
 
 Picture k is wanted at k / rate seconds. Offsets of what is chosen from that time, 30 to 8 frames a second:
 
@@ -7,6 +7,7 @@ Picture k is wanted at k / rate seconds. Offsets of what is chosen from that tim
 | `played_at` | what is on the screen at that time | -13 [-25, 0] | torchcodec's `get_frames_played_at` |
 | `first_at_or_after` | the first that comes up then or later | +13 [0, 25] | MMAudio at inference |
 | `fps_filter` | what FFmpeg's `fps` filter emits | +46 [33, 58] | MMAudio in training, av-benchmark |
+| `fps_filter_from_zero` | the same, with the slots where their times are | as above | this benchmark |
 | `nearest` | the nearest | -4 | new work |
 
 All go by time stamps, never by indices, so that a variable frame rate, a late first picture and edit lists are placed
@@ -44,11 +45,13 @@ class Selection(NamedTuple):
 
 
 def fps_filter(times: Times, rate: Fraction | float, count: int) -> Selection:
-    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, by time stamps.
+    """The frames that FFmpeg's `fps` filter (round to nearest) would emit, counted from the first one.
 
     Frame j belongs to slot `floor(t_j * rate + 1/2)`; the output starts at the slot of frame 0; a slot is filled by
     the last frame at or before it, so that of several frames in one slot the last wins and gaps repeat the earlier
-    frame. The last frame is held for what is left; how much of that a score may stand on is for the caller to say.
+    frame. The reference implementation counts what comes out, and so takes pictures that begin late for earlier than
+    they are; `fps_filter_from_zero` does not. The last frame is held for what is left; how much of that a score may
+    stand on is for the caller to say.
 
     Args:
         times: time stamps of all decoded frames in seconds, ascending; exact fractions where the container has them.
@@ -58,8 +61,15 @@ def fps_filter(times: Times, rate: Fraction | float, count: int) -> Selection:
     Raises:
         ValueError: there are no frames.
     """
+    return _emitted(_slots(times, rate), count)
+
+
+def _slots(times: Times, rate: Fraction | float) -> list[int]:
     _refuse_none(times)
-    slots = [math.floor(Fraction(time) * Fraction(rate) + Fraction(1, 2)) for time in times]
+    return [math.floor(Fraction(time) * Fraction(rate) + Fraction(1, 2)) for time in times]
+
+
+def _emitted(slots: Sequence[int], count: int) -> Selection:
     indices: list[int] = []
     for index, (slot, following) in enumerate(pairwise(slots)):
         indices += [index] * (following - slot)
@@ -67,6 +77,15 @@ def fps_filter(times: Times, rate: Fraction | float, count: int) -> Selection:
             break
     held = max(0, count - len(indices))
     return Selection((*indices[:count], *[len(slots) - 1] * held), held)
+
+
+def fps_filter_from_zero(times: Times, rate: Fraction | float, count: int) -> Selection:
+    """The frames that FFmpeg's `fps` filter emits with `start_time=0`: slot k is that of the time k / rate.
+
+    Slots before the first picture hold it; arguments as of `fps_filter`.
+    """
+    _, *slots = _slots(times, rate)
+    return _emitted([0, *(max(slot, 0) for slot in slots)], count)
 
 
 def first_at_or_after(times: Times, rate: Fraction | float, count: int) -> Selection:
@@ -116,6 +135,7 @@ POLICIES = {
     for policy in (
         Policy("first_at_or_after", first_at_or_after, looks_back=False),
         Policy("fps_filter", fps_filter, looks_back=False),
+        Policy("fps_filter_from_zero", fps_filter_from_zero, looks_back=True),
         Policy("played_at", played_at, looks_back=True),
         Policy("nearest", nearest, looks_back=True),
     )

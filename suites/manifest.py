@@ -10,7 +10,7 @@ not given is the manifest's own folder. Media stay where the user has them.
 | `split` | `train`, `val`, `test`; `all` where the data set is one piece |
 | `group_id` | source video: clips of one group never lie on both sides of a split |
 | `video`, `audio` | paths relative to the root, null where there is none; both may be the same file |
-| `start_s`, `duration_s` | the window on the container's clock, seconds |
+| `start_s`, `duration_s` | the window from the file's own start, seconds |
 | `caption` | the text that a system is given, without labels |
 | `visible`, `invisible` | what is heard and seen, what is heard and not seen, where the data set says |
 | `source_rate`, `channels` | of the sound file: Hz, count |

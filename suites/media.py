@@ -1,20 +1,22 @@
 """The only place that decodes or encodes sound and pictures.
 
-Conventions: sound is float32 `(channels, samples)`, left first, full scale 1.0; times are seconds on the container's
-own clock, so sound and pictures that are placed by their time stamps keep the alignment the author gave them. wav,
-flac, ogg, mp3 and the like go through libsndfile, everything else through PyAV (FFmpeg inside, no system package
-needed).
+Conventions: sound is float32 `(channels, samples)`, left first, full scale 1.0; times are seconds from the file's
+own start (`suites.containers`), so sound and pictures, placed by their time stamps, keep the alignment the author gave
+them. wav, flac, ogg, mp3 and the like go through libsndfile, everything else through PyAV (FFmpeg inside, no system
+package needed).
 Resampling is soxr "HQ", always of all channels together, and no gain is ever applied: levels between the ears are
 what this project measures.
 
 Errors are `ClipError`s with a stable reason code:
 `not_found`, `unreadable`, `corrupt`, `no_audio`, `no_video`, `mono`, `not_two_channel`, `short`, `not_finite`,
-`out_of_range`.
+`out_of_range`, `format_changes`, those of `suites.containers` (`several_audio`, `several_video`, `discontinuous`) and
+of `suites.display`.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
@@ -31,15 +33,17 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
 from visaudio_bench.suites.containers import (
     RATES,
-    RAW,
     decoded,
-    first_stream,
+    end_of,
     open_container,
     opened,
+    origin,
     packets,
+    played_stream,
     refuse_absent,
-    seek,
+    start_of,
 )
+from visaudio_bench.suites.display import Screen
 from visaudio_bench.suites.frame_selection import Selection, find_policy
 
 Samples = NDArray[np.float32]
@@ -228,16 +232,29 @@ def _exact_subtype(samples: Samples) -> str:
     return "FLOAT"
 
 
+# How x264 is told to make the same file of the same pictures wherever it runs. Its fast paths differ from each other in
+# the last bit of rate control, so that processors get different files; the one for AVX-512 also reads beyond the ends
+# of its rows where a picture's width is no multiple of 128, so that two runs of one machine do.
+X264 = "cpu-independent=1"
+
+
+def picture_stream(container: Any, fps: int | Fraction, shape: tuple[int, ...], crf: int) -> Any:
+    """A new H.264 stream of 4:2:0 pictures `(H, W)` or `(H, W, 3)` whose bytes depend on its pictures alone."""
+    options = {"crf": str(crf), "preset": "veryfast", "x264-params": X264}
+    stream = container.add_stream("libx264", rate=fps, options=options)
+    stream.height, stream.width = shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.thread_count = 1
+    return stream
+
+
 def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23) -> None:
     """Write `(H, W, 3)` uint8 RGB frames as a silent H.264 mp4, atomically; height and width must be even."""
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream: Any = None
         for picture in frames:
             if stream is None:
-                stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"})
-                stream.height, stream.width = picture.shape[:2]
-                stream.pix_fmt = "yuv420p"
-                stream.codec_context.thread_count = 1
+                stream = picture_stream(container, fps, picture.shape, crf)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         if stream is not None:
             container.mux(stream.encode())
@@ -251,6 +268,21 @@ def write_picture(path: Path, picture: Frame) -> None:
     packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
     with atomic_path(path) as temporary:
         temporary.write_bytes(b"".join(bytes(packet) for packet in (*packets, *encoder.encode(None))))
+
+
+def can_be_copied(path: Path) -> bool:
+    """Whether `write_clip` shows the pictures of a file when they are shown in the file itself.
+
+    So it does with an mp4 whose pictures begin at its zero, and of which no edit list hides any.
+
+    Raises:
+        ClipError: the file is missing, cannot be opened, or has no pictures.
+    """
+    with opened(path) as container:
+        stream = played_stream(path, container, "video")
+        if "mp4" not in container.format.name or stream.start_time != 0 or origin(container) != 0:
+            return False
+        return not any(packet is None or packet.is_discard for packet in packets(container, stream))
 
 
 def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -> float:
@@ -269,9 +301,10 @@ def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -
         open_container(pictures) as source,
         av.open(str(temporary), "w", format="mp4") as out,
     ):
-        video = out.add_stream_from_template(source.streams.video[0])
+        played = played_stream(pictures, source, "video")
+        video = out.add_stream_from_template(played)
         sound: Any = out.add_stream("flac", rate=sample_rate, layout="stereo", options={"strict": "-2"})
-        for packet in source.demux(source.streams.video[0]):
+        for packet in source.demux(played):
             if packet.dts is not None:
                 packet.stream = video
                 out.mux(packet)
@@ -292,19 +325,22 @@ class Frames(NamedTuple):
     held: int
 
 
+Shown = Callable[[], Frame]
 Select = Callable[[Sequence[Fraction]], Selection]
 # A picture that is still shown at a window's start may have come up this long before it, seconds.
 LOOK_BACK = 1.0
+# How many times a second a last picture that lasts is given.
+AGAIN = 25
 
 
-def frame_rate(path: Path) -> float:
-    """Pictures a second of a video, as its container states; 25 where it states nothing.
+def whole_rate(path: Path) -> int:
+    """Pictures a second for a copy of a video: the whole number next to its own, 1 to 60; 25 where it states none.
 
     Raises:
         ClipError: the file is missing, cannot be opened, or has no pictures.
     """
     with opened(path) as container:
-        return float(first_stream(path, container, "video").average_rate or 25)
+        return max(1, min(60, round(played_stream(path, container, "video").average_rate or 25)))
 
 
 def iter_frames(
@@ -321,20 +357,21 @@ def iter_frames(
     """
     wanted = None if duration is None else round(duration * fps)
     made = 0
-    last: av.VideoFrame | None = None
-    for time, last in _decode_frames(path, start):
+    last: Shown | None = None
+    for time, last, _ in _decode_frames(path, start):
         # Half a millisecond absorbs the rounding of millisecond time stamps.
-        if made / fps > time + 5e-4:
+        until = float(time) + 5e-4
+        if made / fps > until:
             continue
-        picture = _upright(last)
-        while made / fps <= time + 5e-4 and made != wanted:
+        picture = last()
+        while made / fps <= until and made != wanted:
             yield made / fps, picture
             made += 1
         if made == wanted:
             return
     if last is None:
         raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
-    picture = _upright(last)
+    picture = last()
     while wanted is not None and made < wanted:
         yield made / fps, picture
         made += 1
@@ -360,10 +397,12 @@ def read_frames(
     """
     wanted = find_policy(policy)
     choose = partial(wanted.select, rate=fps, count=round(duration * fps))
-    return _sampled(path, [choose], start, duration, LOOK_BACK if wanted.looks_back else 0.0)[0]
+    return _sampled(path, [choose], start, duration, as_played=wanted.looks_back)[0]
 
 
-def read_sampled_frames(path: Path, selects: Sequence[Select], *, start: float = 0.0, duration: float) -> list[Frames]:
+def read_sampled_frames(
+    path: Path, selects: Sequence[Select], *, start: float = 0.0, duration: float, as_played: bool = False
+) -> list[Frames]:
     """Frames chosen by their exact time stamps, for several choices from one decoding.
 
     Args:
@@ -372,6 +411,8 @@ def read_sampled_frames(path: Path, selects: Sequence[Select], *, start: float =
             of the first one after it, and says which to take.
         start: of the window, seconds.
         duration: of the window, seconds.
+        as_played: whether what is on the screen without coming up in the window counts: frames from before it, at
+            negative times, and a last one that lasts, given again and again until it ceases.
 
     Returns:
         For each choice the pictures and how many were held.
@@ -379,36 +420,41 @@ def read_sampled_frames(path: Path, selects: Sequence[Select], *, start: float =
     Raises:
         ClipError: the file is missing, unreadable, corrupt, or has no pictures in the window.
     """
-    return _sampled(path, selects, start, duration, 0.0)
+    return _sampled(path, selects, start, duration, as_played=as_played)
 
 
-def _sampled(path: Path, selects: Sequence[Select], start: float, duration: float, before: float) -> list[Frames]:
-    frames: list[av.VideoFrame] = []
+def _sampled(path: Path, selects: Sequence[Select], start: float, duration: float, *, as_played: bool) -> list[Frames]:
+    before = Fraction(LOOK_BACK if as_played else 0)
+    frames: list[Shown] = []
     times: list[Fraction] = []
-    origin = Fraction(start).limit_denominator(10**6)
-    for time, frame in _decode_frames(path, start - before):
+    lasting = Fraction(0)
+    for time, frame, lasts in _decode_frames(path, start - float(before)):
         frames.append(frame)
-        times.append(Fraction(frame.pts or 0) * Fraction(frame.time_base or 1) - origin)
-        if time - before > duration:
+        lasting = lasts
+        times.append(time - before)
+        if times[-1] > duration:
             break
+    else:
+        if as_played and lasting > TOLERANCE:
+            again = range(1, math.ceil(lasting * AGAIN))
+            times += [times[-1] + Fraction(k, AGAIN) for k in again]
+            frames += [frames[-1]] * len(again)
     if not frames:
         raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
     chosen = [select(times) for select in selects]
-    pictures = {index: _upright(frames[index]) for index in sorted({i for one in chosen for i in one.indices})}
+    pictures = {index: frames[index]() for index in sorted({i for one in chosen for i in one.indices})}
     return [Frames(np.stack([pictures[index] for index in one.indices]), one.held) for one in chosen]
 
 
-def _upright(frame: av.VideoFrame) -> Frame:
-    return np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90) % 4)
-
-
-def _decode_frames(path: Path, start: float) -> Iterator[tuple[float, av.VideoFrame]]:
+def _decode_frames(path: Path, start: float) -> Iterator[tuple[Fraction, Shown, Fraction]]:
+    """Frames from `start` on: exact times, functions that make the pictures, and how long each is said to last."""
+    exact = Fraction(start).limit_denominator(10**6)
     with opened(path) as container:
-        stream = first_stream(path, container, "video")
-        seek(container, start - 1)
-        for frame in decoded(path, container, stream):
-            if frame.pts is not None and float(frame.pts * frame.time_base) >= start - 5e-4:
-                yield float(frame.pts * frame.time_base) - start, frame
+        stream = played_stream(path, container, "video")
+        screen = Screen(path, stream)
+        for time, frame in decoded(path, container, stream, start):
+            if time is not None and float(time) >= start - 5e-4:
+                yield time - exact, partial(screen.show, frame), (frame.duration or 0) * Fraction(frame.time_base)
 
 
 def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
@@ -447,17 +493,20 @@ def _no_sound(path: Path, error: soundfile.LibsndfileError) -> ClipError:
 
 def _decode_av(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
     with opened(path) as container:
-        stream = first_stream(path, container, "audio")
-        seek(container, start - 1)
+        stream = played_stream(path, container, "audio")
         pieces: list[tuple[int, Samples]] = []
         rate = end = 0
-        for frame in decoded(path, container, stream):
+        for time, frame in decoded(path, container, stream, start):
             # The decoder's word, not the header's: that of HE-AAC states half the rate.
             rate = rate or _sane(path, frame.sample_rate)
             block = _planar(frame)
             if frame.sample_rate != rate or (pieces and len(block) != len(pieces[0][1])):
-                raise ClipError("corrupt", f"{path} changes its sample rate or its channels midway.")
-            at = end if frame.pts is None else round((float(frame.pts * frame.time_base) - start) * rate)
+                raise ClipError(
+                    "format_changes",
+                    f"{path} changes its sample rate or its channels midway, from {_form(rate, pieces[0][1])} to "
+                    f"{_form(frame.sample_rate, block)}. Give it one form: ffmpeg -i FILE OTHER.wav",
+                )
+            at = end if time is None else round((float(time) - start) * rate)
             if pieces and abs(at - end) <= GAP * rate:
                 at = end
             if duration is not None and at >= duration * rate:
@@ -467,6 +516,10 @@ def _decode_av(path: Path, start: float, duration: float | None) -> tuple[Sample
     if not pieces:
         raise ClipError("no_audio", f"{path} has an audio stream without any sound in the window.")
     return _assemble(path, pieces, rate), rate
+
+
+def _form(rate: int, samples: Samples) -> str:
+    return f"{rate} Hz and {len(samples)} channels"
 
 
 def _sane(path: Path, rate: int) -> int:
@@ -514,32 +567,35 @@ def _pad_or_cut(samples: Samples, length: int) -> Samples:
 
 
 class MediaInfo(NamedTuple):
-    """What a container says of itself, without decoding: lengths in seconds, None where there is no such stream."""
+    """Until when there is sound and until when pictures, in seconds from the file's own start.
+
+    None where there is no such stream, or nothing of it can be read.
+    """
 
     sound: float | None
     picture: float | None
 
 
 def probe(path: Path) -> MediaInfo:
-    """How long the sound and the pictures of a file are, from its headers; from its packets where it has none.
+    """How long the sound and the pictures of a file are, without decoding.
 
     Raises:
-        ClipError: the file is missing or cannot be opened.
+        ClipError: the file is missing or cannot be opened, or its stream is not to be told (`several_audio` ...).
     """
     if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
         info = _sound_info(path)
         return MediaInfo(info.frames / info.samplerate, None)
     with opened(path) as container:
-        whole = float(container.duration or 0) / av.time_base
 
-        def length(streams: Any) -> float | None:
-            if not streams:
-                return None
-            if container.format.name in RAW:
-                return float(sum(p.duration or 0 for p in packets(container, streams[0]) if p) * streams[0].time_base)
-            return float(streams[0].duration * streams[0].time_base) if streams[0].duration else whole
+        def length(kind: str) -> float | None:
+            try:
+                return end_of(path, container, played_stream(path, container, kind))
+            except ClipError as error:
+                if error.reason == f"no_{kind}":
+                    return None
+                raise
 
-        return MediaInfo(length(container.streams.audio), length(container.streams.video))
+        return MediaInfo(length("audio"), length("video"))
 
 
 def require_pictures(path: Path, start: float, duration: float) -> None:
@@ -568,7 +624,7 @@ def require_pictures(path: Path, start: float, duration: float) -> None:
 
 
 def sound_start(path: Path) -> float:
-    """When the sound of a file begins on its own clock, seconds; 0 for wav and the like, which have none.
+    """When the sound of a file begins, seconds from the file's own start; 0 for wav and the like.
 
     Raises:
         ClipError: the file cannot be opened or has no sound.
@@ -576,8 +632,7 @@ def sound_start(path: Path) -> float:
     if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
         return 0.0
     with opened(path) as container:
-        stream = first_stream(path, container, "audio")
-        return float((stream.start_time or 0) * stream.time_base)
+        return start_of(container, played_stream(path, container, "audio"))
 
 
 def sound_format(path: Path) -> tuple[int, int]:
@@ -590,5 +645,5 @@ def sound_format(path: Path) -> tuple[int, int]:
         info = _sound_info(path)
         return info.samplerate, info.channels
     with opened(path) as container:
-        stream = first_stream(path, container, "audio")
+        stream = played_stream(path, container, "audio")
         return stream.rate, stream.channels

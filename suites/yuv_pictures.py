@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
 from visaudio_bench.suites.admission import LATE
-from visaudio_bench.suites.containers import decoded, first_stream, opened
-from visaudio_bench.suites.media import TOLERANCE
+from visaudio_bench.suites.containers import decoded, opened, played_stream
+from visaudio_bench.suites.display import Screen, Turn, turn_of
+from visaudio_bench.suites.media import TOLERANCE, picture_stream
 
 Plane = NDArray[np.uint8]
 FORM = "yuv420p"
@@ -55,7 +56,7 @@ def video_facts(path: Path) -> VideoFacts:
         ClipError: the file is missing, cannot be opened, or has no pictures or no frame rate.
     """
     with opened(path) as container:
-        stream = first_stream(path, container, "video")
+        stream = played_stream(path, container, "video")
         if not stream.average_rate:
             raise ClipError("no_video", f"{path} does not say how many pictures a second it has.")
         codec = stream.codec_context
@@ -66,7 +67,7 @@ def video_facts(path: Path) -> VideoFacts:
 
 
 def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Planes]:
-    """The picture nearest to each time `k / fps`, for `round(duration * fps)` of them from the container's zero.
+    """The picture nearest to each time `k / fps`, for `round(duration * fps)` of them from the file's own start.
 
     The planes are valid until the next picture is asked for.
 
@@ -77,14 +78,16 @@ def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Plane
     made = 0
     last: tuple[float, Any] | None = None
     with opened(path) as container:
-        for frame in decoded(path, container, first_stream(path, container, "video")):
-            if frame.pts is None:
+        stream = played_stream(path, container, "video")
+        screen = Screen(path, stream)
+        for time, frame in decoded(path, container, stream):
+            if time is None:
                 continue
-            now = float(frame.pts * frame.time_base)
+            now = float(time)
             if last is None and now > LATE:
                 raise ClipError("late", f"the first picture of {path} comes at {now:.2f} s.")
             while last is not None and made < len(wanted) and 2 * wanted[made] < last[0] + now:
-                yield _planes(last[1])
+                yield _planes(path, screen, last[1])
                 made += 1
             if made == len(wanted):
                 return
@@ -94,13 +97,14 @@ def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Plane
         if wanted[-1] - last[0] > TOLERANCE:
             raise ClipError("short", f"{path} ends at {last[0]:.2f} s; {duration:g} s were expected.")
         for _ in wanted[made:]:
-            yield _planes(last[1])
+            yield _planes(path, screen, last[1])
 
 
-def _planes(frame: Any) -> Planes:
-    turns = round(frame.rotation / 90) % 4
-    if turns:  # planes of another shape; so rare that the detour may cost time
-        upright = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), k=turns))
+def _planes(path: Path, screen: Screen, frame: Any) -> Planes:
+    turn = turn_of(path, frame)
+    frame = screen.fitted(frame)
+    if turn != Turn():  # planes of another shape; so rare that the detour may cost time
+        upright = np.ascontiguousarray(turn.apply(frame.to_ndarray(format="rgb24")))
         frame = av.VideoFrame.from_ndarray(upright, format="rgb24")
     if frame.format.name != FORM:
         frame = frame.reformat(format=FORM)
@@ -118,11 +122,8 @@ def write_planes(path: Path, pictures: Iterable[Planes], fps: Fraction, colours:
         stream: Any = None
         for picture in pictures:
             if stream is None:
-                stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"})
-                stream.height, stream.width = picture.y.shape
-                stream.pix_fmt = FORM
+                stream = picture_stream(container, fps, picture.y.shape, crf)
                 codec = stream.codec_context
-                codec.thread_count = 1
                 codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = colours
             container.mux(stream.encode(_frame(picture)))
         if stream is not None:

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from hypothesis import settings
 
 from visaudio_bench.suites.media import Frame, Samples, round_to_16_bit, write_audio, write_video
 
+from .rounding import other_rounding
+
 # Shared machines are slow at random; where a result must not depend on luck, neither may the examples.
 settings.register_profile("ours", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ours")
@@ -30,6 +32,20 @@ settings.load_profile("ours")
 ROOT = Path(__file__).resolve().parent.parent
 # Real recordings, where the tester has them; tests that need them are skipped elsewhere.
 MEDIA = Path(os.environ.get("VISAUDIO_BENCH_TEST_MEDIA", ROOT.parent / "shared" / "media"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--other-rounding", action="store_true", help="golden tests as on a library that rounds otherwise")
+
+
+@pytest.fixture(autouse=True)
+def _rounding(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With --other-rounding, what torch computes in golden tests is wrong in its last bit."""
+    if not request.config.getoption("--other-rounding") or not request.node.get_closest_marker("golden"):
+        yield
+        return
+    with other_rounding(0):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +70,24 @@ def _seeded() -> None:
 def media() -> Path:
     """The folder of real recordings."""
     if not MEDIA.is_dir():
-        pytest.skip(f"no real recordings in {MEDIA}")
+        pytest.skip(
+            f"no real recordings in {MEDIA} (VISAUDIO_BENCH_TEST_MEDIA); tests/media/README.md: where to get them"
+        )
     return MEDIA
+
+
+class Recording(NamedTuple):
+    """A real clip of 8.1 s that comes with the tests: a piano at the left, see tests/media/README.md."""
+
+    video: Path
+    sound: Path
+
+
+@pytest.fixture
+def recording() -> Recording:
+    """The piano of FAIR-Play's first clip."""
+    folder = Path(__file__).parent / "media"
+    return Recording(folder / "fairplay_000001.mp4", folder / "fairplay_000001.flac")
 
 
 class Told(NamedTuple):

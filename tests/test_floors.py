@@ -1,6 +1,7 @@
 """The architecture's floors: a room imports only rooms below it, and every room through the one package."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,15 @@ def test_every_room_lies_in_the_package(room: str) -> None:
     assert (ROOT / PACKAGE / room).resolve() == ROOT / room
     module = __import__(f"{PACKAGE}.{room}", fromlist=["_"])
     assert Path(module.__file__ or "").resolve().is_relative_to(ROOT)
+
+
+def test_the_picture_of_the_rooms_shows_their_imports() -> None:
+    picture = (ROOT / "docs" / "images" / "rooms.svg").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"<title>(\w+) imports (\w+)</title>", picture))
+    real = {
+        (room, other)
+        for room in FLOOR
+        for path in (ROOT / room).rglob("*.py")
+        for other in imported_rooms(path) - {room}
+    }
+    assert drawn == real

@@ -21,8 +21,9 @@ import numpy as np
 
 from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.protocol import OURS
 from visaudio_bench.sources import source_revision
-from visaudio_bench.suites.frame_selection import POLICIES
+from visaudio_bench.suites.frame_selection import find_policy
 from visaudio_bench.suites.media import TOLERANCE, read_sampled_frames
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, Any]
 Dtype = Literal["float32", "bfloat16"]
-
-FRAME_POLICY = "fps_filter"  # as the reference implementation takes them
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Seeing:
-    """The pictures of one clip, by the bytes of the file and the window.
+    """The pictures of one clip, by the bytes of the file, the window, and the rule by which frames are taken.
 
     `rates` are the frame rates that will be asked for, so that the file is decoded once for all of them.
     """
@@ -92,14 +91,15 @@ class Seeing:
     path: Path
     start: float
     duration: float
+    policy: str = OURS.frames
     rates: tuple[Fraction, ...] = ()
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the file's bytes, the window, the rule by which frames are taken, and the code that takes them."""
+        """SHA-256 of the file's bytes, the window, the name of the rule, and the code that takes frames by it."""
         with self.path.open("rb") as file:
             read = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"{source_revision(Seeing)}/{read}/{self.start}/{self.duration}/{FRAME_POLICY}"
+        return f"{source_revision(Seeing)}/{read}/{self.start}/{self.duration}/{self.policy}"
 
     def count(self, rate: Fraction) -> int:
         """How many frames the window has at `rate`."""
@@ -115,8 +115,11 @@ class Seeing:
             if not self.count(rate):
                 raise ClipError("short", f"{self.path}: {self.duration:g} s have no frame at {float(rate):g} a second.")
             rates = [one for one in dict.fromkeys((rate, *self.rates)) if self.count(one) and one not in self._kept]
-            selects = [partial(POLICIES[FRAME_POLICY].select, rate=one, count=self.count(one)) for one in rates]
-            sampled = read_sampled_frames(self.path, selects, start=self.start, duration=self.duration)
+            policy = find_policy(self.policy)
+            selects = [partial(policy.select, rate=one, count=self.count(one)) for one in rates]
+            sampled = read_sampled_frames(
+                self.path, selects, start=self.start, duration=self.duration, as_played=policy.looks_back
+            )
             self._kept.update(zip(rates, sampled, strict=True))
         return self._kept[rate]
 

@@ -76,7 +76,7 @@ def listen(
     Sounds that cannot be read are left out here; scoring lists them. A family that fails costs its own answers of the
     clip, and is among the problems.
     """
-    seeing = pictures_of(clip, families)
+    seeing = pictures_of(clip, families, protocol)
     true: dict[str, JudgedSound | ClipError | None] = {}
     if clip.audio is not None:
         attempts = _Attempts()

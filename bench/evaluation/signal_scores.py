@@ -148,7 +148,8 @@ def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | N
             if not any(problem.fatal for problem in problems):
                 ears = Ears(_as_scored(task.clip, sound))
                 own = JudgedSound(lambda: ears, partial(read_native, prediction.path, task.clip, 0.0, task.protocol))
-                inputs = ClipInputs(task.clip, own, reference, pictures_of(task.clip, task.families), task.protocol, {})
+                seeing = pictures_of(task.clip, task.families, task.protocol)
+                inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {})
                 for family in task.families:
                     quantities |= quantities_of(family, inputs)
     except ClipError as error:
@@ -180,12 +181,12 @@ def read_native(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hea
     return Hearing(sound, clip.duration)
 
 
-def pictures_of(clip: Clip, families: Iterable[Family]) -> Seeing | None:
+def pictures_of(clip: Clip, families: Iterable[Family], protocol: Protocol) -> Seeing | None:
     """The pictures of a clip, at the frame rates that the families will ask for; None where there are none."""
     if clip.video is None or clip.duration is None:
         return None
     rates = dict.fromkeys(rate for family in families for rate in family.frame_rates)
-    return Seeing(clip.video, clip.start, clip.duration, rates=tuple(rates))
+    return Seeing(clip.video, clip.start, clip.duration, protocol.frames, tuple(rates))
 
 
 def _read_prediction(clip: Clip, path: Path) -> tuple[Sound, list[Problem]]:

@@ -25,11 +25,12 @@ from visaudio_bench.suites.folder import clip_id, require_id
 from visaudio_bench.suites.media import (
     TOLERANCE,
     Frame,
-    frame_rate,
+    can_be_copied,
     iter_frames,
     probe,
     read_sound,
     require_pictures,
+    whole_rate,
     write_clip,
     write_video,
 )
@@ -181,9 +182,9 @@ def mux_clip(clip: Clip, sound: Path, out: Path) -> float:
     heard = read_sound(sound)
     seconds = heard.samples.shape[1] / heard.sample_rate
     whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + TOLERANCE
-    if whole and clip.video.suffix.lower() == ".mp4":
+    if whole and can_be_copied(clip.video):
         return write_clip(out, clip.video, heard.samples, heard.sample_rate)
-    fps = round(frame_rate(clip.video))
+    fps = whole_rate(clip.video)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pictures-") as folder:
         pictures = Path(folder) / "pictures.mp4"
         frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))

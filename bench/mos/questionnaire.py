@@ -41,9 +41,9 @@ from visaudio_bench.metrics.loudness import integrated_loudness
 from visaudio_bench.suites import Clip
 from visaudio_bench.suites.media import (
     Samples,
-    frame_rate,
     iter_frames,
     read_binaural,
+    whole_rate,
     write_audio,
     write_clip,
     write_video,
@@ -203,7 +203,7 @@ def _write_samples(media: Path, clip: Clip, samples: list[Sample], loudness: flo
     assert clip.video is not None  # clips without a video are not chosen
     length = max(sample.samples.shape[1] for sample in samples) / RATE
     pictures = media / f".{clip.id}.mp4"
-    rate = max(1, min(60, round(frame_rate(clip.video))))
+    rate = whole_rate(clip.video)
     frames = iter_frames(clip.video, fps=rate, start=clip.start, duration=clip.duration or length)
     write_video(pictures, (_fitted(picture) for _, picture in frames), rate, crf=20)
     for sample in samples:

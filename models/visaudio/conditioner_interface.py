@@ -30,7 +30,7 @@ class Conditioners(Protocol):
         Args:
             video: a video file.
             caption: None is the empty text.
-            start: of the window, seconds on the container's clock.
+            start: of the window, seconds from the file's own start.
             duration: of the window, seconds.
 
         Raises:

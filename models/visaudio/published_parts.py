@@ -69,7 +69,7 @@ class PublishedConditioners:
         """As `Conditioners.encode`."""
         slow = partial(first_frames, rate=CLIP_RATE, count=lengths(duration).clip)
         fast = partial(first_frames, rate=SYNC_RATE, count=math.floor(SYNC_RATE * duration + 1e-9))
-        pictures, motion = read_sampled_frames(video, [slow, fast], start=start, duration=duration)
+        pictures, motion = read_sampled_frames(video, [slow, fast], start=start, duration=duration, as_played=True)
         spatial = None
         if self._spatial is not None:
             spatial = self._spatial.encode_frames(self._spatial.prepare(pictures[0])).cpu()[None]

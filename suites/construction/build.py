@@ -1,7 +1,7 @@
 """One clip: from a panorama with ambisonics to a perspective video with binaural sound.
 
-A clip depends on its source files, its id and the recipe, and on nothing else: not on the machine, on the other clips,
-or on how many processes work.
+A clip depends on its source files, its id and the recipe: not on the other clips, on how many processes work, or on
+how busy they are. Another kind of processor may round the last bit of a sample or of a pixel the other way.
 """
 
 from __future__ import annotations

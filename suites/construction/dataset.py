@@ -34,7 +34,7 @@ from visaudio_bench.suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.suites.visibility_captions import SoundCaption
 
 # Raised whenever the same source would become another clip.
-BUILDER = "1"
+BUILDER = "2"
 # Reasons that may have been the machine's: such clips are tried again by the next run.
 AGAIN = UNEXPECTED | {"crashed", "timeout"}
 

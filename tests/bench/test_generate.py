@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,29 +38,29 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 
 
 def test_a_video_gets_its_sound_and_its_provenance(
-    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+    bench: Callable, checkpoints: Mapping[str, Path], recording: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    asked = ("--weights", checkpoints["full"], "--video", clips / "clip0.mp4", "--caption", "a bell", "--duration", 2)
+    asked = ("--weights", checkpoints["full"], "--video", recording.video, "--caption", "a bell", "--duration", 2)
     done = bench("generate", *asked, "--steps", 3, "--mux", "--out", out)
     assert (done.code, done.out) == (0, "")
-    sound = read_sound(out / "clip0.wav")
+    sound = read_sound(out / "fairplay_000001.wav")
     assert sound.samples.shape == (2, 88200)
     assert sound.sample_rate == 44100
     assert not np.array_equal(*sound.samples)
-    record = json.loads((out / "clip0.json").read_text())
+    record = json.loads((out / "fairplay_000001.json").read_text())
     assert record["system"] == "visaudio-tiny"
     made = record["provenance"]
     assert made["settings"]["steps"] == 3
     assert made["caption"] == "a bell"
     assert made["conditioners"]["conditioners"] == "built-in"
     assert len(made["weights"]["sha256"]) == 64
-    muxed = probe(out / "clip0.mp4")
+    muxed = probe(out / "fairplay_000001.mp4")
     assert muxed.picture == pytest.approx(2.0)
     # This network's sound is far beyond full scale; in the video both ears are turned down alike.
     gain = record["mux"]["gain"]
     assert gain == pytest.approx(1 / np.abs(sound.samples).max())
-    np.testing.assert_allclose(read_sound(out / "clip0.mp4").samples, gain * sound.samples, atol=3.2e-5)
+    np.testing.assert_allclose(read_sound(out / "fairplay_000001.mp4").samples, gain * sound.samples, atol=3.2e-5)
     assert f"{-20 * np.log10(gain):.1f} dB" in done.err
 
 

@@ -195,8 +195,8 @@ def test_a_plug_in_that_is_no_family_is_only_the_trouble_of_who_asks_for_it(
     assert words in bench("list", "metrics", "--format", "csv").out
     listed = bench("weights", "list")
     assert (
-        listed.code == 0 and "imagebind" in listed.out and f'metric family "{name}"' in listed.err or name == "absent"
-    )
+        listed.code == 0 and "imagebind" in listed.out and f'metric family "{name}"' in listed.err
+    ) or name == "absent"
     assert run(bench, three, tmp_path / "run", "--metric", "lat_err", "--dry-run").code == 0
     unknown = run(bench, three, tmp_path / "run", "--metric", "lat_er", "--dry-run")
     assert unknown.code == 2

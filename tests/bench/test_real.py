@@ -7,9 +7,11 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.suites.media import read_binaural
@@ -18,6 +20,39 @@ from visaudio_bench.suites.media import read_binaural
 def results(run: Path) -> dict[tuple[str, str], float]:
     with (run / "results.csv").open() as file:
         return {(r["system"], r["metric"]): float(r["value"]) for r in csv.DictReader(file) if r["value"]}
+
+
+def test_a_real_clip_is_run_and_its_sides_are_heard(bench: Callable, recording: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for path in recording:
+        shutil.copy(path, folder)
+    asked = ("run", "--suite", f"folder:{folder}", "--out", tmp_path / "run", "--workers", 1)
+    told = bench(*asked, "--allow-missing", 1)
+    assert told.code == 0, told.err
+    assert "there is no other to pair it with" in told.err
+    value = results(tmp_path / "run")
+    assert (value["reference", "lr_acc"], value["mono", "lr_acc"], value["swapped", "lr_acc"]) == (100, 50, 0)
+    assert value["reference", "stft"] == 0  # a 48 kHz reference survives writing and reading exactly
+    cues = interaural_cues(read_binaural(recording.sound, sample_rate=44100).samples)
+    assert np.mean(cues.lateralisation[cues.active] > 0) > 0.9, "the piano is at the left"
+
+
+def test_predictions_for_a_real_clip_are_scored(bench: Callable, recording: Any, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(recording.sound, dtype="int16")
+    for system, ears in (("turned", samples[:, ::-1]), ("late", np.roll(samples, 480, axis=0))):
+        (tmp_path / system).mkdir()
+        soundfile.write(tmp_path / system / "fairplay_000001.wav", ears, rate)
+    asked = [word for system in ("turned", "late") for word in ("--predictions", tmp_path / system)]
+    for folder, path in (("references", recording.sound), ("videos", recording.video)):
+        (tmp_path / folder).mkdir()
+        shutil.copy(path, tmp_path / folder)
+        asked += [f"--{folder}", tmp_path / folder]
+    told = bench("score", *asked, "--duration", 8, "--out", tmp_path / "run", "--workers", 1, "--allow-missing", 1)
+    assert told.code == 0, told.err
+    value = results(tmp_path / "run")
+    assert value["turned", "lr_acc"] == 0 and value["late", "lr_acc"] > 85
+    assert value["turned", "lat_err"] > value["mono", "lat_err"] > value["late", "lat_err"]
 
 
 def test_descriptive_cues_tell_a_stereo_system_from_a_binaural_one(

@@ -59,7 +59,7 @@ def test_the_files_do_not_depend_on_who_makes_them(source: Path, tmp_path: Path)
     made = alone.finish({})
     assert made is not None and [r.reason for r in made.rejects] == ["not_ambisonic"]
     pooled = begun(source, tmp_path / "pooled")
-    list(pooled.run(partial(map_isolated, workers=2, timeout=60.0)))
+    list(pooled.run(partial(map_isolated, workers=2, timeout=600.0)))
     pooled.finish({})
     parts = [begun(source, tmp_path / "parts", shard=Shard(index, 2)) for index in (1, 2)]
     for part in reversed(parts):

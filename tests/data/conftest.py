@@ -39,18 +39,23 @@ def write_movie(
     times: Sequence[int] = (),
     rotation: int = 0,
     step: int = 2,
+    key_frames: int = 10,
+    form: str | None = None,
+    title: str = "",
     options: dict[str, str] | None = None,
 ) -> Path:
     """A file of 64 x 32 pictures, grey 10 + `step` k in frame k, lighter on the left; `seconds` None is sound alone.
 
-    Delays are in the time stamps. `times` are the frames' time stamps in milliseconds where the rate is not constant.
+    Delays are in the time stamps. `form` is the container where the name does not say it, `key_frames` the pictures
+    from one key frame to the next. `times` are the frames' time stamps in milliseconds where the rate is not constant.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", options=options or {}) as container:
+    with av.open(str(path), "w", format=form, options=options or {}) as container:
+        container.metadata["title"] = title
         video: Any = None
         audio: Any = None
         if seconds is not None:
-            video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "g": "10"})
+            video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "g": str(key_frames)})
             video.width, video.height, video.pix_fmt = 64, 32, "yuv420p"
             video.codec_context.thread_count = 1
             video.codec_context.time_base = video.time_base = Fraction(1, 1000)

@@ -32,6 +32,10 @@ def test_offsets_are_those_of_the_tools_that_have_these_rules(source: int, targe
         assert offsets.mean() == pytest.approx(mean, abs=1.5), name
         assert (offsets.min(), offsets.max()) == (pytest.approx(least, abs=1.5), pytest.approx(largest, abs=1.5)), name
         assert chosen.held == 0
+    filtered = [
+        POLICIES[name].select(times, rate=target, count=count) for name in ("fps_filter", "fps_filter_from_zero")
+    ]
+    assert filtered[0] == filtered[1], "they differ only where pictures begin late"
     chosen = POLICIES["nearest"].select(times, rate=target, count=count)
     offsets = 1000 * np.array([float(times[i] - Fraction(k, target)) for k, i in enumerate(chosen.indices)])
     assert offsets.mean() == pytest.approx(NEAREST[source, target], abs=1.5)

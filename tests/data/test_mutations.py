@@ -76,7 +76,7 @@ def test_a_mutated_file_is_read_or_refused(
 ) -> None:
     path = tmp_path / f"mutated{suffix}"
     path.write_bytes(mutate(originals[suffix], how))
-    (outcome,) = map_isolated(read_everything, [path], 1, timeout=60)
+    (outcome,) = map_isolated(read_everything, [path], 1, timeout=600)
     assert set(outcome.result().values()) <= REASONS | {"read"}
 
 

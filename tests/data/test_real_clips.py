@@ -6,27 +6,24 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
 import pytest
+import soundfile
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.admission import AdmissionRules, admit, channel_difference
-from visaudio_bench.suites.media import iter_frames, read_frames, read_sound, write_video
+from visaudio_bench.suites.media import iter_frames, read_frames, read_sound
 
 
-def test_the_first_clip_of_fairplay(bench: Callable, media: Path, data: Path, tmp_path: Path) -> None:
+def test_the_first_clip_of_fairplay(bench: Callable, recording: Any, data: Path, tmp_path: Path) -> None:
     root = tmp_path / "FAIR-Play"
     (root / "binaural_audios").mkdir(parents=True)
-    shutil.copy(media / "fairplay_000001" / "audio" / "audio.wav", root / "binaural_audios" / "000001.wav")
-    pictures = []
-    for path in sorted((media / "fairplay_000001" / "frames").glob("*.jpg")):
-        with av.open(str(path)) as container:
-            frame = next(container.decode(video=0))
-            pictures.append(frame.reformat(width=160, height=90, format="rgb24").to_ndarray())
-    write_video(root / "videos" / "000001.mp4", pictures, 10)
+    (root / "videos").mkdir()
+    soundfile.write(root / "binaural_audios" / "000001.wav", *soundfile.read(recording.sound, dtype="int16"))
+    shutil.copy(recording.video, root / "videos" / "000001.mp4")
     told = bench("data", "prepare", "fairplay", "--from", root, "--workers", 1)
     assert told.code == 0, told.err
     (clip,) = open_suite("fairplay").clips()

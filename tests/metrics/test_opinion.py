@@ -37,22 +37,7 @@ def mean_squares(cell: np.ndarray) -> tuple[float, float, float]:
 
 
 def votes_of(cell: np.ndarray) -> Votes:
-    R, C = cell.shape
-    rater, clip = np.nonzero(~np.isnan(cell))
-    zeros = np.zeros(len(rater), dtype=np.int64)
-    return Votes(
-        rater=rater,
-        clip=clip,
-        system=zeros,
-        dimension=zeros,
-        rating=cell[rater, clip].astype(np.int64),
-        role=zeros,
-        expected=np.full(len(rater), np.nan),
-        raters=tuple(f"r{k}" for k in range(R)),
-        clips=tuple(f"c{k}" for k in range(C)),
-        systems=("a",),
-        dimensions=("SI",),
-    )
+    return Votes.from_cells({"a": cell}, "SI")
 
 
 @given(cells())
@@ -228,3 +213,10 @@ def test_two_votes_of_a_rater_on_a_sample_are_an_error():
     twice = Votes(**{**vars(votes), "clip": np.array([0, 0])})
     with pytest.raises(ValueError, match="more than once"):
         twice.matrix("a", "SI")
+
+
+def test_cells_that_are_not_votes_are_refused():
+    with pytest.raises(ValueError, match="whole number"):
+        Votes.from_cells({"a": [[4.5]]}, "SI")
+    with pytest.raises(ValueError, match="shape"):
+        Votes.from_cells({"a": [[4, 5]], "b": [[4]]}, "SI")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from visaudio_bench.metrics.opinion import ROLES, Votes
+from visaudio_bench.metrics.opinion import Votes
 from visaudio_bench.metrics.opinion_agreement import (
     intraclass,
     krippendorff_alpha,
@@ -34,21 +34,7 @@ def table(text: str) -> np.ndarray:
 
 def votes_of(samples: np.ndarray, role: str = "test", expected: float = math.nan) -> Votes:
     """Votes of (clips, raters) on one system and dimension."""
-    clip, rater = np.nonzero(~np.isnan(samples))
-    zeros = np.zeros(len(clip), dtype=np.int64)
-    return Votes(
-        rater=rater,
-        clip=clip,
-        system=zeros,
-        dimension=zeros,
-        rating=samples[clip, rater].astype(np.int64),
-        role=zeros + ROLES.index(role),
-        expected=np.full(len(clip), expected),
-        raters=tuple(f"r{k}" for k in range(samples.shape[1])),
-        clips=tuple(f"c{k}" for k in range(samples.shape[0])),
-        systems=("a",),
-        dimensions=("SI",),
-    )
+    return Votes.from_cells({"a": samples.T}, "SI", role=role, expected=expected)
 
 
 def joined(one: Votes, two: Votes) -> Votes:

@@ -13,21 +13,7 @@ from visaudio_bench.metrics.opinion_comparison import compare, friedman, sign_fl
 
 def study(cube: np.ndarray) -> Votes:
     """Votes of an array (systems, raters, clips) on one dimension."""
-    system, rater, clip = np.nonzero(~np.isnan(cube))
-    zeros = np.zeros(len(system), dtype=np.int64)
-    return Votes(
-        rater=rater,
-        clip=clip,
-        system=system,
-        dimension=zeros,
-        rating=cube[system, rater, clip].astype(np.int64),
-        role=zeros,
-        expected=np.full(len(system), np.nan),
-        raters=tuple(f"r{k}" for k in range(cube.shape[1])),
-        clips=tuple(f"c{k}" for k in range(cube.shape[2])),
-        systems=tuple("abcdefgh"[: len(cube)]),
-        dimensions=("SI",),
-    )
+    return Votes.from_cells(dict(zip("abcdefgh", cube, strict=False)), "SI")
 
 
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=10))

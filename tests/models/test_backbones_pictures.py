@@ -48,6 +48,7 @@ def test_crops(golden, frames, name):
     np.testing.assert_array_equal(crops[..., ::8, ::8], stored[f"{name}.ib_crops_every8th"])
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("index", range(6))
 def test_what_the_networks_see_of_a_video_is_exact(golden, end_to_end_frames, index):
     wanted = json.loads((golden / "video.json").read_text())[f"clip_{index:02d}"]
@@ -185,6 +186,7 @@ def test_bfloat16_is_near(small):
     assert 0 < (near - exact).abs().max() < 0.1 * exact.abs().max()
 
 
+@pytest.mark.golden
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_synchformer_video_features_and_logits(golden, build, end_to_end_frames, end_to_end_sound):
@@ -204,6 +206,7 @@ def test_synchformer_video_features_and_logits(golden, build, end_to_end_frames,
             np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
+@pytest.mark.golden
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_imagebind_video_features(golden, build, end_to_end_frames):

@@ -17,6 +17,8 @@ from visaudio_bench.models import weight_checks
 from visaudio_bench.models.backbones import bigvgan, mel, mmaudio_codec, vae
 from visaudio_bench.models.weight_loading import fill, load
 
+from ..rounding import close_to_rounding
+
 small_vae = partial(vae.Vae, width=8, bands=128, latent=40)
 small_vocoder = partial(bigvgan.BigVgan, width=64)
 BIGVGAN = "bigvgan_v2_44khz_128band_512x"
@@ -63,18 +65,18 @@ def on_meta(make):
 # --- mel -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.golden
 def test_mel_is_the_authors(architecture):
     stored = load_file(architecture / "mel_44k.safetensors")
-    found = mel.Mel44k()(stored["in.waveform"])
-    assert found.shape == stored["out.mel"].shape
-    assert float((found - stored["out.mel"]).abs().max()) < 1e-4
+    close_to_rounding(mel.Mel44k(), stored["in.waveform"], expected=stored["out.mel"])
 
 
+@pytest.mark.golden
 def test_mel_filters_are_the_authors(architecture):
     stored, network = load_file(architecture / "mel_44k_basis.safetensors"), mel.Mel44k()
     assert listing(network) == keys_of(architecture, "mel_44k_keys")
     assert float((network.mel_basis - stored["mel_basis"]).abs().max()) < 1e-7
-    assert torch.equal(network.hann_window, stored["hann_window"])
+    assert float((network.hann_window - stored["hann_window"]).abs().max()) < 1e-6  # a cosine, of angles up to 2 pi
 
 
 def test_mel_of_silence_is_the_floor_everywhere():
@@ -100,8 +102,8 @@ def test_mel_has_a_frame_every_512_samples_and_clips(samples, rows):
     network, sound = mel.Mel44k(), torch.randn(rows, samples)
     found = network(sound)
     assert found.shape == (rows, 128, samples // 512)
-    torch.testing.assert_close(found, network(sound.clamp(-1, 1)))
-    torch.testing.assert_close(network(sound[0]), found[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(found, network(sound.clamp(-1, 1)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(network(sound[0]), found[0], atol=1e-3, rtol=0)
 
 
 # --- VAE -------------------------------------------------------------------------------------------------------------
@@ -120,6 +122,7 @@ LAYERS = {
 }  # fmt: skip
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("name", LAYERS)
 def test_vae_layer_is_the_authors(architecture, filled, name):
     stored = load_file(architecture / "vae_44k.safetensors")
@@ -130,6 +133,7 @@ def test_vae_layer_is_the_authors(architecture, filled, name):
     close(layer(stored["in.small_x"]), stored[f"out.small.{name}"], 2e-5)
 
 
+@pytest.mark.golden
 def test_full_size_vae_is_the_authors(architecture, filled):
     stored = load_file(architecture / "vae_44k.safetensors")
     network = on_meta(vae.Vae)
@@ -234,6 +238,7 @@ def test_vocoder_state_dicts_are_the_public_ones(architecture):
     assert sum(parameter.numel() for parameter in network.parameters()) == 122_152_752
 
 
+@pytest.mark.golden
 def test_vocoder_activation_is_the_authors(architecture, filled):
     stored = load_file(architecture / "bigvgan_v2_44k.safetensors")
     torch.testing.assert_close(bigvgan.lowpass(), stored["const.up_filter"], atol=1e-7, rtol=0)
@@ -248,6 +253,7 @@ def with_filters(state):
     return {key: bigvgan.lowpass() if key.endswith("filter") else value for key, value in state.items()}
 
 
+@pytest.mark.golden
 def test_full_size_vocoder_is_the_authors(architecture, filled):
     stored = load_file(architecture / "bigvgan_v2_44k.safetensors")
     network, state = on_meta(bigvgan.BigVgan), with_filters(filled(bigvgan.BigVgan))

@@ -164,6 +164,7 @@ def by_name(name, shape, low, high):
     return torch.rand(shape, generator=torch.Generator().manual_seed(crc32(f"dev{name}".encode()))) * (high - low) + low
 
 
+@pytest.mark.golden
 def test_full_size_video_encoder_is_the_authors(golden, build):
     stored = load_file(golden.parent / "architecture" / "synchformer_visual.safetensors")
     segments = by_name("input/sync/frames", (1, 1, 16, 3, 224, 224), -1, 1)
@@ -173,6 +174,7 @@ def test_full_size_video_encoder_is_the_authors(golden, build):
     assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
+@pytest.mark.golden
 def test_divided_block_is_the_authors(golden, filled):
     stored = load_file(golden.parent / "architecture" / "synchformer_visual.safetensors")
     holder = torch.nn.Module()

@@ -39,6 +39,18 @@ def off(got, expected):
     return float((got.float() - expected).abs().max() / expected.abs().max())
 
 
+# The network's second version looks at the time through waves of up to 10,000 radians, whose rates are powers: where a
+# library rounds one of them otherwise, the wave is off by 1e-3, and the flow by as much as that is heard.
+OTHER_RATES = 2e-3
+RATES = {32: 0x55DAA27C}  # how many there are, and the crc32 of those that the stored values were made with
+
+
+def at_least(tolerance, embedder):
+    """A tolerance, or what must be allowed where the rates are not those that the stored values were made with."""
+    made = zlib.crc32(embedder.freqs.numpy().tobytes())
+    return tolerance if RATES.get(len(embedder.freqs), made) == made else max(tolerance, OTHER_RATES)
+
+
 @pytest.fixture(autouse=True)
 def _no_gradients():
     with torch.no_grad():
@@ -69,14 +81,17 @@ def angles():
     return rope_angles(19, 16), rope_angles(7, 16, 19 / 7)
 
 
+@pytest.mark.golden
 def test_rotary_positions(blocks, angles):
+    # Up to position 18, where a frequency that is wrong by an ulp turns by 18 ulps.
     for table, name in zip(angles, ("latent", "clip"), strict=True):
         matrix = blocks[f"rope.{name}"][0]
-        assert off(table, torch.stack([matrix[..., 0, 0], matrix[..., 1, 0]], -1)) < 1e-6
-    assert off(rotate(blocks["in.heads"], angles[0]), blocks["out.rope.applied"]) < 1e-6
-    assert off(rotate(blocks["in.heads_clip"], angles[1]), blocks["out.rope.applied_clip"]) < 1e-6
+        assert off(table, torch.stack([matrix[..., 0, 0], matrix[..., 1, 0]], -1)) < 5e-6
+    assert off(rotate(blocks["in.heads"], angles[0]), blocks["out.rope.applied"]) < 5e-6
+    assert off(rotate(blocks["in.heads_clip"], angles[1]), blocks["out.rope.applied_clip"]) < 5e-6
 
 
+@pytest.mark.golden
 def test_queries_keys_and_values(blocks, layer, angles):
     attention = layer("attn", SelfAttention(64, 4))
     for suffix, table in (("", angles[0]), ("_norope", None)):
@@ -86,6 +101,7 @@ def test_queries_keys_and_values(blocks, layer, angles):
         assert off(v, blocks["out.self_attention.v"]) < 1e-5
 
 
+@pytest.mark.golden
 def test_perceptrons_convolution_and_final_layer(blocks, layer):
     x = blocks["in.x"]
     assert off(layer("mlp", MLP(64))(x), blocks["out.mlp.y"]) < 1e-5
@@ -95,6 +111,7 @@ def test_perceptrons_convolution_and_final_layer(blocks, layer):
     assert off(layer("final", FinalLayer(64, 9))(x, blocks["in.global_c"]), blocks["out.final.y"]) < 1e-5
 
 
+@pytest.mark.golden
 def test_single_blocks(blocks, layer, angles):
     x, local_c, global_c = blocks["in.x"], blocks["in.extended_c"], blocks["in.global_c"]
     block = layer("single_k3", TransformerBlock(64, 4))
@@ -106,6 +123,7 @@ def test_single_blocks(blocks, layer, angles):
     assert off(tokenwise(blocks["in.text"], global_c, None), blocks["out.single_k1_norope.y"]) < 1e-5
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("name", ["joint", "joint_pre_only"])
 def test_joint_blocks(blocks, layer, angles, name):
     block = layer(name, JointBlock(64, 4, pre_only=name == "joint_pre_only"))
@@ -115,9 +133,11 @@ def test_joint_blocks(blocks, layer, angles, name):
         assert off(stream, blocks[f"out.{name}.{part}"]) < 1e-5
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize(("version", "frequencies", "period", "tolerance"), [(1, 256, 1e4, 1e-5), (2, 64, 1.0, 5e-5)])
 def test_time_embeddings(blocks, layer, version, frequencies, period, tolerance):
     embedder = layer(f"t_embed_v{version}", TimestepEmbedder(64, frequencies=frequencies, max_period=period))
+    tolerance = at_least(tolerance, embedder)
     assert off(embedder.sinusoid(blocks["in.t"]), blocks[f"out.t_embed_v{version}.sinusoid"]) < tolerance
     assert off(embedder(blocks["in.t"]), blocks[f"out.t_embed_v{version}.y"]) < tolerance
 
@@ -127,7 +147,7 @@ def test_time_embeddings(blocks, layer, version, frequencies, period, tolerance)
 
 @pytest.fixture(params=["mmaudio_tiny_v1", "mmaudio_tiny_v2"])
 def mmaudio(request, architecture, filled_network):
-    """Network, golden values, and the tolerances of flow and steps."""
+    """Network, golden values, and the tolerances of flow and steps: four times what --other-rounding moves them by."""
     golden = architecture(request.param)
     v2 = golden.metadata["v2"]
     network = filled_network(golden.config(v2=v2, dual=False, spacetime=False))
@@ -135,9 +155,11 @@ def mmaudio(request, architecture, filled_network):
     network.latent_std.copy_(golden.tensors["w.latent_std"])
     weight = sum(float(tensor.double().abs().sum()) for tensor in network.state_dict().values())
     assert weight == pytest.approx(float(golden.metadata["weights_digest"]), rel=1e-9)
-    return network, golden, (5e-5, 1e-4) if v2 else (1e-5, 3e-5)
+    flow, steps = (5e-5, 1e-4) if v2 else (1e-5, 3e-5)
+    return network, golden, (at_least(flow, network.t_embed), at_least(steps, network.t_embed))
 
 
+@pytest.mark.golden
 def test_mmaudio_projected_conditions(mmaudio):
     network, golden, _ = mmaudio
     cases = {"": golden.conditions(), "alt.": golden.conditions("alt.in.")}
@@ -153,6 +175,7 @@ def test_mmaudio_projected_conditions(mmaudio):
         assert off(projected.pooled, network.global_cond_mlp(out["clip_f_c"] + out["text_f_c"])) < 1e-5
 
 
+@pytest.mark.golden
 def test_mmaudio_flow_at_two_sets_of_lengths(mmaudio):
     network, golden, (tolerance, _) = mmaudio
     for prefix in ("", "alt."):
@@ -161,6 +184,7 @@ def test_mmaudio_flow_at_two_sets_of_lengths(mmaudio):
         assert off(flow, golden.tensors[f"{prefix}out.flow"]) < tolerance
 
 
+@pytest.mark.golden
 def test_mmaudio_guidance(mmaudio):
     network, golden, (tolerance, _) = mmaudio
     x = golden.tensors["in.latent"]
@@ -176,6 +200,7 @@ def test_mmaudio_guidance(mmaudio):
         assert off(flow, golden.tensors[f"out.cfg.t0.3_{key}"]) < tolerance
 
 
+@pytest.mark.golden
 def test_mmaudio_sampling(mmaudio):
     network, golden, (_, tolerance) = mmaudio
     noise, conditions = golden.tensors["in.latent"], golden.conditions()
@@ -188,6 +213,7 @@ def test_mmaudio_sampling(mmaudio):
     assert off(found, golden.tensors["out.ode.x1_neg"]) < tolerance
 
 
+@pytest.mark.golden
 def test_mmaudio_loss(mmaudio):
     network, golden, (tolerance, _) = mmaudio
     x1, t, out = golden.tensors["in.latent"], golden.tensors["in.t"], golden.tensors
@@ -202,6 +228,7 @@ def test_mmaudio_loss(mmaudio):
             assert off(network(xt, t, golden.conditions()), out["out.loss.pred"]) < tolerance
 
 
+@pytest.mark.golden
 def test_times(architecture):
     times = sample_times(64, torch.Generator().manual_seed(1234))
     assert off(times, architecture("time_sampling").tensors["t"]) < 1e-6
@@ -213,42 +240,46 @@ def test_times(architecture):
 @pytest.fixture
 def visaudio(architecture, filled_network):
     golden = architecture("visaudio_tiny")
-    return filled_network(golden.config()), golden
+    network = filled_network(golden.config())
+    return network, golden, at_least(1e-4, network.t_embed)
 
 
 def ears(golden, name):
     return torch.stack([golden.tensors[f"{name}_l"], golden.tensors[f"{name}_r"]], dim=1)
 
 
+@pytest.mark.golden
 def test_visaudio_flow_and_stages(visaudio):
-    network, golden = visaudio
+    network, golden, tolerance = visaudio
     x, t = ears(golden, "in.x"), golden.tensors["in.t"]
     projected = network.project(golden.conditions(), x.shape[2])
     assert off(projected.spatial, ears(golden, "out.mid.f_pe")) < 1e-5
     conditions = network.conditions_at(t, projected)
-    assert off(torch.stack(network.joint(x, conditions, projected), 1), ears(golden, "out.mid.after_joint")) < 1e-4
+    assert off(torch.stack(network.joint(x, conditions, projected), 1), ears(golden, "out.mid.after_joint")) < tolerance
     found = torch.stack(network.branch_conditions(conditions[0], projected), 1)
-    assert off(found, ears(golden, "out.mid.f_sp")) < 1e-4
-    assert off(network.velocity(x, t, projected), ears(golden, "out.flow")) < 1e-4
-    assert off(network(x, t, network.null(2, golden.lengths())), ears(golden, "out.uncond")) < 1e-4
+    assert off(found, ears(golden, "out.mid.f_sp")) < tolerance
+    assert off(network.velocity(x, t, projected), ears(golden, "out.flow")) < tolerance
+    assert off(network(x, t, network.null(2, golden.lengths())), ears(golden, "out.uncond")) < tolerance
 
 
+@pytest.mark.golden
 def test_visaudio_without_the_spacetime_module(visaudio, filled_network):
-    network, golden = visaudio
+    network, golden, tolerance = visaudio
     dual_only = filled_network(network.config.dual_only)
     assert set(dual_only.state_dict()) < set(network.state_dict())
     flow = dual_only(ears(golden, "in.x"), golden.tensors["in.t"], golden.conditions())
-    assert off(flow, ears(golden, "out.dual_only")) < 1e-4
+    assert off(flow, ears(golden, "out.dual_only")) < tolerance
 
 
+@pytest.mark.golden
 def test_visaudio_sampling(visaudio):
-    network, golden = visaudio
+    network, golden, tolerance = visaudio
     found = sample(network, golden.conditions(), ears(golden, "in.x"), steps=5)
-    assert off(found, golden.tensors["out.ode5_cfg4.5"]) < 1e-4
+    assert off(found, golden.tensors["out.ode5_cfg4.5"]) < tolerance
 
 
 def test_visaudio_keys(visaudio):
-    network, golden = visaudio
+    network, golden, _ = visaudio
     new = set(network.state_dict()) - set(build_network(network.config.mono).state_dict())
     assert sorted(new) == json.loads(golden.metadata["new_keys"])
 
@@ -309,6 +340,7 @@ def test_lengths_of_the_published_durations():
     assert [lengths(seconds)[:3] for seconds in (4, 5, 10)] == [(173, 32, 88), (216, 40, 112), (431, 80, 240)]
 
 
+@pytest.mark.golden
 @pytest.mark.slow
 def test_the_full_size_network(architecture, build):
     """4 GB of weights, a minute; float32 and bfloat16 autocast."""

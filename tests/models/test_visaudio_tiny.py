@@ -56,7 +56,7 @@ def test_levels_and_rhythm_survive() -> None:
 def test_exchanged_ears_have_exchanged_latents() -> None:
     sound = noise(lead=7, louder=1.7)
     there, back = CODEC.encode(sound)[0], CODEC.encode(sound.flip(1))[0]
-    assert torch.equal(there.flip(1)[..., :-1], back[..., :-1])
+    torch.testing.assert_close(there.flip(1)[..., :-1], back[..., :-1], atol=1e-4, rtol=0)
     # the lead may turn by one step of 5.7 µs where two are equally good
     torch.testing.assert_close(there.flip(1), back, atol=0.0082, rtol=0)
 
@@ -64,7 +64,7 @@ def test_exchanged_ears_have_exchanged_latents() -> None:
 def test_equal_ears_and_silence_are_in_front() -> None:
     for sound in (noise().expand(1, 2, -1)[:, :1].expand(1, 2, -1), torch.zeros(1, 2, 44100)):
         latent = CODEC.encode(sound)[0]
-        assert torch.equal(latent[:, 0], latent[:, 1])
+        torch.testing.assert_close(latent[:, 0], latent[:, 1], atol=1e-4, rtol=0)
         assert not latent[..., LEVELS:].any()
         made = CODEC.decode(latent)
         torch.testing.assert_close(made[:, 0], made[:, 1], atol=1e-6, rtol=0)
@@ -75,8 +75,8 @@ def test_one_channel_is_what_both_ears_hear() -> None:
     mono = noise(ears=1)
     latent = CODEC.encode(mono)[0]
     both = CODEC.encode(mono.expand(1, 2, -1))[0]
-    assert torch.equal(latent[:, 0], both[:, 0])
-    torch.testing.assert_close(CODEC.decode(latent)[:, 0], CODEC.decode(both)[:, 0])
+    torch.testing.assert_close(latent[:, 0], both[:, 0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(CODEC.decode(latent)[:, 0], CODEC.decode(both)[:, 0], atol=1e-6, rtol=1e-4)
 
 
 def test_clips_of_a_batch_do_not_touch_each_other() -> None:
@@ -84,7 +84,7 @@ def test_clips_of_a_batch_do_not_touch_each_other() -> None:
     together = CODEC.encode(several)[0]
     for index in range(3):
         alone = CODEC.encode(several[index : index + 1])[0]
-        torch.testing.assert_close(together[index : index + 1], alone)
+        torch.testing.assert_close(together[index : index + 1], alone, atol=1e-4, rtol=0)
         torch.testing.assert_close(CODEC.decode(together)[index], CODEC.decode(alone)[0], atol=1e-6, rtol=1e-4)
 
 

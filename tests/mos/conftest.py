@@ -78,7 +78,7 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
                 cwd=root,
                 env={**os.environ, "PYTHONPATH": root},
             )
-        for _ in range(600):
+        for _ in range(6000):
             if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
                 return process, found[0]
             assert process.poll() is None, log.read_text()

@@ -165,7 +165,7 @@ PREPARE += "for name in simroom_mini().prepare({workers}): print(name, flush=Tru
 
 def wait_until_nothing_is_written(folder):
     """Workers must end with their parent, soon."""
-    deadline, before = time.monotonic() + 20, None
+    deadline, before = time.monotonic() + 120, None
     while before != (now := {path: path.stat().st_mtime_ns for path in folder.iterdir()}):
         assert time.monotonic() < deadline
         before = now
