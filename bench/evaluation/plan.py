@@ -152,7 +152,13 @@ class Plan:
         return f"{titles}: weights are not here ({files}). Get them: {command}"
 
     def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
-        """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system."""
+        """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system.
+
+        Raises:
+            UsageError: metrics that cannot be computed together.
+        """
+        for job in self.jobs:
+            self.families_for(job)
         return {
             "suites": [
                 {
