@@ -25,7 +25,8 @@ import soundfile
 import torch
 
 import visaudio_bench.registry
-from visaudio_bench.baselines.system import SYSTEMS, Generation, System, SystemCard
+from visaudio_bench.baselines.catalogue import SYSTEMS
+from visaudio_bench.baselines.system import Generation, System, SystemCard
 from visaudio_bench.models.visaudio.checkpoints import save_network
 from visaudio_bench.models.visaudio.config import CONFIGS
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
@@ -516,7 +517,7 @@ def test_every_use_of_the_guard_is_tried_here() -> None:
     for room in ("bench", "suites", "baselines", "models", "leaderboards", "metrics"):
         for path in sorted((ROOT / room).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            found |= {f"{module}:{name}" for name in _users(ast.parse(path.read_text()), ())}
+            found |= {f"visaudio_bench.{module}:{name}" for name in _users(ast.parse(path.read_text()), ())}
     assert found == set(SITES)
 
 
