@@ -26,7 +26,8 @@ def registry() -> Registry[Family]:
 
 def built_in() -> tuple[Family, ...]:
     """The families of this project."""
-    return tuple(_opened(registry(), module.name) for module in pkgutil.iter_modules(families.__path__))
+    known = registry()
+    return tuple(_opened(known, module.name) for module in pkgutil.iter_modules(families.__path__))
 
 
 def plug_ins() -> Iterator[tuple[str, Family | UsageError]]:
@@ -96,9 +97,12 @@ def quantity_names(family: Family) -> set[str]:
 def _opened(known: Registry[Family], name: str) -> Family:
     family = known.get(name)
     _check(name, known.origin(name), family)
-    for network in family.networks:
-        if not isinstance(network.weights, str):
-            weights.register(network.weights)
+    try:
+        for network in family.networks:
+            if not isinstance(network.weights, str):
+                weights.register(network.weights)
+    except UsageError as error:
+        raise UsageError(f'the metric family "{name}" ({known.origin(name)}) brings weights: {error}') from error
     return family
 
 
