@@ -72,7 +72,7 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         return left._replace(value=(left.value + right.value) / 2, low=None, high=None)
     p, g = (side.rows[:, VIEWS.index(view)] for side in (prediction, reference))
     clips = len(prediction.clips)
-    if metric.family == "visaudio_bench.metrics.kernel_distance":
+    if metric.distance == "kernel":
         found = kernel_distance(p, g)
         return Distance(found.value, None, None, clips, _size(len(p), clips, found.d))
     distance = frechet_distance(p, g)

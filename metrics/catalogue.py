@@ -27,6 +27,7 @@ from visaudio_bench.metrics.quantity import Quantities
 Better = Literal["higher", "lower", "reference", "none"]
 Track = Literal["generation", "binauralisation", "content"]
 IntervalKind = Literal["bootstrap", "jackknife", "none"]
+DistanceKind = Literal["", "frechet", "kernel"]
 Aggregate = Callable[[Quantities], npt.NDArray[np.float64]]
 
 BINAURAL = ("binaural",)
@@ -60,6 +61,7 @@ class Metric:
         minimum_clips: below this many clips no interval is given.
         weights: the networks that it needs, by the names of their weight files.
         features: the network whose sets of features it compares (it reads those instead of `quantities`), else "".
+        distance: how sets of features are compared, `frechet` or `kernel`; "" for other metrics.
         shown: the views that get a column.
     """
 
@@ -85,6 +87,7 @@ class Metric:
     minimum_clips: int = 2
     weights: tuple[str, ...] = ()
     features: str = ""
+    distance: DistanceKind = ""
     shown: tuple[str, ...] = BINAURAL
 
 
@@ -165,7 +168,7 @@ _BOTH_EARS: dict[str, Any] = {
 def _feature_distance(key: str, title: str, network: str, description: str, **other: Any) -> Metric:
     """Make a distance between sets of a network's features."""
     fields: dict[str, Any] = {
-        "quantities": (), "interval": "jackknife", "features": network,
+        "quantities": (), "interval": "jackknife", "features": network, "distance": "frechet",
         "family": "visaudio_bench.metrics.frechet", **_BOTH_EARS,
     }  # fmt: skip
     return _content(key, title, "", "lower", network, description, **fields | other)
@@ -199,12 +202,12 @@ _ALL = (
     ),
     _feature_distance(
         "kad_vgg", "KAD-VGG", "vggish", "Kernel distance of VGGish features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False,
+        family="visaudio_bench.metrics.kernel_distance", distance="kernel", interval="none", low=None, default=False,
         source="Chung et al. 2025",
     ),
     _feature_distance(
         "kad_pann", "KAD-PANN", "panns", "Kernel distance of PANNs features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", interval="none", low=None, default=False,
+        family="visaudio_bench.metrics.kernel_distance", distance="kernel", interval="none", low=None, default=False,
         source="Chung et al. 2025",
     ),
     _generation(

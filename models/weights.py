@@ -149,6 +149,20 @@ WEIGHTS: dict[str, WeightFile] = {
 }  # fmt: skip
 
 
+def register(wanted: WeightFile) -> None:
+    """Let the commands know a file that this project does not bring, such as a plug-in's.
+
+    Raises:
+        UsageError: another file has its name, or its place.
+    """
+    known = WEIGHTS.setdefault(wanted.name, wanted)
+    if known != wanted:
+        raise UsageError(f'two weight files are called "{wanted.name}": {known.origin} and {wanted.origin}.')
+    if sum(one.file == wanted.file for one in WEIGHTS.values()) > 1:
+        del WEIGHTS[wanted.name]
+        raise UsageError(f"the weights {wanted.name} are called {wanted.file}, as another file is that lies beside it.")
+
+
 class MissingWeights(NamedTuple):
     """A file that is not there, or is there and cannot be used: what is lost without it, and what to do."""
 

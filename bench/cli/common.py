@@ -52,7 +52,10 @@ def split_names(context: click.Context, parameter: click.Parameter, values: tupl
 
 
 def _divided(value: str) -> list[str]:
-    file = value.partition(":")[2]
+    first, _, file = value.partition(":")
+    if "," in first:  # several names, of which the last may have a file
+        before, _, last = value.partition(",")
+        return [before, *_divided(last)]
     name, named, path = file.partition("=")
     there = Path(file).exists() if file else False
     return [value] if there or (named and "," not in name and Path(path).exists()) else value.split(",")

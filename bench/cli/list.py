@@ -69,11 +69,20 @@ def _systems() -> Table:
 
 
 def _metrics() -> Table:
-    from visaudio_bench.bench.evaluation.metric_choice import REGISTRY
+    from visaudio_bench.bench.evaluation.family_registry import own_metrics, plug_ins, registry
+    from visaudio_bench.errors import UsageError
 
-    rows = []
-    for name in REGISTRY.names():
-        metric = REGISTRY.get(name)
-        shown = "default" if metric.default else "on request"
-        rows.append((name, metric.title, metric.unit, metric.better, metric.track, shown, metric.description))
-    return _table("metrics", "metric", ("title", "unit", "better", "track", "shown", "what"), rows)
+    listed = [(metric, "built in") for metric in own_metrics().values()]
+    broken = []
+    for name, family in plug_ins():
+        if isinstance(family, UsageError):
+            broken.append((name, str(family), "", "", "", "", "", registry().origin(name)))
+        else:
+            listed += [(metric, registry().origin(name)) for metric in family.metrics]
+    rows = [
+        (one.key, one.title, one.unit, one.better, one.track, "default" if one.default else "on request",
+         one.description, origin)
+        for one, origin in listed
+    ]  # fmt: skip
+    headings = ("title", "unit", "better", "track", "shown", "what", "from")
+    return _table("metrics", "metric", headings, [*rows, *broken])

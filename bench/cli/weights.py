@@ -18,7 +18,12 @@ PROGRESS_EVERY = 2.0
 
 @click.group("weights", epilog="Nothing else downloads: a run says which files are missing and scores the rest.")
 def weights() -> None:
-    """List, fetch and verify the weight files of networks."""
+    """List, fetch and verify the weight files of networks, those of plug-ins too."""
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.bench.evaluation.family_registry import tell_weights
+
+    for error in tell_weights():
+        note(f"left out: {error}")
 
 
 @weights.command("list")

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
-from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Judged, listen
+from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets, listen
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe
 from visaudio_bench.bench.evaluation.signal_scores import (
     PADDED,
@@ -149,8 +150,10 @@ def _generate_all(plan: Plan, job: Job, ledger: Ledger) -> dict[str, list[Predic
 
 def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
     """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
-    families = tuple(dict.fromkeys(metric.family for metric in plan.metrics_for(job) if not _by_networks(metric)))
-    tasks = [ScoringTask(clip, tuple(paths[clip.id]), families) for clip in job.clips if paths.get(clip.id)]
+    families = tuple(family for family in plan.families_for(job) if not family.alone)
+    tasks = [
+        ScoringTask(clip, tuple(paths[clip.id]), families, plan.protocol) for clip in job.clips if paths.get(clip.id)
+    ]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
         error = outcome.clip_error()
@@ -172,28 +175,29 @@ def _scorable(paths: Mapping[str, list[Prediction]], scored: Iterable[Scored]) -
     return {clip: [one for one in found if (clip, one.system) in good] for clip, found in paths.items()}
 
 
-def _by_networks(metric: Metric) -> bool:
-    return bool(metric.weights or metric.features)
-
-
-def _networks(plan: Plan) -> dict[str, Net]:
-    """The networks that the metrics need and whose weights are here; nothing is loaded before it is used."""
-    names = dict.fromkeys(name for metric in plan.all_metrics for name in metric.weights)
-    absent = {one.name for one in plan.missing_weights}
-    return {name: Net(name, require(name), plan.device, plan.dtype) for name in names if name not in absent}
+def _networks(plan: Plan) -> Nets:
+    """The networks of each family that is asked; nothing is loaded before it is used."""
+    families = dict.fromkeys(family for job in plan.jobs for family in plan.families_for(job))
+    return {
+        family.name: {
+            name: Net(name, load, require(name), plan.device, plan.dtype)
+            for name, load in ((network.name, network.load) for network in family.networks)
+        }
+        for family in families
+    }
 
 
 def _listen_all(
-    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Mapping[str, Net], ledger: Ledger
+    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger
 ) -> dict[tuple[str, str], Judged]:
     """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
-    backbones = plan.backbones_for(job)
-    clips = [clip for clip in job.clips if paths.get(clip.id)] if nets or backbones else []
+    families = [family for family in plan.families_for(job) if family.alone]
+    clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
     found: dict[tuple[str, str], Judged] = {}
     features: dict[str, FeatureRows] = {}
     for clip in track(clips, len(clips), f"networks on {job.suite.name}"):
         sounds = {prediction.system: prediction.path for prediction in paths[clip.id]}
-        for heard in listen(clip, sounds, nets, plan.protocol, backbones):
+        for heard in listen(clip, sounds, families, nets, plan.protocol):
             found[heard.system, heard.clip] = heard.quantities
             features.setdefault(heard.system, FeatureRows()).add(heard)
             who = "" if heard.system == REFERENCE_SET else heard.system
@@ -250,21 +254,20 @@ def _wanted(metrics: Sequence[Metric], system: System) -> list[Metric]:
 def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict[tuple[str, str], Quantity | None]:
     """The quantities that the metrics read, by name and view; None where the prediction has no scores."""
     found: dict[tuple[str, str], Quantity | None] = {}
+    judged = {**one.quantities, **heard} if one is not None else {}
     for metric in metrics:
         for view in metric.views:
             for name in (name.removeprefix(REFERENCE) for name in metric.quantities):
                 if one is None or not one.scored:
                     found[name, view] = None
-                elif (name, view) in heard:
-                    found[name, view] = heard[name, view]
+                elif (name, view) in judged:
+                    found[name, view] = judged[name, view]
                 elif name.endswith("[]"):
-                    found |= {(key, view): q for key, q in one.quantities.items() if key.startswith(name[:-1])}
-                elif name in one.quantities:
-                    found[name, view] = one.quantities[name]
+                    found |= {key: q for key, q in judged.items() if key[0].startswith(name[:-1]) and key[1] == view}
     return found
 
 
-def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Mapping[str, Net]) -> FinishedRun:
+def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> FinishedRun:
     suites = [_suite_info(job) for job in plan.jobs]
     systems = {
         job.suite.name: [_system_info(job, system, ledger.failures) for system in job.systems] for job in plan.jobs
@@ -292,7 +295,7 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Mapping[str, N
         "failures": len(ledger.failures),
     }
     origin = provenance(seed=plan.seed, device=plan.device, dtype=plan.dtype)
-    weights = {name: net.weights.sha256 for name, net in nets.items()}
+    weights = {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
     networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
     write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
     save_tables(plan.out, tables)

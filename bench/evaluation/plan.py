@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from visaudio_bench.baselines import DEFAULT_SYSTEMS, System, open_system
 from visaudio_bench.baselines.outputs import Outputs, open_outputs
 from visaudio_bench.bench.console import clock
+from visaudio_bench.bench.evaluation.family import Family
+from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_twins
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
-from visaudio_bench.bench.evaluation.metric_choice import under_protocol
+from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
+from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
 from visaudio_bench.errors import UsageError
-from visaudio_bench.metrics.catalogue import METRICS, Metric, backbone_distances, defaults
+from visaudio_bench.metrics.catalogue import Metric, backbone_distances
 from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.models.weights import MissingWeights, missing
 from visaudio_bench.pool import available_cores
@@ -28,10 +31,6 @@ if TYPE_CHECKING:
 ANCHORS = ("reference", "mono", "swapped", "repaired")
 # CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
 MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
-
-
-# What can be said of sound without a reference.
-DESCRIPTIVE = tuple(metric for metric in METRICS.values() if not metric.needs_reference)
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,29 @@ class Plan:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
         chosen = self.metrics
         if chosen is None:
-            chosen = defaults() if job.has_references else DESCRIPTIVE
-        added = [m for one in self.backbones_for(job).values() for m in backbone_distances(one.identity["module"])]
+            chosen = default_metrics(references=job.has_references)
+        added = [metric for family in self._scenes(job) for metric in family.metrics]
         return under_protocol((*chosen, *added), self.protocol)
 
-    def backbones_for(self, job: Job) -> Mapping[str, HearBackbone]:
+    def _scenes(self, job: Job) -> tuple[HearScenes, ...]:
         """The HEAR modules that listen to a suite: none without references, which their distances are from."""
-        return self.backbones if job.has_references else {}
+        return self._all_scenes if job.has_references else ()
+
+    @cached_property
+    def _all_scenes(self) -> tuple[HearScenes, ...]:
+        return tuple(HearScenes(backbone) for backbone in self.backbones.values())
+
+    def families_for(self, job: Job) -> tuple[Family, ...]:
+        """The families that compute the metrics of a suite, each once; all whose weights are here.
+
+        Raises:
+            UsageError: two families have names in common.
+        """
+        scenes = {metric.key: family for family in self._scenes(job) for metric in family.metrics}
+        chosen = dict.fromkeys(scenes.get(metric.key) or family_of(metric) for metric in self.metrics_for(job))
+        refuse_twins(chosen)
+        absent = {one.name for one in self.missing_weights}
+        return tuple(family for family in chosen if not absent.intersection(one.name for one in family.networks))
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
@@ -137,7 +152,13 @@ class Plan:
         return f"{titles}: weights are not here ({files}). Get them: {command}"
 
     def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
-        """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system."""
+        """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system.
+
+        Raises:
+            UsageError: metrics that cannot be computed together.
+        """
+        for job in self.jobs:
+            self.families_for(job)
         return {
             "suites": [
                 {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visaudio_bench.bench.evaluation.metric_choice import REGISTRY, under_protocol
+from visaudio_bench.bench.evaluation.metric_choice import metric_of, under_protocol
 from visaudio_bench.leaderboards.results import Basis, info_from, judge
 from visaudio_bench.leaderboards.schema import Result, read_clip_rows, read_results
 from visaudio_bench.leaderboards.suite_tables import leaderboard
@@ -26,9 +26,7 @@ def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
     backbones = run.provenance.get("backbones", {}).values()
     added = {metric.key: metric for one in backbones for metric in backbone_distances(one["module"])}
     metrics = {
-        suite["info"]["name"]: under_protocol(
-            [added.get(key) or REGISTRY.get(key) for key in suite["metrics"]], protocol
-        )
+        suite["info"]["name"]: under_protocol([added.get(key) or metric_of(key) for key in suite["metrics"]], protocol)
         for suite in run.body["suites"]
     }
     basis = Basis(run.provenance["seed"], folder, protocol.frechet_mean, run.body["unavailable"])

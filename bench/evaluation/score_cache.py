@@ -18,13 +18,15 @@ from visaudio_bench.files import atomic_path, cache_dir
 from visaudio_bench.sources import source_revision
 
 
-def cached(compute: Callable[[], Mapping[str, Any]], digests: Sequence[str], *others: str) -> dict[str, Any]:
+def cached(
+    compute: Callable[[], Mapping[str, Any]], digests: Sequence[str], *others: str | Callable[..., Any]
+) -> dict[str, Any]:
     """The arrays that `compute` gives, from the cache where the same code has made them from the same inputs.
 
     Args:
         compute: gives arrays by name. Its own source counts, and whatever it imports (see `visaudio_bench.sources`).
         digests: of what goes in.
-        others: modules that `compute` finds by name when it runs.
+        others: modules that `compute` finds by name when it runs, and functions that made what it uses.
     """
     key = hashlib.sha256("/".join([source_revision(compute, *others), *digests]).encode()).hexdigest()
     path = cache_dir() / "features" / key[:2] / f"{key}.npz"

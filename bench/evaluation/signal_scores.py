@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from visaudio_bench.bench.evaluation.score_cache import cached
+from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, Ears, JudgedSound
+from visaudio_bench.bench.evaluation.family import Family, Judged
+from visaudio_bench.bench.evaluation.family_answers import quantities_of
+from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Seeing
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.guard import one_clip
+from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.metrics.screen import screen
 from visaudio_bench.suites import Clip
-from visaudio_bench.suites.media import (
-    TOLERANCE,
-    probe,
-    read_binaural,
-    read_sound,
-    require_two_channels,
-    resample,
-)
-
-if TYPE_CHECKING:  # cues do not depend on how files are read
-    from visaudio_bench.suites.media import Samples, Sound
+from visaudio_bench.suites.media import TOLERANCE, Samples, Sound, probe, read_binaural, resample
 
 # What leaves a prediction without scores. The other flags of the screen are listed, and the prediction is scored.
 FATAL = frozenset({"nan", "too_short"})
@@ -45,11 +37,12 @@ class Prediction(NamedTuple):
 
 
 class ScoringTask(NamedTuple):
-    """One clip with every prediction of it, and the metric families to compute."""
+    """One clip with every prediction of it, and the metric families that judge it, none of which has networks."""
 
     clip: Clip
     predictions: tuple[Prediction, ...]
-    families: tuple[str, ...]
+    families: tuple[Family, ...]
+    protocol: Protocol = OURS
 
 
 class Problem(NamedTuple):
@@ -72,47 +65,13 @@ class Scored(NamedTuple):
 
     clip: str
     system: str
-    quantities: Mapping[str, Quantity]
+    quantities: Judged
     problems: tuple[Problem, ...]
 
     @property
     def scored(self) -> bool:
         """Whether the sound could be judged at all."""
         return not any(problem.fatal for problem in self.problems)
-
-
-class Ears:
-    """Decoded two-channel sound with the features that are computed from it at most once."""
-
-    def __init__(self, samples: Samples):
-        self.samples = samples
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the samples and their shape."""
-        return hashlib.sha256(
-            repr(self.samples.shape).encode() + np.ascontiguousarray(self.samples).tobytes()
-        ).hexdigest()
-
-    @cached_property
-    def cues(self) -> Any:
-        """Interaural cues, from the cache where they are there."""
-        from visaudio_bench.metrics.interaural import Cues
-
-        return Cues(**cached(partial(_cues, self.samples), [self.digest]))
-
-    @cached_property
-    def at_error_rate(self) -> Samples:
-        """The sound at 16 kHz, which waveform distances are defined at."""
-        from visaudio_bench.metrics.binaural_error import ERROR_RATE
-
-        return resample(self.samples, SAMPLE_RATE, ERROR_RATE)
-
-
-def _cues(samples: Samples) -> dict[str, Any]:
-    from visaudio_bench.metrics.interaural import interaural_cues
-
-    return interaural_cues(samples)._asdict()
 
 
 def read_reference(clip: Clip) -> Ears | None:
@@ -165,7 +124,11 @@ def score_clip(task: ScoringTask) -> list[Scored]:
             reference = read_reference(task.clip)
     except ClipError as error:
         return unscored(task, error)
-    return [_score(task, prediction, reference) for prediction in task.predictions]
+    true = None
+    if reference is not None and task.clip.audio is not None:
+        native = partial(read_native, task.clip.audio, task.clip, task.clip.start, task.protocol)
+        true = JudgedSound(lambda: reference, native)
+    return [_score(task, prediction, true) for prediction in task.predictions]
 
 
 def unscored(task: ScoringTask, error: ClipError) -> list[Scored]:
@@ -175,20 +138,20 @@ def unscored(task: ScoringTask, error: ClipError) -> list[Scored]:
     return [Scored(task.clip.id, one.system, {}, (why,)) for one, why in zip(task.predictions, problems, strict=True)]
 
 
-def _score(task: ScoringTask, prediction: Prediction, reference: Ears | None) -> Scored:
+def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | None) -> Scored:
     problems: list[Problem] = []
-    quantities: dict[str, Quantity] = {}
+    quantities: dict[tuple[str, str], Quantity] = {}
     try:
         with one_clip():
-            sound = read_sound(prediction.path)
-            require_two_channels(prediction.path, sound.samples)
-            sound, padded = _filled(task.clip, prediction, sound)
+            sound, padded = _read_prediction(task.clip, prediction.path)
             problems += [*padded, *_screen(task.clip, prediction, sound)]
             if not any(problem.fatal for problem in problems):
                 ears = Ears(_as_scored(task.clip, sound))
-                # Families that share a function (scores and sets of cues) are computed once.
-                for judge in dict.fromkeys(family_quantities(family) for family in task.families):
-                    quantities |= judge(ears, reference)
+                own = JudgedSound(lambda: ears, partial(read_native, prediction.path, task.clip, 0.0, task.protocol))
+                seeing = pictures_of(task.clip, task.families, task.protocol)
+                inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {})
+                for family in task.families:
+                    quantities |= quantities_of(family, inputs)
     except ClipError as error:
         # The screen's own code, which scripts know, for what the reader of sound refuses before.
         reason = "nan" if error.reason == "not_finite" else error.reason
@@ -197,7 +160,41 @@ def _score(task: ScoringTask, prediction: Prediction, reference: Ears | None) ->
     return Scored(task.clip.id, prediction.system, quantities, tuple(problems))
 
 
-def _filled(clip: Clip, prediction: Prediction, sound: Sound) -> tuple[Sound, list[Problem]]:
+def predicted_ears(clip: Clip, path: Path) -> Ears:
+    """A prediction at 44.1 kHz, as long as its clip.
+
+    Raises:
+        ClipError: it cannot be used.
+    """
+    return Ears(_as_scored(clip, _read_prediction(clip, path)[0]))
+
+
+def read_native(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearing:
+    """A sound at the file's own rate, cut to its clip before anything else is done to it if the protocol says so.
+
+    Raises:
+        ClipError: it cannot be used.
+    """
+    sound = read_binaural(path, start=start)
+    if clip.duration is not None and protocol.window == "clip":
+        sound = sound._replace(samples=sound.samples[:, : round(clip.duration * sound.source_rate)])
+    return Hearing(sound, clip.duration)
+
+
+def pictures_of(clip: Clip, families: Iterable[Family], protocol: Protocol) -> Seeing | None:
+    """The pictures of a clip, at the frame rates that the families will ask for; None where there are none."""
+    if clip.video is None or clip.duration is None:
+        return None
+    rates = dict.fromkeys(rate for family in families for rate in family.frame_rates)
+    return Seeing(clip.video, clip.start, clip.duration, protocol.frames, tuple(rates))
+
+
+def _read_prediction(clip: Clip, path: Path) -> tuple[Sound, list[Problem]]:
+    sound = read_binaural(path)
+    return _filled(clip, path, sound)
+
+
+def _filled(clip: Clip, path: Path, sound: Sound) -> tuple[Sound, list[Problem]]:
     """A prediction that ends up to 0.25 s before its clip, filled with silence, and the remark that says so.
 
     Codecs cut sounds to whole frames of up to 80 ms; the tolerance is that of references and pictures.
@@ -212,10 +209,8 @@ def _filled(clip: Clip, prediction: Prediction, sound: Sound) -> tuple[Sound, li
     if missing <= 0:
         return sound, []
     if missing > TOLERANCE * rate:
-        raise ClipError(
-            "too_short", f"{prediction.path}: it lasts {length / rate:.2f} s instead of {clip.duration:.2f} s"
-        )
-    said = f"{prediction.path}: its last {1000 * missing / rate:.1f} ms are missing and were filled with silence"
+        raise ClipError("too_short", f"{path}: it lasts {length / rate:.2f} s instead of {clip.duration:.2f} s")
+    said = f"{path}: its last {1000 * missing / rate:.1f} ms are missing and were filled with silence"
     filled = sound._replace(samples=np.pad(sound.samples, ((0, 0), (0, missing))))
     return filled, [Problem("screen", PADDED, said, fatal=False)]
 
@@ -250,54 +245,3 @@ def _as_scored(clip: Clip, sound: Sound) -> Samples:
     if sound.source_rate != SAMPLE_RATE:
         samples = resample(samples, sound.source_rate, SAMPLE_RATE)
     return samples if clip.duration is None else samples[:, : round(clip.duration * SAMPLE_RATE)]
-
-
-Family = Callable[[Ears, Ears | None], Mapping[str, Quantity]]
-
-
-def family_quantities(name: str) -> Family:
-    """How a metric family judges a prediction against its reference.
-
-    The built-in families share cached features. Any other name is an importable module, of a plug-in, with a function
-    `clip_quantities(prediction, reference, sample_rate)` of `(2, N)` arrays (the reference may be None) that returns
-    `Quantity` values by name.
-    """
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    judge = importlib.import_module(name).clip_quantities
-
-    def from_plugin(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
-        found: Mapping[str, Quantity] = judge(
-            prediction.samples, None if reference is None else reference.samples, SAMPLE_RATE
-        )
-        return found
-
-    return from_plugin
-
-
-def _interaural(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
-    from visaudio_bench.metrics.interaural_scores import clip_quantities
-
-    return clip_quantities(prediction.cues, None if reference is None else reference.cues)
-
-
-def _binaural_error(prediction: Ears, reference: Ears | None) -> Mapping[str, Quantity]:
-    """Waveform distances, cached by both sounds, because they cost more than everything else together."""
-    from visaudio_bench.metrics.binaural_error import ERROR_RATE, clip_quantities
-
-    if reference is None:
-        return {}
-
-    def compute() -> Mapping[str, float]:
-        found = clip_quantities(prediction.at_error_rate, reference.at_error_rate, ERROR_RATE)
-        return {name: quantity.value for name, quantity in found.items()}
-
-    values = cached(compute, [prediction.digest, reference.digest])
-    return {name: Quantity(float(value)) for name, value in values.items()}
-
-
-BUILT_IN: dict[str, Family] = {
-    "visaudio_bench.metrics.interaural_scores": _interaural,
-    "visaudio_bench.metrics.interaural_sets": _interaural,
-    "visaudio_bench.metrics.binaural_error": _binaural_error,
-}

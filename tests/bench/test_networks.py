@@ -15,7 +15,12 @@ import pytest
 import soundfile
 import torch
 
-from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing, meaning, offsets, panns, vggish
+from visaudio_bench.bench.evaluation.families.imagebind import meaning
+from visaudio_bench.bench.evaluation.families.panns import heard as panns
+from visaudio_bench.bench.evaluation.families.synchformer import offsets
+from visaudio_bench.bench.evaluation.families.vggish import embedded as vggish
+from visaudio_bench.bench.evaluation.family_registry import registry
+from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.models.backbones import waveform
 from visaudio_bench.models.backbones.imagebind import ImageBind
@@ -274,7 +279,8 @@ def test_every_network_answers_in_bfloat16(six_clips: Path, monkeypatch: pytest.
     seeing = Seeing(six_clips / "videos" / "clip_00.mp4", 0.0, 5.0)
     found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for dtype in ("float32", "bfloat16"):
-        nets = {name: Net(name, Located(six_clips, name), "cpu", dtype) for name in small}
+        loaders = {name: registry().get(name).networks[0].load for name in small}
+        nets = {name: Net(name, loaders[name], Located(six_clips, name), "cpu", dtype) for name in small}
         for name, net in nets.items():
             network = narrow(copy.deepcopy(small[name]), getattr(torch, dtype)).eval().requires_grad_(False)
             monkeypatch.setitem(net.__dict__, "module", network)
@@ -299,7 +305,7 @@ def test_answers_of_one_kind_of_device_are_not_taken_for_the_other(
     weights = Located(tmp_path / "none.pth", "0" * 64)
 
     def ask(device: str, value: float) -> float:
-        answer = Net("vggish", weights, device, "float32").answer(["same"], lambda: {"x": value}, ())
+        answer = Net("toy", lambda *_: None, weights, device).answer("x", lambda: {"x": value}, "same")
         return float(answer["x"])
 
     assert (ask("cpu", 1.0), ask("cuda:0", 2.0), ask("cuda:1", 3.0), ask("cpu", 4.0)) == (1.0, 2.0, 2.0, 1.0)

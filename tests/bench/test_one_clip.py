@@ -25,7 +25,8 @@ import soundfile
 import torch
 
 import visaudio_bench.registry
-from visaudio_bench.baselines.system import SYSTEMS, Generation, System, SystemCard
+from visaudio_bench.baselines.catalogue import SYSTEMS
+from visaudio_bench.baselines.system import Generation, System, SystemCard
 from visaudio_bench.models.visaudio.checkpoints import save_network
 from visaudio_bench.models.visaudio.config import CONFIGS
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
@@ -224,6 +225,7 @@ def test_a_run_in_worker_processes(
 PLUGIN = """
 from dataclasses import replace
 from visaudio_bench.baselines.trivial import Swapped
+from visaudio_bench.bench.evaluation.family import Family, binaural
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.quantity import Quantity
@@ -240,15 +242,19 @@ class Picky(Swapped):
             raise Unsendable("of", clip.id)
         return super().make(clip, clips, rng) * (5 if clip.id == "clip2" else 0.5)
 
-LEVEL = replace(
-    METRICS["side_mid"], key="LEVEL", title="Level", family="thrower_plugin", quantities=("LEVEL",),
-    aggregate=aggregate.mean("LEVEL"), better="higher",
-)
+class Level(Family):
+    name = "LEVEL"
+    metrics = (replace(
+        METRICS["side_mid"], key="LEVEL", title="Level", family="thrower_plugin", quantities=("LEVEL",),
+        aggregate=aggregate.mean("LEVEL"), better="higher",
+    ),)
 
-def clip_quantities(prediction, reference, sample_rate):
-    if abs(prediction).max() > abs(reference).max() * 2:
-        raise Unsendable("too", "loud")
-    return {"LEVEL": Quantity(1.0)}
+    def quantities(self, inputs):
+        if abs(inputs.prediction.ears.samples).max() > abs(inputs.reference.ears.samples).max() * 2:
+            raise Unsendable("too", "loud")
+        return binaural({"LEVEL": Quantity(1.0)})
+
+LEVEL = Level()
 """
 
 
@@ -281,7 +287,7 @@ def get_timestamp_embeddings(audio, model):
 """
 
 
-@pytest.mark.parametrize("where", ["visaudio_bench.bench.evaluation.network_scores:_hearing", None])
+@pytest.mark.parametrize("where", ["visaudio_bench.bench.evaluation.network_scores:read_native", None])
 def test_networks(
     bench: Callable, three: Path, tmp_path: Path, throw: Callable, monkeypatch: pytest.MonkeyPatch, where: str | None
 ) -> None:
@@ -511,7 +517,7 @@ def test_every_use_of_the_guard_is_tried_here() -> None:
     for room in ("bench", "suites", "baselines", "models", "leaderboards", "metrics"):
         for path in sorted((ROOT / room).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            found |= {f"{module}:{name}" for name in _users(ast.parse(path.read_text()), ())}
+            found |= {f"visaudio_bench.{module}:{name}" for name in _users(ast.parse(path.read_text()), ())}
     assert found == set(SITES)
 
 

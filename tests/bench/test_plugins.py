@@ -16,6 +16,7 @@ from visaudio_bench.suites.media import read_sound, write_audio
 
 PLUGIN = """
 from visaudio_bench.baselines.trivial import Swapped
+from visaudio_bench.bench.evaluation.family import Family, binaural
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.quantity import Quantity
@@ -29,14 +30,19 @@ class Louder(Swapped):
         return super().make(clip, clips, rng)[::-1] * 2
 
 
-LEVEL = replace(
-    METRICS["side_mid"], key="level", title="Level", family="their_plugin", quantities=("level",),
-    aggregate=aggregate.mean("level"), better="higher",
-)
+class Level(Family):
+    name = "level"
+    metrics = (replace(
+        METRICS["side_mid"], key="level", title="Level", family="their_plugin", quantities=("level",),
+        aggregate=aggregate.mean("level"), better="higher",
+    ),)
+
+    def quantities(self, inputs):
+        own, true = (abs(one.ears.samples).max() for one in (inputs.prediction, inputs.reference))
+        return binaural({"level": Quantity(float(own / true))})
 
 
-def clip_quantities(prediction, reference, sample_rate):
-    return {"level": Quantity(float(abs(prediction).max() / abs(reference).max()))}
+LEVEL = Level()
 """
 
 

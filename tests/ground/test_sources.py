@@ -139,11 +139,9 @@ WORK = {
         ],
     ),
     "vggish": (
-        "visaudio_bench.bench.evaluation.frozen_networks:vggish",
+        "visaudio_bench.bench.evaluation.families.vggish:embedded",
         [
-            "visaudio_bench.models.backbones.layers",
             "visaudio_bench.models.backbones.waveform",
-            "visaudio_bench.models.weight_loading",
         ],
         [
             "visaudio_bench.models.backbones.imagebind",
@@ -153,14 +151,28 @@ WORK = {
             "visaudio_bench.models.weights",
         ],
     ),
-    "synchformer": (
-        "visaudio_bench.bench.evaluation.frozen_networks:_sync_video",
+    "vggish itself": (
+        "visaudio_bench.bench.evaluation.families.vggish:load",
         [
-            "visaudio_bench.models.backbones.frames",
+            "visaudio_bench.models.backbones.vggish",
             "visaudio_bench.models.backbones.layers",
-            "visaudio_bench.suites.frame_selection",
-            "visaudio_bench.suites.media",
+            "visaudio_bench.models.weight_loading",
         ],
+        ["visaudio_bench.models.backbones.panns", "visaudio_bench.suites.media"],
+    ),
+    "sound for networks": (
+        "visaudio_bench.bench.evaluation.frozen_networks:Hearing",
+        ["visaudio_bench.models.backbones.waveform"],
+        ["visaudio_bench.suites.media", "visaudio_bench.suites.frame_selection"],
+    ),
+    "pictures for networks": (
+        "visaudio_bench.bench.evaluation.frozen_networks:Seeing",
+        ["visaudio_bench.suites.frame_selection", "visaudio_bench.suites.media"],
+        ["visaudio_bench.models.backbones.synchformer", "visaudio_bench.bench.evaluation.plan"],
+    ),
+    "synchformer": (
+        "visaudio_bench.bench.evaluation.families.synchformer:_video",
+        ["visaudio_bench.models.backbones.frames", "visaudio_bench.models.backbones.layers"],
         [
             "visaudio_bench.models.backbones.imagebind",
             "visaudio_bench.metrics.synchrony",
@@ -168,12 +180,12 @@ WORK = {
         ],
     ),
     "cues": (
-        "visaudio_bench.bench.evaluation.signal_scores:_cues",
+        "visaudio_bench.bench.evaluation.clip_inputs:_cues",
         ["visaudio_bench.metrics.interaural"],
         ["visaudio_bench.suites.media", "visaudio_bench.metrics.binaural_error"],
     ),
     "waveforms": (
-        "visaudio_bench.bench.evaluation.signal_scores:_binaural_error",
+        "visaudio_bench.bench.evaluation.families.waveform_errors:_errors",
         ["visaudio_bench.metrics.binaural_error", "visaudio_bench.suites.media"],
         ["visaudio_bench.metrics.screen"],
     ),

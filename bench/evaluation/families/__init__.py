@@ -1,0 +1,1 @@
+"""The metric families of this project, one module each, found by their `FAMILY` (see `bench.evaluation.family`)."""

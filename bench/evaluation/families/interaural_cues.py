@@ -1,0 +1,28 @@
+"""Where the sound is: scores and sets of interaural cues (`metrics.interaural_scores`, `metrics.interaural_sets`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visaudio_bench.bench.evaluation.family import Family, Judged, binaural
+from visaudio_bench.metrics.catalogue import METRICS
+
+if TYPE_CHECKING:
+    from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs
+
+
+class InterauralCues(Family):
+    """Paired scores where there is a reference, and what can be said of the sound alone."""
+
+    name = "interaural_cues"
+    metrics = tuple(metric for metric in METRICS.values() if metric.track == "generation")
+
+    def quantities(self, inputs: ClipInputs) -> Judged:
+        """Scores, sums and vectors of the cues' segments."""
+        from visaudio_bench.metrics.interaural_scores import clip_quantities
+
+        true = inputs.reference.ears.cues if inputs.has_reference else None
+        return binaural(clip_quantities(inputs.prediction.ears.cues, true))
+
+
+FAMILY = InterauralCues()

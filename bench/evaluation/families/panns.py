@@ -1,0 +1,64 @@
+"""PANNs Cnn14: distances between sets of its features, one row a clip, and the divergence of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visaudio_bench.bench.evaluation.family import Family, Judged, Network
+from visaudio_bench.metrics.catalogue import METRICS
+from visaudio_bench.metrics.quantity import Quantity
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, JudgedSound
+    from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net
+
+
+def load(path: Path, device: str, dtype: torch.dtype) -> Any:
+    """The network."""
+    from visaudio_bench.models.backbones.panns import Cnn14
+    from visaudio_bench.models.weight_loading import load as load_weights
+
+    return load_weights(Cnn14, path, device=device, dtype=dtype)
+
+
+class PannsScores(Family):
+    """FD-PANN, KAD-PANN and KL-PANN."""
+
+    name = "panns"
+    metrics = tuple(METRICS[key] for key in ("fd_pann", "kl_pann", "kad_pann"))
+    networks = (Network("panns", load),)
+
+    def quantities(self, inputs: ClipInputs) -> Judged:
+        """KL-PANN of each view, and `avg`, the mean of left and right."""
+        from visaudio_bench.metrics.divergence import kl_divergence
+
+        own, true = (
+            heard(inputs.networks["panns"], one.native)["logits"] for one in (inputs.prediction, inputs.reference)
+        )
+        by_view = dict(zip(("mix", "left", "right"), kl_divergence(true, own).per_clip, strict=True))
+        by_view["avg"] = (by_view["left"] + by_view["right"]) / 2
+        return {("kl_pann", view): Quantity(float(value)) for view, value in by_view.items()}
+
+    def features(self, sound: JudgedSound, networks: Mapping[str, Net]) -> Mapping[str, NDArray[Any]]:
+        """One row a clip."""
+        return {"panns": heard(networks["panns"], sound.native)["features"][None]}
+
+
+def heard(net: Net, hearing: Hearing) -> Arrays:
+    """`features` `(3, 2048)` and `logits` `(3, 527)` of mix, left and right."""
+    from visaudio_bench.models.backbones.waveform import to_16k
+
+    def compute() -> Arrays:
+        rows = to_16k(hearing.views, hearing.sound.source_rate, hearing.duration, remove_mean=True)
+        output = net.module(rows.to(net.device))
+        return {"features": output.features.cpu().numpy(), "logits": output.logits.cpu().numpy()}
+
+    return net.answer("features", compute, hearing)
+
+
+FAMILY = PannsScores()

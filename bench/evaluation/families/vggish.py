@@ -1,0 +1,55 @@
+"""VGGish: distances between sets of its features, one row for every complete 0.96 s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visaudio_bench.bench.evaluation.family import Family, Network
+from visaudio_bench.metrics.catalogue import METRICS
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from visaudio_bench.bench.evaluation.clip_inputs import JudgedSound
+    from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net
+
+SECONDS = 0.975  # one example: 96 frames of log-mel
+
+
+def load(path: Path, device: str, dtype: torch.dtype) -> Any:
+    """The network."""
+    from visaudio_bench.models.backbones.vggish import Vggish
+    from visaudio_bench.models.weight_loading import load as load_weights
+
+    return load_weights(Vggish, path, device=device, dtype=dtype)
+
+
+class VggishDistances(Family):
+    """FD-VGG and KAD-VGG."""
+
+    name = "vggish"
+    metrics = tuple(METRICS[key] for key in ("fd_vgg", "kad_vgg"))
+    networks = (Network("vggish", load),)
+
+    def features(self, sound: JudgedSound, networks: Mapping[str, Net]) -> Mapping[str, NDArray[Any]]:
+        """A row for every example; none of sound that is shorter than one."""
+        if sound.native.seconds < SECONDS:
+            return {}
+        return {"vggish": embedded(networks["vggish"], sound.native)["features"].transpose(1, 0, 2)}
+
+
+def embedded(net: Net, hearing: Hearing) -> Arrays:
+    """`features` `(3, k, 128)`: mix, left and right, one row for every complete 0.96 s."""
+    from visaudio_bench.models.backbones.waveform import to_16k
+
+    def compute() -> Arrays:
+        rows = to_16k(hearing.views, hearing.sound.source_rate, hearing.duration, remove_mean=True)
+        return {"features": net.module.embed(rows.to(net.device)).cpu().numpy()}
+
+    return net.answer("features", compute, hearing)
+
+
+FAMILY = VggishDistances()

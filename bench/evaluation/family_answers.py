@@ -1,0 +1,85 @@
+"""Asking a metric family about one clip: its answers, checked, and the reasons of those that there are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, JudgedSound, LackingError
+from visaudio_bench.bench.evaluation.family import Family, Judged
+from visaudio_bench.bench.evaluation.family_registry import quantity_names
+from visaudio_bench.bench.evaluation.metric_choice import under_protocol
+from visaudio_bench.errors import ClipError
+from visaudio_bench.leaderboards.feature_distances import VIEWS
+from visaudio_bench.metrics.protocol import Protocol
+from visaudio_bench.metrics.quantity import Quantity, undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from visaudio_bench.bench.evaluation.frozen_networks import Net
+
+WRONG = "wrong_answer"  # a family returned something else than it promised
+
+
+def quantities_of(family: Family, inputs: ClipInputs) -> Judged:
+    """What a family says of a prediction; all undefined, with the reason, where the clip lacks what it asks for.
+
+    Raises:
+        ClipError: the clip cannot be judged, or what came back is not what a family returns.
+    """
+    try:
+        found = family.quantities(inputs)
+    except LackingError as error:
+        return without(family, inputs.protocol, error.reason)
+    declared = quantity_names(family)
+    if not isinstance(found, Mapping):
+        raise _wrong(family, f"{type(found).__name__} for quantities", "a mapping")
+    for key, quantity in found.items():
+        if not (isinstance(key, tuple) and len(key) == 2 and isinstance(quantity, Quantity)):
+            raise _wrong(family, f"{key!r}: {quantity!r}", '("name", "view"): Quantity(...)')
+        if _base(key[0]) not in declared:
+            raise _wrong(family, f'the quantity "{key[0]}"', f"one that its metrics read: {_words(declared)}")
+    return found
+
+
+def without(family: Family, protocol: Protocol, reason: str) -> Judged:
+    """The quantities of a family that has no answer to a clip, undefined with the reason."""
+    return {
+        (name, view): undefined(reason)
+        for metric in under_protocol(family.metrics, protocol)
+        for name in metric.quantities
+        for view in metric.views
+        if name in quantity_names(family) and not name.endswith("[]")
+    }
+
+
+def features_of(family: Family, sound: JudgedSound, networks: Mapping[str, Net]) -> dict[str, NDArray[np.float32]]:
+    """Rows `(k, 3, d)` of features of one sound.
+
+    Raises:
+        ClipError: there are none, or what came back is not what a family returns.
+    """
+    declared = {metric.features for metric in family.metrics if metric.features}
+    found: dict[str, Any] = {name: np.asarray(rows) for name, rows in family.features(sound, networks).items()}
+    for name, rows in found.items():
+        if name not in declared:
+            raise _wrong(family, f'the features "{name}"', f"those that its metrics compare: {_words(declared)}")
+        if rows.ndim != 3 or rows.shape[1] != len(VIEWS):
+            raise _wrong(family, f"features of shape {rows.shape}", f"(rows, {len(VIEWS)}, d), of {_words(VIEWS)}")
+    return found
+
+
+def _base(name: str) -> str:
+    """`name[]` of `name[3]`."""
+    return f"{name.rpartition('[')[0]}[]" if name.endswith("]") else name
+
+
+def _wrong(family: Family, got: str, expected: str) -> ClipError:
+    return ClipError(WRONG, f'the metric family "{family.name}" returned {got}, expected {expected}')
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
