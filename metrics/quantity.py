@@ -35,32 +35,50 @@ def vector(name: str, values: Iterable[float]) -> dict[str, Quantity]:
     return {f"{name}[{index}]": Quantity(float(value)) for index, value in enumerate(values)}
 
 
-def gather(clips: Sequence[Mapping[str, Quantity | float]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Per-clip quantities side by side: `name` -> (n,), and `name[0]`, `name[1]`, ... -> `name[]` of shape (K, n).
+def positions(codes: npt.NDArray[np.integer]) -> dict[int, npt.NDArray[np.int64]]:
+    """Where each code stands in an array of them, in its order."""
+    order = np.argsort(codes, kind="stable").astype(np.int64)
+    values, starts = np.unique(codes[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, starts)[1:], strict=True))
 
-    What a clip does not have is NaN, so vectors of different lengths end in NaN.
+
+def gather(
+    names: Sequence[str],
+    name: npt.NDArray[np.integer],
+    clip: npt.NDArray[np.integer],
+    value: npt.NDArray[np.float64],
+    clips: int,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Rows of a per-clip table as quantities: `name` -> (n,), and `name[0]`, `name[1]`, ... -> `name[]` of (K, n).
+
+    Args:
+        names: names of quantities.
+        name: (rows,) the place of each row's name in `names`.
+        clip: (rows,) the number of each row's clip.
+        value: (rows,) their values.
+        clips: number of clips n.
+
+    Returns:
+        The quantities that have a row. What a clip does not have is NaN, so vectors of different lengths end in NaN.
     """
+    picked = positions(name)
+    parts = {code: _split(names[code]) for code in picked}
     lengths: dict[str, int] = {}
-    for name in dict.fromkeys(name for clip in clips for name in clip):
-        base, index = _split(name)
+    for base, index in parts.values():
         lengths[base] = max(lengths.get(base, 0), index + 1)
     gathered = {
-        base: np.full((length, len(clips)) if base.endswith("[]") else len(clips), np.nan)
-        for base, length in lengths.items()
+        base: np.full((length, clips) if base.endswith("[]") else clips, np.nan) for base, length in lengths.items()
     }
-    for column, clip in enumerate(clips):
-        for name, value in clip.items():
-            base, index = _split(name)
-            target = gathered[base][index] if base.endswith("[]") else gathered[base]
-            target[column] = value.value if isinstance(value, Quantity) else value
+    for code, (base, index) in parts.items():
+        target = gathered[base][index] if base.endswith("[]") else gathered[base]
+        target[clip[picked[code]]] = value[picked[code]]
     return gathered
 
 
-def select(table: Quantities, names: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
+def select(table: Quantities, names: Iterable[str], clips: int) -> dict[str, npt.NDArray[np.float64]]:
     """The rows that a metric reads. One that no clip has (a set where all is silent) is undefined for every clip."""
-    clips = next((row.shape[-1] for row in table.values()), 0)
     return {
-        name: table[name] if name in table else np.full((0, clips) if name.endswith("[]") else clips, np.nan)
+        name: table[name] if name in table else np.full((1, clips) if name.endswith("[]") else clips, np.nan)
         for name in names
     }
 

@@ -38,7 +38,15 @@ from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
 from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
-from visaudio_bench.leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import (
+    ClipRow,
+    ClipTable,
+    Failure,
+    Result,
+    Status,
+    write_clip_rows,
+    write_results,
+)
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.metrics.catalogue import Metric
@@ -266,8 +274,9 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Mapping[str, N
     systems = {job.suite.name: [_system_info(job, system) for system in job.systems] for job in plan.jobs}
     results: list[Result] = []
     basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
+    table = ClipTable.of(rows)
     for job, suite in zip(plan.jobs, suites, strict=True):
-        results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), basis)
+        results += judge(table, suite, systems[suite.name], plan.metrics_for(job), basis)
     tables = leaderboard(results, suites, systems, plan.all_metrics)
     ledger.write()
     write_clip_rows(plan.out, rows)
