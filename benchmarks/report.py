@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.schema import ClipRow, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import ClipRow, write_clip_rows, write_failures, write_results
 from visaudio_bench.metrics.catalogue import defaults
 from visaudio_bench.metrics.protocol import OURS
 
@@ -61,6 +61,7 @@ def make_run(folder: Path) -> int:
         "systems": [dataclasses.asdict(one) for one in systems],
         "metrics": [metric.key for metric in METRICS],
     }
+    write_failures(folder / "failures.jsonl", [])
     provenance = {"seed": 0, "protocol": OURS.record()}
     write_results(folder, [], provenance, {"suites": [told], "metrics": {}, "unavailable": {}})
     return len(table)

@@ -140,7 +140,7 @@ class _Table:
         self.clips = len(used)
         self.clip = np.argsort(by_name)[clip]  # the place of each row's clip in the order of the names
         views = len(rows.labels["view"])
-        place = self.codes["system"].astype(np.int64) * views + self.codes["view"]
+        place = self.codes["system"] * views + self.codes["view"]
         self.rows = {
             (rows.labels["system"][key // views], rows.labels["view"][key % views]): found
             for key, found in positions(place).items()

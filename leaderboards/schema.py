@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import atomic_path, write_json
-from visaudio_bench.sheets import read_text
+from visaudio_bench.sheets import read_objects, read_text
 
 SCHEMA_VERSION = 1
 
@@ -110,7 +110,7 @@ class ClipTable:
     """
 
     labels: Mapping[str, tuple[str, ...]]
-    codes: Mapping[str, NDArray[np.integer]]
+    codes: Mapping[str, NDArray[np.int64]]
     value: NDArray[np.float64]
 
     @classmethod
@@ -119,7 +119,7 @@ class ClipTable:
         labels, codes = {}, {}
         for place, name in enumerate(ClipRow._fields):
             if name != "value":
-                known: dict[str, int] = {}
+                known: dict[Any, int] = {}
                 codes[name] = np.array([known.setdefault(row[place], len(known)) for row in rows], dtype=np.int64)
                 labels[name] = tuple(known)
         value = np.array([math.nan if row.value is None else row.value for row in rows], dtype=np.float64)
@@ -132,7 +132,8 @@ class ClipTable:
         """(rows,) the texts of a column."""
         texts = np.empty(len(self.labels[name]), dtype=object)
         texts[:] = self.labels[name]
-        return texts[self.codes[name]]
+        column: NDArray[np.object_] = texts[self.codes[name]]
+        return column
 
 
 def write_clip_rows(folder: Path, rows: Iterable[ClipRow]) -> None:
@@ -200,7 +201,7 @@ def _columns(table: Any) -> ClipTable:
     numbers = np.frombuffer(value.buffers()[1], np.float64)[value.offset :][: len(value)]
     return ClipTable(
         {name: tuple(column.dictionary.to_pylist()) for name, column in columns.items()},
-        {name: np.from_dlpack(column.indices) for name, column in columns.items()},
+        {name: np.asarray(np.from_dlpack(column.indices), np.int64) for name, column in columns.items()},
         np.where(known, numbers, math.nan),
     )
 
@@ -279,6 +280,22 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
         for failure in failures:
             told = {name: value for name, value in failure._asdict().items() if name != "trace"}
             file.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def read_failures(path: Path) -> list[Failure]:
+    """The failures of a `failures.jsonl`.
+
+    Raises:
+        UsageError: it cannot be read, or a line has other fields.
+    """
+    return [_failure(path, number, told) for number, told in read_objects(path)]
+
+
+def _failure(path: Path, number: int, told: Mapping[str, Any]) -> Failure:
+    try:
+        return Failure(**told)
+    except TypeError as error:
+        raise UsageError(f"{path}:{number}: not a failure of this schema: {error}.") from error
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

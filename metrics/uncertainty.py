@@ -193,8 +193,8 @@ def exchange_tests(
     """The `exchange_test` of every (aggregate, first, second), all over the same clips: what each gives by itself."""
     p_values = np.full(len(pairs), np.nan)
     values = np.array([[float(aggregate(side)) for side in sides] for aggregate, *sides in pairs]).reshape(-1, 2)
-    found = np.flatnonzero(np.isfinite(values).all(-1))
-    if not len(found):
+    found = np.flatnonzero(np.isfinite(values).all(-1)).tolist()
+    if not found:
         return p_values
     # Rounding must not break a tie.
     least = np.abs(values[found, 0] - values[found, 1]) - 1e-12 * np.abs(values[found]).max(-1)
@@ -362,7 +362,8 @@ def _exchanger(
     """A function of (B, n) flags, true where a clip keeps its systems, to the differences of the aggregates, (m, B)."""
     pooled = _pooled(aggregate for aggregate, _, _ in pairs)
     if pooled:
-        first, second = (_Stack([one.terms(pairs[number][side]) for number, one in pooled]) for side in (1, 2))
+        first = _Stack([one.terms(pairs[number][1]) for number, one in pooled])
+        second = _Stack([one.terms(pairs[number][2]) for number, one in pooled])
         gap = first.terms - second.terms
         total, other_total = (stack.terms.sum(-1, keepdims=True) for stack in (first, second))
 

@@ -295,7 +295,7 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Mapping[str, N
         "unavailable": plan.unavailable,
         "failures": len(ledger.failures),
     }
-    origin = provenance(seed=plan.seed, device=plan.device, dtype=plan.dtype)
+    origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
     weights = {name: net.weights.sha256 for name, net in nets.items()}
     networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
     write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)

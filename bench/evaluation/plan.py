@@ -13,6 +13,7 @@ from visaudio_bench.baselines.outputs import Outputs, open_outputs
 from visaudio_bench.bench.console import clock
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
 from visaudio_bench.bench.evaluation.metric_choice import under_protocol
+from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.catalogue import METRICS, Metric, backbone_distances, defaults
 from visaudio_bench.metrics.protocol import OURS, Protocol
@@ -79,7 +80,8 @@ class Plan:
     """Everything a run was asked for.
 
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
-    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`.
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. `command` is what
+    the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -93,6 +95,7 @@ class Plan:
     dtype: Dtype = "float32"
     backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
     sounds: Path | None = None
+    command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
