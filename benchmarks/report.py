@@ -3,6 +3,9 @@
 Run: PYTHONPATH=. python benchmarks/report.py
 
 The run is made up: 8 systems (four of them anchors) on 3,000 clips with the default metrics that need no weights.
+
+One core of a busy machine, pandas 3.1.1: the report takes 2.0 to 2.9 s, a second of it to start, and pandas 1.3 s to
+read the rows and take their means. Row by row, with a set of resamples for each value, the report took 29 s.
 """
 
 from __future__ import annotations

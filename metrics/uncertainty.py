@@ -99,6 +99,8 @@ def bootstraps(
         return [Interval(np.nan, np.nan, np.nan, 0) for _ in cells]
     intervals = [_without_ends(aggregate, quantities, clips) for aggregate, quantities in cells]
     wide = [number for number, one in enumerate(intervals) if one.n >= 2 and np.isfinite(one.value)]
+    if not wide:
+        return intervals
     generator = np.random.default_rng(seed)
     evaluate = _resampler([cells[number] for number in wide])
     chunks = [evaluate(generator.integers(clips, size=(rows, clips))) for rows in _chunks(resamples, clips)]

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import visaudio_bench
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.suites.media import write_audio
-
-pd = pytest.importorskip("pandas")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
