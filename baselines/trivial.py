@@ -96,6 +96,7 @@ class Repaired(_Anchor):
     """Another clip's reference: pairs made anew."""
 
     card = _card("repaired", "Re-paired", "another clip's reference: right statistics, wrong clip")
+    _order: tuple[Sequence[Clip], list[Clip], dict[str, int]] | None = None
 
     def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
         """The partner's reference, looped or cut to this clip's length."""
@@ -112,16 +113,24 @@ class Repaired(_Anchor):
         Raises:
             ClipError: no other clip has a reference.
         """
-        order = sorted(
-            (other for other in clips if other.audio), key=lambda other: clip_seed(0, self.card.name, other.id)
-        )
-        if clip not in order:
+        order, places = self._ordered(clips)
+        if clip.id not in places:
             raise ClipError("no_reference", f"clip {clip.id} has no reference sound that another's could replace.")
         if len(order) < 2:
             raise ClipError(
                 "no_reference", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."
             )
-        return order[(order.index(clip) + 1) % len(order)]
+        return order[(places[clip.id] + 1) % len(order)]
+
+    def _ordered(self, clips: Sequence[Clip]) -> tuple[list[Clip], dict[str, int]]:
+        """The clips with a reference in the order of hashed ids, and the place of each.
+
+        Kept for as long as the same clips are asked about: a suite asks once for every clip.
+        """
+        if self._order is None or self._order[0] is not clips:
+            order = sorted((one for one in clips if one.audio), key=lambda one: clip_seed(0, self.card.name, one.id))
+            self._order = clips, order, {one.id: place for place, one in enumerate(order)}
+        return self._order[1:]
 
 
 def _loop(samples: Samples, length: int) -> Samples:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import click
@@ -14,14 +16,28 @@ T = TypeVar("T")
 LINE_EVERY = 10.0
 
 
+_silent = ContextVar("silent", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Neither notes nor progress inside: for callers who are programs."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
+
+
 def note(message: str) -> None:
     """One line to the user."""
-    click.echo(message, err=True)
+    if not _silent.get():
+        click.echo(message, err=True)
 
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """Pass `items` through and show how far they are: a live bar on a terminal, a line every 10 s in a log."""
-    if total == 0:
+    if total == 0 or _silent.get():
         yield from items
     elif sys.stderr.isatty():
         yield from _bar(items, total, label)

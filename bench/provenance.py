@@ -44,12 +44,17 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def provenance(*, seed: int, device: str, dtype: str) -> dict[str, Any]:
+def command_line() -> str:
+    """The command of this process."""
+    return " ".join(["bench", *sys.argv[1:]])
+
+
+def provenance(*, command: str, seed: int, device: str, dtype: str) -> dict[str, Any]:
     """The block that every result carries; suites, systems and metrics are added by the run."""
     from visaudio_bench.suites.media import DECODER, RESAMPLER
 
     return {
-        "command": " ".join(["bench", *sys.argv[1:]]),
+        "command": command,
         "code": code_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),

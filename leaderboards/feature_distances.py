@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.frechet import frechet_distance, frechet_jackknife
-from visaudio_bench.metrics.kernel_distance import kernel_distance
 from visaudio_bench.metrics.uncertainty import Estimate
 
 VIEWS = ("mix", "left", "right")
@@ -73,6 +72,9 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
     p, g = (side.rows[:, VIEWS.index(view)] for side in (prediction, reference))
     clips = len(prediction.clips)
     if metric.distance == "kernel":
+        # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.
+        from visaudio_bench.metrics.kernel_distance import kernel_distance
+
         found = kernel_distance(p, g)
         return Distance(found.value, None, None, clips, _size(len(p), clips, found.d))
     distance = frechet_distance(p, g)

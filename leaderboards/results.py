@@ -5,22 +5,31 @@ The rows are all that is needed, so that a finished run can be judged again, by 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file, read_features, set_distance
-from visaudio_bench.leaderboards.schema import ClipRow, Result, Status
+from visaudio_bench.leaderboards.schema import ClipTable, Result, Status
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
-from visaudio_bench.metrics.quantity import gather, select
-from visaudio_bench.metrics.uncertainty import bootstrap, exchange_test, holm, jackknife, sign_flip_test, tie_groups
+from visaudio_bench.metrics.quantity import gather, positions, select
+from visaudio_bench.metrics.uncertainty import (
+    Interval,
+    bootstraps,
+    exchange_tests,
+    holm,
+    jackknife,
+    sign_flip_tests,
+    tie_groups,
+)
 
 SIGNIFICANT = 0.05
 REFERENCE_SYSTEM = "reference"
@@ -72,56 +81,105 @@ class Basis:
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Column(NamedTuple):
+    """One metric in one view, and the systems that it judges."""
+
+    metric: Metric
+    view: str
+    systems: list[SystemInfo]
+
+
+class _Contest(NamedTuple):
+    """Systems that compete in one column, best first."""
+
+    metric: Metric
+    view: str
+    ordered: list[str]
+
+
 def judge(
-    rows: Sequence[ClipRow], suite: SuiteInfo, systems: Sequence[SystemInfo], metrics: Sequence[Metric], basis: Basis
+    rows: ClipTable, suite: SuiteInfo, systems: Sequence[SystemInfo], metrics: Sequence[Metric], basis: Basis
 ) -> list[Result]:
     """Every metric of every system on one suite, with interval and rank.
 
+    All intervals come from the same resamples of the suite's clips, and all tests from the same exchanges of systems.
+
     Args:
-        rows: the per-clip rows of the suite; their order does not matter.
+        rows: per-clip rows; those of other suites are left out, and the order does not matter.
         suite: the suite.
         systems: the systems, in the order of the table.
         metrics: the metrics, in the order of the columns.
         basis: seed, features, and what is known to be missing.
     """
     table = _Table(rows, suite, basis)
+    columns = [
+        _Column(metric, view, [s for s in systems if metric.track != "binauralisation" or s.binauralises])
+        for metric in metrics
+        for view in metric.views
+    ]
+    table.draw_intervals(columns)
+    judged = [[table.result(c.metric, c.view, s.name, s.missing) for s in c.systems] for c in columns]
     results = []
-    for metric in metrics:
-        eligible = [s for s in systems if metric.track != "binauralisation" or s.binauralises]
-        for view in metric.views:
-            judged = [table.result(metric, view, system.name, system.missing) for system in eligible]
-            ranks: dict[str, int] = {}
-            for heard in (False, True):  # who is given the reference's sound has another task than who makes it
-                competing = [s.name for s in eligible if not s.anchor and s.binauralises == heard]
-                ranks |= table.ranks(metric, view, competing, judged)
-            results += [replace(result, rank=ranks.get(result.system)) for result in judged]
-        results += table.floor(metric)
+    for column, found, ranks in zip(columns, judged, table.ranks(columns, judged), strict=True):
+        results += [replace(result, rank=ranks.get(result.system)) for result in found]
+        if column.view == column.metric.views[-1]:
+            results += table.floor(column.metric)
     return results
 
 
 class _Table:
     """The rows of one suite as arrays over its clips."""
 
-    def __init__(self, rows: Sequence[ClipRow], suite: SuiteInfo, basis: Basis):
+    def __init__(self, rows: ClipTable, suite: SuiteInfo, basis: Basis):
         self.suite = suite
         self.basis = basis
-        self.rows: dict[str, dict[str, dict[tuple[str, str], ClipRow]]] = defaultdict(lambda: defaultdict(dict))
-        for row in rows:
-            if row.suite == suite.name:
-                self.rows[row.system][row.clip][row.metric, row.view] = row
-        self.clips = sorted({clip for clips in self.rows.values() for clip in clips})
+        self.labels = rows.labels
+        here = np.flatnonzero(rows.column("suite") == suite.name)
+        self.codes = {name: codes[here] for name, codes in rows.codes.items()}
+        self.value = rows.value[here]
+        used, clip = np.unique(self.codes["clip"], return_inverse=True)
+        by_name = np.argsort(np.array([rows.labels["clip"][code] for code in used], dtype=object))
+        self.clips = len(used)
+        self.clip = np.argsort(by_name)[clip]  # the place of each row's clip in the order of the names
+        views = len(rows.labels["view"])
+        place = self.codes["system"] * views + self.codes["view"]
+        self.rows = {
+            (rows.labels["system"][key // views], rows.labels["view"][key % views]): found
+            for key, found in positions(place).items()
+        }
+        self._quantities: dict[tuple[str, str], Values] = {}
+        self._intervals: dict[tuple[str, str, str], Interval] = {}
 
     def values(self, metric: Metric, view: str, system: str) -> Values:
         """The metric's quantities of one system, and of the reference set where the metric asks for it."""
         reference = {REFERENCE + name: row for name, row in self._gathered(view, REFERENCE_SYSTEM).items()}
-        return select({**self._gathered(view, system), **reference}, metric.quantities)
+        return select({**self._gathered(view, system), **reference}, metric.quantities, self.clips)
 
     def _gathered(self, view: str, system: str) -> Values:
-        per_clip: list[Mapping[str, float]] = [
-            {name: row.value for (name, of), row in rows.items() if of == view and row.value is not None}
-            for rows in (self.rows[system][clip] for clip in self.clips)
-        ]
-        return gather(per_clip)
+        if (system, view) not in self._quantities:
+            rows = self._known(system, view)
+            self._quantities[system, view] = gather(
+                self.labels["metric"], self.codes["metric"][rows], self.clip[rows], self.value[rows], self.clips
+            )
+        return self._quantities[system, view]
+
+    def _known(self, system: str, view: str) -> NDArray[np.int64]:
+        """Rows that have a value."""
+        rows = self.rows.get((system, view), np.zeros(0, np.int64))
+        return rows[~np.isnan(self.value[rows])]
+
+    def draw_intervals(self, columns: Sequence[_Column]) -> None:
+        """Compute at once the intervals of all cells that have one over clips."""
+        cells = {
+            (metric.key, view, system.name): (metric.aggregate, self.values(metric, view, system.name))
+            for metric, view, systems in columns
+            for system in systems
+            if metric.interval == "bootstrap"
+            and not metric.features
+            and self._refusal(metric, system.name, system.missing) is None
+        }
+        drawn = bootstraps(list(cells.values()), seed=self.basis.seed)
+        self._intervals = dict(zip(cells, drawn, strict=True))
 
     @property
     def _measured(self) -> Status:
@@ -144,19 +202,18 @@ class _Table:
             version=metric.version,
             interval=metric.interval,
         )
-        if missing or metric.key in self.basis.missing:
-            return replace(blank, reason=missing or self.basis.missing[metric.key])
+        refusal = self._refusal(metric, system, missing)
+        if refusal is not None:
+            status, reason = refusal
+            return replace(blank, status=status, reason=reason)
         if metric.features:
             return self._of_features(blank, metric, view, system)
         quantities = self.values(metric, view, system)
-        refusal = self._refusal(metric, system)
-        if refusal:
-            return replace(blank, status="failed", reason=refusal)
         if metric.interval == "bootstrap":
-            value, low, high, n = bootstrap(metric.aggregate, quantities, seed=self.basis.seed)
+            value, low, high, n = self._intervals[metric.key, view, system]
         else:
             value = float(metric.aggregate(quantities))
-            n = int(np.any([np.isfinite(q).reshape(-1, q.shape[-1]).any(0) for q in quantities.values()], axis=0).sum())
+            n = int(np.any([np.atleast_2d(np.isfinite(q)).any(0) for q in quantities.values()], axis=0).sum())
             low = high = float("nan")
         if not np.isfinite(value):
             status, reason = self._why_empty(metric, view, system)
@@ -189,40 +246,70 @@ class _Table:
         remark = f"bias-corrected by jackknife: {estimate.value:.4g}"
         return replace(result, low=estimate.low, high=estimate.high, reason=remark)
 
-    def _refusal(self, metric: Metric, system: str) -> str:
-        """Distances between sets depend on which clips they are of: no value for a system that lacks some."""
+    def _refusal(self, metric: Metric, system: str, missing: str) -> tuple[Status, str] | None:
+        """Status and reason of a cell that is not computed: nothing is there, or not what a distance needs.
+
+        Distances between sets depend on which clips they are of: no value for a system that lacks some.
+        """
+        if missing or metric.key in self.basis.missing:
+            return "missing", missing or self.basis.missing[metric.key]
         if not any(name.startswith(REFERENCE) for name in metric.quantities):
-            return ""
-        scored = [clip for clip in self.clips if _has_value(self.rows[system][clip])]
-        expected = [clip for clip in self.clips if _has_value(self.rows[REFERENCE_SYSTEM][clip])]
-        return "" if scored == expected or not scored else _other_clips(len(scored), len(expected))
+            return None
+        scored, expected = self._scored(system), self._scored(REFERENCE_SYSTEM)
+        if np.array_equal(scored, expected) or not len(scored):
+            return None
+        return "failed", _other_clips(len(scored), len(expected))
+
+    def _scored(self, system: str) -> NDArray[np.int64]:
+        """Clips of which a system has any value."""
+        rows = [self._known(name, view) for name, view in self.rows if name == system]
+        return np.unique(self.clip[np.concatenate(rows)]) if rows else np.zeros(0, np.int64)
 
     def _why_empty(self, metric: Metric, view: str, system: str) -> tuple[Status, str]:
-        wanted = {(name, view) for name in metric.quantities}
-        found = [row for clip in self.rows[system].values() for key, row in clip.items() if key in wanted]
-        reasons = Counter(row.reason for row in found if row.reason)
-        failed = bool(found) and all(row.status == "failed" for row in found)
-        status: Status = "failed" if failed else "missing"
+        rows = self.rows.get((system, view), np.zeros(0, np.int64))
+        wanted = [code for code, name in enumerate(self.labels["metric"]) if name in metric.quantities]
+        rows = np.sort(rows[np.isin(self.codes["metric"][rows], wanted)])
+        statuses, whys = ([self.labels[name][code] for code in self.codes[name][rows]] for name in ("status", "reason"))
+        reasons = Counter(reason for reason in whys if reason)
+        status: Status = "failed" if statuses and set(statuses) == {"failed"} else "missing"
         return status, reasons.most_common(1)[0][0] if reasons else "undefined on these clips"
 
-    def ranks(self, metric: Metric, view: str, names: Sequence[str], results: Sequence[Result]) -> dict[str, int]:
-        """Ranks of the competing systems; Holm over all pairs of the column decides who can be told apart."""
-        if metric.better not in ("higher", "lower"):
-            return {}
-        value = {r.system: r.value for r in results if r.value is not None and r.system in names}
-        ordered = sorted(value, key=lambda name: (value[name] or 0.0) * (-1 if metric.better == "higher" else 1))
-        pairs = list(combinations(ordered, 2))
-        adjusted = holm([self._p_value(metric, view, first, second) for first, second in pairs])
-        p_values = {frozenset(pair): p for pair, p in zip(pairs, adjusted, strict=True)}
-        return tie_groups(ordered, lambda leader, other: bool(p_values[frozenset((leader, other))] < SIGNIFICANT))
+    def ranks(self, columns: Sequence[_Column], judged: Sequence[Sequence[Result]]) -> list[dict[str, int]]:
+        """Ranks of the competing systems of each column.
 
-    def _p_value(self, metric: Metric, view: str, first: str, second: str) -> float:
-        if metric.interval != "bootstrap":
-            return float("nan")  # set distances have no clip-wise exchange
-        a, b = self.values(metric, view, first), self.values(metric, view, second)
-        if metric.quantities == (metric.key,):
-            return sign_flip_test(a[metric.key] - b[metric.key], seed=self.basis.seed)
-        return exchange_test(metric.aggregate, a, b, seed=self.basis.seed)
+        Holm over all pairs of a contest decides who can be told apart.
+        """
+        contests = [
+            _contest(column, results, heard)
+            for column, results in zip(columns, judged, strict=True)
+            for heard in (False, True)  # who is given the reference's sound has another task than who makes it
+        ]
+        p_values = iter(self._p_values(contests))
+        ranks: list[dict[str, int]] = []
+        for contest in contests:
+            pairs = [frozenset(pair) for pair in combinations(contest.ordered, 2)]
+            adjusted = dict(zip(pairs, holm([next(p_values) for _ in pairs]), strict=True))
+            ranks.append(tie_groups(contest.ordered, partial(_separable, adjusted)))
+        return [without | heard for without, heard in zip(ranks[::2], ranks[1::2], strict=True)]
+
+    def _p_values(self, contests: Sequence[_Contest]) -> list[float]:
+        """Of all pairs of all contests, in their order; NaN where there is no clip-wise exchange (set distances)."""
+        pairs = [(c.metric, c.view, *pair) for c in contests for pair in combinations(c.ordered, 2)]
+        p_values = np.full(len(pairs), np.nan)
+        sides = {
+            number: (metric, self.values(metric, view, first), self.values(metric, view, second))
+            for number, (metric, view, first, second) in enumerate(pairs)
+            if metric.interval == "bootstrap"
+        }
+        means = [number for number, (metric, _, _) in sides.items() if metric.quantities == (metric.key,)]
+        if means:
+            differences = [a[metric.key] - b[metric.key] for metric, a, b in (sides[number] for number in means)]
+            p_values[means] = sign_flip_tests(differences, seed=self.basis.seed)
+        others = [number for number in sides if number not in means]
+        if others:
+            tested = [(metric.aggregate, a, b) for metric, a, b in (sides[number] for number in others)]
+            p_values[others] = exchange_tests(tested, seed=self.basis.seed)
+        return p_values.tolist()
 
     def floor(self, metric: Metric) -> list[Result]:
         """What a distance between sets says about two random halves of the reference: less than this means nothing."""
@@ -252,8 +339,18 @@ def _other_clips(scored: int, expected: int) -> str:
     return f"scored on {scored} of {expected} clips: distances between sets need the same clips"
 
 
-def _has_value(rows: Mapping[tuple[str, str], ClipRow]) -> bool:
-    return any(row.value is not None for row in rows.values())
+def _contest(column: _Column, results: Sequence[Result], heard: bool) -> _Contest:
+    """The competing systems of a column that have a value and, or not, were given the reference's sound."""
+    names = {system.name for system in column.systems if not system.anchor and system.binauralises == heard}
+    if column.metric.better not in ("higher", "lower"):
+        return _Contest(column.metric, column.view, [])
+    sign = -1 if column.metric.better == "higher" else 1
+    value = {r.system: sign * r.value for r in results if r.value is not None and r.system in names}
+    return _Contest(column.metric, column.view, sorted(value, key=value.__getitem__))
+
+
+def _separable(p_values: Mapping[frozenset[str], float], leader: str, other: str) -> bool:
+    return bool(p_values[frozenset((leader, other))] < SIGNIFICANT)
 
 
 def _finite(number: float) -> float | None:

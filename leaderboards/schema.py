@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import atomic_path, write_json
-from visaudio_bench.sheets import read_text
+from visaudio_bench.sheets import read_objects, read_text
 
 SCHEMA_VERSION = 1
 
@@ -96,32 +99,111 @@ class Failure(NamedTuple):
     trace: str = ""
 
 
-def write_clip_rows(folder: Path, rows: Sequence[ClipRow]) -> None:
+@dataclass(frozen=True)
+class ClipTable:
+    """The per-clip table as columns, which is how hundreds of thousands of rows are read and computed with.
+
+    Attributes:
+        labels: the different texts of each column but `value`, in the order in which they come.
+        codes: by column, (rows,) the place of each row's text in `labels`.
+        value: (rows,) the values, NaN where there is none.
+    """
+
+    labels: Mapping[str, tuple[str, ...]]
+    codes: Mapping[str, NDArray[np.int64]]
+    value: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Sequence[ClipRow]) -> ClipTable:
+        """The table with these rows."""
+        labels, codes = {}, {}
+        for place, name in enumerate(ClipRow._fields):
+            if name != "value":
+                known: dict[Any, int] = {}
+                codes[name] = np.array([known.setdefault(row[place], len(known)) for row in rows], dtype=np.int64)
+                labels[name] = tuple(known)
+        value = np.array([math.nan if row.value is None else row.value for row in rows], dtype=np.float64)
+        return cls(labels, codes, value)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def column(self, name: str) -> NDArray[np.object_]:
+        """(rows,) the texts of a column."""
+        texts = np.empty(len(self.labels[name]), dtype=object)
+        texts[:] = self.labels[name]
+        column: NDArray[np.object_] = texts[self.codes[name]]
+        return column
+
+
+def write_clip_rows(folder: Path, rows: Iterable[ClipRow]) -> None:
     """Write `clips.csv` and `clips.parquet` with the same rows; floats keep every digit in both."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    _write_csv(folder / "clips.csv", ClipRow._fields, rows)
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in ClipRow._fields}
-    types = {name: pa.float64() if name == "value" else pa.string() for name in ClipRow._fields}
-    table = pa.table({name: pa.array(column, types[name]) for name, column in columns.items()})
+    path = folder / "clips.csv"
+    _write_csv(path, ClipRow._fields, rows)
     with atomic_path(folder / "clips.parquet") as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(_read_csv(path.read_bytes(), "string"), temporary)
 
 
-def read_clip_rows(path: Path) -> list[ClipRow]:
+def read_clip_rows(path: Path) -> ClipTable:
     """The rows of a `clips.csv`.
 
     Raises:
         UsageError: the file is not there or does not keep the schema.
     """
+    import pyarrow as pa
+
     if not path.is_file():
         raise UsageError(f"{path} is not there; expected the folder of a finished run (bench run --out DIR makes one).")
     text, _ = read_text(path)
-    reader = csv.reader(io.StringIO(text, newline=""))
-    if next(reader, None) != list(ClipRow._fields):
+    header, _, body = text.partition("\n")
+    if next(csv.reader([header]), None) != list(ClipRow._fields):
         raise UsageError(f"{path} does not start with the columns {','.join(ClipRow._fields)}.")
-    return [_clip_row(path, number, fields) for number, fields in enumerate(reader, start=2)]
+    try:
+        table = _columns(_read_csv(text.encode(), "dictionary")) if body else ClipTable.of([])
+    except pa.ArrowInvalid:
+        table = None
+    if table is None or not {*table.labels["status"]} <= {*STATUSES}:
+        # Row by row, which finds and names the first one that is wrong; or none, where Python reads more than pyarrow.
+        reader = csv.reader(io.StringIO(text, newline=""))
+        next(reader)
+        table = ClipTable.of([_clip_row(path, number, fields) for number, fields in enumerate(reader, start=2)])
+    return table
+
+
+def _read_csv(data: bytes, texts: Literal["string", "dictionary"]) -> Any:
+    """A `clips.csv` as pyarrow's table; an empty value is null, an empty text is a text."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    text = pa.string() if texts == "string" else pa.dictionary(pa.int32(), pa.string())
+    types = {name: pa.float64() if name == "value" else text for name in ClipRow._fields}
+    return arrow_csv.read_csv(
+        pa.BufferReader(data),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+    )
+
+
+def _columns(table: Any) -> ClipTable:
+    """A table with dictionaries as columns of ours.
+
+    Taken from the buffers, because pyarrow's own way to numpy imports pandas, for as long as all the rest takes.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    whole = table.unify_dictionaries().combine_chunks()
+    columns = {name: whole[name].combine_chunks() for name in ClipRow._fields}
+    value = columns.pop("value")
+    known = np.from_dlpack(compute.is_valid(value).cast(pa.uint8())).astype(bool)
+    numbers = np.frombuffer(value.buffers()[1], np.float64)[value.offset :][: len(value)]
+    return ClipTable(
+        {name: tuple(column.dictionary.to_pylist()) for name, column in columns.items()},
+        {name: np.asarray(np.from_dlpack(column.indices), np.int64) for name, column in columns.items()},
+        np.where(known, numbers, math.nan),
+    )
 
 
 def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
@@ -198,6 +280,22 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
         for failure in failures:
             told = {name: value for name, value in failure._asdict().items() if name != "trace"}
             file.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def read_failures(path: Path) -> list[Failure]:
+    """The failures of a `failures.jsonl`.
+
+    Raises:
+        UsageError: it cannot be read, or a line has other fields.
+    """
+    return [_failure(path, number, told) for number, told in read_objects(path)]
+
+
+def _failure(path: Path, number: int, told: Mapping[str, Any]) -> Failure:
+    try:
+        return Failure(**told)
+    except TypeError as error:
+        raise UsageError(f"{path}:{number}: not a failure of this schema: {error}.") from error
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

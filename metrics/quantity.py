@@ -63,55 +63,83 @@ def vector(name: str, values: Iterable[float]) -> dict[str, Quantity]:
     return {f"{name}[{index}]": Quantity(float(value)) for index, value in enumerate(values)}
 
 
-def gather(clips: Sequence[Mapping[str, Quantity | float]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Put the quantities of n clips side by side.
+def positions(codes: npt.NDArray[np.integer]) -> dict[int, npt.NDArray[np.int64]]:
+    """Find where each code stands in an array of codes.
 
     Args:
-        clips: the quantities of each clip by name, or their values.
+        codes: (rows,) integers.
 
     Returns:
-        Arrays (n,) by name; `name[0]`, `name[1]`, ... become one array `name[]` of shape (K, n). What a clip does not
-        have is NaN, so that vectors of different lengths end in NaN.
+        For each code its places in the array, in their order.
 
     Example:
-        >>> gather([{"lat_err": 4.0, "ild[0]": 1.0}, {"ild[0]": 2.0, "ild[1]": 3.0}])
+        >>> positions(np.array([7, 3, 7]))
+        {3: array([1]), 7: array([0, 2])}
+    """
+    order = np.argsort(codes, kind="stable").astype(np.int64)
+    values, starts = np.unique(codes[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, starts)[1:], strict=True))
+
+
+def gather(
+    names: Sequence[str],
+    name: npt.NDArray[np.integer],
+    clip: npt.NDArray[np.integer],
+    value: npt.NDArray[np.float64],
+    clips: int,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Put the rows of a per-clip table side by side, clip by clip.
+
+    Args:
+        names: names of quantities.
+        name: (rows,) the place of each row's name in `names`.
+        clip: (rows,) the number of each row's clip.
+        value: (rows,) their values.
+        clips: number of clips n.
+
+    Returns:
+        The quantities that have a row: arrays (n,) by name; `name[0]`, `name[1]`, ... become one array `name[]` of
+        shape (K, n). What a clip does not have is NaN, so that vectors of different lengths end in NaN.
+
+    Example:
+        Clip 0 has `lat_err` and one value of `ild`, clip 1 has two of `ild`:
+
+        >>> names = ["lat_err", "ild[0]", "ild[1]"]
+        >>> gather(names, np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), np.array([4.0, 1.0, 2.0, 3.0]), 2)
         {'lat_err': array([ 4., nan]), 'ild[]': array([[ 1.,  2.],
                [nan,  3.]])}
     """
+    picked = positions(name)
+    parts = {code: _split(names[code]) for code in picked}
     lengths: dict[str, int] = {}
-    for name in dict.fromkeys(name for clip in clips for name in clip):
-        base, index = _split(name)
+    for base, index in parts.values():
         lengths[base] = max(lengths.get(base, 0), index + 1)
     gathered = {
-        base: np.full((length, len(clips)) if base.endswith("[]") else len(clips), np.nan)
-        for base, length in lengths.items()
+        base: np.full((length, clips) if base.endswith("[]") else clips, np.nan) for base, length in lengths.items()
     }
-    for column, clip in enumerate(clips):
-        for name, value in clip.items():
-            base, index = _split(name)
-            target = gathered[base][index] if base.endswith("[]") else gathered[base]
-            target[column] = value.value if isinstance(value, Quantity) else value
+    for code, (base, index) in parts.items():
+        target = gathered[base][index] if base.endswith("[]") else gathered[base]
+        target[clip[picked[code]]] = value[picked[code]]
     return gathered
 
 
-def select(table: Quantities, names: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
+def select(table: Quantities, names: Iterable[str], clips: int) -> dict[str, npt.NDArray[np.float64]]:
     """Pick the quantities that a metric reads.
 
     Args:
         table: quantities of n clips by name, as `gather` returns them.
         names: which of them are wanted.
+        clips: number of clips n.
 
     Returns:
-        Those quantities. One that no clip has (as in a set where all is silent) is NaN for every clip, and a vector
-        that no clip has is empty, (0, n).
+        Those quantities. One that no clip has (as in a set where all is silent) is NaN for every clip.
 
     Example:
-        >>> select({"lat_err": np.array([4.0, 2.0])}, ["lr_acc", "segment_ild[]"])
-        {'lr_acc': array([nan, nan]), 'segment_ild[]': array([], shape=(0, 2), dtype=float64)}
+        >>> select({"lat_err": np.array([4.0, 2.0])}, ["lr_acc", "segment_ild[]"], 2)
+        {'lr_acc': array([nan, nan]), 'segment_ild[]': array([[nan, nan]])}
     """
-    clips = next((row.shape[-1] for row in table.values()), 0)
     return {
-        name: table[name] if name in table else np.full((0, clips) if name.endswith("[]") else clips, np.nan)
+        name: table[name] if name in table else np.full((1, clips) if name.endswith("[]") else clips, np.nan)
         for name in names
     }
 

@@ -22,7 +22,7 @@ same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import NormalDist
 from typing import NamedTuple, TypeAlias
 
@@ -41,6 +41,7 @@ DRAWS = 9999
 EXACT_CLIPS = 20
 JACKKNIFE_GROUPS = 20
 CHUNK = 4_000_000  # resampled values held at once, 32 MB
+BLOCK = 48  # rows: a multiple of 4, 8, 12, 16 and 24, the blocks of matrix products
 _NORMAL = NormalDist()
 
 
@@ -105,24 +106,60 @@ def bootstrap(
         >>> interval.value, interval.n, 42 < interval.low < 46, 53 < interval.high < 57
         (49.5, 100, True, True)
     """
-    clips = _clips(quantities)
+    return bootstraps([(aggregate, quantities)], confidence=confidence, resamples=resamples, seed=seed)[0]
+
+
+def bootstraps(
+    cells: Sequence[tuple[Aggregate, Quantities]],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Interval]:
+    """The `bootstrap` of every cell of a table: what each gives by itself, for the price of drawing once.
+
+    Args:
+        cells: aggregates and their quantities, all over the same clips.
+        confidence: coverage of the intervals.
+        resamples: number of resamples, the same clips for every cell.
+        seed: of the resamples.
+
+    Returns:
+        The interval of each cell, in their order.
+
+    Raises:
+        ValueError: the quantities are not over the same clips.
+
+    Example:
+        >>> from visaudio_bench.metrics.aggregate import mean
+        >>> cells = [(mean("x"), {"x": np.arange(9.0)}), (mean("x"), {"x": np.arange(9.0) + 1})]
+        >>> [interval.value for interval in bootstraps(cells, resamples=99)]
+        [4.0, 5.0]
+    """
+    clips = _common_clips([quantities for _, quantities in cells]) if cells else 0
     if clips == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    value = float(aggregate(quantities))
-    defined = int(np.all([np.isfinite(row).reshape(-1, clips).any(0) for row in quantities.values()], axis=0).sum())
-    if defined < 2 or not np.isfinite(value):
-        return Interval(value, np.nan, np.nan, defined)
+        return [Interval(np.nan, np.nan, np.nan, 0) for _ in cells]
+    intervals = [_without_ends(aggregate, quantities, clips) for aggregate, quantities in cells]
+    wide = [number for number, one in enumerate(intervals) if one.n >= 2 and np.isfinite(one.value)]
+    if not wide:
+        return intervals
     generator = np.random.default_rng(seed)
-    evaluate = _resampler(aggregate, quantities)
-    draws = np.concatenate(
-        [evaluate(generator.integers(clips, size=(rows, clips))) for rows in _chunks(resamples, clips)]
-    )
-    draws = draws[np.isfinite(draws)]
-    if not len(draws):
-        return Interval(value, np.nan, np.nan, defined)
-    levels = _bca_levels(draws, value, _leave_one_out(aggregate, quantities), confidence)
-    low, high = np.quantile(draws, levels)
-    return Interval(value, float(low), float(high), defined)
+    evaluate = _resampler([cells[number] for number in wide])
+    chunks = [evaluate(generator.integers(clips, size=(rows, clips))) for rows in _chunks(resamples, clips)]
+    for place, number in enumerate(wide):
+        draws = np.concatenate([chunk[place] for chunk in chunks])
+        draws = draws[np.isfinite(draws)]
+        if len(draws):
+            levels = _bca_levels(draws, intervals[number].value, _leave_one_out(*cells[number]), confidence)
+            low, high = np.quantile(draws, levels)
+            intervals[number] = intervals[number]._replace(low=float(low), high=float(high))
+    return intervals
+
+
+def _without_ends(aggregate: Aggregate, quantities: Quantities, clips: int) -> Interval:
+    """The value, and on how many clips it rests."""
+    defined = np.all([np.isfinite(row).reshape(-1, clips).any(0) for row in quantities.values()], axis=0)
+    return Interval(float(aggregate(quantities)), np.nan, np.nan, int(defined.sum()))
 
 
 def paired_difference(
@@ -181,21 +218,55 @@ def sign_flip_test(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0
         >>> sign_flip_test([1.0, 2.0, 3.0])
         0.25
     """
+    return float(sign_flip_tests(np.atleast_2d(np.asarray(differences, dtype=np.float64)), draws, seed)[0])
+
+
+def sign_flip_tests(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """Test many mean differences over the same clips, drawing the signs once.
+
+    Args:
+        differences: (m, n), each row the differences of two systems; NaN are left out.
+        draws: number of draws of signs where n > 20.
+        seed: of the draws.
+
+    Returns:
+        (m,) what `sign_flip_test` says of each row.
+
+    Example:
+        >>> sign_flip_tests([[1.0, 2.0, 3.0], [1.0, -1.0, 0.0]]).tolist()
+        [0.25, 1.0]
+    """
     values = np.asarray(differences, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan")
-    least = abs(values.sum()) - 1e-12 * np.abs(values).sum()  # rounding must not break a tie
-    if len(values) <= EXACT_CLIPS:
-        sums = np.zeros(1)
-        for value in values:
-            sums = np.concatenate([sums + value, sums - value])
-        return float(np.mean(np.abs(sums) >= least))
+    p_values = np.full(len(values), np.nan)
+    counts = np.isfinite(values).sum(-1)
+    for row in np.flatnonzero((counts > 0) & (counts <= EXACT_CLIPS)):
+        p_values[row] = _exact_sign_flip(values[row][np.isfinite(values[row])])
+    drawn = counts > EXACT_CLIPS
+    if drawn.any():
+        # A clip without a difference adds nothing to a sum, whatever its sign.
+        p_values[drawn] = _drawn_sign_flips(np.where(np.isfinite(values[drawn]), values[drawn], 0), draws, seed)
+    return p_values
+
+
+def _least(differences: Floats) -> Floats:
+    """How far from zero a sum must be to count; rounding must not break a tie."""
+    return np.asarray(np.abs(differences.sum(-1)) - 1e-12 * np.abs(differences).sum(-1))
+
+
+def _exact_sign_flip(values: Floats) -> float:
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return float(np.mean(np.abs(sums) >= _least(values)))
+
+
+def _drawn_sign_flips(values: Floats, draws: int, seed: int) -> Floats:
     generator = np.random.default_rng(seed)
-    count = 0
-    for rows in _chunks(draws, len(values)):
-        signs = 2.0 * generator.integers(2, size=(rows, len(values)), dtype=np.int8) - 1
-        count += int(np.sum(np.abs(signs @ values) >= least))
+    least = _least(values)
+    count = np.zeros(len(values))
+    for rows in _chunks(draws, values.shape[-1]):
+        signs = 2.0 * generator.integers(2, size=(rows, values.shape[-1]), dtype=np.int8) - 1
+        count += np.sum(np.abs(signs @ values.T) >= least, axis=0)
     return (count + 1) / (draws + 1)
 
 
@@ -225,18 +296,48 @@ def exchange_test(
         >>> exchange_test(mean("x"), clips, clips, draws=99)
         1.0
     """
-    clips = _clips(first)
-    values = float(aggregate(first)), float(aggregate(second))
-    if not np.isfinite(values).all():
-        return float("nan")
-    least = abs(values[0] - values[1]) - 1e-12 * max(map(abs, values))  # rounding must not break a tie
+    return float(exchange_tests([(aggregate, first, second)], draws, seed)[0])
+
+
+def exchange_tests(
+    pairs: Sequence[tuple[Aggregate, Quantities, Quantities]], draws: int = DRAWS, seed: int = 0
+) -> Floats:
+    """Test many pairs of systems over the same clips, drawing the exchanges once.
+
+    Args:
+        pairs: (aggregate, first, second) as `exchange_test` takes them.
+        draws: number of random exchanges, the same clips for every pair.
+        seed: of the exchanges.
+
+    Returns:
+        (m,) what `exchange_test` says of each pair.
+
+    Raises:
+        ValueError: the quantities are not over the same clips.
+
+    Example:
+        >>> from visaudio_bench.metrics.aggregate import mean
+        >>> clips = {"x": np.arange(8.0)}
+        >>> exchange_tests([(mean("x"), clips, clips)], draws=99).tolist()
+        [1.0]
+    """
+    p_values = np.full(len(pairs), np.nan)
+    values = np.array([[float(aggregate(side)) for side in sides] for aggregate, *sides in pairs]).reshape(-1, 2)
+    found = np.flatnonzero(np.isfinite(values).all(-1)).tolist()
+    if not found:
+        return p_values
+    # Rounding must not break a tie.
+    least = np.abs(values[found, 0] - values[found, 1]) - 1e-12 * np.abs(values[found]).max(-1)
+    clips = _common_clips([side for number in found for side in pairs[number][1:]])
     generator = np.random.default_rng(seed)
-    evaluate = _exchanger(aggregate, first, second)
-    count = 0
+    evaluate = _exchanger([pairs[number] for number in found])
+    count = np.zeros(len(found))
     for rows in _chunks(draws, clips):
         kept = generator.integers(2, size=(rows, clips), dtype=np.int8).astype(bool)
-        count += int(np.sum(~(np.abs(evaluate(kept)) < least)))  # an undefined draw counts against a difference
-    return (count + 1) / (draws + 1)
+        # An undefined draw counts against a difference.
+        count += np.sum(~(np.abs(evaluate(kept)) < least[:, None]), axis=-1)
+    p_values[found] = (count + 1) / (draws + 1)
+    return p_values
 
 
 def jackknife(
@@ -360,6 +461,10 @@ def _clips(quantities: Quantities) -> int:
     return int(lengths.pop())
 
 
+def _common_clips(tables: Sequence[Quantities]) -> int:
+    return _clips({f"{number} {name}": row for number, rows in enumerate(tables) for name, row in rows.items()})
+
+
 def _part(quantities: Quantities, prefix: str) -> Quantities:
     return {name[1:]: row for name, row in quantities.items() if name[0] == prefix}
 
@@ -385,43 +490,79 @@ def _chunks(total: int, clips: int) -> Iterator[int]:
         yield min(size, total - start)
 
 
-def _resampler(aggregate: Aggregate, quantities: Quantities) -> Callable[[npt.NDArray[np.integer]], Floats]:
-    """Make a function from (B, m) picked clips to B aggregates. Sums need only how often each clip was picked."""
-    if not isinstance(aggregate, Pooled):
-        return lambda picked: np.asarray(aggregate({name: row[..., picked] for name, row in quantities.items()}))
-    terms, finish = aggregate.terms(quantities), aggregate.finish
-    clips = terms.shape[-1]
+class _Stack:
+    """The terms of several pooled aggregates on top of each other: their weighted sums are one matrix product."""
 
-    def evaluate(picked: npt.NDArray[np.integer]) -> Floats:
-        flat = picked + clips * np.arange(len(picked))[:, None]
-        times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
-        return finish(terms @ times.T.astype(np.float64))
+    def __init__(self, terms: Sequence[Floats]):
+        self._ends = np.cumsum([len(one) for one in terms])
+        # At the edge of a matrix, libraries add in another order. A multiple of their blocks has no edge, so that a
+        # row's sum does not depend on how many others there are.
+        edge = np.zeros((-int(self._ends[-1]) % BLOCK, terms[0].shape[-1]))
+        self.terms = np.concatenate([*terms, edge])
+
+    def parts(self, sums: Floats) -> list[Floats]:
+        """The rows of each aggregate, from the rows of all."""
+        return np.split(sums, self._ends)[:-1]
+
+
+def _pooled(aggregates: Iterable[Aggregate]) -> list[tuple[int, Pooled]]:
+    return [(number, one) for number, one in enumerate(aggregates) if isinstance(one, Pooled)]
+
+
+def _resampler(
+    cells: Sequence[tuple[Aggregate, Quantities]],
+) -> Callable[[npt.NDArray[np.integer]], list[Floats]]:
+    """Make a function from (B, m) picked clips to the B aggregates of each cell.
+
+    Sums need only how often each clip was picked.
+    """
+    pooled = _pooled(aggregate for aggregate, _ in cells)
+    stack = _Stack([one.terms(cells[number][1]) for number, one in pooled]) if pooled else None
+
+    def evaluate(picked: npt.NDArray[np.integer]) -> list[Floats]:
+        values: dict[int, Floats] = {}
+        if stack is not None:
+            clips = stack.terms.shape[-1]
+            flat = picked + clips * np.arange(len(picked))[:, None]
+            times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
+            sums = stack.parts(stack.terms @ times.T.astype(np.float64))
+            values = {number: one.finish(part) for (number, one), part in zip(pooled, sums, strict=True)}
+        for number, (aggregate, quantities) in enumerate(cells):
+            if number not in values:
+                values[number] = np.asarray(aggregate({name: row[..., picked] for name, row in quantities.items()}))
+        return [values[number] for number in range(len(cells))]
 
     return evaluate
 
 
 def _exchanger(
-    aggregate: Aggregate, first: Quantities, second: Quantities
+    pairs: Sequence[tuple[Aggregate, Quantities, Quantities]],
 ) -> Callable[[npt.NDArray[np.bool_]], Floats]:
-    """Make a function from (B, n) flags, true where a clip keeps its systems, to B differences of the aggregates."""
-    if isinstance(aggregate, Pooled):
-        a, b = aggregate.terms(first), aggregate.terms(second)
-        sum_a, sum_b, finish = a.sum(-1, keepdims=True), b.sum(-1, keepdims=True), aggregate.finish
+    """Make a function from (B, n) flags, true where a clip keeps its systems, to the differences of the aggregates, (m, B)."""
+    pooled = _pooled(aggregate for aggregate, _, _ in pairs)
+    if pooled:
+        first = _Stack([one.terms(pairs[number][1]) for number, one in pooled])
+        second = _Stack([one.terms(pairs[number][2]) for number, one in pooled])
+        gap = first.terms - second.terms
+        total, other_total = (stack.terms.sum(-1, keepdims=True) for stack in (first, second))
 
-        def pooled(kept: npt.NDArray[np.bool_]) -> Floats:
-            moved = (a - b) @ kept.T.astype(np.float64)
-            return finish(sum_b + moved) - finish(sum_a - moved)
+    def evaluate(kept: npt.NDArray[np.bool_]) -> Floats:
+        differences = np.empty((len(pairs), len(kept)))
+        if pooled:
+            moved = gap @ kept.T.astype(np.float64)
+            ones, others = second.parts(other_total + moved), first.parts(total - moved)
+            for (number, one), a, b in zip(pooled, ones, others, strict=True):
+                differences[number] = one.finish(a) - one.finish(b)
+        for number, (aggregate, first_side, second_side) in enumerate(pairs):
+            if not isinstance(aggregate, Pooled):
+                a, b = (
+                    aggregate({name: _exchanged(one[name], other[name], kept) for name in first_side})
+                    for one, other in ((first_side, second_side), (second_side, first_side))
+                )
+                differences[number] = a - b
+        return differences
 
-        return pooled
-
-    def general(kept: npt.NDArray[np.bool_]) -> Floats:
-        sides = (
-            aggregate({name: _exchanged(mine[name], other[name], kept) for name in first})
-            for mine, other in ((first, second), (second, first))
-        )
-        return next(sides) - next(sides)
-
-    return general
+    return evaluate
 
 
 def _leave_one_out(aggregate: Aggregate, quantities: Quantities) -> Floats:
@@ -429,12 +570,12 @@ def _leave_one_out(aggregate: Aggregate, quantities: Quantities) -> Floats:
         terms = aggregate.terms(quantities)
         return aggregate.finish(terms.sum(-1, keepdims=True) - terms)
     clips = _clips(quantities)
-    others, evaluate = np.arange(clips - 1), _resampler(aggregate, quantities)
+    others, evaluate = np.arange(clips - 1), _resampler([(aggregate, quantities)])
     values = []
     start = 0
     for rows in _chunks(clips, clips):
         left_out = np.arange(start, start + rows)[:, None]
-        values.append(evaluate(others + (others >= left_out)))
+        values += evaluate(others + (others >= left_out))
         start += rows
     return np.concatenate(values)
 

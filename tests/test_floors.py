@@ -43,10 +43,24 @@ def test_a_room_imports_only_lower_floors(room: str) -> None:
             assert (room, other) not in FORBIDDEN, f"{path.relative_to(ROOT)} imports {other}"
 
 
+# What of the ground may name a room: `python -m visaudio_bench`, and `from visaudio_bench import ...` at first use.
+DOORS = {"__main__.py": {"bench"}, "__init__.py": {"bench"}}
+
+
 def test_the_ground_imports_no_room() -> None:
-    """All but the door, `python -m visaudio_bench`."""
+    """All but the doors."""
     for path in (ROOT / PACKAGE).glob("*.py"):
-        assert path.name == "__main__.py" or not imported_rooms(path), f"{path.relative_to(ROOT)} imports a room"
+        rooms = imported_rooms(path)
+        assert rooms <= DOORS.get(path.name, set()), f"{path.relative_to(ROOT)} imports a room"
+
+
+def test_the_package_opens_its_door_at_first_use() -> None:
+    """At import only a checker of types goes through it; a test in bench/test_api.py looks at what is imported."""
+    tree = ast.parse((ROOT / PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    for statement in tree.body:
+        for_types = isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
+        names = [node.module for node in ast.walk(statement) if isinstance(node, ast.ImportFrom)]
+        assert for_types or not [name for name in names if (name or "").startswith(PACKAGE)]
 
 
 @pytest.mark.parametrize("room", FLOOR)

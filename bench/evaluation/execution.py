@@ -40,7 +40,15 @@ from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
 from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
-from visaudio_bench.leaderboards.schema import ClipRow, Failure, Result, Status, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import (
+    ClipRow,
+    ClipTable,
+    Failure,
+    Result,
+    Status,
+    write_clip_rows,
+    write_results,
+)
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.lock import hold
@@ -274,8 +282,9 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> Finis
     }
     results: list[Result] = []
     basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
+    table = ClipTable.of(rows)
     for job, suite in zip(plan.jobs, suites, strict=True):
-        results += judge(rows, suite, systems[suite.name], plan.metrics_for(job), basis)
+        results += judge(table, suite, systems[suite.name], plan.metrics_for(job), basis)
     tables = leaderboard(results, suites, systems, plan.all_metrics)
     ledger.write()
     write_clip_rows(plan.out, rows)
@@ -294,7 +303,7 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> Finis
         "unavailable": plan.unavailable,
         "failures": len(ledger.failures),
     }
-    origin = provenance(seed=plan.seed, device=plan.device, dtype=plan.dtype)
+    origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
     weights = {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
     networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
     write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)

@@ -47,8 +47,11 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     found = {}
     for clip in job.clips:
         try:
+            told = folder / f"{clip.id}.json"
+            if not told.is_file():  # most often, and an error whose traceback is kept costs a hundred times as much
+                continue
             with one_clip():
-                record = json.loads((folder / f"{clip.id}.json").read_text(encoding="utf-8"))
+                record = json.loads(told.read_text(encoding="utf-8"))
                 path = folder / record["file"]
                 if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
                     found[clip.id] = path

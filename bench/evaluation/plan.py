@@ -16,6 +16,7 @@ from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_tw
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
 from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
+from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.catalogue import Metric, backbone_distances
 from visaudio_bench.metrics.protocol import OURS, Protocol
@@ -78,7 +79,8 @@ class Plan:
     """Everything a run was asked for.
 
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
-    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`.
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. `command` is what
+    the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -92,6 +94,7 @@ class Plan:
     dtype: Dtype = "float32"
     backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
     sounds: Path | None = None
+    command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""

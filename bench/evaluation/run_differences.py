@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.leaderboards.schema import ClipRow, Result, Run, read_clip_rows, read_results
+from visaudio_bench.leaderboards.schema import ClipTable, Result, Run, read_clip_rows, read_results
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
 
 MOST_CLIPS = 20
@@ -64,9 +65,11 @@ def _results(first: Sequence[Result], second: Sequence[Result]) -> Table:
     return _changes("results", by_name(first), by_name(second))
 
 
-def _clips(first: Sequence[ClipRow], second: Sequence[ClipRow]) -> Table:
-    def by_name(rows: Sequence[ClipRow]) -> dict[str, float | None]:
-        return {f"{r.suite} / {r.system} / {r.clip} / {r.metric} / {r.view}": r.value for r in rows}
+def _clips(first: ClipTable, second: ClipTable) -> Table:
+    def by_name(table: ClipTable) -> dict[str, float | None]:
+        names = zip(*(table.column(name) for name in ("suite", "system", "clip", "metric", "view")), strict=True)
+        values = (None if math.isnan(value) else value for value in table.value.tolist())
+        return dict(zip(map(" / ".join, names), values, strict=True))
 
     return _changes("clips", by_name(first), by_name(second), most=MOST_CLIPS)
 

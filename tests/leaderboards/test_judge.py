@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.results import judge as judge_table
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
+    ClipTable,
     Result,
     read_clip_rows,
     read_results,
@@ -24,7 +28,7 @@ from visaudio_bench.leaderboards.schema import (
     write_results,
 )
 from visaudio_bench.leaderboards.suite_tables import leaderboard
-from visaudio_bench.metrics.catalogue import METRICS
+from visaudio_bench.metrics.catalogue import METRICS, Metric
 
 SUITE = SuiteInfo("s", "a suite", 30, synthetic=False)
 REFERENCE = SystemInfo("reference", "Reference", anchor=True, binauralises=True)
@@ -46,6 +50,12 @@ def rows(system: str, metric: str, values: list[float | None], status: str = "me
         )  # type: ignore[arg-type]
         for index, value in enumerate(values)
     ]
+
+
+def judge(
+    table: list[ClipRow], suite: SuiteInfo, systems: list[SystemInfo], metrics: list[Metric], basis: Basis
+) -> list[Result]:
+    return judge_table(ClipTable.of(table), suite, systems, metrics, basis)
 
 
 def three_systems() -> list[ClipRow]:
@@ -164,6 +174,18 @@ def test_who_heard_the_reference_is_ranked_apart_and_stands_below() -> None:
     assert [row.cells[0].mark for row in board.rows] == ["", "", "best", "second", "best", "second"]
 
 
+def test_the_rows_of_another_suite_are_left_out() -> None:
+    others = [row._replace(suite="t", value=7.0) for row in three_systems()]
+    systems = [GOOD, TWIN, BAD]
+    mixed = [row for pair in zip(others, three_systems(), strict=True) for row in pair]
+    assert judge(mixed, SUITE, systems, [ILD], Basis()) == judge(three_systems(), SUITE, systems, [ILD], Basis())
+
+
+def test_a_suite_without_any_row_has_no_values() -> None:
+    results = judge([], SUITE, [REFERENCE, GOOD], [LR, CCC, METRICS["fcd"], METRICS["w1_ild"]], Basis())
+    assert {(r.value, r.n, r.status, r.reason) for r in results} == {(None, 0, "missing", "undefined on these clips")}
+
+
 @settings(max_examples=30)
 @given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=8))
 def test_clip_rows_survive_writing_to_the_last_digit(
@@ -172,7 +194,10 @@ def test_clip_rows_survive_writing_to_the_last_digit(
     folder = tmp_path_factory.mktemp("rows")
     table = rows("good", "lr_acc", values)
     write_clip_rows(folder, table)
-    assert read_clip_rows(folder / "clips.csv") == table
+    read = read_clip_rows(folder / "clips.csv")
+    columns = {name: read.column(name).tolist() for name in ClipRow._fields if name != "value"}
+    columns["value"] = [None if math.isnan(value) else value for value in read.value.tolist()]
+    assert list(zip(*(columns[name] for name in ClipRow._fields), strict=True)) == table
     stored = pq.read_table(folder / "clips.parquet").to_pylist()
     assert [ClipRow(**row) for row in stored] == table
 
@@ -211,3 +236,54 @@ def test_files_that_are_not_ours_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("suite,system,clip,metric,view,value,status,reason\ns,x,c,m,v,much,measured,\n")
     with pytest.raises(UsageError, match="line 2"):
         read_clip_rows(tmp_path / "clips.csv")
+
+
+HEADER = "suite,system,clip,metric,view,value,status,reason\n"
+GOOD_LINE = "s,x,c,m,v,1.5,measured,\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "s,x,c,m,v,much,measured,\n",
+            "line 902, is not a row of this schema: could not convert string to float: 'much'",
+        ),
+        ("s,x,c,m,v,1.5,guessed,\n", 'line 902, is not a row of this schema: status "guessed"'),
+        ("s,x,c,m,v,1.5,measured\n", "line 902, is not a row of this schema: not enough values"),
+        ("s,x,c,m,v,1.5,measured,,\n", "line 902, is not a row of this schema: too many values"),
+        ("\n", "line 902, is not a row of this schema: not enough values"),
+    ],
+)
+def test_the_row_that_breaks_the_schema_is_named_among_many(tmp_path: Path, line: str, told: str) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_text(HEADER + 900 * GOOD_LINE + line + 900 * GOOD_LINE)
+    with pytest.raises(UsageError) as refused:
+        read_clip_rows(path)
+    assert f"{path}, {told}" in str(refused.value)
+
+
+def test_rows_are_read_as_a_csv_reader_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "clips.csv"
+    lines = ['s,"a, b","say ""c""",m,v,-0.0,measured,\r\n', 's,é,"two\nlines",m,v,"",missing,"why, then"\r\n',
+             "s,NA,null,m,v, 1_0 ,failed,\r\n"]  # fmt: skip
+    path.write_bytes((HEADER + "".join(lines)).encode("utf-8-sig"))
+    for several in (lines[:2], lines):  # the last value is a number to Python alone
+        path.write_bytes((HEADER + "".join(several)).encode("utf-8-sig"))
+        read = read_clip_rows(path)
+        assert read.column("system").tolist() == ["a, b", "é", "NA"][: len(several)]
+        assert read.column("clip").tolist() == ['say "c"', "two\nlines", "null"][: len(several)]
+        assert read.column("reason").tolist() == ["", "why, then", ""][: len(several)]
+        assert read.value[:2].tolist() == pytest.approx([0, math.nan], nan_ok=True)
+    assert read.value[2] == 10
+    path.write_text(HEADER)
+    assert len(read_clip_rows(path)) == 0
+
+
+def test_reading_rows_does_not_wait_for_pandas(tmp_path: Path) -> None:
+    write_clip_rows(tmp_path, three_systems())
+    code = (
+        "import sys; from pathlib import Path; from visaudio_bench.leaderboards.schema import read_clip_rows as r; "
+        f"assert len(r(Path({str(tmp_path / 'clips.csv')!r}))) == 90; sys.exit('pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from visaudio_bench.metrics.aggregate import centred_correlation, concordance, correlation
 from visaudio_bench.metrics.interaural import Cues, interaural_cues
 from visaudio_bench.metrics.interaural_scores import clip_quantities, descriptors, paired_scores
-from visaudio_bench.metrics.quantity import gather
+from visaudio_bench.metrics.quantity import Quantities, Quantity
 
 PAIRS = {"coverage": ("coverage", 100), "ild_coverage": ("ild_coverage", 100), "itd_coverage": ("itd_coverage", 100),
          "delta_ild": ("ild_mae_db", 1), "delta_itd": ("itd_mae_us", 1), "delta_iacc": ("iacc_mae", 1),
@@ -33,6 +33,11 @@ random_cues = st.integers(0, 10**6).map(lambda seed: cues(np.random.default_rng(
 
 def value(quantities, name):
     return quantities[name].value
+
+
+def alone(scores: dict[str, Quantity]) -> Quantities:
+    """The quantities of a set of one clip."""
+    return {name: np.array([quantity.value]) for name, quantity in scores.items()}
 
 
 def test_golden_pairs(spatial, signal):
@@ -106,8 +111,8 @@ def test_the_reference_itself_is_perfect(reference):
         assert value(scores, name) == 0
     for name in ("lr_acc", "flip_pref", "coverage", "ild_coverage", "itd_coverage"):
         assert value(scores, name) == 100
-    assert concordance("lat_ccc")(gather([scores])) == pytest.approx(1)
-    assert centred_correlation("motion_r")(gather([scores])) == pytest.approx(1)
+    assert concordance("lat_ccc")(alone(scores)) == pytest.approx(1)
+    assert centred_correlation("motion_r")(alone(scores)) == pytest.approx(1)
 
 
 def swapped(clip: Cues) -> Cues:
@@ -122,7 +127,7 @@ def test_swapping_both_changes_nothing_and_swapping_one_mirrors(prediction, refe
     for name in ("lr_acc", "lat_err", "delta_ild", "delta_itd", "delta_iacc", "flip_pref"):
         assert value(both, name) == pytest.approx(value(plain, name))
     assert value(one, "flip_pref") == 100 - value(plain, "flip_pref")
-    assert correlation("lat_ccc")(gather([one])) == pytest.approx(-correlation("lat_ccc")(gather([plain])), abs=1e-12)
+    assert correlation("lat_ccc")(alone(one)) == pytest.approx(-correlation("lat_ccc")(alone(plain)), abs=1e-12)
 
 
 @settings(deadline=None)
@@ -145,8 +150,8 @@ def test_mono_and_swapped_predictions_have_their_closed_forms(reference):
     assert value(swap, "delta_itd") == pytest.approx(2 * np.abs(reference.itd).mean())
     assert value(mono, "delta_iacc") == pytest.approx(0.1) and value(swap, "delta_iacc") == 0
     assert value(swap, "lr_acc") == value(swap, "flip_pref") == 0
-    assert concordance("lat_ccc")(gather([mono])) == 0 and centred_correlation("motion_r")(gather([mono])) == 0
-    assert centred_correlation("motion_r")(gather([swap])) == pytest.approx(-1)
+    assert concordance("lat_ccc")(alone(mono)) == 0 and centred_correlation("motion_r")(alone(mono)) == 0
+    assert centred_correlation("motion_r")(alone(swap)) == pytest.approx(-1)
 
 
 def test_a_longer_prediction_is_cut_to_the_reference():

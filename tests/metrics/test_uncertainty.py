@@ -10,12 +10,15 @@ from scipy.stats import t as student
 from visaudio_bench.metrics.aggregate import MOMENTS, centred_correlation, concordance, mean, median
 from visaudio_bench.metrics.uncertainty import (
     bootstrap,
+    bootstraps,
     exchange_test,
+    exchange_tests,
     holm,
     jackknife,
     jackknife_estimate,
     paired_difference,
     sign_flip_test,
+    sign_flip_tests,
     tie_groups,
 )
 
@@ -224,3 +227,48 @@ def test_systems_that_cannot_be_told_from_the_leader_share_its_rank():
     ranks = tie_groups(list(values), lambda leader, other: values[leader] - values[other] > 1)
     assert ranks == {"a": 1, "b": 1, "c": 3, "d": 3, "e": 5}
     assert tie_groups([], lambda *_: True) == {}
+
+
+def several_cells(generator, clips=30):
+    """Cells of a table: means and a median, one with gaps and one without any value, and a pooled concordance."""
+    gaps = generator.normal(size=clips)
+    gaps[::7] = np.nan
+    x, y = generator.normal(size=(2, clips, 6))
+    sums = {"n": np.full(clips, 6.0), "sum_x": x.sum(1), "sum_y": y.sum(1), "sum_xx": (x * x).sum(1),
+            "sum_yy": (y * y).sum(1), "sum_xy": (x * y).sum(1)}  # fmt: skip
+    return [
+        (the_mean, of(generator.normal(size=clips))),
+        (the_median, of(gaps)),
+        (concordance("c"), {f"c.{name}": values for name, values in sums.items()}),
+        (the_mean, of(np.full(clips, np.nan))),
+        (the_mean, of(gaps)),
+    ]
+
+
+def test_the_cells_of_a_table_have_together_the_intervals_that_they_have_alone():
+    cells = several_cells(np.random.default_rng(4))
+    for together, (aggregate, quantities) in zip(bootstraps(cells, seed=3), cells, strict=True):
+        alone = bootstrap(aggregate, quantities, seed=3)
+        assert together == pytest.approx(alone, rel=1e-12, nan_ok=True)
+    assert [one.n for one in bootstraps(cells)] == [30, 25, 30, 0, 25]
+    assert bootstraps([]) == []
+
+
+def test_the_pairs_of_a_table_have_together_the_p_that_they_have_alone():
+    first, second = several_cells(np.random.default_rng(5)), several_cells(np.random.default_rng(6))
+    pairs = [(aggregate, a, b) for (aggregate, a), (_, b) in zip(first, second, strict=True)]
+    assert exchange_tests(pairs, draws=500) == pytest.approx(
+        [exchange_test(*pair, draws=500) for pair in pairs], nan_ok=True
+    )
+    differences = np.array([a["v"] - b["v"] for aggregate, a, b in pairs if "v" in a])
+    together = sign_flip_tests(differences, draws=500)
+    assert together == pytest.approx([sign_flip_test(row, draws=500) for row in differences], nan_ok=True)
+    assert np.isnan(together).tolist() == [False, False, True, False]
+
+
+def test_a_clip_without_a_difference_says_nothing():
+    generator = np.random.default_rng(7)
+    values = generator.normal(0.3, 1, size=60)
+    gaps = np.concatenate([values, np.full(40, np.nan)])
+    generator.shuffle(gaps)
+    assert sign_flip_test(gaps) == pytest.approx(sign_flip_test(values), abs=0.01)
