@@ -538,7 +538,7 @@ def _resampler(
 def _exchanger(
     pairs: Sequence[tuple[Aggregate, Quantities, Quantities]],
 ) -> Callable[[npt.NDArray[np.bool_]], Floats]:
-    """Make a function from (B, n) flags, true where a clip keeps its systems, to the differences of the aggregates, (m, B)."""
+    """Make a function from (B, n) flags, true where a clip keeps its systems, to (m, B) differences of aggregates."""
     pooled = _pooled(aggregate for aggregate, _, _ in pairs)
     if pooled:
         first = _Stack([one.terms(pairs[number][1]) for number, one in pooled])

@@ -1,7 +1,8 @@
 """Sound in front of the networks: exact resampling, the common loading rules, mel filters, Kaldi log-mels.
 
-Plain torch, in the numerics of torchaudio, whose release declares no torch version and whose file reading is gone:
-`resample` and `kaldi_log_mel` give its numbers to the last few bits (a test compares where torchaudio is installed).
+Plain torch, in the numerics of torchaudio, whose last release imports beside the CUDA build that it was made for
+alone (docs/dependencies.md): `resample` and `kaldi_log_mel` give its numbers bit for bit (a test compares where
+torchaudio is installed).
 Sound is float32 in [-1, 1], `(..., samples)`, rates in Hz.
 
 The rules follow what av-benchmark feeds its networks (its `data/audio_dataset.py`):

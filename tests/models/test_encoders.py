@@ -425,7 +425,7 @@ def test_a_safetensors_file_is_known_by_its_content_and_must_be_whole(tmp_path):
         read_state(path)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")  # a DeprecationWarning, since torch 2.14 a FutureWarning
 def test_a_compiled_program_is_named(tmp_path):
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "ViT-L-14.pt"))
     with pytest.raises(BenchError, match=r"compiled program \(TorchScript\).*a state dict is needed"):
