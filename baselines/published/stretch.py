@@ -3,7 +3,7 @@
 A system that only knows five seconds is shown eight seconds of video compressed into five, and its sound is stretched
 back. Stretched ear by ear, a sound loses its interaural time differences and coherence, because every ear is cut at
 other places; here both ears are always cut at the same places. Measured on five seconds of noise and of clicks with
-the left ear 18 samples ahead and 6.02 dB louder, stretched to eight (tests/published/test_stretch.py):
+the left ear 18 samples ahead and 6.02 dB louder, stretched to eight (tests/baselines/published/test_stretch.py):
 
 | method   | lag | coherence | level difference  | pitch    |
 |----------|-----|-----------|-------------------|----------|

@@ -159,7 +159,7 @@ def claim(path: Path, settings: Mapping[str, Any]) -> None:
         if other:
             said = ", ".join(f"{name} {there.get(name)} (now {settings.get(name)})" for name in other)
             raise UsageError(f"{folder} was made with {said}. Ask for the same, or choose another --out.")
-    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    elif folder.exists() and not (folder.is_dir() and all(one.name.startswith(".") for one in folder.iterdir())):
         raise UsageError(f"{folder} holds something else. Choose an empty or a new folder for --out.")
     else:
         write_json(path, settings)

@@ -180,7 +180,7 @@ def test_every_fault_of_a_folder_is_named(doubles: Path, tmp_path: Path) -> None
     runner = good.runner.read_text()
     for text, said in (
         ("import numpy\n" + runner, "--help needs packages"),
-        ("from visaudio_bench.suites.media import read_sound\n" + runner, "imports suites"),
+        ("from visaudio_bench.suites.media import read_sound\n" + runner, "imports visaudio_bench"),
         (runner + "\nmatch 1:\n    case 1:\n        pass\n", "is not Python 3.8"),
     ):
         good.runner.write_text(text)

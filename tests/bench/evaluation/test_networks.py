@@ -81,8 +81,8 @@ def six_clips(tmp_path: Path, golden: Path, end_to_end_sound: Callable) -> Path:
 def known_answers(golden: Path, end_to_end_sound: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two networks of full size that know by heart what they have to say of the six clips; computing it takes minutes.
 
-    What they say is the reference's own; that the networks compute it is shown by tests/models/test_backbones_sound.py,
-    and from end to end by the slow test below.
+    What they say is the reference's own; that the networks compute it is shown by
+    tests/models/backbones/test_backbones_sound.py, and from end to end by the slow test below.
     """
     stored = np.load(golden / "end_to_end_features.npz")
     heard, names = [], []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visaudio_bench.bench.training.training_run import training_run
+from visaudio_bench.bench.training import training_run
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.suites.media import write_audio
 

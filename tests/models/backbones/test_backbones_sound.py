@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from visaudio_bench.models.backbones import imagebind, layers, panns, synchformer, vggish, waveform
 
-from ..rounding import close_to_rounding
+from ...rounding import close_to_rounding
 
 SOUNDS = ("w1_44k_8s", "w2_16k_5s", "w3_48k_10s4")
 # Whole networks: twice what the references' own CPU and CUDA results differ by. With every operation wrong by an ulp

@@ -23,7 +23,7 @@ from visaudio_bench.models.backbones.vggish import Vggish, log_mel_examples
 from visaudio_bench.models.backbones.waveform import to_16k
 from visaudio_bench.models.weight_loading import fill
 
-from ..rounding import close_to_rounding
+from ...rounding import close_to_rounding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

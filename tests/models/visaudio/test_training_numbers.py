@@ -19,7 +19,7 @@ from visaudio_bench.models.visaudio.training.learner import Average
 from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, Recipe, changed, configured, find_preset
 from visaudio_bench.models.visaudio.training.schedule import ema_decay, ema_exponent, learning_rate
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/architecture/training_numbers.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden/architecture/training_numbers.json").read_text())
 SCHEDULES = {
     "lr_step_warmup1000_ms_240k_270k": (1000, (240_000, 270_000)),
     "lr_step_scaled_50k_warm1000_ms_40k_45k": (1000, (40_000, 45_000)),

@@ -90,7 +90,7 @@ def command(*arguments: object, processes: int = 1) -> list[str]:
         sys.executable,
         *(launcher if processes > 1 else []),
         "-m",
-        "bench",
+        "visaudio_bench",
         "train",
         "visaudio",
         *map(str, arguments),
@@ -98,7 +98,7 @@ def command(*arguments: object, processes: int = 1) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
 
 

@@ -27,7 +27,7 @@ from visaudio_bench.models.backbones.waveform import to_16k
 from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE
 from visaudio_bench.suites.media import read_sound
 
-MANUAL = Path(__file__).resolve().parents[2] / "docs" / "add-a-metric.md"
+MANUAL = Path(__file__).resolve().parents[3] / "docs" / "add-a-metric.md"
 EXAMPLES = {
     re.search(r"name = \"(\w+)\"", text)[1]: text
     for text in re.findall(r"```python\n(.*?)```", MANUAL.read_text(), flags=re.S)

@@ -17,7 +17,7 @@ from visaudio_bench.models import weight_checks
 from visaudio_bench.models.backbones import bigvgan, mel, mmaudio_codec, vae
 from visaudio_bench.models.weight_loading import fill, load
 
-from ..rounding import close_to_rounding
+from ...rounding import close_to_rounding
 
 small_vae = partial(vae.Vae, width=8, bands=128, latent=40)
 small_vocoder = partial(bigvgan.BigVgan, width=64)

@@ -37,7 +37,7 @@ from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import read_sound, write_audio, write_video
 
 BAD = "clip1"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WORDS = "thrown on purpose"
 
 
@@ -476,39 +476,39 @@ def test_memory_that_ran_out_has_a_reason_of_its_own(
 
 # Every call of the guard, with where it is met.
 SITES = {
-    "visaudio_bench.bench.training.feature_extraction:extract": "test_features",
-    "visaudio_bench.bench.training.feature_extraction:_piece": "test_features",
-    "visaudio_bench.bench.training.feature_extraction:_one_by_one": "test_features",
-    "visaudio_bench.bench.failures:prepare": "test_rendering_of_simulated_scenes",
-    "visaudio_bench.bench.evaluation.signal_scores:admit": "test_a_run",
-    "visaudio_bench.bench.evaluation.signal_scores:score_clip": "test_scoring_of_a_reference_that_vanishes",
-    "visaudio_bench.bench.evaluation.signal_scores:_score": "test_a_run",
-    "visaudio_bench.bench.evaluation.generation:recorded": "test_a_run",
-    "visaudio_bench.bench.evaluation.generation:generate": "test_a_chunk_of_clips_that_fails_as_a_whole",
-    "visaudio_bench.bench.evaluation.generation:_attempted": "test_a_run",
-    "visaudio_bench.bench.evaluation.generation:_kept": "test_a_run",
-    "visaudio_bench.bench.evaluation.network_scores:_Attempts.__call__": "test_networks",
-    "visaudio_bench.bench.mos.questionnaire:_fill": "test_questionnaires",
-    "visaudio_bench.bench.evaluation.unscored_generation:_mux_all": "test_generation",
-    "visaudio_bench.bench.evaluation.execution:_admit": "test_a_run",
-    "visaudio_bench.bench.evaluation.execution:_score_all": "test_a_run",
-    "visaudio_bench.suites.manifest_check:check_entry": "test_small_guards",
-    "visaudio_bench.suites.construction.build:build_clip": "test_construction",
-    "visaudio_bench.suites.construction.dataset:Build.run": "tests/construction/test_dataset.py, engines",
-    "visaudio_bench.suites.construction.twin:Twin.make": "test_construction",
-    "visaudio_bench.suites.folder:_probe": "test_small_guards",
-    "visaudio_bench.suites.preparation:Preparation.examine": "test_preparation_and_its_check",
-    "visaudio_bench.suites.preparation:_hop": "test_small_guards",
-    "visaudio_bench.suites.prepared_suite:PreparedSuite.prepare": "test_small_guards",
-    "visaudio_bench.suites.simulated:SimulatedSuite.prepare": "test_rendering_of_simulated_scenes",
-    "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike._place": "test_a_run",
-    "visaudio_bench.baselines.published.published_system:PublishedSystem.generate": "tests/published/test_worker.py",
-    "visaudio_bench.baselines.published.published_system:PublishedSystem._generation": "tests/published/test_worker.py",
-    "visaudio_bench.baselines.system:ClipwiseSystem.generate": "test_a_run",
-    "visaudio_bench.baselines.visaudio:_kept": "test_generation",
-    "visaudio_bench.baselines.visaudio:_duration": "test_small_guards",
-    "visaudio_bench.models.visaudio.pipeline:Pipeline.generate": "test_generation",
-    "visaudio_bench.models.visaudio.pipeline:Pipeline._flush": "test_generation",
+    "bench.training.feature_extraction:extract": "test_features",
+    "bench.training.feature_extraction:_piece": "test_features",
+    "bench.training.feature_extraction:_one_by_one": "test_features",
+    "bench.failures:prepare": "test_rendering_of_simulated_scenes",
+    "bench.evaluation.signal_scores:admit": "test_a_run",
+    "bench.evaluation.signal_scores:score_clip": "test_scoring_of_a_reference_that_vanishes",
+    "bench.evaluation.signal_scores:_score": "test_a_run",
+    "bench.evaluation.generation:recorded": "test_a_run",
+    "bench.evaluation.generation:generate": "test_a_chunk_of_clips_that_fails_as_a_whole",
+    "bench.evaluation.generation:_attempted": "test_a_run",
+    "bench.evaluation.generation:_kept": "test_a_run",
+    "bench.evaluation.network_scores:_Attempts.__call__": "test_networks",
+    "bench.mos.questionnaire:_fill": "test_questionnaires",
+    "bench.evaluation.unscored_generation:_mux_all": "test_generation",
+    "bench.evaluation.execution:_admit": "test_a_run",
+    "bench.evaluation.execution:_score_all": "test_a_run",
+    "suites.manifest_check:check_entry": "test_small_guards",
+    "suites.construction.build:build_clip": "test_construction",
+    "suites.construction.dataset:Build.run": "tests/suites/construction/test_dataset.py, engines",
+    "suites.construction.twin:Twin.make": "test_construction",
+    "suites.folder:_probe": "test_small_guards",
+    "suites.preparation:Preparation.examine": "test_preparation_and_its_check",
+    "suites.preparation:_hop": "test_small_guards",
+    "suites.prepared_suite:PreparedSuite.prepare": "test_small_guards",
+    "suites.simulated:SimulatedSuite.prepare": "test_rendering_of_simulated_scenes",
+    "baselines.foleyspace_like:FoleySpaceLike._place": "test_a_run",
+    "baselines.published.published_system:PublishedSystem.generate": "baselines/published/test_worker.py",
+    "baselines.published.published_system:PublishedSystem._generation": "baselines/published/test_worker.py",
+    "baselines.system:ClipwiseSystem.generate": "test_a_run",
+    "baselines.visaudio:_kept": "test_generation",
+    "baselines.visaudio:_duration": "test_small_guards",
+    "models.visaudio.pipeline:Pipeline.generate": "test_generation",
+    "models.visaudio.pipeline:Pipeline._flush": "test_generation",
 }
 
 
@@ -517,7 +517,7 @@ def test_every_use_of_the_guard_is_tried_here() -> None:
     for room in ("bench", "suites", "baselines", "models", "leaderboards", "metrics"):
         for path in sorted((ROOT / room).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            found |= {f"visaudio_bench.{module}:{name}" for name in _users(ast.parse(path.read_text()), ())}
+            found |= {f"{module}:{name}" for name in _users(ast.parse(path.read_text()), ())}
     assert found == set(SITES)
 
 

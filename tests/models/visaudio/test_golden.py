@@ -30,7 +30,7 @@ from visaudio_bench.models.visaudio.network import MMAudio
 from visaudio_bench.models.visaudio.network import build as build_network
 from visaudio_bench.models.visaudio.sampler import guided_velocity, sample
 
-KEYS = Path(__file__).parent.parent / "golden" / "architecture" / "mmaudio_large_44k_v2_keys.tsv"
+KEYS = Path(__file__).parents[2] / "golden" / "architecture" / "mmaudio_large_44k_v2_keys.tsv"
 
 
 def off(got, expected):

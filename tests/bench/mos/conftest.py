@@ -68,7 +68,7 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
     """Starts `bench mos serve` in a process of its own, as it would run in a lab; gives it and its address."""
 
     def start(folder: Path, database: Path) -> tuple[subprocess.Popen, str]:
-        root = str(Path(__file__).resolve().parents[2])
+        root = str(Path(__file__).resolve().parents[3])
         arguments = ["mos", "serve", str(folder), "--port", "0", "--database", str(database)]
         log = database.with_suffix(".log")
         with log.open("w") as file:
