@@ -41,7 +41,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.conventions import BAND_HIGH, SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 
 FFT_SIZE = 2048
@@ -51,7 +51,7 @@ SEGMENT_HOP = 25
 MINIMUM_SAMPLES = HOP * (SEGMENT_FRAMES - 1) + FFT_SIZE
 
 BANDS = 27
-BAND_LOW, BAND_HIGH = 200.0, 8000.0
+BAND_LOW = 200.0
 ILD_LOW = 1500.0
 ITD_LOW, ITD_HIGH = 100.0, 1500.0
 MAXIMUM_LAG = 1e-3

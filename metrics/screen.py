@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from visaudio_bench.metrics.interaural import BAND_HIGH
+from visaudio_bench.conventions import BAND_HIGH
 
 SILENCE = 1e-4
 SHORTER, LONGER = 0.01, 0.1  # share, seconds

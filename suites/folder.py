@@ -27,6 +27,7 @@ from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInf
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 # Bytes of an id: file systems take names of 255, and the longest suffix that is put behind an id is `.json`.
 LONGEST_ID = 250
+LISTS = frozenset({"failures.jsonl", "tracebacks.txt"})  # of `bench generate`, beside its sounds
 READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
 
@@ -210,7 +211,9 @@ def require_id(name: str, path: Path) -> None:
 
 
 def _is_record(path: Path) -> bool:
-    """Whether a file is what `bench` leaves beside a sound that it made, by what is in it."""
+    """Whether a file is what `bench` leaves beside sounds that it made: its lists, or a record, by what is in it."""
+    if path.name in LISTS:
+        return True
     if path.suffix != ".json" or path.name.startswith("."):
         return False
     try:

@@ -209,7 +209,8 @@ def _filled(clip: Clip, path: Path, sound: Sound) -> tuple[Sound, list[Problem]]
     if missing <= 0:
         return sound, []
     if missing > TOLERANCE * rate:
-        raise ClipError("too_short", f"{path}: it lasts {length / rate:.2f} s instead of {clip.duration:.2f} s")
+        told = f"{path}: it lasts {length / rate:.2f} s instead of {clip.duration:.2f} s"
+        raise ClipError("too_short", told + _shorter(sound))
     said = f"{path}: its last {1000 * missing / rate:.1f} ms are missing and were filled with silence"
     filled = sound._replace(samples=np.pad(sound.samples, ((0, 0), (0, missing))))
     return filled, [Problem("screen", PADDED, said, fatal=False)]

@@ -1,10 +1,12 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from visaudio_bench.metrics.quantity import Quantity, gather
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 OPERATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -34,6 +36,15 @@ def signal() -> Callable[[str], np.ndarray]:
         return OPERATIONS[operation](stored.get(source, stored.get(f"{source}16")))
 
     return get
+
+
+def side_by_side(clips: Sequence[Mapping[str, Quantity | float]]) -> dict[str, np.ndarray]:
+    """The quantities of clips as `gather` puts the rows of their table together."""
+    names = list(dict.fromkeys(name for clip in clips for name in clip))
+    rows = [(names.index(name), number, value) for number, clip in enumerate(clips) for name, value in clip.items()]
+    values = [value.value if isinstance(value, Quantity) else value for _, _, value in rows]
+    codes, numbers = (np.array([row[place] for row in rows]) for place in (0, 1))
+    return gather(names, codes, numbers, np.array(values, dtype=np.float64), len(clips))
 
 
 def point_source(seed: int, delay: float, gain_db: float, seconds: float = 2.0, ambience: float = 0.02) -> np.ndarray:

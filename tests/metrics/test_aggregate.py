@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.metrics.aggregate import MOMENTS, centred_correlation, concordance, correlation, mean, median
-from visaudio_bench.metrics.quantity import Quantity, gather, select, undefined, vector
+from visaudio_bench.metrics.quantity import Quantity, select, undefined, vector
+
+from .conftest import side_by_side
 
 seeds = st.integers(0, 10**6)
 
@@ -82,12 +84,13 @@ def test_mean_and_median_agree_with_numpy(values):
 
 def test_gather_aligns_clips_and_pads_vectors():
     clips = [{"a": Quantity(1.0), **vector("v", [1, 2])}, {"a": undefined("silent"), **vector("v", [3])}, {"b": 5.0}]
-    table = gather(clips)
+    table = side_by_side(clips)
     np.testing.assert_array_equal(table["a"], [1, np.nan, np.nan])
     np.testing.assert_array_equal(table["b"], [np.nan, np.nan, 5])
     np.testing.assert_array_equal(table["v[]"], [[1, 3, np.nan], [2, np.nan, np.nan]])
 
 
 def test_select_fills_what_no_clip_has():
-    chosen = select({"a": np.ones(3)}, ("a", "b", "c[]"))
-    assert np.isnan(chosen["b"]).all() and chosen["c[]"].shape == (0, 3) and list(chosen) == ["a", "b", "c[]"]
+    chosen = select({"a": np.ones(3)}, ("a", "b", "c[]"), 3)
+    assert list(chosen) == ["a", "b", "c[]"]
+    assert np.isnan(chosen["b"]).all() and np.isnan(chosen["c[]"]).all() and chosen["c[]"].shape == (1, 3)

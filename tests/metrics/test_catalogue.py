@@ -9,8 +9,10 @@ from visaudio_bench.metrics import binaural_error, interaural_scores
 from visaudio_bench.metrics.catalogue import METRICS, defaults
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
-from visaudio_bench.metrics.quantity import gather, select
+from visaudio_bench.metrics.quantity import select
 from visaudio_bench.metrics.uncertainty import bootstrap, jackknife
+
+from .conftest import side_by_side
 
 CLIPS = 6
 each_entry = pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.key)
@@ -32,12 +34,12 @@ def table(point_source, signal):
         for i, d in enumerate(spots)
     ]
     cues = [interaural_cues(clip) for clip in clips]
-    own = as_reference(gather([interaural_scores.clip_quantities(one) for one in cues]))
+    own = as_reference(side_by_side([interaural_scores.clip_quantities(one) for one in cues]))
     makers = {"reference": lambda x: x, "mono": lambda x: np.repeat(x.mean(0, keepdims=True), 2, 0),
               "swap": lambda x: x[::-1].copy(), "silent": np.zeros_like}  # fmt: skip
     return {
         system: own
-        | gather(
+        | side_by_side(
             [
                 interaural_scores.clip_quantities(interaural_cues(make(clip)), one)
                 | binaural_error.clip_quantities(make(clip[:, ::3]), clip[:, ::3])
@@ -49,7 +51,7 @@ def table(point_source, signal):
 
 
 def of(metric, quantities):
-    return select(quantities, metric.quantities)
+    return select(quantities, metric.quantities, CLIPS)
 
 
 @each_metric

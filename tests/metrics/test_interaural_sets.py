@@ -9,7 +9,8 @@ from scipy.stats import wasserstein_distance
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import clip_quantities
 from visaudio_bench.metrics.interaural_sets import REFERENCE, cue_frechet, half_split_floor, wasserstein, wasserstein_1
-from visaudio_bench.metrics.quantity import gather
+
+from .conftest import side_by_side
 
 seeds = st.integers(0, 10**6)
 
@@ -21,7 +22,7 @@ def both(prediction, reference, name="v[]"):
 def test_golden_wasserstein(spatial, signal):
     expected = spatial["w1"]
     sides = [
-        gather([clip_quantities(interaural_cues(signal(name))) for name in expected[side].split(",")])
+        side_by_side([clip_quantities(interaural_cues(signal(name))) for name in expected[side].split(",")])
         for side in ("gen", "ref")
     ]
     for cue, tolerance in (("ild_db", 1e-4), ("itd_us", 0.05), ("iacc", 1e-5)):

@@ -16,5 +16,5 @@ def test_every_choice_is_recorded_and_explained():
 def test_where_the_reference_differs():
     ours, theirs = Protocol().record(), AV_BENCHMARK.record()
     assert {name for name in ours if ours[name] != theirs[name]} == {
-        "name", "window", "ib_view", "frechet_mean", "short_video", "nan_logits",
+        "name", "frames", "window", "ib_view", "frechet_mean", "short_video", "nan_logits",
     }  # fmt: skip

@@ -141,6 +141,7 @@ def test_tracebacks_are_appended_and_the_sentence_says_where(tmp_path: Path, mon
     for clip in ("a", "b"):
         path = keep_trace(tmp_path / "run", f'clip "{clip}"', "Traceback ...")
     assert path.read_text().count("Traceback ...") == 2
+    monkeypatch.setattr("visaudio_bench.guard._address", lambda: "")
     assert report("clip a", "no", path).endswith(f"the traceback is in {path}: please report it with that file.")
     monkeypatch.setattr("visaudio_bench.guard._address", lambda: "https://example.org/issues")
     assert report("clip a", "no", path).endswith("please report it with that file at https://example.org/issues.")
