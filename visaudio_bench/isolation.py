@@ -22,6 +22,7 @@ Value = TypeVar("Value")
 
 # A header that lies about lengths must not take the machine's memory; a long film's sound needs a third of this.
 MEMORY = 8 * 1024**3
+START = 600.0  # s until a process must have begun with its item, imports included
 _idle: list[_Worker] = []
 
 
@@ -37,7 +38,8 @@ def map_isolated(
         function: importable, or a `functools.partial` of such a function.
         items: picklable.
         workers: processes.
-        timeout: seconds that one item may take.
+        timeout: seconds that one item may take, from when its process has begun with it: what a loaded machine needs to
+            start a process is not the item's.
     """
     waiting = list(reversed(items))
     busy: list[_Worker] = []
@@ -45,10 +47,12 @@ def map_isolated(
         while waiting or busy:
             while waiting and len(busy) < max(1, workers):
                 worker = _idle.pop() if _idle else _Worker()
-                worker.begin(function, waiting.pop(), timeout)
+                worker.begin(function, waiting.pop())
                 busy.append(worker)
             for worker in _ready(busy):
-                outcome = worker.finish(timeout)
+                outcome = worker.answer(timeout)
+                if outcome is None:
+                    continue
                 busy.remove(worker)
                 if worker.alive:
                     _idle.append(worker)
@@ -59,7 +63,7 @@ def map_isolated(
 
 
 def _ready(busy: Sequence[_Worker]) -> list[_Worker]:
-    """Workers with an answer, or dead, or out of time; waits for one."""
+    """Workers that say something, or are dead, or out of time; waits for one."""
     left = min(worker.deadline for worker in busy) - time.monotonic()
     answered = set(wait([worker.connection for worker in busy], max(0.0, left)))
     now = time.monotonic()
@@ -77,25 +81,31 @@ class _Worker:
         other.close()
         self.alive = True
         self.item: Any = None
+        self.begun = False
         self.deadline = 0.0
 
-    def begin(self, function: Callable[[Any], Any], item: Any, timeout: float) -> None:
-        self.item = item
-        self.deadline = time.monotonic() + timeout
+    def begin(self, function: Callable[[Any], Any], item: Any) -> None:
+        self.item, self.begun = item, False
+        self.deadline = time.monotonic() + START
         with suppress(OSError):  # it died while idle: `finish` says so
             self.connection.send((function, item))
 
-    def finish(self, timeout: float) -> Outcome[Any, Any]:
+    def answer(self, timeout: float) -> Outcome[Any, Any] | None:
+        """What became of the item; None where the process has only now begun with it."""
         try:
             if not self.connection.poll():
                 self.kill()
-                return Outcome(self.item, None, ClipError("timeout", f"reading took over {timeout:g} s"))
-            value, error = self.connection.recv()
+                took = f"reading took over {timeout:g} s" if self.begun else f"no process began with it in {START:g} s"
+                return Outcome(self.item, None, ClipError("timeout", took))
+            told = self.connection.recv()
         except (EOFError, OSError):
             self.kill()
             code = self.process.exitcode
             return Outcome(self.item, None, ClipError(CRASHED, f"reading ended the process with code {code}"))
-        return Outcome(self.item, value, error)
+        if told is None:
+            self.begun, self.deadline = True, time.monotonic() + timeout
+            return None
+        return Outcome(self.item, *told)
 
     def kill(self) -> None:
         self.alive = False
@@ -113,6 +123,7 @@ def _serve(connection: Connection) -> None:
             function, item = connection.recv()
         except EOFError:
             return
+        connection.send(None)
         outcome = attempt_far(function, item)
         connection.send((outcome.value, outcome.error))
 

@@ -31,6 +31,7 @@ def timestamps(audio, model, hop=512):
 def toy(monkeypatch):
     def make(**changes):
         module = types.ModuleType("toy_hear")
+        module.__file__ = __file__  # what it makes is told by its source
         parts = {
             "load_model": lambda path="": Toy(),
             "get_scene_embeddings": scene,

@@ -27,6 +27,9 @@ from visaudio_bench.suites.media import write_audio, write_video
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
 RUNNABLE = [name for name, card in CARDS.items() if card.status == "runnable"]
+# Doubles whose programs load the whole of torch for every process; the others go through the same code of ours.
+HEAVY = {"audiox", "see2sound", "thinksound", "visage"}
+FAULTY = [pytest.param(n, marks=[pytest.mark.slow] if n in HEAVY else []) for n in RUNNABLE]
 # Whose authors' demos are so much alike that one double serves both.
 SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
 # The doubles of these need no torch: a process of theirs starts in a tenth of a second.
@@ -119,7 +122,7 @@ def test_every_runnable_system_has_a_double() -> None:
     assert not [name for name in RUNNABLE if not (DOUBLES / SAME_DEMO.get(name, CARDS[name].folder.name)).is_dir()]
 
 
-@pytest.mark.parametrize("name", RUNNABLE)
+@pytest.mark.parametrize("name", FAULTY)
 def test_what_goes_wrong_with_a_clip_is_told_and_the_others_are_made(
     name: str, adapt: Adapt, named: Callable, tmp_path: Path
 ) -> None:
@@ -132,7 +135,7 @@ def test_what_goes_wrong_with_a_clip_is_told_and_the_others_are_made(
     assert sounds(tmp_path / "alone") == {"fine3": sounds(tmp_path / "out")["fine3"]}
 
 
-@pytest.mark.parametrize("name", RUNNABLE)
+@pytest.mark.parametrize("name", FAULTY)
 def test_shards_change_no_byte(name: str, adapt: Adapt, named: Callable, tmp_path: Path) -> None:
     clips = named([f"fine{index}" for index in range(4)])
     run(adapt(name), clips, tmp_path / "one")

@@ -19,7 +19,7 @@ from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.suites.media import write_audio
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,9 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
         np.testing.assert_allclose(one, two, atol=2e-4 * float(np.abs(one).max()))
 
 
-@pytest.mark.parametrize(("system", "file"), [("visaudio-dual", "dual"), ("mmaudio-dup", "mono")])
+@pytest.mark.parametrize(
+    ("system", "file"), [pytest.param("visaudio-dual", "dual", marks=pytest.mark.slow), ("mmaudio-dup", "mono")]
+)
 def test_rows_of_the_ablation_run_on_a_suite(
     bench: Callable, checkpoints: Mapping[str, Path], tmp_path: Path, system: str, file: str
 ) -> None:
