@@ -5,6 +5,7 @@ was cut off ends in one) are stepped over, more make the file `corrupt`. What FF
 within reason: a time stamp that lies hours from its neighbours is damage, not a gap to be filled with silence.
 
 A file is read as a player plays it:
+
 - Of its streams, one with pictures and one with sound are played: those that carry the default flag, as `best_stream`
   of FFmpeg has it; a cover is no video. Where players would differ, the file is refused (`several_audio`,
   `several_video`).

@@ -154,7 +154,8 @@ def mmaudio(request, architecture, filled_network):
     network.latent_mean.copy_(golden.tensors["w.latent_mean"])
     network.latent_std.copy_(golden.tensors["w.latent_std"])
     weight = sum(float(tensor.double().abs().sum()) for tensor in network.state_dict().values())
-    assert weight == pytest.approx(float(golden.metadata["weights_digest"]), rel=1e-9)
+    # The filled values come from sines, each of which a library may round by an ulp (6e-8).
+    assert weight == pytest.approx(float(golden.metadata["weights_digest"]), rel=6e-8)
     flow, steps = (5e-5, 1e-4) if v2 else (1e-5, 3e-5)
     return network, golden, (at_least(flow, network.t_embed), at_least(steps, network.t_embed))
 
