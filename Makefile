@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
+# Compiled modules are kept even where the environment says otherwise: tests start many processes, and each would compile
+# torch and scipy again, four seconds of processor time.
+export PYTHONDONTWRITEBYTECODE :=
 
 # A worker takes ten seconds of processor time to begin with: more than four would cost more than they save. One file's
 # tests stay together, because they share what they make.
