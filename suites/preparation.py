@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.files import digest, file_stamp, write_json, write_text
 from visaudio_bench.guard import UNEXPECTED, keep_trace, one_clip
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.sources import source_revision
@@ -248,17 +248,16 @@ def key_of(candidate: Candidate, root: Path, rules: AdmissionRules) -> str:
     """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
     entry = candidate.entry
     paths = (entry.video, entry.audio, entry.meta.get("right"))
-    files = [_state(root / relative) for relative in paths if relative is not None]
+    files = [_stamp(root / relative) for relative in paths if relative is not None]
     window = [*paths, entry.start_s, entry.duration_s, candidate.hops]
     return digest([window, files, asdict(rules), source_revision(examine)])
 
 
-def _state(path: Path) -> list[int] | None:
+def _stamp(path: Path) -> dict[str, int] | None:
     try:
-        status = path.stat()
+        return file_stamp(path)
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _open_journal(path: Path) -> TextIO:

@@ -70,6 +70,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def file_stamp(path: Path) -> dict[str, int]:
+    """Tell a changed file from an unchanged one without reading it.
+
+    Returns:
+        `bytes`, its size, and `mtime_ns`, when it was last written, in nanoseconds since 1970.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    status = path.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
 def digest(value: Any) -> str:
     """SHA-256 of a JSON-able value with sorted keys: the identity of parameters, independent of their order."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -17,7 +17,7 @@ from visaudio_bench.baselines import Generation, System
 from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import digest, write_json
+from visaudio_bench.files import digest, file_stamp, write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.sources import source_revision
@@ -53,7 +53,7 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
             with one_clip():
                 record = json.loads(told.read_text(encoding="utf-8"))
                 path = folder / record["file"]
-                if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
+                if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == file_stamp(path):
                     found[clip.id] = path
         except (OSError, ClipError):
             continue  # no record, or not one of ours: make it again
@@ -168,18 +168,12 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
         "revision": system.card.revision,
         "clip": clip.id,
         "file": generation.path.name if inside else str(generation.path.resolve()),
-        "fingerprint": fingerprint(generation.path),
+        "fingerprint": file_stamp(generation.path),
         "seed": clip_seed(plan.seed, system.card.name, clip.id),
         "device": plan.device,
         "seconds": round(generation.seconds, 3),
         "provenance": dict(generation.provenance),
     }
-
-
-def fingerprint(path: Path) -> dict[str, int]:
-    """Size and modification time of a file: what tells a changed file without reading it."""
-    status = path.stat()
-    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
@@ -191,6 +185,6 @@ def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
         "seed": plan.seed,
         "device": plan.device,
         "clip": [clip.id, clip.start, clip.duration, clip.caption],
-        "sources": [fingerprint(path) for path in system.sources(clip, job.usable) if path.exists()],
+        "sources": [file_stamp(path) for path in system.sources(clip, job.usable) if path.exists()],
     }
     return digest(parts)
