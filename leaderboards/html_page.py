@@ -12,7 +12,7 @@ def page(tables: Sequence[Table], title: str) -> str:
     """The tables as a page; every cell tells its exact value, or why it is empty, when it is pointed at."""
     import jinja2
 
-    template = (files("leaderboards") / "page.html").read_text(encoding="utf-8")
+    template = (files("visaudio_bench.leaderboards") / "page.html").read_text(encoding="utf-8")
     return (
         jinja2.Environment(autoescape=True, keep_trailing_newline=True)
         .from_string(template)

@@ -84,7 +84,7 @@ def caption_of(instruments: tuple[str, ...]) -> str:
 @lru_cache
 def test_videos() -> frozenset[str]:
     """Ids of the videos that the test clips are cut from."""
-    text = (files("suites") / "assets" / "music_test.csv").read_text(encoding="utf-8")
+    text = (files("visaudio_bench.suites") / "assets" / "music_test.csv").read_text(encoding="utf-8")
     return frozenset(row["id"] for row in csv.DictReader(text.splitlines()))
 
 

@@ -63,7 +63,7 @@ def test_captions_are_the_instruments_in_words() -> None:
 
 
 def test_the_test_videos_are_a_tenth_of_every_class() -> None:
-    rows = list(csv.DictReader((files("suites") / "assets" / "music_test.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((files("visaudio_bench.suites") / "assets" / "music_test.csv").read_text().splitlines()))
     assert len({row["id"] for row in rows}) == len(rows) == len(test_videos()) == 125
     count = Counter(row["class"] for row in rows)
     assert set(INSTRUMENTS) <= set(count)
