@@ -7,7 +7,6 @@ that the data set brings along. A part has a name of its own, so that nothing pu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,19 +128,14 @@ def parts_of(entry: Entry) -> list[str]:
 
 
 def open_prepared(argument: str | None, *, name: str) -> PreparedSuite:
-    """The suite behind `name` or `name:part`.
+    """Open a prepared data set, or a part of it.
+
+    Args:
+        argument: the part, as `train` or `split1:test`; None for the one that the paper evaluates on.
+        name: of the data set.
 
     Raises:
         UsageError: its data is not prepared here, or it has no such part.
     """
     dataset = DATASETS.get(name)
     return PreparedSuite(dataset, prepared_manifest(dataset), argument)
-
-
-biaudio = partial(open_prepared, name="biaudio")
-music = partial(open_prepared, name="music")
-fairplay = partial(open_prepared, name="fairplay")
-simbinaural = partial(open_prepared, name="simbinaural")
-youtube_binaural = partial(open_prepared, name="youtube-binaural")
-oap = partial(open_prepared, name="oap")
-binaural_vggsound = partial(open_prepared, name="binaural-vggsound")
