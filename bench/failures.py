@@ -45,22 +45,38 @@ def tell(failure: Failure, folder: Path) -> None:
         note(report(what, failure.message, keep_trace(folder, what, failure.trace)))
 
 
-def prepare(suite: Suite, workers: int) -> dict[str, ClipError]:
-    """Let a suite make its files; returns the clips of which it could not, with what was wrong.
+def prepare(suite: Suite, workers: int, clips: Iterable[str] | None = None) -> dict[str, ClipError]:
+    """Let a suite make its files.
+
+    Args:
+        suite: whose files may still have to be made.
+        workers: processes.
+        clips: ids of those that are needed, after which it stops; None for all.
+
+    Returns:
+        What was wrong with each clip that is needed and could not be made, by its id.
 
     Raises:
         BenchError: nothing could be prepared, for a reason that is not of single clips.
     """
+    pending = suite.pending()
+    left = set(pending if clips is None else clips).intersection(pending)
+    if clips is not None and not left:
+        return {}
     try:
         with one_clip():
-            for _ in track(suite.prepare(workers), len(suite.pending()), f"preparing {suite.name}"):
-                pass
-    except ClipsError as found:
-        return found.errors
+            for name in track(suite.prepare(workers), len(pending), f"preparing {suite.name}"):
+                left.discard(name)
+                if clips is not None and not left:
+                    return {}
+    except ClipsError as failed:
+        errors = failed.errors
     except ClipError as error:  # a suite of a plug-in, say, that gave up: its clips may be there all the same
-        left = suite.pending()
-        if not left:
+        absent = suite.pending()
+        if not absent:
             raise
         # One traceback is enough for all of them.
-        return dict.fromkeys(left, ClipError(error.reason, error.message)) | {left[0]: error}
-    return {}
+        errors = dict.fromkeys(absent, ClipError(error.reason, error.message)) | {absent[0]: error}
+    else:
+        return {}
+    return {name: error for name, error in errors.items() if clips is None or name in left}
