@@ -1,4 +1,8 @@
-"""The only place that decodes or encodes sound and pictures.
+"""Sound and pictures of files as arrays, and arrays as files: what the rooms above read and write media by.
+
+Two modules beside this one do so for an end of their own: `suites.yuv_pictures` hands on pictures as codecs keep them,
+without a detour through RGB, and `suites.mono_pairs` puts two mono files together as they are. `suites.containers`
+opens files and decodes packets for all. `baselines.published.stretch` uses a filter of FFmpeg on arrays, not on files.
 
 Conventions: sound is float32 `(channels, samples)`, left first, full scale 1.0; times are seconds from the file's
 own start (`suites.containers`), so sound and pictures, placed by their time stamps, keep the alignment the author gave

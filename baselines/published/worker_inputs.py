@@ -33,6 +33,8 @@ from visaudio_bench.suites.media import (
 )
 
 FRAMES_PER_SECOND = 25
+# How long the last picture is shown beyond the clip: five pictures, for readers that lose the last one. Not
+# `media.TOLERANCE`, which is how much of the clip a file may lack; `iter_frames` has filled that up before.
 HELD_SECONDS = 0.2
 # Visually lossless: what a system sees differs from the original by less than the original's own coding noise.
 CRF = 12
