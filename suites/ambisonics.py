@@ -19,16 +19,32 @@ CHANNELS = 4
 
 
 def harmonics(azimuth: ArrayLike, elevation: ArrayLike) -> Array:
-    """`(4, ...)` gains of a plane wave from a direction in radians, in the order W, Y, Z, X.
+    """The gains of the four ambisonic channels for a plane wave.
 
     Source: ViSAudio, appendix A.2, Eqs. 12-15.
+
+    Args:
+        azimuth: where it comes from, radians, positive to the left; any shape.
+        elevation: radians, positive upwards; of a shape that goes with it.
+
+    Returns:
+        `(4, ...)` gains in the order W, Y, Z, X.
     """
     x, y, z = np.moveaxis(unit_vector(azimuth, elevation), -1, 0)
     return np.stack([np.ones_like(x), y, z, x])
 
 
 def encode(mono: Samples, azimuth: ArrayLike, elevation: ArrayLike = 0.0) -> Samples:
-    """`(4, N)` FOA of a plane wave `(N,)` from a direction in radians: one value, or one for each sample `(N,)`."""
+    """Encode a plane wave as first-order ambisonics.
+
+    Args:
+        mono: its sound `(N,)`.
+        azimuth: where it comes from, radians, positive to the left: one value, or one for each sample `(N,)`.
+        elevation: radians, positive upwards; likewise.
+
+    Returns:
+        `(4, N)` field, W, Y, Z, X with SN3D weights.
+    """
     gains = harmonics(azimuth, elevation)
     return np.asarray(mono * (gains if gains.ndim == 2 else gains[:, None]), dtype=np.float32)
 

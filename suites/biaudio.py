@@ -75,12 +75,28 @@ class Rows:
 
 
 def find_biaudio(folder: Path, options: Options) -> FoundData:
-    """BiAudio's clips in the generic layout."""
+    """Find BiAudio's clips in the generic layout.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing.
+
+    Returns:
+        What the folder holds; nothing is decoded.
+    """
     return find_generic(BIAUDIO, folder, options)
 
 
 def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
-    """The clips that a folder's manifest or lists name, with their files.
+    """Find the clips that a folder's manifest or lists name, with their files.
+
+    Args:
+        dataset: whose layouts and source a refusal tells.
+        folder: the user's.
+        options: what was chosen when preparing.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there is neither manifest nor list, or a list cannot be read.

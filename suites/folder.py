@@ -105,7 +105,15 @@ def _kind(path: Path) -> str:
 
 
 def clip_id(path: Path, folder: Path) -> str:
-    """The id of the clip that a file below a folder belongs to, in NFC."""
+    """Name the clip that a file belongs to.
+
+    Args:
+        path: the file.
+        folder: above it, whose clips are named.
+
+    Returns:
+        The id, in NFC.
+    """
     return normalize("NFC", "__".join(path.relative_to(folder).with_suffix("").parts))
 
 
@@ -144,9 +152,16 @@ def walked(folder: Path) -> list[Path]:
 
 
 def media_paths(folder: Path, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> tuple[list[Path], list[Path]]:
-    """The files below a folder that have one of the suffixes, sorted, and all others.
+    """Sort the files below a folder by whether they are media.
 
     A link to a file that is not there counts as the file: reading it says what is wrong.
+
+    Args:
+        folder: searched with its subfolders.
+        suffixes: of media, in lower case with their dots.
+
+    Returns:
+        The files that have one of the suffixes, sorted, and all others.
 
     Raises:
         UsageError: a folder cannot be listed.
@@ -194,6 +209,10 @@ def _collision(one: Path, other: Path, name: str) -> str:
 
 def require_id(name: str, path: Path) -> None:
     """Refuse an id that no file can be named by.
+
+    Args:
+        name: the id.
+        path: what it comes from, for the message.
 
     Raises:
         UsageError: it is too long, or no text.

@@ -24,12 +24,29 @@ def joined_folder() -> Path:
 
 
 def joined_path(left: Path, right: Path, folder: Path) -> Path:
-    """Where below `folder` the two-channel file of two mono files lies or will lie."""
+    """Name the two-channel file of two mono files.
+
+    Args:
+        left: sound of the left ear.
+        right: sound of the right ear.
+        folder: of such files.
+
+    Returns:
+        Where it lies or will lie; another path when the contents of one of the two change.
+    """
     return folder / f"{left.stem}-{right.stem}-{fingerprint(left)}-{fingerprint(right)}.wav"
 
 
 def join(left: Path, right: Path, folder: Path) -> Path:
-    """The two-channel file of two mono files of one rate, as long as the shorter; made if it is not there.
+    """Put two mono files of one rate together, as long as the shorter, if that has not been done.
+
+    Args:
+        left: sound of the left ear.
+        right: sound of the right ear.
+        folder: where two-channel files lie.
+
+    Returns:
+        The two-channel file.
 
     Raises:
         ClipError: a file cannot be read (`unreadable`), is not mono (`not_mono`), or the rates differ (`corrupt`).

@@ -69,7 +69,15 @@ def _parse(rest: str, count: int | None) -> Name | None:
 
 
 def parse_folder(folder: str, stem: str) -> Name | None:
-    """What `<instrument>/<id>` or `<a> <b>/<id>` tells; None where it is not of this form."""
+    """Read what `<instrument>/<id>` or `<a> <b>/<id>` tells.
+
+    Args:
+        folder: name of the folder.
+        stem: name of the file, without its suffix.
+
+    Returns:
+        Instruments and id; None where the names are not of this form.
+    """
     names, match = tuple(folder.split()), _ID.fullmatch(stem)
     if match is None or not names or not all(name in INSTRUMENTS for name in names):
         return None
@@ -89,7 +97,14 @@ def test_videos() -> frozenset[str]:
 
 
 def find(folder: Path, options: Options) -> FoundData:
-    """The videos below a folder, each with its sound: its own track, or a sound file of the same name beside it.
+    """Find the videos below a folder, each with its sound: its own track, or a sound file of the same name beside it.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; nothing of it counts here.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there are no videos.

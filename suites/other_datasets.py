@@ -30,7 +30,14 @@ _OAP_TRAIN, _OAP_VAL = 114, 139
 
 
 def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
-    """The long videos, wherever they lie below the folder, that the lists name.
+    """Find the long videos, wherever they lie below the folder, that the lists name.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; nothing of it counts here.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there are no lists.
@@ -62,7 +69,14 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
 
 
 def find_oap(folder: Path, options: Options) -> FoundData:
-    """The scenes' videos with the two tracks of one pair of microphones.
+    """Find the scenes' videos with the two tracks of one pair of microphones.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; the pair counts.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there are no scenes.

@@ -168,13 +168,16 @@ def _refuse_needless(dataset: Dataset, options: Options) -> None:
 
 
 def examine(candidate: Candidate, root: Path, rules: AdmissionRules, joined: Path) -> list[Window]:
-    """Look into the files of one candidate; every window gets its measures or its reason.
+    """Look into the files of one candidate.
 
     Args:
         candidate: what the folder promises.
         root: of its paths.
         rules: of admission.
         joined: folder for sound that must be put together first.
+
+    Returns:
+        The windows, each with its measures or its reason.
 
     Raises:
         ClipError: the candidate as a whole is refused.
@@ -245,7 +248,16 @@ def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | R
 
 
 def key_of(candidate: Candidate, root: Path, rules: AdmissionRules) -> str:
-    """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
+    """Tell everything apart that the outcome of looking into a candidate depends on; not its texts or its split.
+
+    Args:
+        candidate: what the folder promises.
+        root: of its paths.
+        rules: of admission.
+
+    Returns:
+        A hash of the window, the size and time of the files, the rules and the code.
+    """
     entry = candidate.entry
     paths = (entry.video, entry.audio, entry.meta.get("right"))
     files = [_stamp(root / relative) for relative in paths if relative is not None]

@@ -132,6 +132,9 @@ def open_prepared(argument: str | None, *, name: str) -> PreparedSuite:
         argument: the part, as `train` or `split1:test`; None for the one that the paper evaluates on.
         name: of the data set.
 
+    Returns:
+        The suite of its clips.
+
     Raises:
         UsageError: its data is not prepared here, or it has no such part.
     """

@@ -50,7 +50,15 @@ def manifest_file(name: str) -> Traversable:
 
 
 def rendered_folder(name: str, scenes: str) -> Path:
-    """Where scenes, told by their hash, lie as this code renders them."""
+    """Name the folder of rendered scenes.
+
+    Args:
+        name: of the suite.
+        scenes: hash of the scenes.
+
+    Returns:
+        Where this code renders them; code that renders otherwise has another folder.
+    """
     return cache_dir() / "suites" / f"{name}-{digest([scenes, source_revision(render_files)])[:16]}"
 
 

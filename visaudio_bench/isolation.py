@@ -4,9 +4,9 @@ Decoders are written in C and fed with whatever users find on their disks. Each 
 that dies or takes too long costs its own item, which gets the reason `crashed` or `timeout`, and is replaced. Workers
 are kept for the next call, because starting one costs a second of imports.
 
-A second pool beside `pool`, because an executor of the standard library ends no item that hangs, and does not say which
-one killed its process. `pool` uses that executor all the same: its queue keeps workers busy while the caller works on an
-outcome, whereas here a worker waits for its next item until the caller asks again.
+A second pool beside `pool`, because an executor of the standard library ends no item that hangs, and does not say
+which one killed its process. `pool` uses that executor all the same: its queue keeps workers busy while the caller
+works on an outcome, whereas here a worker waits for its next item until the caller asks again.
 """
 
 from __future__ import annotations

@@ -57,12 +57,15 @@ def _caption(row: Row) -> SoundCaption:
 
 
 def caption_clips(clips: Mapping[str, tuple[Path, Path]], captioner: Captioner, path: Path) -> Iterator[str]:
-    """Have every clip described that `path` does not hold yet, yielding its id as its line is written.
+    """Have every clip described that `path` does not hold yet.
 
     Args:
         clips: video and sound by clip id.
         captioner: who describes.
         path: a `.jsonl` file that `read_captions` reads; it grows by a line a clip, so this can be killed and repeated.
+
+    Returns:
+        An iterator over the ids, each as its line is written.
     """
     done = read_captions(path) if path.is_file() else {}
     path.parent.mkdir(parents=True, exist_ok=True)

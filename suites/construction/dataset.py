@@ -149,6 +149,10 @@ class Build:
 def claim(path: Path, settings: Mapping[str, Any]) -> None:
     """Write down with which settings a folder is made, or make sure that it is the same ones.
 
+    Args:
+        path: the file that says how its folder is made.
+        settings: with which it is to be made now.
+
     Raises:
         UsageError: the folder was made with other settings, or holds something else.
     """

@@ -59,11 +59,14 @@ class FoundPanoramas(NamedTuple):
 
 
 def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
-    """Every clip below `folder` that the lists name, in the order of their ids.
+    """Find every clip below a folder that the lists name.
 
     Args:
         folder: searched with its subfolders.
         lists: the folder of `train.txt` and `test.txt`; by default looked for below `folder`.
+
+    Returns:
+        The clips in the order of their ids, and what was left out.
 
     Raises:
         UsageError: no folder, no clips, no lists, or two files of one name.

@@ -103,7 +103,12 @@ def statistics(made: BuiltDataset) -> dict[str, Any]:
 
 
 def write_statistics(folder: Path, made: BuiltDataset) -> None:
-    """Write the report of a finished data set."""
+    """Write the report of a finished data set.
+
+    Args:
+        folder: where the report goes, `index.html` and `statistics.json`.
+        made: the finished data set.
+    """
     found = statistics(made)
     write_json(folder / "statistics.json", found)
     write_text(folder / "index.html", page(found, paths(made.records)))
@@ -116,7 +121,15 @@ PATHS_NOTE = "Where cameras look while clips last, from light to dark; each disc
 
 
 def page(found: dict[str, Any], looks: Array) -> str:
-    """The report as HTML."""
+    """Lay out the report.
+
+    Args:
+        found: the numbers, as they go into its JSON file too.
+        looks: the trajectories that are drawn, as `paths` gives them.
+
+    Returns:
+        One HTML page that loads nothing.
+    """
     sections = (
         ("Clips", _table(_facts(found)), ""),
         ("Words of the captions", _words(found["vocabulary"]), WORDS_NOTE),

@@ -81,7 +81,17 @@ def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf:
 
 
 def impulses(delay: Array, gain: Array, train: NDArray[np.intp], trains: int) -> Samples:
-    """`(trains, N)` of impulses `(I,)` at delays in samples (linear between two), each added to the train it names."""
+    """Lay impulses into trains of samples.
+
+    Args:
+        delay: `(I,)` when each comes, in samples; between two it is shared linearly.
+        gain: `(I,)` how strong each is.
+        train: `(I,)` the train that each is added to.
+        trains: how many there are.
+
+    Returns:
+        `(trains, N)`.
+    """
     length = int(np.ceil(delay.max(initial=0))) + 2
     whole = np.floor(delay).astype(np.intp)
     late = (delay - whole) * gain
@@ -91,7 +101,15 @@ def impulses(delay: Array, gain: Array, train: NDArray[np.intp], trains: int) ->
 
 
 def two_bands(low: Samples, high: Samples) -> Samples:
-    """`low` below the crossover and `high` above it; two equal sounds come out unchanged."""
+    """Put two sounds together at the crossover; two equal ones come out unchanged.
+
+    Args:
+        low: what is taken below it.
+        high: what is taken above it, of the same shape.
+
+    Returns:
+        One sound of that shape.
+    """
     return np.asarray(high + signal.lfilter(*_LOW_PASS, low - high, axis=-1), dtype=np.float32)
 
 
@@ -104,9 +122,17 @@ def _convolve_each(trains: Samples, taps: Samples) -> Samples:
 
 
 def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
-    """`(2, N)` reverberation after the mixing time, alike from all directions.
+    """Make the reverberation after the mixing time, alike from all directions.
 
     The images of a room of volume V bring 4 pi c / V of energy a second at first, and 60 dB less after RT60.
+
+    Args:
+        room: whose reverberation.
+        seed: of the noise.
+        hrtf: the head that hears it; the measured one if None.
+
+    Returns:
+        `(2, N)` at 44.1 kHz, left first.
     """
     head = hrtf or load_kemar()
     tail = diffuse_sounds(room, seed)
@@ -127,7 +153,15 @@ class Tail(NamedTuple):
 
 
 def diffuse_sounds(room: Room, seed: int) -> Tail:
-    """Noise from 64 directions, with the energy that the images of a room would bring."""
+    """Make noise from 64 directions, with the energy that the images of a room would bring.
+
+    Args:
+        room: whose reverberation.
+        seed: of the noise.
+
+    Returns:
+        The sounds, and where they come from.
+    """
     start = round(MIXING_TIME * SAMPLE_RATE)
     stop = max(round(1.1 * room.rt60 * SAMPLE_RATE), start + 1)
     time = np.arange(start, stop) / SAMPLE_RATE
@@ -177,7 +211,17 @@ def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array)
 
 
 def early_images(dry: Samples, room: Room, source: Array, listener: Array) -> tuple[Samples, Array]:
-    """The sounds `(I, T)` of all images up to the early order as they arrive, and vectors `(I, P, 3)` to them."""
+    """Let all images up to the early order sound as they arrive.
+
+    Args:
+        dry: the source's sound `(T,)` at 44.1 kHz.
+        room: whose walls reflect.
+        source: its places `(P, 3)` in metres, 100 a second; the last one holds.
+        listener: the listener's places, likewise.
+
+    Returns:
+        The sounds `(I, T)`, and vectors `(I, P, 3)` to the images.
+    """
     images = images_within(room, (EARLY_ORDER + 1) * max(room.size))
     images = images.where(images.order <= EARLY_ORDER)
     vectors = images.of(source) - listener
@@ -210,9 +254,17 @@ def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
 
 
 def crossfaded(dry: Samples, source: Array, listener: Array, yaw: Array, respond: Respond) -> Samples:
-    """`(C, T)`: a sound through responses `(C, N)` that are asked for at key frames and cross-faded between them.
+    """Play a sound through responses that are asked for at key frames and cross-faded between them.
 
-    `respond` takes the places `(3,)` of source and listener, and the listener's yaw.
+    Args:
+        dry: the sound `(T,)`.
+        source: its places `(P, 3)` in metres, 100 a second; the last one holds.
+        listener: the listener's places, likewise.
+        yaw: `(P,)` where the listener looks, radians, positive to the left.
+        respond: gives the response `(C, N)` for the places `(3,)` of source and listener and the listener's yaw.
+
+    Returns:
+        `(C, T)`.
     """
     still = all(np.ptp(path, axis=0).max() == 0 for path in (source, listener, yaw[:, None]))
     step = len(dry) if still else round(KEYFRAME_SPACING * SAMPLE_RATE)
@@ -232,5 +284,13 @@ def crossfaded(dry: Samples, source: Array, listener: Array, yaw: Array, respond
 
 
 def fir(dry: Samples, response: Samples) -> Samples:
-    """`(C, T)`: a mono sound through a response `(C, N)`, cut to the sound's length."""
+    """Play a mono sound through a response, cut to the sound's length.
+
+    Args:
+        dry: `(T,)`.
+        response: `(C, N)`.
+
+    Returns:
+        `(C, T)`.
+    """
     return np.asarray(signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)
