@@ -142,6 +142,9 @@ def score(
         allow_missing: number of clips that may be unusable.
         progress: show on stderr what the command line shows there.
 
+    Returns:
+        The results, the per-clip table and the failures as pandas frames.
+
     Raises:
         UsageError: the request cannot be carried out as it was written.
         IncompleteRunError: more clips are unusable than allowed; it holds the frames of the others.
@@ -195,6 +198,9 @@ def run(
         workers: processes.
         allow_missing: number of clips that may be unusable.
         progress: show on stderr what the command line shows there.
+
+    Returns:
+        The results, the per-clip table and the failures as pandas frames.
 
     Raises:
         UsageError: the request cannot be carried out as it was written.

@@ -33,12 +33,28 @@ class Ledger:
 
 
 def failure_of(error: ClipError, suite: str, clip: str, stage: str, system: str = "") -> Failure:
-    """The row that an error becomes."""
+    """Make the row that an error becomes.
+
+    Args:
+        error: of one clip.
+        suite: name of its suite.
+        clip: its id.
+        stage: what was being done.
+        system: name of the system, if it was one's.
+
+    Returns:
+        The row of `failures.jsonl`.
+    """
     return Failure(suite, system, clip, stage, error.reason, error.message, error.trace)
 
 
 def tell(failure: Failure, folder: Path) -> None:
-    """Keep the traceback of an unexpected error in `folder` and say where it is; others are told by the command."""
+    """Keep the traceback of an unexpected error in `folder` and say where it is; others are told by the command.
+
+    Args:
+        failure: what went wrong.
+        folder: where its traceback is kept.
+    """
     if failure.trace:
         who = f", {failure.system}" if failure.system else ""
         what = f'clip "{failure.clip}" ({failure.stage}, {failure.suite}{who})'

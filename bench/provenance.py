@@ -50,7 +50,17 @@ def command_line() -> str:
 
 
 def provenance(*, command: str, seed: int, device: str, dtype: str) -> dict[str, Any]:
-    """The block that every result carries; suites, systems and metrics are added by the run."""
+    """Collect what every result carries; suites, systems and metrics are added by the run.
+
+    Args:
+        command: as it was typed.
+        seed: of everything random.
+        device: where networks run.
+        dtype: numbers that they compute with.
+
+    Returns:
+        JSON-able values by name.
+    """
     from visaudio_bench.suites.media import DECODER, RESAMPLER
 
     return {

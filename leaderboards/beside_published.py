@@ -64,6 +64,9 @@ def comparison_tables(runs: Sequence[tuple[str, Run]], rows: Sequence[Published]
     Args:
         runs: name and content of every run folder.
         rows: the published numbers.
+
+    Returns:
+        The tables, a suite each.
     """
     every = [one for name, run in runs for one in _measured(name, run)]
     suites = dict.fromkeys((one.suite.name, one.suite.synthetic) for one in every)

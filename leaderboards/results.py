@@ -110,6 +110,9 @@ def judge(
         systems: the systems, in the order of the table.
         metrics: the metrics, in the order of the columns.
         basis: seed, features, and what is known to be missing.
+
+    Returns:
+        The results, a metric and view after the other, each for all systems.
     """
     table = _Table(rows, suite, basis)
     columns = [

@@ -36,7 +36,17 @@ def leaderboard(
     systems: Mapping[str, Sequence[SystemInfo]],
     metrics: Sequence[Metric],
 ) -> list[Table]:
-    """The tables of a run: for every suite the metrics of each track that have at least one value."""
+    """Lay out the results of a run: for every suite the metrics of each track that have at least one value.
+
+    Args:
+        results: of the run.
+        suites: in their order.
+        systems: of each suite by its name, in their order.
+        metrics: in the order of the columns.
+
+    Returns:
+        The tables, a suite and track each.
+    """
     tables = []
     for suite in suites:
         for track, title in TITLES.items():

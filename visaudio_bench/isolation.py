@@ -33,7 +33,7 @@ _idle: list[_Worker] = []
 def map_isolated(
     function: Callable[[Item], Value], items: Sequence[Item], workers: int, timeout: float
 ) -> Iterator[Outcome[Item, Value]]:
-    """Apply `function` to every item in processes of their own and yield outcomes as they finish.
+    """Apply a function to every item in processes of their own.
 
     As `map_unordered`, except that a dying or hanging process is the error of its item: `ClipError` with the reason
     `crashed` or `timeout`.
@@ -44,6 +44,9 @@ def map_isolated(
         workers: processes.
         timeout: seconds that one item may take, from when its process has begun with it: what a loaded machine needs to
             start a process is not the item's.
+
+    Returns:
+        An iterator over the outcomes, as items finish.
     """
     waiting = list(reversed(items))
     busy: list[_Worker] = []

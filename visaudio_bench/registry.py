@@ -15,7 +15,15 @@ T = TypeVar("T")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean "x"?` for the closest known name, or an empty string."""
+    """Look for what may have been meant.
+
+    Args:
+        name: what was written.
+        known: names that there are.
+
+    Returns:
+        ` Did you mean "x"?` for the closest one, or an empty string.
+    """
     names = list(known)
     other_case = [one for one in names if one.casefold() == name.casefold()]
     close = other_case or get_close_matches(name, names, n=1, cutoff=0.5)

@@ -104,6 +104,9 @@ def read_sheet(
         texts: columns that may hold commas: a row where one of them seems to have been cut at a comma is refused.
         gaps: leave empty rows between others out, with a note, instead of refusing them.
 
+    Returns:
+        The rows, and what was understood beyond plain CSV.
+
     Raises:
         UsageError: no header, a header that names a column twice, a row with another number of fields, quotes that do
             not match, or a cell that goes on over what looks like a row of its own.

@@ -70,7 +70,15 @@ def date_of(name: str) -> tuple[int, int] | None:
 
 
 def pairs_alike(names: Iterable[str], key: Callable[[str], str] = alike) -> list[tuple[str, str]]:
-    """Of the names, in their order, each one that is taken for another spelling of one before, behind that one."""
+    """Find names that are other spellings of one another.
+
+    Args:
+        names: in their order.
+        key: what is equal for two spellings of one name.
+
+    Returns:
+        Each name that is taken for another spelling of one before, behind that one.
+    """
     seen: dict[str, str] = {}
     dates: dict[tuple[int, ...], str] = {}
     pairs: dict[tuple[int, ...], str] = {}
@@ -91,7 +99,15 @@ def pairs_alike(names: Iterable[str], key: Callable[[str], str] = alike) -> list
 
 
 def difference(one: str, other: str) -> str:
-    """In which way two names differ that are `alike`, in words."""
+    """Put in words in which way two names differ that are `alike`.
+
+    Args:
+        one: a name.
+        other: another one.
+
+    Returns:
+        The words.
+    """
     if date_of(one) is not None or date_of(other) is not None:
         return "a spreadsheet takes such names for dates"
     steps: tuple[tuple[str, Callable[[str], str]], ...] = (

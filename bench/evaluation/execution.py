@@ -79,7 +79,14 @@ class FinishedRun(NamedTuple):
 
 
 def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
-    """Carry out the plan; with `dry_run` only say what would be done.
+    """Carry out a plan.
+
+    Args:
+        plan: what is to be done.
+        dry_run: only say what would be done.
+
+    Returns:
+        What the run left behind; None with `dry_run`.
 
     Raises:
         UsageError: the output folder cannot be written, or another process is at work there.
@@ -312,7 +319,12 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> Finis
 
 
 def save_tables(out: Path, tables: Sequence[Table]) -> None:
-    """Write the leaderboard in the formats that other programs read."""
+    """Write the leaderboard in the formats that other programs read.
+
+    Args:
+        out: run folder.
+        tables: the leaderboard.
+    """
     for form in ("md", "tex", "csv"):
         write_text(out / f"leaderboard.{form}", render(tables, form))
     write_text(out / "leaderboard.html", page(tables, f"Leaderboard of {out.name}"))

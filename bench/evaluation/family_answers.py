@@ -25,7 +25,14 @@ WRONG = "wrong_answer"  # a family returned something else than it promised
 
 
 def quantities_of(family: Family, inputs: ClipInputs) -> Judged:
-    """What a family says of a prediction; all undefined, with the reason, where the clip lacks what it asks for.
+    """Ask a family about a prediction.
+
+    Args:
+        family: who is asked.
+        inputs: the prediction and what goes with it.
+
+    Returns:
+        Its quantities; all undefined, with the reason, where the clip lacks what the family asks for.
 
     Raises:
         ClipError: the clip cannot be judged, or what came back is not what a family returns.
@@ -46,7 +53,16 @@ def quantities_of(family: Family, inputs: ClipInputs) -> Judged:
 
 
 def without(family: Family, protocol: Protocol, reason: str) -> Judged:
-    """The quantities of a family that has no answer to a clip, undefined with the reason."""
+    """Leave the quantities of a family that has no answer to a clip undefined.
+
+    Args:
+        family: who was asked.
+        protocol: which views there are.
+        reason: why it has no answer.
+
+    Returns:
+        Its quantities, NaN with the reason.
+    """
     return {
         (name, view): undefined(reason)
         for metric in under_protocol(family.metrics, protocol)
@@ -57,7 +73,15 @@ def without(family: Family, protocol: Protocol, reason: str) -> Judged:
 
 
 def features_of(family: Family, sound: JudgedSound, networks: Mapping[str, Net]) -> dict[str, NDArray[np.float32]]:
-    """Rows `(k, 3, d)` of features of one sound.
+    """Ask a family for the features of one sound.
+
+    Args:
+        family: who is asked.
+        sound: the sound.
+        networks: that the family asked for, by name.
+
+    Returns:
+        Rows `(k, 3, d)` by the name of the features: mix, left and right.
 
     Raises:
         ClipError: there are none, or what came back is not what a family returns.

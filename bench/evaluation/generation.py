@@ -37,12 +37,30 @@ class Generated(NamedTuple):
 
 
 def folder_of(plan: Plan, job: Job, system: System) -> Path:
-    """Folder of one system's sounds for one suite."""
+    """Name the folder of one system's sounds for one suite.
+
+    Args:
+        plan: of the run.
+        job: the suite and its systems.
+        system: one of them.
+
+    Returns:
+        Where they lie or will lie.
+    """
     return plan.sounds or plan.out / "audio" / job.suite.name / system.card.name
 
 
 def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
-    """Predictions by clip id that are there already and up to date."""
+    """Look up which sounds are there already and up to date.
+
+    Args:
+        plan: of the run.
+        job: the suite and its systems.
+        system: one of them.
+
+    Returns:
+        Files by clip id.
+    """
     folder = folder_of(plan, job, system)
     found = {}
     for clip in job.clips:
@@ -70,7 +88,17 @@ def made_sounds(folder: Path) -> dict[str, Path]:
 
 
 def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Generated]:
-    """Make the sounds of `missing`, yielding each with its record already written."""
+    """Make the sounds that are missing.
+
+    Args:
+        plan: of the run.
+        job: the suite and its systems.
+        system: one of them.
+        missing: ids of the clips.
+
+    Returns:
+        An iterator over what became of each clip, its record already written.
+    """
     if not isinstance(system, ClipwiseSystem):
         yield from _generate_some(plan, job, system, tuple(missing))
         return

@@ -14,7 +14,15 @@ from visaudio_bench.registry import did_you_mean
 
 
 def under_protocol(metrics: Sequence[Metric], protocol: Protocol) -> tuple[Metric, ...]:
-    """The metrics with the views that the protocol chooses for them."""
+    """Give metrics the views that the protocol chooses for them.
+
+    Args:
+        metrics: as the catalogue has them.
+        protocol: of the run.
+
+    Returns:
+        The metrics, in the same order.
+    """
     views = {"desync": protocol.desync_view, "ib_score": protocol.ib_view}
     return tuple(
         replace(metric, views=(views[metric.key],), shown=(views[metric.key],)) if metric.key in views else metric

@@ -71,10 +71,20 @@ class FeatureRows:
 def listen(
     clip: Clip, sounds: Mapping[str, Path], families: Sequence[Family], nets: Nets, protocol: Protocol
 ) -> Iterator[NetworkAnswers]:
-    """What families say of the reference (under `@reference`) and of every system's sound for one clip.
+    """Ask families about every sound of one clip.
 
     Sounds that cannot be read are left out here; scoring lists them. A family that fails costs its own answers of the
     clip, and is among the problems.
+
+    Args:
+        clip: the clip.
+        sounds: file of each system's sound, by name.
+        families: who is asked.
+        nets: the networks.
+        protocol: of the run.
+
+    Returns:
+        An iterator over the answers: of the reference (under `@reference`), and of every system.
     """
     seeing = pictures_of(clip, families, protocol)
     true: dict[str, JudgedSound | ClipError | None] = {}

@@ -245,7 +245,15 @@ def describe(summary: dict[str, Any]) -> str:
 
 
 def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:
-    """The jobs of `bench run`: each suite with the systems asked for, and the anchors where it has references.
+    """Open what `bench run` is asked for.
+
+    Args:
+        suites: names with their arguments.
+        systems: names with their arguments.
+        limit: only so many clips of each suite, from the first on; None for all.
+
+    Returns:
+        Each suite with the systems asked for, and with the anchors where it has references.
 
     Raises:
         UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
@@ -266,7 +274,17 @@ def score_job(
     binauralised: bool,
     duration: float | None,
 ) -> Job:
-    """The job of `bench score`: the clips are the references, or without those every file that was predicted.
+    """Open what `bench score` is asked for.
+
+    Args:
+        predictions: folders, or NAME=DIR.
+        references: folder with the true sounds, None for none.
+        videos: folder with the videos, None for none.
+        binauralised: the predictions were made from the references' own mono sound.
+        duration: seconds of each clip that are judged, None for all.
+
+    Returns:
+        A job whose clips are the references, or without those every file that was predicted.
 
     Raises:
         UsageError: a folder is not there or holds no media, or two folders of predictions have one name.
@@ -293,7 +311,15 @@ def score_job(
 
 
 def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) -> dict[str, HearBackbone]:
-    """The HEAR modules of `--backbone`, loaded and tried on noise, by the name of their features.
+    """Load the HEAR modules of `--backbone`, and try them on noise.
+
+    Args:
+        requests: as the option has them.
+        jobs: of the run; one must have references.
+        device: where the modules run.
+
+    Returns:
+        The modules by the name of their features.
 
     Raises:
         UsageError: a module does not load or does not follow the API, two have one name, or nothing has a reference.

@@ -14,7 +14,14 @@ MOST_CLIPS = 20
 
 
 def compare(first: Path, second: Path) -> list[Table]:
-    """Three tables: what differs in how the runs were made, in their results, and in single clips.
+    """Compare two runs.
+
+    Args:
+        first: a run folder.
+        second: another one.
+
+    Returns:
+        Three tables: what differs in how the runs were made, in their results, and in single clips.
 
     Raises:
         UsageError: one of the folders is not that of a finished run.

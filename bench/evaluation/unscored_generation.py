@@ -173,7 +173,12 @@ def _mux(clip: Clip, sound: Path, folder: Path) -> float:
 
 
 def mux_clip(clip: Clip, sound: Path, out: Path) -> float:
-    """The pictures of a clip with another sound, as mp4: copied as they are, or cut to the clip's window.
+    """Write the pictures of a clip with another sound, as mp4: copied as they are, or cut to the clip's window.
+
+    Args:
+        clip: whose pictures.
+        sound: file of the sound.
+        out: the mp4.
 
     Returns:
         The gain of the sound, as `write_clip` says.

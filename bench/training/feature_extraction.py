@@ -61,7 +61,14 @@ def _parts(kind: str, device: str) -> Parts:
 
 
 def extract(work: Extraction, world: World | None = None) -> list[Failure]:
-    """Bring the store up to date with the suite; returns the clips that could not be used.
+    """Bring a store of features up to date with its suite.
+
+    Args:
+        work: what is to be extracted, and where to.
+        world: the processes that share the work; this one alone if None.
+
+    Returns:
+        The clips that could not be used.
 
     Raises:
         UsageError: the folder holds features of another kind.

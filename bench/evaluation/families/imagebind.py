@@ -22,7 +22,16 @@ SECONDS = 4.0  # it looks at pairs of frames, one every 2 s
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        ImageBind.
+    """
     from visaudio_bench.models.backbones.imagebind import ImageBind
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -54,9 +63,17 @@ class IbScore(Family):
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
-    """ImageBind's `audio` and `video` embeddings `(1024,)`, and how many frames were `held`.
+    """Ask ImageBind what a sound and its pictures mean.
 
-    `sync_held` is how many Synchformer would need held: the reference drops such a clip for both networks.
+    Args:
+        net: the network.
+        hearing: the sound.
+        seeing: the pictures.
+        view: of the sound, `mix`, `left` or `right`.
+
+    Returns:
+        `audio` and `video` embeddings `(1024,)`, and how many frames were `held`. `sync_held` is how many Synchformer
+        would need held: the reference drops such a clip for both networks.
     """
     video = _video(net, seeing)
     return {

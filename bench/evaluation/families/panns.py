@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        PANNs' CNN14.
+    """
     from visaudio_bench.models.backbones.panns import Cnn14
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -50,7 +59,15 @@ class PannsScores(Family):
 
 
 def heard(net: Net, hearing: Hearing) -> Arrays:
-    """`features` `(3, 2048)` and `logits` `(3, 527)` of mix, left and right."""
+    """Ask PANNs what a sound is.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+
+    Returns:
+        `features` `(3, 2048)` and `logits` `(3, 527)` of mix, left and right.
+    """
     from visaudio_bench.models.backbones.waveform import to_16k
 
     def compute() -> Arrays:

@@ -25,7 +25,16 @@ SECONDS = 4.8  # of the windows that it compares
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        Synchformer.
+    """
     from visaudio_bench.models.backbones.synchformer import Synchformer
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -58,7 +67,17 @@ class Desync(Family):
 
 
 def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
-    """`logits` `(2, 21)` of Synchformer for the first and the last 4.8 s, and how many frames were `held`."""
+    """Ask Synchformer how far a sound is from its pictures.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+        seeing: the pictures.
+        view: of the sound, `mix`, `left` or `right`.
+
+    Returns:
+        `logits` `(2, 21)` for the first and the last 4.8 s, and how many frames were `held`.
+    """
 
     def compute() -> Arrays:
         import torch
