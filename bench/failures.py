@@ -19,9 +19,9 @@ class Ledger:
         self.folder = folder
         self.failures: list[Failure] = []
 
-    def add(self, found: Iterable[Failure]) -> None:
+    def add(self, failures: Iterable[Failure]) -> None:
         """Take down some failures."""
-        for failure in found:
+        for failure in failures:
             self.failures.append(failure)
             tell(failure, self.folder)
 

@@ -17,13 +17,13 @@ PACKAGES = ("numpy", "scipy", "torch", "av", "soundfile", "soxr", "pyarrow")
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that take part in decoding and computing."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
 def code_version() -> dict[str, Any]:

@@ -95,8 +95,8 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.
         from visaudio_bench.metrics.kernel_distance import kernel_distance
 
-        found = kernel_distance(p, g)
-        return Distance(found.value, None, None, clips, _size(len(p), clips, found.d))
+        kernel = kernel_distance(p, g)
+        return Distance(kernel.value, None, None, clips, _size(len(p), clips, kernel.d))
     distance = frechet_distance(p, g)
     value = distance.value
     if mean == "float32":

@@ -226,13 +226,13 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
             for row in study["opinions"]
             if row["role"] == "test"
         ]
-        found = {(row["system"], row["dimension"]): row for row in rows}
+        by_cell = {(row["system"], row["dimension"]): row for row in rows}
         marks = _marks([row for row in rows if row["system"] in labels])
         for dimension in study["dimensions"]:
             key = dimension["key"]
             columns.append(Column(f"MOS_{key}@{study['study_id']}", f"MOS {key}", study["study_id"], "higher"))
             for label, line in zip(labels, cells, strict=True):
-                line.append(_joined(found.get((label, key)), marks.get((label, key), ""), study["study_id"]))
+                line.append(_joined(by_cell.get((label, key)), marks.get((label, key), ""), study["study_id"]))
         notes.append(_study_note(study, sorted({row["system"] for row in rows} - set(labels))))
     rows_out = tuple(TableRow(row.label, tuple(line), row.group) for row, line in zip(table.rows, cells, strict=True))
     return Table(table.title, tuple(columns), rows_out, table.corner, tuple(notes))

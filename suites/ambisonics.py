@@ -107,9 +107,9 @@ def binaural(foa: Samples, sample_rate: int, decoder: str = "omnitone") -> Sampl
     filters = load_decoder(decoder)
     length = _four(foa).shape[1]
     field = foa if sample_rate == filters.sample_rate else resample(foa, sample_rate, filters.sample_rate)
-    heard = signal.oaconvolve(field, filters.taps, axes=-1)[:, : field.shape[1]]
-    both = heard[0] + heard[2] + heard[3]
-    ears = np.stack([both + heard[1], both - heard[1]]).astype(np.float32, copy=False)
+    filtered = signal.oaconvolve(field, filters.taps, axes=-1)[:, : field.shape[1]]
+    both = filtered[0] + filtered[2] + filtered[3]
+    ears = np.stack([both + filtered[1], both - filtered[1]]).astype(np.float32, copy=False)
     if sample_rate != filters.sample_rate:
         ears = resample(ears, filters.sample_rate, sample_rate)
     missing = length - ears.shape[1]

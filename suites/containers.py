@@ -117,7 +117,7 @@ def played_stream(path: Path, container: Any, kind: str) -> Any:
     if best is None:
         raise ClipError(f"no_{kind}", f"{path} has no {kind} stream.")
     # FFmpeg prefers the larger of equals, browsers and VLC the first.
-    first = next((one for one in streams if one.disposition & Disposition.default), streams[0])
+    first = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     if best is not first:
         ours, theirs = streams.index(best), streams.index(first)
         raise ClipError(
@@ -133,7 +133,7 @@ def played_stream(path: Path, container: Any, kind: str) -> Any:
 
 def _streams(container: Any, kind: str) -> list[Any]:
     """All streams of `kind` that can be played in time; covers cannot."""
-    return [one for one in getattr(container.streams, kind) if not one.disposition & Disposition.attached_pic]
+    return [stream for stream in getattr(container.streams, kind) if not stream.disposition & Disposition.attached_pic]
 
 
 def _best(container: Any, kind: str) -> Any:
@@ -146,7 +146,7 @@ def _best(container: Any, kind: str) -> Any:
 def origin(container: Any) -> Fraction:
     """The file's own start on the clock of its time stamps, seconds: everything is counted from it."""
     played = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
-    known = [Fraction(one.start_time) * one.time_base for one in played if one.start_time is not None]
+    known = [Fraction(stream.start_time) * stream.time_base for stream in played if stream.start_time is not None]
     return min(known, default=Fraction(0))
 
 
@@ -273,12 +273,12 @@ def _sought(
     """
     try:
         _seek(container, start - LEAD)
-        found = _timed(path, container, stream, zero)
-        first = next(found, None)
+        frames = _timed(path, container, stream, zero)
+        first = next(frames, None)
     except av.error.FFmpegError:
         first = None
     if first is not None and first[0] is not None and first[0] <= start:
-        return chain([first], found)
+        return chain([first], frames)
     container.seek(round((zero - FORWARD) * av.time_base), backward=True)
     return whole
 

@@ -79,7 +79,7 @@ class Manifest:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the clips of each split."""
         splits = sorted({entry.split for entry in self.entries})
-        return {split: digest(identity([one for one in self.entries if one.split == split])) for split in splits}
+        return {split: digest(identity([entry for entry in self.entries if entry.split == split])) for split in splits}
 
 
 def identity(entries: Iterable[Entry]) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ def counts(manifest: Manifest, dataset: Dataset, problems: Sequence[Reject]) -> 
         Words and number of each line of the summary.
     """
     entries = manifest.entries
-    lines = [(f"{split} clips", count) for split, count in sorted(Counter(one.split for one in entries).items())]
+    lines = [(f"{split} clips", count) for split, count in sorted(Counter(entry.split for entry in entries).items())]
     lines.append(("source videos", len({entry.group_id for entry in entries})))
     lines += [(f"at {rate} Hz", count) for rate, count in sorted(Counter(e.source_rate or 0 for e in entries).items())]
     for words, rejects in (("left out in preparation", read_rejects(dataset)), ("wrong now", problems)):

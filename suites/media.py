@@ -525,8 +525,8 @@ def _sampled(path: Path, selects: Sequence[Select], start: float, duration: floa
     if not frames:
         raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
     chosen = [select(times) for select in selects]
-    pictures = {index: frames[index]() for index in sorted({i for one in chosen for i in one.indices})}
-    return [Frames(np.stack([pictures[index] for index in one.indices]), one.held) for one in chosen]
+    pictures = {index: frames[index]() for index in sorted({i for selection in chosen for i in selection.indices})}
+    return [Frames(np.stack([pictures[index] for index in selection.indices]), selection.held) for selection in chosen]
 
 
 def _decode_frames(path: Path, start: float) -> Iterator[tuple[Fraction, Shown, Fraction]]:

@@ -53,8 +53,8 @@ def parse_name(name: str) -> Name | None:
     group = _GROUP.match(name)
     if group is not None:
         return _parse(name[group.end() :], _SIZES[group[1]])
-    found = _parse(name, None)
-    return found if found is not None and found.instruments else None
+    parsed = _parse(name, None)
+    return parsed if parsed is not None and parsed.instruments else None
 
 
 def _parse(rest: str, count: int | None) -> Name | None:

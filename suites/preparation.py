@@ -85,7 +85,7 @@ class Preparation:
 
     @cached_property
     def _keys(self) -> list[str]:
-        return [key_of(one, self.found.root, self.rules) for one in self.found.candidates]
+        return [key_of(candidate, self.found.root, self.rules) for candidate in self.found.candidates]
 
     @property
     def pending(self) -> list[Candidate]:
@@ -97,7 +97,7 @@ class Preparation:
         """Look into what is pending, yielding ids as they are written to the journal; safe to kill and repeat."""
         work = partial(examine, root=self.found.root, rules=self.rules, joined=joined_folder())
         # Keys from before the reading: a file that changes meanwhile is read again the next time.
-        keys = {id(one): key for one, key in zip(self.found.candidates, self._keys, strict=True)}
+        keys = {id(candidate): key for candidate, key in zip(self.found.candidates, self._keys, strict=True)}
         pending = self.pending
         timeout = LONG_TIMEOUT if any(candidate.hops for candidate in pending) else TIMEOUT
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -193,10 +193,10 @@ def examine(candidate: Candidate, root: Path, rules: AdmissionRules, joined: Pat
 
 
 def _hop(video: Path, audio: Path, duration: float, rules: AdmissionRules) -> Iterator[Window]:
-    shown, heard = probe(video), probe(audio)
+    video_info, sound_info = probe(video), probe(audio)
     # Not every header states lengths; the sound itself does.
-    sound = heard.sound or _length(audio)
-    length = min(sound, shown.picture or sound)
+    sound = sound_info.sound or _length(audio)
+    length = min(sound, video_info.picture or sound)
     span = picture_span(video, 0.0, length)
     length = min(length, span[1])
     count = min(int((length + 1e-3) / duration), MOST_WINDOWS)

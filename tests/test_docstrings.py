@@ -1,4 +1,4 @@
-"""Docstrings are what the pages of the modules show: what goes in, and what comes out."""
+"""Docstrings say what goes in and what comes out, and names what they hold: pages of the modules are made of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
 FRAGMENT = re.compile(r"^(?:Of|From|To|In|With|By|For|At) [^.:]*\.$")  # without a verb: "Of the weight file."
 
 
-def functions(room: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The public functions at the top of a room's modules; commands are left out, for their users read `--help`."""
+# They say where something comes from, or nothing.
+VAGUE = {"found", "one", "heard", "there"}
+
+
+def modules(room: str) -> Iterator[tuple[Path, ast.Module]]:
+    """The modules of a room, without `bench/mos`, which is still to be written so."""
     for path in sorted((ROOT / room).rglob("*.py")):
         if "mos" in path.parts or (room == "visaudio_bench" and path.parent != ROOT / room):
-            continue  # `bench/mos` is still to be written so; in the package are the links to the rooms
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            continue  # in the package are links to the rooms
+        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def functions(room: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The public functions at the top of a room's modules; commands are left out, for their users read `--help`."""
+    for path, module in modules(room):
+        for node in module.body:
             decorators = {
                 ast.unparse(one).partition("(")[0].rpartition(".")[2] for one in getattr(node, "decorator_list", ())
             }
@@ -30,7 +40,7 @@ def functions(room: str) -> Iterator[tuple[str, ast.FunctionDef]]:
                 and not node.name.startswith("_")
                 and not decorators & {"command", "group"}
             ):
-                yield f"{path.relative_to(ROOT)}:{node.name}", node
+                yield f"{path}:{node.name}", node
 
 
 def sections(function: ast.FunctionDef) -> dict[str, str]:
@@ -61,3 +71,13 @@ def test_functions_say_what_they_take_and_return(room: str) -> None:
         returns = function.returns is not None and ast.unparse(function.returns) != "None" and not manager
         assert ("Returns" in parts) == returns, f"{name}: Returns"
     assert checked > 10
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_locals_are_named_by_what_they_hold(room: str) -> None:
+    for path, module in modules(room):
+        bodies = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+        inside = {node for body in bodies for node in ast.walk(body)}
+        stored = {node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        vague = VAGUE & (stored | {node.arg for node in inside if isinstance(node, ast.arg)})
+        assert not vague, f"{path}: {vague}"

@@ -134,9 +134,9 @@ def report(what: str, message: str, file: Path) -> str:
 def _address() -> str:
     """Where the project wants to hear of errors: its first address for issues, else its first one, else nothing."""
     try:
-        found = metadata("visaudio-bench").get_all("Project-URL") or []
+        addresses = metadata("visaudio-bench").get_all("Project-URL") or []
     except PackageNotFoundError:
         return ""
-    urls = {label.strip().lower(): url.strip() for label, _, url in (line.partition(",") for line in found)}
+    urls = {label.strip().lower(): url.strip() for label, _, url in (line.partition(",") for line in addresses)}
     wanted = [url for label, url in urls.items() if "issue" in label or "bug" in label]
     return next(iter([*wanted, *urls.values()]), "")

@@ -94,7 +94,7 @@ def map_unordered(
             suspects = list(running.values())
             running.clear()
             outcomes = list(_one_by_one(function, suspects))
-            if all(isinstance(one.error, ClipError) and one.error.reason == CRASHED for one in outcomes):
+            if all(isinstance(outcome.error, ClipError) and outcome.error.reason == CRASHED for outcome in outcomes):
                 raise BenchError(
                     "a worker process died, most likely because memory ran out. What was finished is kept: "
                     "run the same command again with a smaller --workers."

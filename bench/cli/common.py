@@ -66,8 +66,8 @@ def _divided(value: str) -> list[str]:
         before, _, last = value.partition(",")
         return [before, *_divided(last)]
     name, named, path = file.partition("=")
-    there = Path(file).exists() if file else False
-    return [value] if there or (named and "," not in name and Path(path).exists()) else value.split(",")
+    exists = Path(file).exists() if file else False
+    return [value] if exists or (named and "," not in name and Path(path).exists()) else value.split(",")
 
 
 def run_options(command: Command) -> Command:
@@ -245,11 +245,11 @@ def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:
     from visaudio_bench.errors import BenchError
     from visaudio_bench.guard import TRACES, UNEXPECTED, report
 
-    found = [reject for reject in rejects if reject.reason in UNEXPECTED]
-    for reject in found:
+    unexpected = [reject for reject in rejects if reject.reason in UNEXPECTED]
+    for reject in unexpected:
         note(report(f'clip "{reject.clip_id}"', reject.message, folder / TRACES))
-    if found:
+    if unexpected:
         raise BenchError(
-            f"{len(found)} {'clip' if len(found) == 1 else 'clips'} met an unexpected error; the others are as told "
-            "above. The same command tries them again."
+            f"{len(unexpected)} {'clip' if len(unexpected) == 1 else 'clips'} met an unexpected error; the others are "
+            "as told above. The same command tries them again."
         )

@@ -168,7 +168,7 @@ def check(name: str, form: str) -> None:
     entries = manifest.entries
     traces = data_dir() / name
     checked = track((check_entry(entry, manifest, traces) for entry in entries), len(entries), f"checking {name}")
-    problems = [problem for found in checked for problem in found]
+    problems = [problem for of_entry in checked for problem in of_entry]
     rows = [TableRow(label, (Cell(f"{count:,}", count),)) for label, count in counts(manifest, dataset, problems)]
     notes = (*_hashes(manifest), f"files below {manifest.root}", f"licence: {dataset.licence}")
     print_tables([Table(f"{name}, checked", (Column("count", "count"),), tuple(rows), corner="", notes=notes)], form)

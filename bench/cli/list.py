@@ -84,9 +84,9 @@ def _metrics() -> Table:
         else:
             listed += [(metric, registry().origin(name)) for metric in family.metrics]
     rows = [
-        (one.key, one.title, one.unit, one.better, one.track, "default" if one.default else "on request",
-         one.description, origin)
-        for one, origin in listed
+        (metric.key, metric.title, metric.unit, metric.better, metric.track,
+         "default" if metric.default else "on request", metric.description, origin)
+        for metric, origin in listed
     ]  # fmt: skip
     headings = ("title", "unit", "better", "track", "shown", "what", "from")
     return _table("metrics", "metric", headings, [*rows, *broken])

@@ -38,18 +38,18 @@ def quantities_of(family: Family, inputs: ClipInputs) -> Judged:
         ClipError: the clip cannot be judged, or what came back is not what a family returns.
     """
     try:
-        found = family.quantities(inputs)
+        answer = family.quantities(inputs)
     except LackingError as error:
         return without(family, inputs.protocol, error.reason)
     declared = quantity_names(family)
-    if not isinstance(found, Mapping):
-        raise _wrong(family, f"{type(found).__name__} for quantities", "a mapping")
-    for key, quantity in found.items():
+    if not isinstance(answer, Mapping):
+        raise _wrong(family, f"{type(answer).__name__} for quantities", "a mapping")
+    for key, quantity in answer.items():
         if not (isinstance(key, tuple) and len(key) == 2 and isinstance(quantity, Quantity)):
             raise _wrong(family, f"{key!r}: {quantity!r}", '("name", "view"): Quantity(...)')
         if _base(key[0]) not in declared:
             raise _wrong(family, f'the quantity "{key[0]}"', f"one that its metrics read: {_words(declared)}")
-    return found
+    return answer
 
 
 def without(family: Family, protocol: Protocol, reason: str) -> Judged:
@@ -87,13 +87,13 @@ def features_of(family: Family, sound: JudgedSound, networks: Mapping[str, Net])
         ClipError: there are none, or what came back is not what a family returns.
     """
     declared = {metric.features for metric in family.metrics if metric.features}
-    found: dict[str, Any] = {name: np.asarray(rows) for name, rows in family.features(sound, networks).items()}
-    for name, rows in found.items():
+    features: dict[str, Any] = {name: np.asarray(rows) for name, rows in family.features(sound, networks).items()}
+    for name, rows in features.items():
         if name not in declared:
             raise _wrong(family, f'the features "{name}"', f"those that its metrics compare: {_words(declared)}")
         if rows.ndim != 3 or rows.shape[1] != len(VIEWS):
             raise _wrong(family, f"features of shape {rows.shape}", f"(rows, {len(VIEWS)}, d), of {_words(VIEWS)}")
-    return found
+    return features
 
 
 def _base(name: str) -> str:

@@ -62,7 +62,7 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
         Files by clip id.
     """
     folder = folder_of(plan, job, system)
-    found = {}
+    paths = {}
     for clip in job.clips:
         try:
             told = folder / f"{clip.id}.json"
@@ -72,19 +72,19 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
                 record = json.loads(told.read_text(encoding="utf-8"))
                 path = folder / record["file"]
                 if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == file_stamp(path):
-                    found[clip.id] = path
+                    paths[clip.id] = path
         except (OSError, ClipError):
             continue  # no record, or not one of ours: make it again
-    return found
+    return paths
 
 
 def made_sounds(folder: Path) -> dict[str, Path]:
     """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
-    found = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
+    paths = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
     for record in sorted(folder.glob("[!.]*.json")):
-        if record.stem not in found:
-            found[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
-    return found
+        if record.stem not in paths:
+            paths[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
+    return paths
 
 
 def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Generated]:

@@ -52,11 +52,11 @@ class FeatureRows:
     clips: list[str] = field(default_factory=list)
     rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = field(default_factory=dict)
 
-    def add(self, heard: NetworkAnswers) -> None:
+    def add(self, answers: NetworkAnswers) -> None:
         """Append the rows of one clip."""
-        for network, features in heard.features.items():
+        for network, features in answers.features.items():
             self.rows.setdefault(network, []).append((len(self.clips), features))
-        self.clips.append(heard.clip)
+        self.clips.append(answers.clip)
 
     def save(self, path: Path) -> None:
         """Write everything as `clips`, `<network>` `(R, 3, d)` and `<network>_clip` `(R,)`, atomically."""
@@ -104,16 +104,16 @@ def listen(
             yield NetworkAnswers(clip.id, REFERENCE_SET, {}, features, tuple(attempts.problems))
     for system, path in sounds.items():
         attempts = _Attempts()
-        heard = attempts(partial(_prediction, clip, path, protocol))
+        prediction = attempts(partial(_prediction, clip, path, protocol))
         quantities: dict[tuple[str, str], Quantity] = {}
         features = {}
         for family in families:
-            if isinstance(heard, ClipError):
-                quantities |= without(family, protocol, heard.reason)
+            if isinstance(prediction, ClipError):
+                quantities |= without(family, protocol, prediction.reason)
                 continue
-            inputs = ClipInputs(clip, heard, true.get(family.name), seeing, protocol, nets[family.name])
-            found, rows = _asked(family, inputs, attempts)
-            quantities |= found
+            inputs = ClipInputs(clip, prediction, true.get(family.name), seeing, protocol, nets[family.name])
+            answer, rows = _asked(family, inputs, attempts)
+            quantities |= answer
             features |= rows
         yield NetworkAnswers(clip.id, system, quantities, features, tuple(attempts.problems))
 
@@ -123,8 +123,8 @@ def _asked(family: Family, inputs: ClipInputs, attempts: _Attempts) -> tuple[Jud
     rows = attempts(partial(features_of, family, inputs.prediction, inputs.networks), of_features=True)
     if isinstance(rows, ClipError):
         return without(family, inputs.protocol, rows.reason), {}
-    found = attempts(partial(quantities_of, family, inputs))
-    return (without(family, inputs.protocol, found.reason) if isinstance(found, ClipError) else found), rows
+    answer = attempts(partial(quantities_of, family, inputs))
+    return (without(family, inputs.protocol, answer.reason) if isinstance(answer, ClipError) else answer), rows
 
 
 def _reference(clip: Clip, path: Path, protocol: Protocol) -> JudgedSound:
@@ -136,9 +136,9 @@ def _prediction(clip: Clip, path: Path, protocol: Protocol) -> JudgedSound:
 
 
 def _true_ears(clip: Clip) -> Ears:
-    found = read_reference(clip)
-    assert found is not None  # only clips that have one come here
-    return found
+    ears = read_reference(clip)
+    assert ears is not None  # only clips that have one come here
+    return ears
 
 
 def _read(sound: JudgedSound) -> JudgedSound:

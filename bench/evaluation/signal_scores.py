@@ -151,7 +151,10 @@ def unscored(task: ScoringTask, error: ClipError) -> list[Scored]:
     """
     first, rest = problem_of(error, "score"), problem_of(error, "score")._replace(trace="")
     problems = [first, *[rest] * (len(task.predictions) - 1)]
-    return [Scored(task.clip.id, one.system, {}, (why,)) for one, why in zip(task.predictions, problems, strict=True)]
+    return [
+        Scored(task.clip.id, prediction.system, {}, (why,))
+        for prediction, why in zip(task.predictions, problems, strict=True)
+    ]
 
 
 def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | None) -> Scored:
@@ -277,8 +280,8 @@ def _screen(clip: Clip, prediction: Prediction, sound: Sound) -> list[Problem]:
 
 def _shorter(sound: Sound) -> str:
     """The next command, where a sound is short because it was meant to be."""
-    there = int(10 * sound.samples.shape[1] / sound.source_rate) / 10
-    return f". To judge no more than that of every clip: bench score --duration {there:g}" if there else ""
+    seconds = int(10 * sound.samples.shape[1] / sound.source_rate) / 10
+    return f". To judge no more than that of every clip: bench score --duration {seconds:g}" if seconds else ""
 
 
 def _as_scored(clip: Clip, sound: Sound) -> Samples:

@@ -106,12 +106,12 @@ def extract(work: Extraction, world: World | None = None) -> list[Failure]:
 
 def _missing(work: Extraction) -> list[Clip]:
     """Clips without features, or with those of files, or by code, that have changed since."""
-    there = present(work.out)
+    stored = present(work.out)
     code = work.code()
     return [
         clip
         for clip in work.suite.clips()
-        if clip.id not in there or there[clip.id].origin != origin_of(clip, work.duration, code)
+        if clip.id not in stored or stored[clip.id].origin != origin_of(clip, work.duration, code)
     ]
 
 

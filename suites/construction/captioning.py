@@ -35,13 +35,13 @@ def read_captions(path: Path) -> dict[str, SoundCaption]:
     Raises:
         UsageError: the file cannot be read, a row has no id or nothing visible, or a table says two things of a clip.
     """
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for row in read_rows(path).rows:
-        first = found.get(row.clip_id, row)
+        first = rows.get(row.clip_id, row)
         if path.suffix != ".jsonl" and first.said != row.said:
             raise UsageError(f"{row.where}: {row.clip_id} has another caption in {first.where}. A clip has one.")
-        found[row.clip_id] = row
-    return {name: _caption(row) for name, row in found.items()}
+        rows[row.clip_id] = row
+    return {name: _caption(row) for name, row in rows.items()}
 
 
 def _caption(row: Row) -> SoundCaption:

@@ -122,7 +122,7 @@ def sphere(looks: Array) -> str:
 
 
 def _shade(part: float) -> str:
-    """From light to dark blue as `part` goes from 0 to 1."""
+    """A colour from light to dark blue, as `part` goes from 0 to 1."""
     red, green, blue = np.rint(LIGHT + (DARK - LIGHT) * part).astype(int)
     return f"#{red:02x}{green:02x}{blue:02x}"
 

@@ -54,7 +54,7 @@ class FoundPanoramas(NamedTuple):
 
     @property
     def licence(self) -> str:
-        """Of the clips."""
+        """The licence of the clips."""
         return SYNTHETIC_LICENCE if self.synthetic else LICENCE
 
 
@@ -129,10 +129,10 @@ def _by_stem(paths: Sequence[Path], suffixes: frozenset[str]) -> dict[str, Path]
     Raises:
         UsageError: two files have the same name.
     """
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in paths:
-        if path.suffix.lower() in suffixes and found.setdefault(path.stem, path) != path:
+        if path.suffix.lower() in suffixes and by_stem.setdefault(path.stem, path) != path:
             raise UsageError(
-                f"{found[path.stem]} and {path} have the name of the same clip. Keep one of them, or move one away."
+                f"{by_stem[path.stem]} and {path} have the name of the same clip. Keep one of them, or move one away."
             )
-    return found
+    return by_stem

@@ -71,13 +71,15 @@ def render_field(dry: Samples, room: Room, source: Array, listener: Array, yaw: 
         `(4, T)`, W, Y, Z, X with SN3D weights.
     """
 
-    def respond(there: Array, here: Array, ahead: float) -> Samples:
-        return room_response(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+    def respond(source_place: Array, listener_place: Array, ahead: float) -> Samples:
+        return room_response(
+            room, source_place, listener_place, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1
+        )
 
-    heard, vectors = early_images(dry, room, source, listener)
+    arriving, vectors = early_images(dry, room, source, listener)
     control, now = np.arange(len(yaw)) * (SAMPLE_RATE / CONTROL_RATE), np.arange(len(dry))
     out = np.zeros((CHANNELS, len(dry)), dtype=np.float32)
-    for sound, gains in zip(heard, _weights(to_head(vectors, yaw)).swapaxes(0, 1), strict=True):
+    for sound, gains in zip(arriving, _weights(to_head(vectors, yaw)).swapaxes(0, 1), strict=True):
         for channel, gain in enumerate(gains):
             out[channel] += sound * np.interp(now, control, gain).astype(np.float32)
     out += crossfaded(dry, source, listener, yaw, respond)
@@ -104,11 +106,11 @@ def room_response(
     Returns:
         `(4, N)` at 44.1 kHz, W, Y, Z, X with SN3D weights.
     """
-    heard = arrivals(room, source, listener, duration, lowest_order)
-    gains = _weights(to_head(heard.vectors, yaw))
-    train = np.repeat(np.arange(CHANNELS), len(heard.delay))
-    delay = np.tile(heard.delay, CHANNELS)
-    low, high = (impulses(delay, (gains * gain).ravel(), train, CHANNELS) for gain in heard.gains)
+    images = arrivals(room, source, listener, duration, lowest_order)
+    gains = _weights(to_head(images.vectors, yaw))
+    train = np.repeat(np.arange(CHANNELS), len(images.delay))
+    delay = np.tile(images.delay, CHANNELS)
+    low, high = (impulses(delay, (gains * gain).ravel(), train, CHANNELS) for gain in images.gains)
     return two_bands(low, high)
 
 

@@ -52,8 +52,8 @@ class Hrtf:
     def nearest(self, vectors: Array) -> Indices:
         """Index of the measured direction nearest to each vector `(..., 3)` of any length, in head coordinates."""
         length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-        found: Indices = self._tree.query(vectors / np.maximum(length, 1e-12))[1]
-        return found
+        indices: Indices = self._tree.query(vectors / np.maximum(length, 1e-12))[1]
+        return indices
 
     @cached_property
     def _tree(self) -> cKDTree:

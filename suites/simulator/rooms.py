@@ -69,9 +69,9 @@ def brir(
         `(2, N)` float32 at 44.1 kHz, N = duration plus the length of a head response.
     """
     head = hrtf or load_kemar()
-    heard = arrivals(room, source, listener, duration, lowest_order)
-    direction = head.nearest(to_head(heard.vectors, yaw))
-    low, high = (_sum_of_trains(heard.delay, gain, direction, head) for gain in heard.gains)
+    images = arrivals(room, source, listener, duration, lowest_order)
+    direction = head.nearest(to_head(images.vectors, yaw))
+    low, high = (_sum_of_trains(images.delay, gain, direction, head) for gain in images.gains)
     return two_bands(low, high)
 
 
@@ -194,8 +194,8 @@ def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array,
         `(2, T)` float32.
     """
 
-    def respond(there: Array, here: Array, ahead: float) -> Samples:
-        return brir(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+    def respond(source_place: Array, listener_place: Array, ahead: float) -> Samples:
+        return brir(room, source_place, listener_place, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
 
     out = _early(dry, room, source, listener, yaw)
     out += crossfaded(dry, source, listener, yaw, respond)
@@ -205,9 +205,9 @@ def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array,
 
 def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
     hrtf = load_kemar()
-    heard, vectors = early_images(dry, room, source, listener)
+    arriving, vectors = early_images(dry, room, source, listener)
     blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
-    return spatialize(heard, hrtf.nearest(to_head(vectors, yaw)[:, blocks]), hrtf)
+    return spatialize(arriving, hrtf.nearest(to_head(vectors, yaw)[:, blocks]), hrtf)
 
 
 def early_images(dry: Samples, room: Room, source: Array, listener: Array) -> tuple[Samples, Array]:
@@ -228,11 +228,11 @@ def early_images(dry: Samples, room: Room, source: Array, listener: Array) -> tu
     distance = np.linalg.norm(vectors, axis=-1)
     delay = distance / SPEED_OF_SOUND * SAMPLE_RATE
     reflected = [two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
-    heard = np.empty((len(images.order), len(dry)), dtype=np.float32)
+    arriving = np.empty((len(images.order), len(dry)), dtype=np.float32)
     for order, sound in enumerate(reflected):
         of_order = images.order == order
-        heard[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
-    return heard, vectors
+        arriving[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
+    return arriving, vectors
 
 
 def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:

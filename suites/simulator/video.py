@@ -219,9 +219,9 @@ def _cast_parts(
     nearest = np.full(rays.shape[1:], np.inf, dtype=np.float32)
     which = np.full(rays.shape[1:], -1, dtype=np.int8)
     for index, (part, window) in enumerate(zip(parts, windows, strict=True)):
-        found = distances(part, origin, rays[:, *window].reshape(3, -1)).reshape(nearest[window].shape)
-        closer = found < nearest[window]
-        nearest[window][closer] = found[closer]
+        distance = distances(part, origin, rays[:, *window].reshape(3, -1)).reshape(nearest[window].shape)
+        closer = distance < nearest[window]
+        nearest[window][closer] = distance[closer]
         which[window][closer] = index
     return nearest, which
 

@@ -57,9 +57,9 @@ class IbScore(Family):
         if min(seeing.duration, hearing.seconds + TOLERANCE) < SECONDS:
             return {key: undefined("short")}
         answer = meaning(inputs.networks["imagebind"], hearing, seeing, protocol.ib_view)
-        found = ib_score(answer["video"][None], answer["audio"][None])
+        scores = ib_score(answer["video"][None], answer["audio"][None])
         held, sync_held = int(answer["held"]), int(answer["sync_held"])
-        return {key: of_pictures(float(found.per_clip[0]), held, sync_held, protocol, "undefined")}
+        return {key: of_pictures(float(scores.per_clip[0]), held, sync_held, protocol, "undefined")}
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:

@@ -47,7 +47,7 @@ class PannsScores(Family):
         from visaudio_bench.metrics.divergence import kl_divergence
 
         own, true = (
-            heard(inputs.networks["panns"], one.native)["logits"] for one in (inputs.prediction, inputs.reference)
+            heard(inputs.networks["panns"], sound.native)["logits"] for sound in (inputs.prediction, inputs.reference)
         )
         by_view = dict(zip(("mix", "left", "right"), kl_divergence(true, own).per_clip, strict=True))
         by_view["avg"] = (by_view["left"] + by_view["right"]) / 2

@@ -60,9 +60,9 @@ class Desync(Family):
         if min(seeing.duration, hearing.seconds + TOLERANCE) < SECONDS:
             return {key: undefined("short")}
         answer = offsets(inputs.networks["synchformer"], hearing, seeing, protocol.desync_view)
-        found = desync(answer["logits"][None], nan_is_maximum=protocol.nan_logits == "maximum")
+        scores = desync(answer["logits"][None], nan_is_maximum=protocol.nan_logits == "maximum")
         held = int(answer["held"])
-        score = of_pictures(float(found.per_clip[0]), held, held, protocol, "nan_logits")
+        score = of_pictures(float(scores.per_clip[0]), held, held, protocol, "nan_logits")
         return {key: score._replace(reason=score.reason or ("padded" if hearing.missing else None))}
 
 
