@@ -100,7 +100,7 @@ class FlowSystem(System):
 
     @cached_property
     def sha256(self) -> str:
-        """Of the weight file."""
+        """SHA-256 of the weight file, or of its shards."""
         return weights.sha256(self.path)
 
     def pipeline(self, device: str) -> Pipeline:

@@ -91,16 +91,16 @@ def cues(samples: npt.ArrayLike, sample_rate: int) -> DataFrame:
     # Whatever else is wrong with them, `interaural_cues` says.
     if sample_rate != SAMPLE_RATE and sound.ndim == 2 and len(sound) == 2 and sound.dtype.kind == "f":
         sound = resample(sound.astype(np.float32), sample_rate, SAMPLE_RATE)
-    found = interaural_cues(sound)
+    measured = interaural_cues(sound)
     return pd.DataFrame(
         {
-            "start_s": np.arange(len(found.ild)) * (SEGMENT_HOP * HOP / SAMPLE_RATE),
-            "ild_db": np.where(found.ild_ok, found.ild, np.nan),
-            "itd_us": np.where(found.itd_ok, found.itd, np.nan),
-            "iacc": found.iacc,
-            "lateralisation": np.where(found.ild_ok | found.itd_ok, found.lateralisation, np.nan),
-            "energy": found.energy,
-            "active": found.active,
+            "start_s": np.arange(len(measured.ild)) * (SEGMENT_HOP * HOP / SAMPLE_RATE),
+            "ild_db": np.where(measured.ild_ok, measured.ild, np.nan),
+            "itd_us": np.where(measured.itd_ok, measured.itd, np.nan),
+            "iacc": measured.iacc,
+            "lateralisation": np.where(measured.ild_ok | measured.itd_ok, measured.lateralisation, np.nan),
+            "energy": measured.energy,
+            "active": measured.active,
         }
     )
 
@@ -141,6 +141,9 @@ def score(
         workers: processes. With more than one, a script must start its work under `if __name__ == "__main__":`.
         allow_missing: number of clips that may be unusable.
         progress: show on stderr what the command line shows there.
+
+    Returns:
+        The results, the per-clip table and the failures as pandas frames.
 
     Raises:
         UsageError: the request cannot be carried out as it was written.
@@ -196,6 +199,9 @@ def run(
         allow_missing: number of clips that may be unusable.
         progress: show on stderr what the command line shows there.
 
+    Returns:
+        The results, the per-clip table and the failures as pandas frames.
+
     Raises:
         UsageError: the request cannot be carried out as it was written.
         IncompleteRunError: more clips are unusable than allowed; it holds the frames of the others.
@@ -223,15 +229,15 @@ def read_run(folder: Folder) -> RunFrames:
     from visaudio_bench.leaderboards.schema import Result, read_clip_rows, read_failures, read_results
 
     path = Path(folder)
-    found = read_results(path)
-    rows = [dataclasses.asdict(result) for result in found.results]
+    content = read_results(path)
+    rows = [dataclasses.asdict(result) for result in content.results]
     results = pd.DataFrame(rows, columns=[field.name for field in dataclasses.fields(Result)])
     numbers = dict.fromkeys(("value", "low", "high"), "float64")
     return RunFrames(
         results=results.astype({**numbers, "rank": "Int64"}),
         clips=_clips_frame(read_clip_rows(path / "clips.csv")),
         failures=_failures_frame(read_failures(path / "failures.jsonl")),
-        provenance=found.provenance,
+        provenance=content.provenance,
         folder=path,
     )
 

@@ -36,7 +36,16 @@ def note(message: str) -> None:
 
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
-    """Pass `items` through and show how far they are: a live bar on a terminal, a line every 10 s in a log."""
+    """Show how far a loop is: a live bar on a terminal, a line every 10 s in a log.
+
+    Args:
+        items: what is passed through.
+        total: how many there will be.
+        label: what is being done.
+
+    Returns:
+        An iterator over the items.
+    """
     if total == 0 or _silent.get():
         yield from items
     elif sys.stderr.isatty():

@@ -17,13 +17,13 @@ PACKAGES = ("numpy", "scipy", "torch", "av", "soundfile", "soxr", "pyarrow")
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that take part in decoding and computing."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
 def code_version() -> dict[str, Any]:
@@ -50,7 +50,17 @@ def command_line() -> str:
 
 
 def provenance(*, command: str, seed: int, device: str, dtype: str) -> dict[str, Any]:
-    """The block that every result carries; suites, systems and metrics are added by the run."""
+    """Collect what every result carries; suites, systems and metrics are added by the run.
+
+    Args:
+        command: as it was typed.
+        seed: of everything random.
+        device: where networks run.
+        dtype: numbers that they compute with.
+
+    Returns:
+        JSON-able values by name.
+    """
     from visaudio_bench.suites.media import DECODER, RESAMPLER
 
     return {

@@ -51,7 +51,7 @@ def published_tables(rows: Sequence[Published]) -> list[Table]:
     tables = []
     for dataset, split in dict.fromkeys((row.dataset, row.split) for row in rows):
         here = [row for row in rows if (row.dataset, row.split) == (dataset, split)]
-        columns = {place: one for place, one in all_columns().items() if any(row.place == place for row in here)}
+        columns = {place: column for place, column in all_columns().items() if any(row.place == place for row in here)}
         lines = [_published_row(here, system, columns, marked=True) for system in _systems(here)]
         title = f"{dataset} · {split} · published"
         tables.append(Table(title, (*LEADING, *columns.values()), tuple(lines), "method", tuple(_sources(here))))
@@ -64,10 +64,19 @@ def comparison_tables(runs: Sequence[tuple[str, Run]], rows: Sequence[Published]
     Args:
         runs: name and content of every run folder.
         rows: the published numbers.
+
+    Returns:
+        The tables, a suite each.
     """
-    every = [one for name, run in runs for one in _measured(name, run)]
-    suites = dict.fromkeys((one.suite.name, one.suite.synthetic) for one in every)
-    return [_table([one for one in every if (one.suite.name, one.suite.synthetic) == suite], rows) for suite in suites]
+    every = [measurement for name, run in runs for measurement in _measured(name, run)]
+    suites = dict.fromkeys((measurement.suite.name, measurement.suite.synthetic) for measurement in every)
+    return [
+        _table(
+            [measurement for measurement in every if (measurement.suite.name, measurement.suite.synthetic) == suite],
+            rows,
+        )
+        for suite in suites
+    ]
 
 
 def _measured(name: str, run: Run) -> list[MeasuredSystem]:
@@ -91,9 +100,12 @@ def _table(measured: Sequence[MeasuredSystem], rows: Sequence[Published]) -> Tab
     dataset = None if suite.synthetic else DATASETS.get(suite.name)
     here = [row for row in rows if (row.dataset, row.split) == dataset and row.place in columns]
     lines: list[TableRow] = []
-    known = dict.fromkeys(one.system.name for one in sorted(measured, key=lambda one: not one.system.anchor))
+    known = dict.fromkeys(
+        measurement.system.name
+        for measurement in sorted(measured, key=lambda measurement: not measurement.system.anchor)
+    )
     for name in known:
-        same = [one for one in measured if one.system.name == name]
+        same = [measurement for measurement in measured if measurement.system.name == name]
         lines += _compared(same, [row for row in here if row.system == name], columns)
     lines += [_published_row(here, name, columns) for name in _systems(here) if name not in known]
     title = suite.title + (f" · beside {' · '.join(dataset)}" if dataset else "")
@@ -108,21 +120,21 @@ def _compared(
     system = same[0].system
     group = system.name if rows else "anchors" if system.anchor else "systems"
     lines, differences, first = [], [], _first(rows)
-    for one in same:
-        label = row_label(one.system) + (f" ({one.run})" if len(same) > 1 else "")
-        cells = {place: _measured_cell(one.results.get(place)) for place in columns}
-        lines.append(TableRow(label, (*_status_and_size(one, columns), *cells.values()), group))
+    for measurement in same:
+        label = row_label(measurement.system) + (f" ({measurement.run})" if len(same) > 1 else "")
+        cells = {place: _measured_cell(measurement.results.get(place)) for place in columns}
+        lines.append(TableRow(label, (*_status_and_size(measurement, columns), *cells.values()), group))
         gaps = (_difference(cells[place], first.get(place), place) for place in columns)
         differences.append(TableRow(f"{label}: difference", (Cell("difference"), Cell(EMPTY), *gaps), group))
     return [*lines, replace(_published_row(rows, system.name, columns), group=group), *differences] if rows else lines
 
 
-def _status_and_size(one: MeasuredSystem, columns: Mapping[Place, Column]) -> tuple[Cell, Cell]:
+def _status_and_size(measurement: MeasuredSystem, columns: Mapping[Place, Column]) -> tuple[Cell, Cell]:
     """Status of a measured row, and how many clips its values rest on: `2695`, or `2690–2695` where they differ."""
-    found = [result for place in columns if (result := one.results.get(place)) is not None]
-    valued = [result for result in found if result.value is not None]
+    results = [result for place in columns if (result := measurement.results.get(place)) is not None]
+    valued = [result for result in results if result.value is not None]
     if not valued:
-        return Cell(found[0].status if found else "missing"), Cell(EMPTY, reason="no values")
+        return Cell(results[0].status if results else "missing"), Cell(EMPTY, reason="no values")
     low, high = (pick(result.n for result in valued) for pick in (min, max))
     return Cell(valued[0].status), Cell(str(low), low) if low == high else Cell(f"{low}–{high}")
 
@@ -169,10 +181,10 @@ def _published_row(
 
 def _first(rows: Iterable[Published]) -> dict[Place, Published]:
     """The first number of each column."""
-    found: dict[Place, Published] = {}
+    numbers: dict[Place, Published] = {}
     for row in rows:
-        found.setdefault(row.place, row)
-    return found
+        numbers.setdefault(row.place, row)
+    return numbers
 
 
 def _published_cell(row: Published | None, rivals: Sequence[Published], better: str) -> Cell:
@@ -189,24 +201,24 @@ def _published_cell(row: Published | None, rivals: Sequence[Published], better: 
 
 def _conditions(measured: Sequence[MeasuredSystem]) -> list[str]:
     """How the measured rows were made."""
-    runs = dict.fromkeys((one.run, one.protocol) for one in measured)
+    runs = dict.fromkeys((measurement.run, measurement.protocol) for measurement in measured)
     notes = [f"Measured in {run} under the protocol {protocol}." for run, protocol in runs]
     if measured[0].suite.synthetic:
         notes.append(SIMULATED)
-    if any(one.system.binauralises and not one.system.anchor for one in measured):
+    if any(measurement.system.binauralises and not measurement.system.anchor for measurement in measured):
         notes.append(HEARD_NOTE)
-    return notes + remarks_on(one.system for one in measured)
+    return notes + remarks_on(measurement.system for measurement in measured)
 
 
 def _reasons(measured: Sequence[MeasuredSystem], columns: Mapping[Place, Column]) -> list[str]:
     """Why measured values are missing, each reason once; systems are named where others have the value."""
     lacking: dict[tuple[str, str], list[str]] = {}
-    for one in measured:
+    for measurement in measured:
         for place, column in columns.items():
-            result = one.results.get(place)
+            result = measurement.results.get(place)
             if result is None or result.value is None:
                 reason = "not in this run" if result is None else f"{result.status}, {result.reason}"
-                lacking.setdefault((reason, column.title), []).append(row_label(one.system))
+                lacking.setdefault((reason, column.title), []).append(row_label(measurement.system))
     titles: dict[tuple[str, str], list[str]] = {}
     for (reason, title), systems in lacking.items():
         who = "" if len(systems) == len(measured) else f" of {', '.join(dict.fromkeys(systems))}"
@@ -216,7 +228,7 @@ def _reasons(measured: Sequence[MeasuredSystem], columns: Mapping[Place, Column]
 
 def _few(measured: Sequence[MeasuredSystem], rows: Sequence[Published]) -> list[str]:
     """Distances between sets depend on how many clips they are of: another number of clips is said."""
-    ours = sorted({one.suite.clips for one in measured})
+    ours = sorted({measurement.suite.clips for measurement in measured})
     theirs = sorted({row.clips for row in rows if row.clips is not None})
     if not theirs or ours == theirs:
         return []

@@ -41,12 +41,29 @@ class Distance(NamedTuple):
 
 
 def feature_file(run: Path, suite: str, system: str) -> Path:
-    """Where the features of one system's sounds for one suite lie."""
+    """Name the file of the features of one system's sounds.
+
+    Args:
+        run: run folder.
+        suite: name of the suite.
+        system: name of the system.
+
+    Returns:
+        Where they lie or will lie.
+    """
     return run / "features" / suite / f"{system}.npz"
 
 
 def read_features(path: Path, network: str) -> FeatureSet | None:
-    """The features of one network, None where the run has none."""
+    """Read the features of one network.
+
+    Args:
+        path: as `feature_file` says.
+        network: its name.
+
+    Returns:
+        The features by clip; None where the run has none.
+    """
     if not path.is_file():
         return None
     with np.load(path) as stored:
@@ -57,7 +74,7 @@ def read_features(path: Path, network: str) -> FeatureSet | None:
 
 
 def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, view: str, mean: str) -> Distance:
-    """FD or KAD of one view; `avg` is the mean of the distances of left and right.
+    """Compute FD or KAD of one view; `avg` is the mean of the distances of left and right.
 
     Args:
         metric: the metric, which says what kind of distance it is.
@@ -65,6 +82,9 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         reference: features of the reference, of the same clips.
         view: mix, left, right or avg.
         mean: precision of the mean features of a Fréchet distance, `float64`, or `float32` to reproduce av-benchmark.
+
+    Returns:
+        The distance, with an interval for FD of one view.
     """
     if view == "avg":
         left, right = (set_distance(metric, prediction, reference, side, mean) for side in ("left", "right"))
@@ -75,8 +95,8 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.
         from visaudio_bench.metrics.kernel_distance import kernel_distance
 
-        found = kernel_distance(p, g)
-        return Distance(found.value, None, None, clips, _size(len(p), clips, found.d))
+        kernel = kernel_distance(p, g)
+        return Distance(kernel.value, None, None, clips, _size(len(p), clips, kernel.d))
     distance = frechet_distance(p, g)
     value = distance.value
     if mean == "float32":

@@ -9,10 +9,18 @@ from visaudio_bench.leaderboards.tables import Table
 
 
 def page(tables: Sequence[Table], title: str) -> str:
-    """The tables as a page; every cell tells its exact value, or why it is empty, when it is pointed at."""
+    """Lay tables out as a page; every cell tells its exact value, or why it is empty, when it is pointed at.
+
+    Args:
+        tables: in their order.
+        title: of the page.
+
+    Returns:
+        HTML that loads nothing.
+    """
     import jinja2
 
-    template = (files("leaderboards") / "page.html").read_text(encoding="utf-8")
+    template = (files("visaudio_bench.leaderboards") / "page.html").read_text(encoding="utf-8")
     return (
         jinja2.Environment(autoescape=True, keep_trailing_newline=True)
         .from_string(template)

@@ -74,11 +74,11 @@ def rater_table(study: Study) -> Table:
 def clip_table(study: Study) -> Table:
     """Mean opinion score of every clip, systems in rows within clips, one column a dimension."""
     columns = tuple(Column(d["key"], d["title"], better="higher") for d in study["dimensions"])
-    found = {(row["clip"], row["system"], row["dimension"]): row for row in study["clips"]}
+    by_cell = {(row["clip"], row["system"], row["dimension"]): row for row in study["clips"]}
     rows = []
     for clip in dict.fromkeys(row["clip"] for row in study["clips"]):
         for system in study["systems"]:
-            mine = [found.get((clip, system, column.key)) for column in columns]
+            mine = [by_cell.get((clip, system, column.key)) for column in columns]
             if any(mine):
                 cells = tuple(
                     Cell(_number(m["mean"]), m["mean"]) if m else Cell(EMPTY, reason="no votes") for m in mine

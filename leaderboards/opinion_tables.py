@@ -59,7 +59,13 @@ def read_opinions(path: Path) -> list[Study]:
 
 
 def write_opinions(folder: Path, studies: Sequence[Study], provenance: dict[str, Any]) -> None:
-    """Write `mos.json` and `mos.csv`."""
+    """Write `mos.json` and `mos.csv`.
+
+    Args:
+        folder: where they go.
+        studies: what was rated and how.
+        provenance: what everything was computed from.
+    """
     write_json(folder / "mos.json", {"schema": SCHEMA, **provenance, "studies": list(studies)})
     write_text(folder / "mos.csv", opinions_csv(studies))
 
@@ -78,10 +84,17 @@ def opinions_csv(studies: Sequence[Study]) -> str:
 
 
 def opinion_table(study: Study, *, screened: bool = True) -> Table:
-    """Systems by dimensions, `mean ± half`, best in bold, with what must be known to read it as notes.
+    """Lay a study out: systems by dimensions, `mean ± half`, best in bold, with what must be known to read it as notes.
 
     Several interval methods stand side by side, the mean with the first. Controls (hidden reference, low anchor) come
-    in a group of their own and are never marked. `screened` false shows the table before screening.
+    in a group of their own and are never marked.
+
+    Args:
+        study: what was rated and how.
+        screened: show what is left after screening; false shows the table before it.
+
+    Returns:
+        The table.
     """
     rows = study["opinions"] if screened or not study["unscreened"] else study["unscreened"]
     columns = tuple(column for dimension in study["dimensions"] for column in _columns(study, dimension))
@@ -191,11 +204,18 @@ def _screening_note(screening: dict[str, Any], report: dict[str, Any]) -> str:
 
 
 def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, str] | None = None) -> Table:
-    """A leaderboard with MOS columns to its right, one a study and dimension.
+    """Put MOS columns to the right of a leaderboard, one a study and dimension.
 
-    `titles` maps the name of a system in a study to the label of its row; a name that it lacks is a label itself. A
-    column's key is `MOS_<dimension>@<study_id>` and its unit line names the study. A row that a study did not rate
+    A column's key is `MOS_<dimension>@<study_id>` and its unit line names the study. A row that a study did not rate
     has an empty cell with the reason; a system that only the study has is named in a note, not added.
+
+    Args:
+        table: the leaderboard.
+        studies: what was rated.
+        titles: label of the row by the name of a system in a study; a name that it lacks is a label itself.
+
+    Returns:
+        A leaderboard with more columns.
     """
     columns, notes = list(table.columns), list(table.notes)
     cells = [list(row.cells) for row in table.rows]
@@ -206,13 +226,13 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
             for row in study["opinions"]
             if row["role"] == "test"
         ]
-        found = {(row["system"], row["dimension"]): row for row in rows}
+        by_cell = {(row["system"], row["dimension"]): row for row in rows}
         marks = _marks([row for row in rows if row["system"] in labels])
         for dimension in study["dimensions"]:
             key = dimension["key"]
             columns.append(Column(f"MOS_{key}@{study['study_id']}", f"MOS {key}", study["study_id"], "higher"))
             for label, line in zip(labels, cells, strict=True):
-                line.append(_joined(found.get((label, key)), marks.get((label, key), ""), study["study_id"]))
+                line.append(_joined(by_cell.get((label, key)), marks.get((label, key), ""), study["study_id"]))
         notes.append(_study_note(study, sorted({row["system"] for row in rows} - set(labels))))
     rows_out = tuple(TableRow(row.label, tuple(line), row.group) for row, line in zip(table.rows, cells, strict=True))
     return Table(table.title, tuple(columns), rows_out, table.corner, tuple(notes))

@@ -48,7 +48,7 @@ def all_columns() -> dict[Place, Column]:
 
 def _columns(track: str) -> dict[Place, Column]:
     shown = [Shown(m, view) for m in METRICS.values() if m.default and m.track == track for view in m.shown]
-    return {(one.metric.key, one.view): one.column(compared=True) for one in shown}
+    return {(column.metric.key, column.view): column.column(compared=True) for column in shown}
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,16 @@ def _row(line: Sequence[str], columns: Mapping[Place, Column]) -> Published:
 
 def contradictions(rows: Iterable[Published]) -> list[str]:
     """What the tables of a paper say differently about the same model on the same clips, one sentence each."""
-    found: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    statements: dict[tuple[str, ...], dict[str, list[str]]] = {}
     titles = {place: column.title for place, column in all_columns().items()}
     for row in rows:
         what = f"{titles[row.place]} of {row.title} on {row.dataset}"
-        said = found.setdefault((row.source, row.split, row.system, what), {})
+        said = statements.setdefault((row.source, row.split, row.system, what), {})
         said.setdefault(row.printed, []).append(row.table)
     return [
         f"{source} contradicts itself on {what}: "
         + "; ".join(f"{printed} in {' and '.join(tables)}" for printed, tables in said.items())
         + "."
-        for (source, _, _, what), said in found.items()
+        for (source, _, _, what), said in statements.items()
         if len({float(printed) for printed in said}) > 1
     ]

@@ -110,6 +110,9 @@ def judge(
         systems: the systems, in the order of the table.
         metrics: the metrics, in the order of the columns.
         basis: seed, features, and what is known to be missing.
+
+    Returns:
+        The results, a metric and view after the other, each for all systems.
     """
     table = _Table(rows, suite, basis)
     columns = [
@@ -120,8 +123,8 @@ def judge(
     table.draw_intervals(columns)
     judged = [[table.result(c.metric, c.view, s.name, s.missing) for s in c.systems] for c in columns]
     results = []
-    for column, found, ranks in zip(columns, judged, table.ranks(columns, judged), strict=True):
-        results += [replace(result, rank=ranks.get(result.system)) for result in found]
+    for column, column_results, ranks in zip(columns, judged, table.ranks(columns, judged), strict=True):
+        results += [replace(result, rank=ranks.get(result.system)) for result in column_results]
         if column.view == column.metric.views[-1]:
             results += table.floor(column.metric)
     return results
@@ -144,8 +147,8 @@ class _Table:
         views = len(rows.labels["view"])
         place = self.codes["system"] * views + self.codes["view"]
         self.rows = {
-            (rows.labels["system"][key // views], rows.labels["view"][key % views]): found
-            for key, found in positions(place).items()
+            (rows.labels["system"][key // views], rows.labels["view"][key % views]): places
+            for key, places in positions(place).items()
         }
         self._quantities: dict[tuple[str, str], Values] = {}
         self._intervals: dict[tuple[str, str, str], Interval] = {}
@@ -280,9 +283,9 @@ class _Table:
         Holm over all pairs of a contest decides who can be told apart.
         """
         contests = [
-            _contest(column, results, heard)
+            _contest(column, results, binauralises)
             for column, results in zip(columns, judged, strict=True)
-            for heard in (False, True)  # who is given the reference's sound has another task than who makes it
+            for binauralises in (False, True)  # who is given the reference's sound has another task than who makes it
         ]
         p_values = iter(self._p_values(contests))
         ranks: list[dict[str, int]] = []
@@ -290,10 +293,10 @@ class _Table:
             pairs = [frozenset(pair) for pair in combinations(contest.ordered, 2)]
             adjusted = dict(zip(pairs, holm([next(p_values) for _ in pairs]), strict=True))
             ranks.append(tie_groups(contest.ordered, partial(_separable, adjusted)))
-        return [without | heard for without, heard in zip(ranks[::2], ranks[1::2], strict=True)]
+        return [without | binauralising for without, binauralising in zip(ranks[::2], ranks[1::2], strict=True)]
 
     def _p_values(self, contests: Sequence[_Contest]) -> list[float]:
-        """Of all pairs of all contests, in their order; NaN where there is no clip-wise exchange (set distances)."""
+        """P-values of all pairs of all contests, in their order; NaN for set distances, which exchange no clips."""
         pairs = [(c.metric, c.view, *pair) for c in contests for pair in combinations(c.ordered, 2)]
         p_values = np.full(len(pairs), np.nan)
         sides = {
@@ -339,9 +342,9 @@ def _other_clips(scored: int, expected: int) -> str:
     return f"scored on {scored} of {expected} clips: distances between sets need the same clips"
 
 
-def _contest(column: _Column, results: Sequence[Result], heard: bool) -> _Contest:
+def _contest(column: _Column, results: Sequence[Result], binauralises: bool) -> _Contest:
     """The competing systems of a column that have a value and, or not, were given the reference's sound."""
-    names = {system.name for system in column.systems if not system.anchor and system.binauralises == heard}
+    names = {system.name for system in column.systems if not system.anchor and system.binauralises == binauralises}
     if column.metric.better not in ("higher", "lower"):
         return _Contest(column.metric, column.view, [])
     sign = -1 if column.metric.better == "higher" else 1

@@ -137,7 +137,12 @@ class ClipTable:
 
 
 def write_clip_rows(folder: Path, rows: Iterable[ClipRow]) -> None:
-    """Write `clips.csv` and `clips.parquet` with the same rows; floats keep every digit in both."""
+    """Write `clips.csv` and `clips.parquet` with the same rows; floats keep every digit in both.
+
+    Args:
+        folder: run folder.
+        rows: of every suite and system.
+    """
     import pyarrow.parquet as pq
 
     path = folder / "clips.csv"
@@ -219,7 +224,14 @@ def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
 def write_results(
     folder: Path, results: Sequence[Result], provenance: Mapping[str, Any], extra: Mapping[str, Any]
 ) -> None:
-    """Write `results.csv` (long) and `results.json` (with provenance and every field)."""
+    """Write `results.csv` (long) and `results.json` (with provenance and every field).
+
+    Args:
+        folder: run folder.
+        results: of every suite and system.
+        provenance: what everything was computed from.
+        extra: further fields of `results.json`.
+    """
     for result in results:
         _check(result)
     _write_csv(folder / "results.csv", CSV_FIELDS, [[getattr(r, name) for name in CSV_FIELDS] for r in results])
@@ -275,7 +287,12 @@ def _check(result: Result) -> None:
 
 
 def write_failures(path: Path, failures: Iterable[Failure]) -> None:
-    """Write `failures.jsonl`, one object a line; an empty file says that nothing failed."""
+    """Write `failures.jsonl`, one object a line; an empty file says that nothing failed.
+
+    Args:
+        path: of the file.
+        failures: in the order in which they are told.
+    """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for failure in failures:
             told = {name: value for name, value in failure._asdict().items() if name != "trace"}

@@ -36,7 +36,17 @@ def leaderboard(
     systems: Mapping[str, Sequence[SystemInfo]],
     metrics: Sequence[Metric],
 ) -> list[Table]:
-    """The tables of a run: for every suite the metrics of each track that have at least one value."""
+    """Lay out the results of a run: for every suite the metrics of each track that have at least one value.
+
+    Args:
+        results: of the run.
+        suites: in their order.
+        systems: of each suite by its name, in their order.
+        metrics: in the order of the columns.
+
+    Returns:
+        The tables, a suite and track each.
+    """
     tables = []
     for suite in suites:
         for track, title in TITLES.items():
@@ -77,8 +87,10 @@ class _Board:
     def __init__(self, results: Sequence[Result], systems: Sequence[SystemInfo], metrics: Sequence[Metric]):
         self.cells = {(result.system, result.metric, result.view): result for result in results}
         every = [Shown(metric, view) for metric in metrics for view in metric.shown]
-        self.columns = [one for one in every if any(self._value(system, one) is not None for system in systems)]
-        rows = [s for s in systems if any(self.result(s, one) is not None for one in self.columns)]
+        self.columns = [
+            column for column in every if any(self._value(system, column) is not None for system in systems)
+        ]
+        rows = [s for s in systems if any(self.result(s, column) is not None for column in self.columns)]
         self.rows = sorted(rows, key=lambda s: (not s.anchor, s.binauralises and not s.anchor, self._place(s)))
 
     def result(self, system: SystemInfo, shown: Shown) -> Result | None:
@@ -112,8 +124,8 @@ class _Board:
         rivals = [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
         if len(rivals) < 2:
             return ""
-        found = (self.result(rival, shown) for rival in rivals)
-        ranks = sorted({one.rank for one in found if one is not None and one.rank is not None})
+        results = (self.result(rival, shown) for rival in rivals)
+        ranks = sorted({result.rank for result in results if result is not None and result.rank is not None})
         if result.rank not in ranks[:2]:
             return ""
         return "best" if result.rank == ranks[0] else "second"
@@ -164,18 +176,22 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
 
 def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
     """What a reader should know of the sounds of each row, a note each."""
-    return list(dict.fromkeys(f"{row_label(one)}: {'; '.join(one.remarks)}." for one in systems if one.remarks))
+    return list(
+        dict.fromkeys(f"{row_label(system)}: {'; '.join(system.remarks)}." for system in systems if system.remarks)
+    )
 
 
 def _sizes(board: _Board) -> list[str]:
     """A Fréchet distance never goes without N and d: its bias is about 1/N."""
-    found = []
+    lines = []
     for shown in board.columns:
         if shown.metric.features and shown.view == shown.metric.shown[0]:
             results = (board.result(system, shown) for system in board.rows)
-            sizes = {one.reason.partition(";")[0] for one in results if one is not None and one.value is not None}
-            found.append(f"{shown.metric.title}: {', '.join(sorted(sizes))}.")
-    return found
+            sizes = {
+                result.reason.partition(";")[0] for result in results if result is not None and result.value is not None
+            }
+            lines.append(f"{shown.metric.title}: {', '.join(sorted(sizes))}.")
+    return lines
 
 
 def _thin(system: SystemInfo, suite: SuiteInfo, board: _Board) -> str:

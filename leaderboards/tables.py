@@ -69,9 +69,16 @@ class Table:
 
 
 def render(tables: Sequence[Table], form: Format, *, colour: bool = False, width: int | None = None) -> str:
-    """The tables in one of the five formats, ending with a newline.
+    """Write tables in one of the five formats.
 
-    `colour` lets the text format use terminal attributes; `width` is the terminal's, None for as wide as needed.
+    Args:
+        tables: in their order.
+        form: `text`, `md`, `tex`, `csv` or `json`.
+        colour: let the text format use terminal attributes.
+        width: of the terminal in columns, None for as wide as needed.
+
+    Returns:
+        The text, ending with a newline.
     """
     if form == "text":
         return _text(tables, colour, width)

@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from visaudio_bench.errors import BenchError
 
@@ -172,32 +172,55 @@ def _zip_refusal(path: Path) -> str:
     )
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: tensors by name, and `__metadata__`.
+class SafetensorsHeader(NamedTuple):
+    """What a safetensors file says of itself.
+
+    Attributes:
+        tensors: `dtype`, `shape` and `data_offsets` (of the first byte and behind the last) by name.
+        metadata: texts that its author put in.
+        begin: bytes before the tensors, from which their offsets count.
+    """
+
+    tensors: dict[str, dict[str, Any]]
+    metadata: dict[str, str]
+    begin: int
+
+
+def read_header(path: Path) -> SafetensorsHeader:
+    """The header of a safetensors file.
 
     Raises:
         BenchError: the file is damaged, or not as long as its header says.
+    """
+    try:
+        return parse_header(path)
+    except ValueError as error:
+        raise BenchError(f"{path} is not an intact safetensors file: {error}. Get it again") from error
+
+
+def parse_header(path: Path) -> SafetensorsHeader:
+    """As `read_header`, for who knows better than to get the file again.
+
+    Raises:
+        ValueError: what is wrong with the file.
+        OSError: it cannot be read.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         text = file.read(min(length, _LARGEST_HEADER))
     if len(text) < length:
-        raise _not_intact(path, f"its header has {length:,} bytes, and the file {size:,}: it is cut short")
+        raise ValueError(f"its header has {length:,} bytes, and the file {size:,}: it is cut short")
     try:
-        header: dict[str, Any] = json.loads(text)
-        tensors = [told for name, told in header.items() if name != "__metadata__"]
-        needed = 8 + length + max((int(told["data_offsets"][1]) for told in tensors), default=0)
+        tensors: dict[str, dict[str, Any]] = json.loads(text)
+        metadata = tensors.pop("__metadata__", None) or {}
+        needed = 8 + length + max((int(told["data_offsets"][1]) for told in tensors.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise _not_intact(path, "its header is damaged") from error
+        raise ValueError("its header is damaged") from error
     if size != needed:
         how = "it is cut short" if size < needed else "something was added to it"
-        raise _not_intact(path, f"it has {size:,} bytes, and its header speaks of {needed:,}: {how}")
-    return header
-
-
-def _not_intact(path: Path, why: str) -> BenchError:
-    return BenchError(f"{path} is not an intact safetensors file: {why}. Get it again")
+        raise ValueError(f"it has {size:,} bytes, and its header speaks of {needed:,}: {how}")
+    return SafetensorsHeader(tensors, metadata, 8 + length)
 
 
 def _start(path: Path) -> bytes:

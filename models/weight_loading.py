@@ -171,8 +171,7 @@ def header_notes(path: Path) -> Mapping[str, str]:
     (first, *others) = locate(path)
     if others or find_format(first) != "safetensors":
         return {}
-    notes: Mapping[str, str] = read_header(first).get("__metadata__") or {}
-    return notes
+    return read_header(first).metadata
 
 
 def fill(network: nn.Module, state: State, source: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import cache_dir, digest, write_json
+from visaudio_bench.files import cache_dir, digest, file_stamp, write_json
 from visaudio_bench.models.formats import locate, refusal
 from visaudio_bench.registry import did_you_mean
 
@@ -254,7 +254,7 @@ def check_file(wanted: WeightFile, path: Path, *, keep_receipt: bool = False) ->
     wrong = _wrong_size(wanted, path)
     if wrong:
         raise BenchError(f"{path} is not {wanted.file}: {wrong}. Remove it, then: {wanted.fetch_command}")
-    sums = _receipt(path) or _hash(path)
+    sums = _receipt(path) or checksums(path)
     for kind, expected in (("sha256", wanted.sha256), ("md5", wanted.md5)):
         if expected and sums[kind] != expected:
             raise BenchError(
@@ -271,7 +271,7 @@ def sha256(path: Path) -> str:
     files = locate(path)
     if len(files) > 1:
         return digest([sha256(file) for file in files])
-    sums = _receipt(files[0]) or _hash(files[0])
+    sums = _receipt(files[0]) or checksums(files[0])
     _write_receipt(files[0], sums)
     return sums["sha256"]
 
@@ -319,7 +319,8 @@ def _wrong_size(wanted: WeightFile, path: Path) -> str:
     return said + "".join(f"; it {what}" for what in (refusal(path),) if what)
 
 
-def _hash(path: Path) -> dict[str, str]:
+def checksums(path: Path) -> dict[str, str]:
+    """Read a file once; returns its `sha256` and its `md5`, in hexadecimal digits."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -334,8 +335,7 @@ def _receipt_path(path: Path) -> Path:
 
 
 def _identity(path: Path) -> dict[str, int]:
-    status = path.stat()
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+    return {**file_stamp(path), "inode": path.stat().st_ino}
 
 
 def _receipt(path: Path) -> dict[str, str] | None:

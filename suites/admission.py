@@ -88,6 +88,9 @@ def admit(
         rules: of the suite.
         span: what `picture_span` says, where it is known already.
 
+    Returns:
+        What was measured of the window that is admitted.
+
     Raises:
         ClipError: the window is refused, with the reason of the module's table.
     """
@@ -140,6 +143,11 @@ def side_over_mid(samples: Samples) -> float | None:
 def refuse_silence(path: Path, samples: Samples, rate: int) -> None:
     """Refuse sound that is no sound.
 
+    Args:
+        path: the file, for the message.
+        samples: its sound `(C, N)`, full scale 1.
+        rate: of the samples, Hz.
+
     Raises:
         ClipError: `silent` where nothing exceeds -80 dBFS, or over 90 % of 20 ms lie below -60 dBFS.
     """
@@ -154,7 +162,13 @@ def refuse_silence(path: Path, samples: Samples, rate: int) -> None:
 
 
 def check_pictures(path: Path, span: tuple[float, float], start: float, duration: float) -> None:
-    """Refuse pictures that come late or end early; `span` is what `picture_span` says of the file.
+    """Refuse pictures that come late or end early.
+
+    Args:
+        path: the file, for the message.
+        span: when its pictures begin and end in seconds, as `picture_span` says.
+        start: of the window, seconds.
+        duration: of the window, seconds.
 
     Raises:
         ClipError: `late`, `short`.

@@ -19,16 +19,32 @@ CHANNELS = 4
 
 
 def harmonics(azimuth: ArrayLike, elevation: ArrayLike) -> Array:
-    """`(4, ...)` gains of a plane wave from a direction in radians, in the order W, Y, Z, X.
+    """The gains of the four ambisonic channels for a plane wave.
 
     Source: ViSAudio, appendix A.2, Eqs. 12-15.
+
+    Args:
+        azimuth: where it comes from, radians, positive to the left; any shape.
+        elevation: radians, positive upwards; of a shape that goes with it.
+
+    Returns:
+        `(4, ...)` gains in the order W, Y, Z, X.
     """
     x, y, z = np.moveaxis(unit_vector(azimuth, elevation), -1, 0)
     return np.stack([np.ones_like(x), y, z, x])
 
 
 def encode(mono: Samples, azimuth: ArrayLike, elevation: ArrayLike = 0.0) -> Samples:
-    """`(4, N)` FOA of a plane wave `(N,)` from a direction in radians: one value, or one for each sample `(N,)`."""
+    """Encode a plane wave as first-order ambisonics.
+
+    Args:
+        mono: its sound `(N,)`.
+        azimuth: where it comes from, radians, positive to the left: one value, or one for each sample `(N,)`.
+        elevation: radians, positive upwards; likewise.
+
+    Returns:
+        `(4, N)` field, W, Y, Z, X with SN3D weights.
+    """
     gains = harmonics(azimuth, elevation)
     return np.asarray(mono * (gains if gains.ndim == 2 else gains[:, None]), dtype=np.float32)
 
@@ -91,9 +107,9 @@ def binaural(foa: Samples, sample_rate: int, decoder: str = "omnitone") -> Sampl
     filters = load_decoder(decoder)
     length = _four(foa).shape[1]
     field = foa if sample_rate == filters.sample_rate else resample(foa, sample_rate, filters.sample_rate)
-    heard = signal.oaconvolve(field, filters.taps, axes=-1)[:, : field.shape[1]]
-    both = heard[0] + heard[2] + heard[3]
-    ears = np.stack([both + heard[1], both - heard[1]]).astype(np.float32, copy=False)
+    filtered = signal.oaconvolve(field, filters.taps, axes=-1)[:, : field.shape[1]]
+    both = filtered[0] + filtered[2] + filtered[3]
+    ears = np.stack([both + filtered[1], both - filtered[1]]).astype(np.float32, copy=False)
     if sample_rate != filters.sample_rate:
         ears = resample(ears, filters.sample_rate, sample_rate)
     missing = length - ears.shape[1]

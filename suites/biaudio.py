@@ -75,12 +75,28 @@ class Rows:
 
 
 def find_biaudio(folder: Path, options: Options) -> FoundData:
-    """BiAudio's clips in the generic layout."""
+    """Find BiAudio's clips in the generic layout.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing.
+
+    Returns:
+        What the folder holds; nothing is decoded.
+    """
     return find_generic(BIAUDIO, folder, options)
 
 
 def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
-    """The clips that a folder's manifest or lists name, with their files.
+    """Find the clips that a folder's manifest or lists name, with their files.
+
+    Args:
+        dataset: whose layouts and source a refusal tells.
+        folder: the user's.
+        options: what was chosen when preparing.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there is neither manifest nor list, or a list cannot be read.
@@ -94,11 +110,11 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
         raise dataset.refuse(folder, "holds neither a manifest nor a list of clips")
     tables = {split: read_rows(path) for split, path in lists.items()}
     said = read_rows(_list(folder, "captions"))
-    shown, heard = (_contents(folder / name) for name in ("video", "audio"))
-    videos, sounds = _below(folder, shown.videos), _below(folder, heard.sounds)
-    rows, rejects = _once({split: _with_captions(one.rows, said.rows) for split, one in tables.items()})
+    video_folder, sound_folder = (_contents(folder / name) for name in ("video", "audio"))
+    videos, sounds = _below(folder, video_folder.videos), _below(folder, sound_folder.sounds)
+    rows, rejects = _once({split: _with_captions(table.rows, said.rows) for split, table in tables.items()})
     _refuse_unlike(rows, said.rows, videos)
-    found: list[tuple[Entry, Reject | None]] = []
+    sorted_rows: list[tuple[Entry, Reject | None]] = []
     for split, row in rows:
         video = videos.get(row.clip_id)
         entry = Entry(
@@ -110,11 +126,13 @@ def find_generic(dataset: Dataset, folder: Path, options: Options) -> FoundData:
             start_s=row.start_s or 0.0,
             duration_s=dataset.duration,
         )
-        found.append(_with_caption(entry, row, options))
-    sorted_out = _sorted_out(folder, found)
-    notes = [note for one in (*tables.values(), said) for note in one.notes]
+        sorted_rows.append(_with_caption(entry, row, options))
+    sorted_out = _sorted_out(folder, sorted_rows)
+    notes = [note for table in (*tables.values(), said) for note in table.notes]
     notes += _about_captions([row for _, row in rows], said.rows, dataset)
-    notes += unread_words((*shown.unread, *shown.sounds.values(), *heard.unread, *heard.videos.values()))
+    notes += unread_words(
+        (*video_folder.unread, *video_folder.sounds.values(), *sound_folder.unread, *sound_folder.videos.values())
+    )
     return replace(sorted_out, rejects=(*rejects, *sorted_out.rejects), notes=tuple(notes))
 
 
@@ -132,10 +150,10 @@ def _with_captions(rows: Sequence[Row], said: Sequence[Row]) -> list[Row]:
 
 def _joined(row: Row, said: Row) -> Row:
     for name in (*TEXTS, "group_id", "start_s"):
-        here, there = getattr(row, name), getattr(said, name)
-        if here is not None and there is not None and here != there:
+        here, elsewhere = getattr(row, name), getattr(said, name)
+        if here is not None and elsewhere is not None and here != elsewhere:
             raise UsageError(
-                f'{said.where}: the {name} of {row.clip_id} is "{there}", in {row.where} it is "{here}". Keep one.'
+                f'{said.where}: the {name} of {row.clip_id} is "{elsewhere}", in {row.where} it is "{here}". Keep one.'
             )
     values = {name: getattr(said, name) for name in (*TEXTS, "group_id", "start_s") if getattr(row, name) is None}
     return replace(row, **values)
@@ -237,11 +255,11 @@ def _with_caption(entry: Entry, row: Row, options: Options) -> tuple[Entry, Reje
     return replace(entry, caption=plain, visible=caption.visible, invisible=caption.invisible), None
 
 
-def _sorted_out(root: Path, found: list[tuple[Entry, Reject | None]]) -> FoundData:
+def _sorted_out(root: Path, rows: list[tuple[Entry, Reject | None]]) -> FoundData:
     """Candidates, and rejects where an id or a text makes no sense, a file is not there or an id comes twice."""
     candidates, rejects = [], []
     seen: set[str] = set()
-    for entry, refused in found:
+    for entry, refused in rows:
         absent = _absent(root, entry)
         if entry.clip_id in seen:
             rejects.append(Reject(entry.clip_id, "duplicate", "the lists name it twice; the first one counts."))
@@ -267,10 +285,10 @@ def _absent(root: Path, entry: Entry) -> str:
 
 def _list(folder: Path, name: str) -> Path | None:
     paths = (folder / f"{name}{suffix}" for suffix in (".csv", ".tsv", ".jsonl"))
-    there = [path for path in paths if path.is_file()]
-    if len(there) > 1:
-        raise UsageError(f"{' and '.join(map(str, there))} are both there. Which is the list? Keep one of them.")
-    return there[0] if there else None
+    lists = [path for path in paths if path.is_file()]
+    if len(lists) > 1:
+        raise UsageError(f"{' and '.join(map(str, lists))} are both there. Which is the list? Keep one of them.")
+    return lists[0] if lists else None
 
 
 def read_rows(path: Path | None) -> Rows:
@@ -332,7 +350,9 @@ def _refuse_columns(where: str, header: Sequence[str]) -> None:
             "Expected columns: clip_id, caption."
         )
     for name, beginning in (("caption", "caption"), ("visible", "visible"), ("start_s", "start")):
-        other = next((one for one in header if one not in COLUMNS and plain(one).startswith(beginning)), None)
+        other = next(
+            (column for column in header if column not in COLUMNS and plain(column).startswith(beginning)), None
+        )
         if name not in header and other is not None:
             raise UsageError(
                 f'{where}: the column "{other}" would not be read. If it holds what {name} does, call it {name} '
@@ -376,7 +396,7 @@ def _text(value: Any, column: str) -> str | None:
     """A text, or None; one that is a list of one text is that text."""
     value = _listed(value.strip()) if isinstance(value, str) else value
     if isinstance(value, list):
-        if len(value) > 1 or not all(isinstance(one, str) for one in value):
+        if len(value) > 1 or not all(isinstance(part, str) for part in value):
             raise ValueError(
                 f"the {column} is a list of {len(value)}, {str(value)[:80]}; a clip has one text. Keep one"
             )

@@ -98,7 +98,15 @@ def is_lfs_pointer(path: Path) -> bool:
 
 
 def played_stream(path: Path, container: Any, kind: str) -> Any:
-    """The stream of `kind` (`audio` or `video`) that players play.
+    """Find the stream that players play.
+
+    Args:
+        path: the file, for messages.
+        container: the file, opened.
+        kind: `audio` or `video`.
+
+    Returns:
+        The stream.
 
     Raises:
         ClipError: `no_audio`, `no_video`; `unreadable` where its codec is unknown; `several_audio`, `several_video`
@@ -109,7 +117,7 @@ def played_stream(path: Path, container: Any, kind: str) -> Any:
     if best is None:
         raise ClipError(f"no_{kind}", f"{path} has no {kind} stream.")
     # FFmpeg prefers the larger of equals, browsers and VLC the first.
-    first = next((one for one in streams if one.disposition & Disposition.default), streams[0])
+    first = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     if best is not first:
         ours, theirs = streams.index(best), streams.index(first)
         raise ClipError(
@@ -125,7 +133,7 @@ def played_stream(path: Path, container: Any, kind: str) -> Any:
 
 def _streams(container: Any, kind: str) -> list[Any]:
     """All streams of `kind` that can be played in time; covers cannot."""
-    return [one for one in getattr(container.streams, kind) if not one.disposition & Disposition.attached_pic]
+    return [stream for stream in getattr(container.streams, kind) if not stream.disposition & Disposition.attached_pic]
 
 
 def _best(container: Any, kind: str) -> Any:
@@ -138,23 +146,39 @@ def _best(container: Any, kind: str) -> Any:
 def origin(container: Any) -> Fraction:
     """The file's own start on the clock of its time stamps, seconds: everything is counted from it."""
     played = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
-    known = [Fraction(one.start_time) * one.time_base for one in played if one.start_time is not None]
+    known = [Fraction(stream.start_time) * stream.time_base for stream in played if stream.start_time is not None]
     return min(known, default=Fraction(0))
 
 
 def start_of(container: Any, stream: Any) -> float:
-    """When a stream starts, in seconds from the file's own start."""
+    """Tell when a stream starts.
+
+    Args:
+        container: the file, opened.
+        stream: one of its streams.
+
+    Returns:
+        Seconds from the file's own start.
+    """
     known = stream.start_time is not None
     return float(Fraction(stream.start_time) * stream.time_base - origin(container)) if known else 0.0
 
 
 def end_of(path: Path, container: Any, stream: Any) -> float | None:
-    """When a stream ends, in seconds from the file's own start; None where nothing of it can be read.
+    """Tell when a stream ends.
 
     Headers of mp4, avi, ogg and the like state lengths. Those of matroska and webm state one for the whole file, by
     some programs with the time before its start; of transport streams FFmpeg knows the start of the last packet. Of
-    these, of streams without a container and of files that state nothing, the time stamps of the packets at the end
-    are looked at.
+    these, of streams without a container and of files that state nothing, the time stamps of the packets at the end are
+    looked at.
+
+    Args:
+        path: the file, which may have to be opened once more.
+        container: the file, opened.
+        stream: one of its streams.
+
+    Returns:
+        Seconds from the file's own start; None where nothing of it can be read.
     """
     guessed = container.format.name in RAW or _may_jump(container)
     if stream.duration and not guessed:
@@ -176,7 +200,15 @@ def _seek(container: Any, time: Fraction | float) -> None:
 
 
 def packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets of one stream, with None for each that cannot be read; a file that was cut off ends with such a one."""
+    """Read the packets of one stream.
+
+    Args:
+        container: the file, opened.
+        stream: one of its streams.
+
+    Returns:
+        An iterator over them, with None for each that cannot be read; a file that was cut off ends with such a one.
+    """
     demuxed = container.demux(stream)
     while True:
         try:
@@ -189,10 +221,17 @@ def packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def decoded(path: Path, container: Any, stream: Any, start: float = 0.0) -> Iterator[tuple[Fraction | None, Any]]:
-    """Decoded frames of a window and of what comes before it, stepping over damaged packets.
+    """Decode a window and what comes before it, stepping over damaged packets.
 
-    Yields:
-        The time of a frame in seconds from the file's own start, None where it has none, and the frame.
+    Args:
+        path: the file, for messages.
+        container: the file, opened.
+        stream: one of its streams.
+        start: of the window, seconds.
+
+    Returns:
+        An iterator over the frames: the time of each in seconds from the file's own start, None where it has none, and
+        the frame.
 
     Raises:
         ClipError: `corrupt`, after the last frame, if more than 1 % of the packets (and more than one) were damaged;
@@ -234,12 +273,12 @@ def _sought(
     """
     try:
         _seek(container, start - LEAD)
-        found = _timed(path, container, stream, zero)
-        first = next(found, None)
+        frames = _timed(path, container, stream, zero)
+        first = next(frames, None)
     except av.error.FFmpegError:
         first = None
     if first is not None and first[0] is not None and first[0] <= start:
-        return chain([first], found)
+        return chain([first], frames)
     container.seek(round((zero - FORWARD) * av.time_base), backward=True)
     return whole
 
@@ -263,9 +302,17 @@ def _timed(path: Path, container: Any, stream: Any, zero: Fraction) -> Iterator[
 
 
 def picture_span(path: Path, start: float, end: float) -> tuple[float, float]:
-    """When the first picture at or after `start` comes up, and until when pictures are shown, looking to `end`.
+    """Tell when the first picture at or after `start` comes up, and until when pictures are shown.
 
-    One picture is decoded; the end is read off the time stamps of packets, without decoding. Seconds.
+    One picture is decoded; the end is read off the time stamps of packets, without decoding.
+
+    Args:
+        path: the file.
+        start: from when on to look, seconds.
+        end: until when, seconds.
+
+    Returns:
+        Both times, in seconds from the file's own start.
 
     Raises:
         ClipError: the file cannot be read, shows no picture after `start`, or one that cannot be shown as players do.
@@ -287,6 +334,11 @@ def refuse_damaged_pictures(path: Path, start: float, end: float) -> None:
     """Decode every picture of a window.
 
     H.264 decoders paint over what is missing and raise nothing; they do mark such pictures.
+
+    Args:
+        path: the file.
+        start: of the window, seconds.
+        end: of the window, seconds.
 
     Raises:
         ClipError: `corrupt` where more than 1 % of the packets or of the pictures (and more than one) are damaged.

@@ -46,7 +46,14 @@ class Turn(NamedTuple):
 
 
 def turn_of(path: Path, frame: Any) -> Turn:
-    """How a frame is turned, by the display matrix that came with it.
+    """Tell how a frame is turned, by the display matrix that came with it.
+
+    Args:
+        path: the file, for the message.
+        frame: as decoded.
+
+    Returns:
+        The turn; none where there is no matrix.
 
     Raises:
         ClipError: `rotation`.
@@ -69,6 +76,10 @@ def turn_of(path: Path, frame: Any) -> Turn:
 
 def refuse_hdr(path: Path, frame: Any) -> None:
     """Refuse a frame whose light is coded for displays of high dynamic range.
+
+    Args:
+        path: the file, for the message.
+        frame: as decoded.
 
     Raises:
         ClipError: `hdr`.

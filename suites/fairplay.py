@@ -23,7 +23,14 @@ ARCHIVES = ("videos.tar.gz", "audios.tar.gz", "splits.tar.gz")
 
 
 def find(folder: Path, options: Options) -> FoundData:
-    """The clips of a git-lfs clone or of the unpacked archives, with the parts of every split that is there.
+    """Find the clips of a git-lfs clone or of the unpacked archives, with the parts of every split that is there.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; the start of windows counts.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: it is not FAIR-Play, the archives are still packed, or a split list cannot be read.

@@ -60,7 +60,7 @@ def load_decoder(name: str) -> Decoder:
 
 
 def _omnitone() -> Decoder:
-    with as_file(files("suites") / "assets" / "omnitone_foa_48k.npz") as path, np.load(path) as data:
+    with as_file(files("visaudio_bench.suites") / "assets" / "omnitone_foa_48k.npz") as path, np.load(path) as data:
         return Decoder((data["taps"] / 32768).astype(np.float32), int(data["sample_rate"]))
 
 

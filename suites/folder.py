@@ -59,8 +59,8 @@ class Contents:
             UsageError: there are none of `what`; with what there is.
         """
         if not files:
-            there = "".join(f" ({words})" for words in unread_words(self.unread))
-            raise UsageError(f"{self.folder} holds no {what}{there}; {READ}.")
+            unread = "".join(f" ({words})" for words in unread_words(self.unread))
+            raise UsageError(f"{self.folder} holds no {what}{unread}; {READ}.")
 
     def namesakes(self, clip: str) -> list[Path]:
         """The files of a clip's name that are not read, hidden ones (`._a.wav`) included."""
@@ -105,7 +105,15 @@ def _kind(path: Path) -> str:
 
 
 def clip_id(path: Path, folder: Path) -> str:
-    """The id of the clip that a file below a folder belongs to, in NFC."""
+    """Name the clip that a file belongs to.
+
+    Args:
+        path: the file.
+        folder: above it, whose clips are named.
+
+    Returns:
+        The id, in NFC.
+    """
     return normalize("NFC", "__".join(path.relative_to(folder).with_suffix("").parts))
 
 
@@ -117,7 +125,7 @@ def walked(folder: Path) -> list[Path]:
     Raises:
         UsageError: a folder cannot be listed.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     seen: set[tuple[int, int]] = set()
     linked: deque[Path] = deque()  # after all that is really here, which is read under its own name
     waiting: deque[Path] = deque([folder])
@@ -125,7 +133,7 @@ def walked(folder: Path) -> list[Path]:
         here = waiting.popleft() if waiting else linked.popleft()
         status = here.stat()
         if (status.st_dev, status.st_ino) in seen:
-            found.append(here)
+            files.append(here)
             continue
         seen.add((status.st_dev, status.st_ino))
         try:
@@ -135,18 +143,25 @@ def walked(folder: Path) -> list[Path]:
         for entry in entries:
             path = here / entry.name
             if not entry.is_dir() or entry.name.startswith("."):
-                found.append(path)
+                files.append(path)
             elif entry.is_symlink():
                 linked.append(path)
             else:
                 waiting.append(path)
-    return sorted(found)
+    return sorted(files)
 
 
 def media_paths(folder: Path, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> tuple[list[Path], list[Path]]:
-    """The files below a folder that have one of the suffixes, sorted, and all others.
+    """Sort the files below a folder by whether they are media.
 
     A link to a file that is not there counts as the file: reading it says what is wrong.
+
+    Args:
+        folder: searched with its subfolders.
+        suffixes: of media, in lower case with their dots.
+
+    Returns:
+        The files that have one of the suffixes, sorted, and all others.
 
     Raises:
         UsageError: a folder cannot be listed.
@@ -173,27 +188,31 @@ def look_into(folder: Path) -> Contents:
 
 
 def _by_id(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    by_id: dict[str, Path] = {}
     for path in paths:
         name = clip_id(path, folder)
         require_id(name, path)
-        if name in found:
-            raise UsageError(_collision(found[name], path, name))
-        found[name] = path
-    return found
+        if name in by_id:
+            raise UsageError(_collision(by_id[name], path, name))
+        by_id[name] = path
+    return by_id
 
 
-def _collision(one: Path, other: Path, name: str) -> str:
-    if one != other and normalize("NFC", str(one)) == normalize("NFC", str(other)):
+def _collision(first: Path, second: Path, name: str) -> str:
+    if first != second and normalize("NFC", str(first)) == normalize("NFC", str(second)):
         return (
-            f"two files in {one.parent} have names that differ in their Unicode form only: {one.name!a} and "
-            f"{other.name!a}. Both belong to the clip {name}. Keep one of them, or rename one."
+            f"two files in {first.parent} have names that differ in their Unicode form only: {first.name!a} and "
+            f"{second.name!a}. Both belong to the clip {name}. Keep one of them, or rename one."
         )
-    return f"{one} and {other} belong to the same clip, {name}. Keep one of them, or move one away."
+    return f"{first} and {second} belong to the same clip, {name}. Keep one of them, or move one away."
 
 
 def require_id(name: str, path: Path) -> None:
     """Refuse an id that no file can be named by.
+
+    Args:
+        name: the id.
+        path: what it comes from, for the message.
 
     Raises:
         UsageError: it is too long, or no text.
@@ -263,11 +282,11 @@ class FolderSuite(Suite):
 
     def _clip(self, name: str) -> Clip:
         video, sound = self.videos.get(name), self.sounds.get(name)
-        shown, heard = _probe(video), _probe(sound)
-        if self.own_sound and shown.sound and not shown.picture:  # a .webm or .mp4 may hold sound alone
-            video, sound, shown, heard = None, sound or video, heard, heard if sound else shown
-        audio = sound if sound or not self.own_sound or not shown.sound else video
-        lengths = [heard.sound if sound else shown.sound if audio else None, shown.picture]
+        video_info, sound_info = _probe(video), _probe(sound)
+        if self.own_sound and video_info.sound and not video_info.picture:  # a .webm or .mp4 may hold sound alone
+            video, sound, video_info, sound_info = None, sound or video, sound_info, sound_info if sound else video_info
+        audio = sound if sound or not self.own_sound or not video_info.sound else video
+        lengths = [sound_info.sound if sound else video_info.sound if audio else None, video_info.picture]
         known = [length for length in lengths if length]
         # A file that cannot be probed stays in the suite: reading it says what is wrong, for that clip alone.
         return Clip(name, video, audio, duration=self.duration or (min(known) if known else None))
@@ -302,6 +321,6 @@ def open_folder(argument: str | None) -> FolderSuite:
     folder = Path(argument)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
-    found = look_into(folder)
-    found.require("media file", found.heard)
-    return FolderSuite(folder.resolve().name, found.sounds, found.videos, told=unread_words(found.unread))
+    contents = look_into(folder)
+    contents.require("media file", contents.heard)
+    return FolderSuite(folder.resolve().name, contents.sounds, contents.videos, told=unread_words(contents.unread))

@@ -58,6 +58,9 @@ def fps_filter(times: Times, rate: Fraction | float, count: int) -> Selection:
         rate: wanted frames a second (25 for Synchformer, 1/2 for ImageBind).
         count: slots to fill.
 
+    Returns:
+        Which frame fills each slot, and how many slots hold the last one beyond its time.
+
     Raises:
         ValueError: there are no frames.
     """
@@ -82,24 +85,59 @@ def _emitted(slots: Sequence[int], count: int) -> Selection:
 def fps_filter_from_zero(times: Times, rate: Fraction | float, count: int) -> Selection:
     """The frames that FFmpeg's `fps` filter emits with `start_time=0`: slot k is that of the time k / rate.
 
-    Slots before the first picture hold it; arguments as of `fps_filter`.
+    Slots before the first picture hold it.
+
+    Args:
+        times: time stamps of all decoded frames in seconds, ascending.
+        rate: wanted frames a second.
+        count: slots to fill.
+
+    Returns:
+        As `fps_filter`.
     """
     _, *slots = _slots(times, rate)
     return _emitted([0, *(max(slot, 0) for slot in slots)], count)
 
 
 def first_at_or_after(times: Times, rate: Fraction | float, count: int) -> Selection:
-    """The first frame that comes up at or after each time; arguments as of `fps_filter`."""
+    """The first frame that comes up at or after each time.
+
+    Args:
+        times: time stamps of all decoded frames in seconds, ascending.
+        rate: wanted frames a second.
+        count: slots to fill.
+
+    Returns:
+        As `fps_filter`.
+    """
     return _by_time(times, rate, count, lambda at: bisect_left(times, at - ROUNDING))
 
 
 def played_at(times: Times, rate: Fraction | float, count: int) -> Selection:
-    """The frame that is on the screen at each time, the first one before it comes up; arguments as of `fps_filter`."""
+    """The frame that is on the screen at each time, the first one before it comes up.
+
+    Args:
+        times: time stamps of all decoded frames in seconds, ascending.
+        rate: wanted frames a second.
+        count: slots to fill.
+
+    Returns:
+        As `fps_filter`.
+    """
     return _by_time(times, rate, count, lambda at: max(0, bisect_right(times, at + ROUNDING) - 1))
 
 
 def nearest(times: Times, rate: Fraction | float, count: int) -> Selection:
-    """The frame whose time stamp is nearest, the earlier of two; arguments as of `fps_filter`."""
+    """The frame whose time stamp is nearest, the earlier of two.
+
+    Args:
+        times: time stamps of all decoded frames in seconds, ascending.
+        rate: wanted frames a second.
+        count: slots to fill.
+
+    Returns:
+        As `fps_filter`.
+    """
 
     def closest(at: Fraction) -> int:
         after = bisect_left(times, at)

@@ -79,7 +79,7 @@ class Manifest:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the clips of each split."""
         splits = sorted({entry.split for entry in self.entries})
-        return {split: digest(identity([one for one in self.entries if one.split == split])) for split in splits}
+        return {split: digest(identity([entry for entry in self.entries if entry.split == split])) for split in splits}
 
 
 def identity(entries: Iterable[Entry]) -> list[dict[str, Any]]:
@@ -103,6 +103,10 @@ def find_manifest(folder: Path) -> Path | None:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `.parquet` or `.jsonl`, atomically. A root that is the file's own folder is left out.
+
+    Args:
+        path: `.parquet` or `.jsonl`.
+        manifest: what is written.
 
     Raises:
         UsageError: the rows are not a valid manifest (see `validate`).
@@ -144,6 +148,10 @@ def read_manifest(path: Path) -> Manifest:
 
 def validate(entries: Sequence[Entry], path: Path) -> None:
     """Refuse rows that would be mistaken for one another or lead outside the root.
+
+    Args:
+        entries: the rows.
+        path: of the manifest, for the message.
 
     Raises:
         UsageError: an id that is used twice or cannot name a file, an absolute path or one with `..`, a window

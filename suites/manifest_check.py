@@ -17,11 +17,18 @@ from visaudio_bench.suites.preparation import read_rejects
 
 
 def check_entry(entry: Entry, manifest: Manifest, traces: Path) -> list[Reject]:
-    """What is wrong with the files of one row: at most one thing, the first found.
+    """Compare the files of one row with what the manifest says of them.
 
     Reasons are those of admission (`not_found`, `lfs_pointer`, `unreadable`), `wrong_rate` and `wrong_channels` where
-    the sound is not what it was, and `changed` where only the bytes are not. The traceback of what nobody expected
-    goes into the folder `traces`.
+    the sound is not what it was, and `changed` where only the bytes are not.
+
+    Args:
+        entry: the row.
+        manifest: whose row it is.
+        traces: the folder that the traceback of what nobody expected goes into.
+
+    Returns:
+        What is wrong: at most one thing, the first found.
     """
     try:
         with one_clip():
@@ -54,9 +61,18 @@ def _refuse_other_sound(entry: Entry, path: Path) -> None:
 
 
 def counts(manifest: Manifest, dataset: Dataset, problems: Sequence[Reject]) -> list[tuple[str, int]]:
-    """Lines of a summary: clips by split, source videos, sample rates, what was left out, what is wrong now."""
+    """Count clips by split, source videos, sample rates, what was left out, and what is wrong now.
+
+    Args:
+        manifest: of the data set.
+        dataset: which it is.
+        problems: what `check_entry` found.
+
+    Returns:
+        Words and number of each line of the summary.
+    """
     entries = manifest.entries
-    lines = [(f"{split} clips", count) for split, count in sorted(Counter(one.split for one in entries).items())]
+    lines = [(f"{split} clips", count) for split, count in sorted(Counter(entry.split for entry in entries).items())]
     lines.append(("source videos", len({entry.group_id for entry in entries})))
     lines += [(f"at {rate} Hz", count) for rate, count in sorted(Counter(e.source_rate or 0 for e in entries).items())]
     for words, rejects in (("left out in preparation", read_rejects(dataset)), ("wrong now", problems)):

@@ -1,4 +1,8 @@
-"""The only place that decodes or encodes sound and pictures.
+"""Sound and pictures of files as arrays, and arrays as files: what the rooms above read and write media by.
+
+Two modules beside this one do so for an end of their own: `suites.yuv_pictures` hands on pictures as codecs keep them,
+without a detour through RGB, and `suites.mono_pairs` puts two mono files together as they are. `suites.containers`
+opens files and decodes packets for all. `baselines.published.stretch` uses a filter of FFmpeg on arrays, not on files.
 
 Conventions: sound is float32 `(channels, samples)`, left first, full scale 1.0; times are seconds from the file's
 own start (`suites.containers`), so sound and pictures, placed by their time stamps, keep the alignment the author gave
@@ -85,10 +89,17 @@ class Sound(NamedTuple):
 def read_sound(
     path: Path, *, start: float = 0.0, duration: float | None = None, sample_rate: int | None = None
 ) -> Sound:
-    """The sound of a file in the window `[start, start + duration)`, every channel it has.
+    """Read the sound of a file in the window `[start, start + duration)`, every channel it has.
 
-    A duration of None reads to the end. A `sample_rate` in Hz asks for resampling; None keeps the file's rate.
-    With a duration the result has exactly `round(duration * rate)` samples.
+    Args:
+        path: a file with sound.
+        start: of the window, seconds.
+        duration: of the window, seconds; None reads to the end.
+        sample_rate: Hz, to which the sound is resampled; None keeps the file's.
+
+    Returns:
+        Samples `(C, N)`, full scale 1.0, and their rate. With a duration there are exactly `round(duration * rate)` of
+        them.
 
     Raises:
         ClipError: the file is missing, unreadable, corrupt, has no sound, or ends more than 0.25 s too early; its
@@ -110,7 +121,16 @@ def read_sound(
 def read_binaural(
     path: Path, *, start: float = 0.0, duration: float | None = None, sample_rate: int | None = None
 ) -> Sound:
-    """As `read_sound`, and refuses whatever does not have exactly two channels.
+    """Read as `read_sound` does, and refuse whatever does not have exactly two channels.
+
+    Args:
+        path: a file with sound.
+        start: of the window, seconds.
+        duration: of the window, seconds; None reads to the end.
+        sample_rate: Hz, to which the sound is resampled; None keeps the file's.
+
+    Returns:
+        Samples `(2, N)`, left first, full scale 1.0, and their rate.
 
     Raises:
         ClipError: as `read_sound`; `mono` or `not_two_channel` for another number of channels.
@@ -137,7 +157,11 @@ def _refuse_impossible(path: Path, samples: Samples) -> None:
 
 
 def require_two_channels(path: Path, samples: Samples) -> None:
-    """Refuse sound `(C, N)` of a file that is not two-channel.
+    """Refuse sound that is not two-channel.
+
+    Args:
+        path: the file that it is of, for the message.
+        samples: `(C, N)`.
 
     Raises:
         ClipError: `mono` or `not_two_channel`.
@@ -158,16 +182,32 @@ def require_two_channels(path: Path, samples: Samples) -> None:
 
 
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
-    """Resample `(C, N)` from one rate to another in Hz, all channels alike."""
+    """Resample by soxr "HQ", all channels alike.
+
+    Args:
+        samples: `(C, N)`.
+        source_rate: that they have, Hz.
+        target_rate: that they shall have, Hz.
+
+    Returns:
+        `(C, M)` float32.
+    """
     resampled: Samples = soxr.resample(samples.T, source_rate, target_rate, quality="HQ").T
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def scale_to_peak(samples: Samples, peak: float = 0.95) -> Samples:
-    """Scale `(C, N)` so that the largest sample of all channels is `peak`; silence stays as it is.
+    """Scale so that the largest sample of all channels is `peak`; silence stays as it is.
 
     One factor for both ears: a factor of each ear's own would destroy the level difference, which is half of what
     binaural sound consists of.
+
+    Args:
+        samples: `(C, N)`.
+        peak: full scale is 1.
+
+    Returns:
+        `(C, N)` float32.
     """
     loudest = float(np.abs(samples).max(initial=0))
     return samples if loudest == 0 else (samples * np.float32(peak / loudest)).astype(np.float32)
@@ -186,10 +226,15 @@ def within_full_scale(samples: Samples) -> tuple[Samples, float]:
 
 
 def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
-    """Write `(C, N)` to wav or flac, atomically.
+    """Write wav or flac, atomically.
 
-    A wav gets the smallest of 16-bit, 24-bit and float that holds the samples exactly, so that writing and reading
-    back changes nothing; a flac gets 16 bits (round first what must be exact).
+    A wav gets the smallest of 16-bit, 24-bit and float that holds the samples exactly, so that writing and reading back
+    changes nothing; a flac gets 16 bits (round first what must be exact).
+
+    Args:
+        path: its suffix says which.
+        samples: `(C, N)`, full scale 1.
+        sample_rate: Hz.
 
     Raises:
         ClipError: `beyond_full_scale`, for a flac.
@@ -239,7 +284,17 @@ X264 = "cpu-independent=1"
 
 
 def picture_stream(container: Any, fps: int | Fraction, shape: tuple[int, ...], crf: int) -> Any:
-    """A new H.264 stream of 4:2:0 pictures `(H, W)` or `(H, W, 3)` whose bytes depend on its pictures alone."""
+    """Add a stream of H.264 in 4:2:0 whose bytes depend on its pictures alone.
+
+    Args:
+        container: opened for writing.
+        fps: pictures a second.
+        shape: of the pictures, `(H, W)` or `(H, W, 3)`.
+        crf: quality, lower is better; 18 is visually lossless.
+
+    Returns:
+        The stream.
+    """
     options = {"crf": str(crf), "preset": "veryfast", "x264-params": X264}
     stream = container.add_stream("libx264", rate=fps, options=options)
     stream.height, stream.width = shape[:2]
@@ -249,7 +304,14 @@ def picture_stream(container: Any, fps: int | Fraction, shape: tuple[int, ...], 
 
 
 def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23) -> None:
-    """Write `(H, W, 3)` uint8 RGB frames as a silent H.264 mp4, atomically; height and width must be even."""
+    """Write a silent H.264 mp4, atomically.
+
+    Args:
+        path: of the mp4.
+        frames: `(H, W, 3)` uint8 RGB; height and width must be even.
+        fps: pictures a second.
+        crf: quality, lower is better; 18 is visually lossless.
+    """
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream: Any = None
         for picture in frames:
@@ -261,7 +323,12 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, *, crf: int = 23)
 
 
 def write_picture(path: Path, picture: Frame) -> None:
-    """Write one `(H, W, 3)` uint8 RGB picture as png, atomically."""
+    """Write one picture as png, atomically.
+
+    Args:
+        path: of the png.
+        picture: `(H, W, 3)` uint8 RGB.
+    """
     height, width = picture.shape[:2]
     encoder: Any = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "rgb24", Fraction(1, 25)
@@ -286,10 +353,16 @@ def can_be_copied(path: Path) -> bool:
 
 
 def write_clip(path: Path, pictures: Path, samples: Samples, sample_rate: int) -> float:
-    """Write an mp4 of the pictures of a silent mp4, as they are, and sound `(2, N)` as 16-bit FLAC, atomically.
+    """Write an mp4 of the pictures of another one, as they are, and sound as 16-bit FLAC, atomically.
 
-    FLAC loses nothing between the ears and has no encoder delay, so that the sound starts at the first picture;
-    AAC has neither property. Browsers play it.
+    FLAC loses nothing between the ears and has no encoder delay, so that the sound starts at the first picture; AAC has
+    neither property. Browsers play it.
+
+    Args:
+        path: of the mp4.
+        pictures: an mp4 with the pictures.
+        samples: `(2, N)`, left first.
+        sample_rate: Hz.
 
     Returns:
         The gain of both ears: 1.0, or less where the sound's peak is beyond full scale.
@@ -346,11 +419,18 @@ def whole_rate(path: Path) -> int:
 def iter_frames(
     path: Path, *, fps: float, start: float = 0.0, duration: float | None = None
 ) -> Iterator[tuple[float, Frame]]:
-    """Frames at `start + k / fps`: for each such time the first frame shown at or after it.
+    """Read frames at `start + k / fps`: for each such time the first frame shown at or after it.
 
-    Yields the time within the window (seconds from its start) and the `(H, W, 3)` uint8 RGB picture, turned upright
-    if the file carries a rotation. With a duration there are exactly `round(duration * fps)` frames; a video that
-    ends early repeats its last frame.
+    Args:
+        path: a file with pictures.
+        fps: pictures a second.
+        start: of the window, seconds.
+        duration: of the window, seconds; None reads to the end.
+
+    Returns:
+        An iterator over the time within the window (seconds from its start) and the `(H, W, 3)` uint8 RGB picture,
+        turned upright if the file carries a rotation. With a duration there are exactly `round(duration * fps)` of
+        them; a video that ends early repeats its last frame.
 
     Raises:
         ClipError: the file is missing, unreadable, corrupt, or has no pictures in the window.
@@ -380,7 +460,7 @@ def iter_frames(
 def read_frames(
     path: Path, *, fps: Fraction | float, start: float = 0.0, duration: float, policy: str = "first_at_or_after"
 ) -> Frames:
-    """The pictures of a window at a constant rate, by one of the named rules of `suites.frame_selection`.
+    """Read the pictures of a window at a constant rate, by one of the named rules of `suites.frame_selection`.
 
     What is computed from the pictures depends on the rule: its name belongs into the key of every cache.
 
@@ -390,6 +470,9 @@ def read_frames(
         start: of the window, seconds.
         duration: of the window, seconds.
         policy: a name of `suites.frame_selection.POLICIES`.
+
+    Returns:
+        The pictures `(N, H, W, 3)`, and how many of them hold the last one beyond its time.
 
     Raises:
         UsageError: no policy of that name.
@@ -442,8 +525,8 @@ def _sampled(path: Path, selects: Sequence[Select], start: float, duration: floa
     if not frames:
         raise ClipError("no_video", f"{path} shows no picture after {start:g} s.")
     chosen = [select(times) for select in selects]
-    pictures = {index: frames[index]() for index in sorted({i for one in chosen for i in one.indices})}
-    return [Frames(np.stack([pictures[index] for index in one.indices]), one.held) for one in chosen]
+    pictures = {index: frames[index]() for index in sorted({i for selection in chosen for i in selection.indices})}
+    return [Frames(np.stack([pictures[index] for index in selection.indices]), selection.held) for selection in chosen]
 
 
 def _decode_frames(path: Path, start: float) -> Iterator[tuple[Fraction, Shown, Fraction]]:
@@ -600,6 +683,11 @@ def probe(path: Path) -> MediaInfo:
 
 def require_pictures(path: Path, start: float, duration: float) -> None:
     """Refuse a video that ends before a window does, for whoever makes sound for the pictures in it.
+
+    Args:
+        path: a video file.
+        start: of the window, seconds.
+        duration: of the window, seconds.
 
     Raises:
         ClipError: `no_video` where there are no pictures, `short` where they end more than 0.25 s early, with the

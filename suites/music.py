@@ -53,8 +53,8 @@ def parse_name(name: str) -> Name | None:
     group = _GROUP.match(name)
     if group is not None:
         return _parse(name[group.end() :], _SIZES[group[1]])
-    found = _parse(name, None)
-    return found if found is not None and found.instruments else None
+    parsed = _parse(name, None)
+    return parsed if parsed is not None and parsed.instruments else None
 
 
 def _parse(rest: str, count: int | None) -> Name | None:
@@ -69,7 +69,15 @@ def _parse(rest: str, count: int | None) -> Name | None:
 
 
 def parse_folder(folder: str, stem: str) -> Name | None:
-    """What `<instrument>/<id>` or `<a> <b>/<id>` tells; None where it is not of this form."""
+    """Read what `<instrument>/<id>` or `<a> <b>/<id>` tells.
+
+    Args:
+        folder: name of the folder.
+        stem: name of the file, without its suffix.
+
+    Returns:
+        Instruments and id; None where the names are not of this form.
+    """
     names, match = tuple(folder.split()), _ID.fullmatch(stem)
     if match is None or not names or not all(name in INSTRUMENTS for name in names):
         return None
@@ -84,12 +92,19 @@ def caption_of(instruments: tuple[str, ...]) -> str:
 @lru_cache
 def test_videos() -> frozenset[str]:
     """Ids of the videos that the test clips are cut from."""
-    text = (files("suites") / "assets" / "music_test.csv").read_text(encoding="utf-8")
+    text = (files("visaudio_bench.suites") / "assets" / "music_test.csv").read_text(encoding="utf-8")
     return frozenset(row["id"] for row in csv.DictReader(text.splitlines()))
 
 
 def find(folder: Path, options: Options) -> FoundData:
-    """The videos below a folder, each with its sound: its own track, or a sound file of the same name beside it.
+    """Find the videos below a folder, each with its sound: its own track, or a sound file of the same name beside it.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; nothing of it counts here.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there are no videos.

@@ -30,7 +30,14 @@ _OAP_TRAIN, _OAP_VAL = 114, 139
 
 
 def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
-    """The long videos, wherever they lie below the folder, that the lists name.
+    """Find the long videos, wherever they lie below the folder, that the lists name.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; nothing of it counts here.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there are no lists.
@@ -41,7 +48,7 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
         raise YOUTUBE_BINAURAL.refuse(folder, "holds no list of ids")
     paths, others = media_paths(folder, VIDEO_SUFFIXES)
     videos = {path.stem: path.relative_to(folder).as_posix() for path in paths}
-    found: dict[str, Candidate] = {}
+    candidates: dict[str, Candidate] = {}
     rejects = []
     notes: list[str] = []
     for side, path in lists.items():
@@ -51,18 +58,25 @@ def find_youtube_binaural(folder: Path, options: Options) -> FoundData:
         absent = {name: where for name, where in listed.items() if name not in videos}
         refuse_misspelt(absent, videos.keys() - listed.keys(), "there is a video called")
         for name in (Path(name).stem for _, name in names):
-            if name in found:
+            if name in candidates:
                 rejects.append(Reject(name, "duplicate", f"{path} names it, and so does a list before."))
             elif name not in videos:
                 rejects.append(Reject(name, "not_found", f"{folder} holds no video called {name}."))
             else:
-                found[name] = Candidate(Entry(name, side, name, videos[name], videos[name]), hops=True)
+                candidates[name] = Candidate(Entry(name, side, name, videos[name], videos[name]), hops=True)
     left = [path for path in others if path not in lists.values()]
-    return FoundData(folder, tuple(found.values()), tuple(rejects), (*notes, *unread_words(left)))
+    return FoundData(folder, tuple(candidates.values()), tuple(rejects), (*notes, *unread_words(left)))
 
 
 def find_oap(folder: Path, options: Options) -> FoundData:
-    """The scenes' videos with the two tracks of one pair of microphones.
+    """Find the scenes' videos with the two tracks of one pair of microphones.
+
+    Args:
+        folder: the user's.
+        options: what was chosen when preparing; the pair counts.
+
+    Returns:
+        What the folder holds; nothing is decoded.
 
     Raises:
         UsageError: there are no scenes.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.files import digest, file_stamp, write_json, write_text
 from visaudio_bench.guard import UNEXPECTED, keep_trace, one_clip
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.sources import source_revision
@@ -85,7 +85,7 @@ class Preparation:
 
     @cached_property
     def _keys(self) -> list[str]:
-        return [key_of(one, self.found.root, self.rules) for one in self.found.candidates]
+        return [key_of(candidate, self.found.root, self.rules) for candidate in self.found.candidates]
 
     @property
     def pending(self) -> list[Candidate]:
@@ -97,7 +97,7 @@ class Preparation:
         """Look into what is pending, yielding ids as they are written to the journal; safe to kill and repeat."""
         work = partial(examine, root=self.found.root, rules=self.rules, joined=joined_folder())
         # Keys from before the reading: a file that changes meanwhile is read again the next time.
-        keys = {id(one): key for one, key in zip(self.found.candidates, self._keys, strict=True)}
+        keys = {id(candidate): key for candidate, key in zip(self.found.candidates, self._keys, strict=True)}
         pending = self.pending
         timeout = LONG_TIMEOUT if any(candidate.hops for candidate in pending) else TIMEOUT
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -168,13 +168,16 @@ def _refuse_needless(dataset: Dataset, options: Options) -> None:
 
 
 def examine(candidate: Candidate, root: Path, rules: AdmissionRules, joined: Path) -> list[Window]:
-    """Look into the files of one candidate; every window gets its measures or its reason.
+    """Look into the files of one candidate.
 
     Args:
         candidate: what the folder promises.
         root: of its paths.
         rules: of admission.
         joined: folder for sound that must be put together first.
+
+    Returns:
+        The windows, each with its measures or its reason.
 
     Raises:
         ClipError: the candidate as a whole is refused.
@@ -190,10 +193,10 @@ def examine(candidate: Candidate, root: Path, rules: AdmissionRules, joined: Pat
 
 
 def _hop(video: Path, audio: Path, duration: float, rules: AdmissionRules) -> Iterator[Window]:
-    shown, heard = probe(video), probe(audio)
+    video_info, sound_info = probe(video), probe(audio)
     # Not every header states lengths; the sound itself does.
-    sound = heard.sound or _length(audio)
-    length = min(sound, shown.picture or sound)
+    sound = sound_info.sound or _length(audio)
+    length = min(sound, video_info.picture or sound)
     span = picture_span(video, 0.0, length)
     length = min(length, span[1])
     count = min(int((length + 1e-3) / duration), MOST_WINDOWS)
@@ -245,20 +248,28 @@ def _settle(candidate: Candidate, window: Window, dataset: Dataset) -> Entry | R
 
 
 def key_of(candidate: Candidate, root: Path, rules: AdmissionRules) -> str:
-    """Everything that the outcome of looking into a candidate depends on; not its texts or its split."""
+    """Tell everything apart that the outcome of looking into a candidate depends on; not its texts or its split.
+
+    Args:
+        candidate: what the folder promises.
+        root: of its paths.
+        rules: of admission.
+
+    Returns:
+        A hash of the window, the size and time of the files, the rules and the code.
+    """
     entry = candidate.entry
     paths = (entry.video, entry.audio, entry.meta.get("right"))
-    files = [_state(root / relative) for relative in paths if relative is not None]
+    files = [_stamp(root / relative) for relative in paths if relative is not None]
     window = [*paths, entry.start_s, entry.duration_s, candidate.hops]
     return digest([window, files, asdict(rules), source_revision(examine)])
 
 
-def _state(path: Path) -> list[int] | None:
+def _stamp(path: Path) -> dict[str, int] | None:
     try:
-        status = path.stat()
+        return file_stamp(path)
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _open_journal(path: Path) -> TextIO:

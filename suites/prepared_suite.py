@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.errors import ClipError, ClipsError, UsageError
-from visaudio_bench.guard import one_clip
+from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.datasets import DATASETS, Dataset
+from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.manifest import Entry, Manifest, identity
 from visaudio_bench.suites.mono_pairs import join, joined_folder, joined_path
 from visaudio_bench.suites.preparation import prepared_manifest, read_rejects
@@ -74,23 +74,16 @@ class PreparedSuite(Suite):
 
         Raises:
             ClipsError: two files cannot be put together; the others are.
+            BenchError: files could not be written.
         """
         del workers
         pending = set(self.pending())
-        failed: dict[str, ClipError] = {}
-        for entry in self.entries:
-            if entry.clip_id not in pending:
-                continue
-            try:
-                with one_clip():
-                    join(self.root / str(entry.audio), self.root / str(entry.meta["right"]), joined_folder())
-            except ClipError as error:
-                failed[entry.clip_id] = error
-            else:
-                yield entry.clip_id
-        if failed:
-            first = next(iter(failed))
-            raise ClipsError(f"{len(failed)} clips of {self.name} cannot be joined, first: {failed[first]}", failed)
+        yield from make_each(
+            partial(_join, root=self.root, folder=joined_folder()),
+            {entry.clip_id: entry for entry in self.entries if entry.clip_id in pending},
+            workers=1,
+            task=f"clips of {self.name} could not be put together in {joined_folder()}",
+        )
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, captions, and what tells the files from others."""
@@ -104,6 +97,10 @@ class PreparedSuite(Suite):
         left_out = len(read_rejects(self.dataset))
         rejects = f", {left_out:,} left out in preparation (bench data check {self.dataset.name})" if left_out else ""
         return (f"{self.name}: {clips}, manifest {self.manifest_hash()[:16]}{beside}{rejects}",)
+
+
+def _join(entry: Entry, root: Path, folder: Path) -> None:
+    join(root / str(entry.audio), root / str(entry.meta["right"]), folder)
 
 
 def _select(dataset: Dataset, entries: Iterable[Entry], part: str) -> tuple[Entry, ...]:
@@ -129,19 +126,17 @@ def parts_of(entry: Entry) -> list[str]:
 
 
 def open_prepared(argument: str | None, *, name: str) -> PreparedSuite:
-    """The suite behind `name` or `name:part`.
+    """Open a prepared data set, or a part of it.
+
+    Args:
+        argument: the part, as `train` or `split1:test`; None for the one that the paper evaluates on.
+        name: of the data set.
+
+    Returns:
+        The suite of its clips.
 
     Raises:
         UsageError: its data is not prepared here, or it has no such part.
     """
     dataset = DATASETS.get(name)
     return PreparedSuite(dataset, prepared_manifest(dataset), argument)
-
-
-biaudio = partial(open_prepared, name="biaudio")
-music = partial(open_prepared, name="music")
-fairplay = partial(open_prepared, name="fairplay")
-simbinaural = partial(open_prepared, name="simbinaural")
-youtube_binaural = partial(open_prepared, name="youtube-binaural")
-oap = partial(open_prepared, name="oap")
-binaural_vggsound = partial(open_prepared, name="binaural-vggsound")

@@ -15,12 +15,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.errors import BenchError, ClipError, ClipsError, UsageError
+from visaudio_bench.errors import UsageError
 from visaudio_bench.files import cache_dir, digest, remove_leftovers
-from visaudio_bench.guard import is_of_the_machine
-from visaudio_bench.pool import map_unordered
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip, Suite
+from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.simulator.render import RENDERER, clip_files, render_files
 from visaudio_bench.suites.simulator.scenes import Scene
 
@@ -51,7 +50,15 @@ def manifest_file(name: str) -> Traversable:
 
 
 def rendered_folder(name: str, scenes: str) -> Path:
-    """Where scenes, told by their hash, lie as this code renders them."""
+    """Name the folder of rendered scenes.
+
+    Args:
+        name: of the suite.
+        scenes: hash of the scenes.
+
+    Returns:
+        Where this code renders them; code that renders otherwise has another folder.
+    """
     return cache_dir() / "suites" / f"{name}-{digest([scenes, source_revision(render_files)])[:16]}"
 
 
@@ -112,30 +119,12 @@ class SimulatedSuite(Suite):
             BenchError: files could not be written.
         """
         remove_leftovers(self.folder)
-        todo = [self.scenes[name] for name in self.pending()]
-        refused: list[str] = []
-        failed: dict[str, ClipError] = {}
-        for outcome in map_unordered(partial(render_files, folder=self.folder, size=self.size), todo, workers):
-            assert isinstance(outcome.item, Scene)
-            name = outcome.item.id
-            if outcome.error is None:
-                yield name
-            elif is_of_the_machine(outcome.error):
-                refused.append(f"{name} ({outcome.error})")
-            elif (error := outcome.clip_error()) is not None:
-                failed[name] = error
-        if refused:
-            raise BenchError(
-                f"{len(refused)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
-                f"first: {refused[0]}. Check free disk space and run the same command again."
-            )
-        if failed:
-            first = next(iter(failed))
-            raise ClipsError(
-                f"{len(failed)} of {len(todo)} clips of {self.name} could not be rendered into {self.folder}, "
-                f"first: {first} ({failed[first]}).",
-                failed,
-            )
+        yield from make_each(
+            partial(render_files, folder=self.folder, size=self.size),
+            {name: self.scenes[name] for name in self.pending()},
+            workers,
+            task=f"clips of {self.name} could not be rendered into {self.folder}",
+        )
 
 
 def _clip(scene: Scene, folder: Path) -> Clip:

@@ -51,7 +51,16 @@ class TrainingSuite(SimulatedSuite):
 
 
 def training_scenes(name: str, count: int, duration: float) -> tuple[Scene, ...]:
-    """The first `count` scenes of the design `name`."""
+    """Draw the scenes of a training suite.
+
+    Args:
+        name: of the design.
+        count: how many, from the first on.
+        duration: of each, seconds.
+
+    Returns:
+        The scenes.
+    """
     scenes: list[Scene] = []
     for block in range(-(-count // BLOCK)):
         seed = SEEDS[name] + block

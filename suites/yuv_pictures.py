@@ -67,9 +67,15 @@ def video_facts(path: Path) -> VideoFacts:
 
 
 def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Planes]:
-    """The picture nearest to each time `k / fps`, for `round(duration * fps)` of them from the file's own start.
+    """Read the picture nearest to each time `k / fps` from the file's own start.
 
-    The planes are valid until the next picture is asked for.
+    Args:
+        path: a video file.
+        fps: pictures a second.
+        duration: seconds from the file's own start.
+
+    Returns:
+        An iterator over `round(duration * fps)` pictures; the planes are valid until the next one is asked for.
 
     Raises:
         ClipError: the file is missing, unreadable or corrupt, or its pictures begin or end too far inside the window.
@@ -117,7 +123,15 @@ def _view(plane: Any) -> Plane:
 
 
 def write_planes(path: Path, pictures: Iterable[Planes], fps: Fraction, colours: Colours, *, crf: int = 18) -> None:
-    """Write pictures as a silent H.264 mp4 whose first one is at time 0, atomically; height and width must be even."""
+    """Write a silent H.264 mp4 whose first picture is at time 0, atomically.
+
+    Args:
+        path: of the mp4.
+        pictures: as planes; height and width must be even.
+        fps: pictures a second.
+        colours: how the planes are meant.
+        crf: quality, lower is better; 18 is visually lossless.
+    """
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream: Any = None
         for picture in pictures:

@@ -43,6 +43,26 @@ def test_a_room_imports_only_lower_floors(room: str) -> None:
             assert (room, other) not in FORBIDDEN, f"{path.relative_to(ROOT)} imports {other}"
 
 
+def test_files_beside_the_code_are_found_through_the_package() -> None:
+    """`files("suites")` works in the repository alone: installed there is no such top-level package."""
+    for room in (*FLOOR, PACKAGE):
+        for path in (ROOT / room).rglob("*.py"):
+            named = re.findall(r"\bfiles\(\"([\w.]+)\"\)", path.read_text(encoding="utf-8"))
+            assert all(name.startswith((PACKAGE, "package")) for name in named), path.relative_to(ROOT)
+
+
+# The modules that may use the decoders' libraries; the docstring of suites/media.py says what each of them does.
+DECODERS = {"suites/containers.py", "suites/media.py", "suites/mono_pairs.py", "suites/yuv_pictures.py"}
+
+
+def test_media_are_decoded_where_the_docstring_says() -> None:
+    """All others read and write media through `suites/media.py`."""
+    files = [path for room in FLOOR for path in (ROOT / room).rglob("*.py")]
+    uses = re.compile(r"^\s*(?:import (?:av|soundfile)|from (?:av|soundfile) import)\b", re.MULTILINE)
+    users = {path.relative_to(ROOT).as_posix() for path in files if uses.search(path.read_text(encoding="utf-8"))}
+    assert users - {"baselines/published/stretch.py"} == DECODERS
+
+
 # What of the ground may name a room: `python -m visaudio_bench`, and `from visaudio_bench import ...` at first use.
 DOORS = {"__main__.py": {"bench"}, "__init__.py": {"bench"}}
 

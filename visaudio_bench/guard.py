@@ -96,7 +96,16 @@ def _trace_of(error: Exception) -> str:
 
 
 def keep_trace(folder: Path, what: str, trace: str) -> Path:
-    """Append the traceback of `what` (a clip, and what was done with it) to the file in `folder`; returns its path."""
+    """Append a traceback to the file of them.
+
+    Args:
+        folder: where that file lies or will lie.
+        what: a clip, and what was done with it.
+        trace: the traceback.
+
+    Returns:
+        The file.
+    """
     path = folder / TRACES
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -106,7 +115,16 @@ def keep_trace(folder: Path, what: str, trace: str) -> Path:
 
 
 def report(what: str, message: str, file: Path) -> str:
-    """What the user is told of an unexpected error: the clip, the error, the file, and where to report it."""
+    """Word what the user is told of an unexpected error.
+
+    Args:
+        what: a clip, and what was done with it.
+        message: the error's own words.
+        file: of tracebacks.
+
+    Returns:
+        One sentence with the clip, the error, the file, and where to report it.
+    """
     address = _address()
     please = f"please report it with that file at {address}" if address else "please report it with that file"
     return f"unexpected error: {what}: {message}. The others go on; the traceback is in {file}: {please}."
@@ -116,9 +134,9 @@ def report(what: str, message: str, file: Path) -> str:
 def _address() -> str:
     """Where the project wants to hear of errors: its first address for issues, else its first one, else nothing."""
     try:
-        found = metadata("visaudio-bench").get_all("Project-URL") or []
+        addresses = metadata("visaudio-bench").get_all("Project-URL") or []
     except PackageNotFoundError:
         return ""
-    urls = {label.strip().lower(): url.strip() for label, _, url in (line.partition(",") for line in found)}
+    urls = {label.strip().lower(): url.strip() for label, _, url in (line.partition(",") for line in addresses)}
     wanted = [url for label, url in urls.items() if "issue" in label or "bug" in label]
     return next(iter([*wanted, *urls.values()]), "")

@@ -3,6 +3,10 @@
 Decoders are written in C and fed with whatever users find on their disks. Each worker does one item at a time; one
 that dies or takes too long costs its own item, which gets the reason `crashed` or `timeout`, and is replaced. Workers
 are kept for the next call, because starting one costs a second of imports.
+
+A second pool beside `pool`, because an executor of the standard library ends no item that hangs, and does not say
+which one killed its process. `pool` uses that executor all the same: its queue keeps workers busy while the caller
+works on an outcome, whereas here a worker waits for its next item until the caller asks again.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ _idle: list[_Worker] = []
 def map_isolated(
     function: Callable[[Item], Value], items: Sequence[Item], workers: int, timeout: float
 ) -> Iterator[Outcome[Item, Value]]:
-    """Apply `function` to every item in processes of their own and yield outcomes as they finish.
+    """Apply a function to every item in processes of their own.
 
     As `map_unordered`, except that a dying or hanging process is the error of its item: `ClipError` with the reason
     `crashed` or `timeout`.
@@ -40,6 +44,9 @@ def map_isolated(
         workers: processes.
         timeout: seconds that one item may take, from when its process has begun with it: what a loaded machine needs to
             start a process is not the item's.
+
+    Returns:
+        An iterator over the outcomes, as items finish.
     """
     waiting = list(reversed(items))
     busy: list[_Worker] = []

@@ -74,16 +74,16 @@ class _Lock:
             text = _text(self.path)
             if text is None:
                 continue  # given back just now
-            there = _record(text)
-            alive = self._alive(there) if there else None
-            if there and (alive or (watched not in (None, text))):
-                raise self._in_use(there)
+            record = _record(text)
+            alive = self._alive(record) if record else None
+            if record and (alive or (watched not in (None, text))):
+                raise self._in_use(record)
             if alive is False or (watched == text and time.monotonic() > deadline):
                 self._put_away(text)
                 continue
             if watched != text:  # first seen, or half written
                 watched, deadline = text, time.monotonic() + LEASE
-                self._say_that_we_wait(there)
+                self._say_that_we_wait(record)
             time.sleep(_POLL)
         threading.Thread(target=self._keep, daemon=True).start()
 
@@ -115,21 +115,24 @@ class _Lock:
             file.write(json.dumps(self.mine))
         return True
 
-    def _alive(self, there: Record) -> bool | None:
+    def _alive(self, record: Record) -> bool | None:
         """Whether the writer of a record lives; None where that cannot be seen from here.
 
         A record under another path is the copy of a folder, or the same folder mounted elsewhere: it is watched.
         """
-        if not self.mine["place"] or (there.get("place"), there.get("path")) != (self.mine["place"], self.mine["path"]):
+        if not self.mine["place"] or (record.get("place"), record.get("path")) != (
+            self.mine["place"],
+            self.mine["path"],
+        ):
             return None
-        pid = int(there["pid"])
+        pid = int(record["pid"])
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return False
         except OSError:
             return None  # another user's
-        return _start(pid) == there.get("start")
+        return _start(pid) == record.get("start")
 
     def _put_away(self, dead: str) -> None:
         """Remove a record that has lost its writer; of several processes that see it, one does."""
@@ -142,8 +145,8 @@ class _Lock:
                 aside.unlink()
 
     def _is_mine(self, text: str | None) -> bool:
-        there = _record(text or "")
-        return there is not None and there["token"] == self.mine["token"]
+        record = _record(text or "")
+        return record is not None and record["token"] == self.mine["token"]
 
     def _keep(self) -> None:
         """Raise the number in the record until the block ends."""
@@ -174,15 +177,15 @@ class _Lock:
         )
         os._exit(BenchError.exit_code)
 
-    def _in_use(self, there: Record) -> UsageError:
-        who = f"process {there['pid']} on {there['host']}, since {there['since']}"
+    def _in_use(self, record: Record) -> UsageError:
+        who = f"process {record['pid']} on {record['host']}, since {record['since']}"
         return UsageError(
-            f"{self.folder} is in use: {there['doing']} is at work there ({who}). Wait until it has ended, stop it on "
-            f"{there['host']} with: kill {there['pid']}, or choose another folder: {self.otherwise}"
+            f"{self.folder} is in use: {record['doing']} is at work there ({who}). Wait until it has ended, stop it on "
+            f"{record['host']} with: kill {record['pid']}, or choose another folder: {self.otherwise}"
         )
 
-    def _say_that_we_wait(self, there: Record | None) -> None:
-        who = f"process {there['pid']} on {there['host']}, since {there['since']}" if there else "a process unknown"
+    def _say_that_we_wait(self, record: Record | None) -> None:
+        who = f"process {record['pid']} on {record['host']}, since {record['since']}" if record else "a process unknown"
         print(
             f"{self.folder} was in use ({who}); watching for up to {LEASE:.0f} s whether it still is",
             file=sys.stderr,
@@ -201,10 +204,10 @@ def _text(path: Path) -> str | None:
 def _record(text: str) -> Record | None:
     """What a record says; None for a part of one."""
     try:
-        there = json.loads(text)
+        record = json.loads(text)
     except ValueError:
         return None
-    return there if isinstance(there, dict) and {"host", "pid", "since", "doing", "token"} <= there.keys() else None
+    return record if isinstance(record, dict) and {"host", "pid", "since", "doing", "token"} <= record.keys() else None
 
 
 def _place() -> str:

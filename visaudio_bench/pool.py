@@ -61,13 +61,21 @@ def available_cores() -> int:
 def map_unordered(
     function: Callable[[Item], Value], items: Sequence[Item], workers: int
 ) -> Iterator[Outcome[Item, Value]]:
-    """Apply `function` to every item and yield outcomes as they finish.
+    """Apply a function to every item.
 
-    `function` must be importable (a module-level function or a `functools.partial` of one) and `items` picklable.
-    Each worker uses one thread for numerics: the parallelism is over items.
+    Each worker uses one thread for numerics: the parallelism is over items. With one worker, or one item, everything
+    happens in this process.
 
     When a worker dies, all that was being worked on is done again, one at a time; an item whose process dies then too
     has the error `crashed`.
+
+    Args:
+        function: importable: a module-level function or a `functools.partial` of one.
+        items: picklable.
+        workers: processes.
+
+    Returns:
+        An iterator over the outcomes, as items finish.
 
     Raises:
         BenchError: every one of them died (killed by the system, usually for want of memory).
@@ -86,7 +94,7 @@ def map_unordered(
             suspects = list(running.values())
             running.clear()
             outcomes = list(_one_by_one(function, suspects))
-            if all(isinstance(one.error, ClipError) and one.error.reason == CRASHED for one in outcomes):
+            if all(isinstance(outcome.error, ClipError) and outcome.error.reason == CRASHED for outcome in outcomes):
                 raise BenchError(
                     "a worker process died, most likely because memory ran out. What was finished is kept: "
                     "run the same command again with a smaller --workers."
@@ -144,7 +152,15 @@ def _one_by_one(function: Callable[[Item], Value], items: Sequence[Item]) -> Ite
 
 
 def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
-    """What becomes of one item, its exception included."""
+    """Try one item.
+
+    Args:
+        function: what is tried.
+        item: with what.
+
+    Returns:
+        What becomes of it, its exception included.
+    """
     try:
         return Outcome(item, function(item), None)
     except Exception as error:  # handed to the caller, who decides
@@ -152,7 +168,15 @@ def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Valu
 
 
 def attempt_far(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
-    """As `attempt`, for the answer of a worker process: the error is one that can be sent."""
+    """Try one item in a worker process.
+
+    Args:
+        function: what is tried.
+        item: with what.
+
+    Returns:
+        As `attempt`, with an error that can be sent to another process.
+    """
     outcome = attempt(function, item)
     return outcome if outcome.error is None else outcome._replace(error=portable(outcome.error))
 

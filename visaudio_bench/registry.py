@@ -15,9 +15,17 @@ T = TypeVar("T")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean "x"?` for the closest known name, or an empty string."""
+    """Look for what may have been meant.
+
+    Args:
+        name: what was written.
+        known: names that there are.
+
+    Returns:
+        ` Did you mean "x"?` for the closest one, or an empty string.
+    """
     names = list(known)
-    other_case = [one for one in names if one.casefold() == name.casefold()]
+    other_case = [other for other in names if other.casefold() == name.casefold()]
     close = other_case or get_close_matches(name, names, n=1, cutoff=0.5)
     return f' Did you mean "{close[0]}"?' if close else ""
 
@@ -35,15 +43,15 @@ class Registry(Generic[T]):
         self._builtin = dict(builtin)
 
     def _plugins(self) -> dict[str, EntryPoint]:
-        found: dict[str, EntryPoint] = {}
+        points: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
-            if point.name in self._builtin or point.name in found:
+            if point.name in self._builtin or point.name in points:
                 warnings.warn(
                     f'{self.kind} "{point.name}" of {point.value} is ignored: the name is taken', stacklevel=3
                 )
             else:
-                found[point.name] = point
-        return found
+                points[point.name] = point
+        return points
 
     def names(self) -> tuple[str, ...]:
         """Every known name: built-ins in their own order, then plug-ins by name."""

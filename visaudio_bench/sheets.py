@@ -104,6 +104,9 @@ def read_sheet(
         texts: columns that may hold commas: a row where one of them seems to have been cut at a comma is refused.
         gaps: leave empty rows between others out, with a note, instead of refusing them.
 
+    Returns:
+        The rows, and what was understood beyond plain CSV.
+
     Raises:
         UsageError: no header, a header that names a column twice, a row with another number of fields, quotes that do
             not match, or a cell that goes on over what looks like a row of its own.
@@ -112,8 +115,8 @@ def read_sheet(
     before, text, delimiter, notes = _opened(text, skip, notes)
     rows, lines, spans = _parse(path, text, delimiter, before)
     if '="' in text or '=""' in text:
-        rows, found = _unwrap(rows)
-        notes = (*notes, f'{found} cell(s) written ="..." taken for the text inside') if found else notes
+        rows, count = _unwrap(rows)
+        notes = (*notes, f'{count} cell(s) written ="..." taken for the text inside') if count else notes
     sheet = Sheet(path, (), rows[skip:], lines[skip:], notes, delimiter)
     sheet = _body(sheet, tuple(known), gaps)
     if spans or texts:
@@ -162,8 +165,8 @@ def _parse(
 
 
 def _unwrap(rows: list[list[str]]) -> tuple[list[list[str]], int]:
-    found = sum(field != unwrapped(field) for row in rows for field in row)
-    return [[unwrapped(field) for field in row] for row in rows], found
+    count = sum(field != unwrapped(field) for row in rows for field in row)
+    return [[unwrapped(field) for field in row] for row in rows], count
 
 
 def _body(sheet: Sheet, known: tuple[str, ...], gaps: bool) -> Sheet:
@@ -198,7 +201,7 @@ def _named(raw: list[str], known: tuple[str, ...]) -> tuple[list[str], list[str]
     meant = {plain(name): name for name in known}
     header = [name if name in known else meant.get(plain(name), name) for name in raw]
     pairs = zip(raw, header, strict=True)
-    return header, [f'column "{found}" read as {name}' for found, name in pairs if found != name]
+    return header, [f'column "{written}" read as {name}' for written, name in pairs if written != name]
 
 
 def _fit(path: Path, line: int, row: list[str], header: list[str], delimiter: str) -> list[str]:
@@ -256,7 +259,7 @@ def read_names(path: Path) -> tuple[list[tuple[int, str]], tuple[str, ...]]:
         UsageError: the list cannot be read, or a line is not made of names.
     """
     text, notes = read_text(path)
-    found: list[tuple[int, str]] = []
+    listed: list[tuple[int, str]] = []
     for number, line in enumerate(LINE_END.split(text), 1):
         if number == 1 and SEPARATOR_LINE.fullmatch(f"{line}\n"):
             continue
@@ -266,8 +269,8 @@ def read_names(path: Path) -> tuple[list[tuple[int, str]], tuple[str, ...]]:
             cause = damage(name) or ("one name a line was expected" if set(name) & set(',;"|') else "")
             if cause:
                 raise UsageError(f'{path}:{number}: "{name}": {cause}.')
-            found.append((number, name))
-    return found, notes
+            listed.append((number, name))
+    return listed, notes
 
 
 def read_objects(path: Path) -> list[tuple[int, dict[str, Any]]]:

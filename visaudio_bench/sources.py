@@ -77,7 +77,7 @@ def sources(*roots: str) -> dict[str, str]:
         UsageError: a root has no source that can be read.
     """
     own = {OWN} | {root.partition(".")[0].partition(":")[0] for root in roots}
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     pending = list(roots)
     for root in roots:
         if _place(root.partition(":")[0]) is None:
@@ -85,16 +85,16 @@ def sources(*roots: str) -> dict[str, str]:
     while pending:
         name = pending.pop()
         module, _, only = name.partition(":")
-        place = _place(module) if name not in found and module.partition(".")[0] in own else None
+        place = _place(module) if name not in hashes and module.partition(".")[0] in own else None
         if place is None:
             continue  # known, somebody else's, or no module but a name in one
         read = _read(place, module, only)
-        found[name] = read.sha256
+        hashes[name] = read.sha256
         pending += read.imports
         pending += [module[:end] for end, letter in enumerate(module) if letter == "."]
         for folder, parts in read.data:
-            found |= dict(_data(folder, parts))
-    return found
+            hashes |= dict(_data(folder, parts))
+    return hashes
 
 
 class _Place(NamedTuple):
@@ -153,16 +153,24 @@ def _read(place: _Place, module: str, only: str) -> _Read:
 @lru_cache(maxsize=1024)
 def _understood(source: bytes, package: str, only: str) -> _Read:
     """What a source says, as a module of `package`; of the statements that the name `only` uses, if it is not empty."""
-    body = [one for one in ast.parse(source).body if not (_is_registry(one) or _is_text(one) or _never_runs(one))]
+    body = [
+        statement
+        for statement in ast.parse(source).body
+        if not (_is_registry(statement) or _is_text(statement) or _never_runs(statement))
+    ]
     if only:
         body = _used(body, only)
     lines = source.split(b"\n")
     state = hashlib.sha256()
-    for one in body:
-        begin = min([one.lineno, *(each.lineno for each in getattr(one, "decorator_list", ()))])
-        state.update(b"\n".join(lines[begin - 1 : one.end_lineno]) + b"\n")
-    imports = {name for one in _statements(body) for name in _imported(one, package)}
-    data = {found for one in body for found in _resources(one, package)} if b"files(" in source else set()
+    for statement in body:
+        begin = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
+        state.update(b"\n".join(lines[begin - 1 : statement.end_lineno]) + b"\n")
+    imports = {name for statement in _statements(body) for name in _imported(statement, package)}
+    data = (
+        {resource for statement in body for resource in _resources(statement, package)}
+        if b"files(" in source
+        else set()
+    )
     return _Read(state.hexdigest(), frozenset(imports), frozenset(data))
 
 
@@ -196,7 +204,7 @@ def _last_name(expression: ast.expr) -> str:
 
 def _used(body: Sequence[ast.stmt], name: str) -> list[ast.stmt]:
     """The statements that a name uses, and those that bind none, which run whenever the module is imported."""
-    binds = [_bound(one) for one in body]
+    binds = [_bound(statement) for statement in body]
     if not any(name in names for names in binds):
         raise UsageError(f'the module whose source is asked for has no "{name}" at its top.')
     kept = {index for index, names in enumerate(binds) if not names}
@@ -220,26 +228,26 @@ def _names(statement: ast.stmt) -> set[str]:
 def _bound(statement: ast.stmt) -> set[str]:
     """The module's names that a statement binds."""
     bound: set[str] = set()
-    for one in _statements([statement], inside=False):
-        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            bound.add(one.name)
-        elif isinstance(one, ast.Import | ast.ImportFrom):
-            bound |= {alias.asname or alias.name.partition(".")[0] for alias in one.names if alias.name != "*"}
+    for part in _statements([statement], inside=False):
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(part.name)
+        elif isinstance(part, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.partition(".")[0] for alias in part.names if alias.name != "*"}
         else:
             bound |= {
-                node.id for node in ast.walk(one) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+                node.id for node in ast.walk(part) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
             }
     return bound
 
 
 def _statements(body: Iterable[Any], *, inside: bool = True) -> Iterator[Any]:
     """All statements, those within others included, `inside` functions and classes too; without `if TYPE_CHECKING`."""
-    for one in body:
-        yield one
-        if not inside and isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    for statement in body:
+        yield statement
+        if not inside and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        for part in ("orelse",) if _is_for_types(one) else ("body", "handlers", "orelse", "finalbody", "cases"):
-            yield from _statements(getattr(one, part, ()), inside=inside)
+        for part in ("orelse",) if _is_for_types(statement) else ("body", "handlers", "orelse", "finalbody", "cases"):
+            yield from _statements(getattr(statement, part, ()), inside=inside)
 
 
 def _imported(statement: ast.stmt, package: str) -> Iterator[str]:
@@ -284,7 +292,7 @@ def _data(package: str, parts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     place = _place(package)
     for folder in (place.folders or ()) if place else ():
         path = Path(folder, *parts)
-        files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
             if file.is_file() and file.suffix not in {".py", ".pyc"}:
                 name = f"{package}/{file.relative_to(folder).as_posix()}"

@@ -70,11 +70,19 @@ def date_of(name: str) -> tuple[int, int] | None:
 
 
 def pairs_alike(names: Iterable[str], key: Callable[[str], str] = alike) -> list[tuple[str, str]]:
-    """Of the names, in their order, each one that is taken for another spelling of one before, behind that one."""
+    """Find names that are other spellings of one another.
+
+    Args:
+        names: in their order.
+        key: what is equal for two spellings of one name.
+
+    Returns:
+        Each name that is taken for another spelling of one before, behind that one.
+    """
     seen: dict[str, str] = {}
     dates: dict[tuple[int, ...], str] = {}
     pairs: dict[tuple[int, ...], str] = {}
-    found = []
+    respelt = []
     for name in names:
         first = seen.setdefault(key(name), name)
         date, pair = date_of(name), _PAIR.fullmatch(name)
@@ -86,13 +94,21 @@ def pairs_alike(names: Iterable[str], key: Callable[[str], str] = alike) -> list
             mine.setdefault(place, name)
             first = others.get(place, first)
         if first != name:
-            found.append((first, name))
-    return found
+            respelt.append((first, name))
+    return respelt
 
 
-def difference(one: str, other: str) -> str:
-    """In which way two names differ that are `alike`, in words."""
-    if date_of(one) is not None or date_of(other) is not None:
+def difference(first: str, second: str) -> str:
+    """Put in words in which way two names differ that are `alike`.
+
+    Args:
+        first: a name.
+        second: another one.
+
+    Returns:
+        The words.
+    """
+    if date_of(first) is not None or date_of(second) is not None:
         return "a spreadsheet takes such names for dates"
     steps: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("they differ in their Unicode form", lambda text: unicodedata.normalize("NFKC", text)),
@@ -102,17 +118,17 @@ def difference(one: str, other: str) -> str:
         ("they differ in hyphens or underscores", lambda text: re.sub("[-_]", "", text)),
         ("they differ in zeros, which a spreadsheet takes from what looks like a number", alike),
     )
-    alone = (words for words, step in steps if step(one) == step(other))
+    alone = (words for words, step in steps if step(first) == step(second))
     return next(alone, "they differ in case, blanks, hyphens, zeros or characters that do not show")
 
 
-def refuse_misspelt(listed: Mapping[str, str], spare: Iterable[str], there: str) -> None:
+def refuse_misspelt(listed: Mapping[str, str], spare: Iterable[str], holder: str) -> None:
     """Refuse a list whose names are there but for the spelling: they would be taken for missing.
 
     Args:
         listed: file and line by name, of names that were not found.
         spare: names that are there and that no list has.
-        there: what has them, for the message: `the folder has a video called`.
+        holder: what has them, for the message: `the folder has a video called`.
 
     Raises:
         UsageError: the first such name, and how many more there are.
@@ -122,4 +138,6 @@ def refuse_misspelt(listed: Mapping[str, str], spare: Iterable[str], there: str)
     if pairs:
         name, other = pairs[0]
         more = f" So it is with {len(pairs) - 1} more." if len(pairs) > 1 else ""
-        raise UsageError(f'{listed[name]}: "{name}" is listed, and {there} "{other}": {difference(name, other)}.{more}')
+        raise UsageError(
+            f'{listed[name]}: "{name}" is listed, and {holder} "{other}": {difference(name, other)}.{more}'
+        )

@@ -23,7 +23,7 @@ from visaudio_bench.baselines.published.installed import home_of, install_comman
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import CACHE_VARIABLE, digest, write_json
 from visaudio_bench.lock import hold
-from visaudio_bench.models.weights import check_file, entry, missing, path_of
+from visaudio_bench.models.weights import check_file, checksums, entry, missing, path_of
 
 LIST_PACKAGES = (
     "import importlib.metadata as m, json, sys; "
@@ -215,15 +215,11 @@ def _check(wanted: Weights, path: Path) -> str:
         return digest([[str(p.relative_to(path)), p.stat().st_size] for p in files])
     if wanted.registry:
         return check_file(entry(wanted.registry), path, keep_receipt=True)
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 22):
-            sha256.update(block)
-            md5.update(block)
-    for kind, found, expected in (("sha256", sha256, wanted.sha256), ("md5", md5, wanted.md5)):
-        if expected and found.hexdigest() != expected:
+    sums = checksums(path)
+    for kind, expected in (("sha256", wanted.sha256), ("md5", wanted.md5)):
+        if expected and sums[kind] != expected:
             raise UsageError(f"{path} is not the published {wanted.file}: its {kind} is not {expected}.")
-    return sha256.hexdigest()
+    return sums["sha256"]
 
 
 def _run(command: Sequence[str], folder: Path) -> str:

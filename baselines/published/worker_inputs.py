@@ -17,7 +17,7 @@ from typing import NamedTuple
 from visaudio_bench.baselines.published.card import Card
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import cache_dir, digest, write_json
+from visaudio_bench.files import cache_dir, digest, file_stamp, write_json
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import (
@@ -33,6 +33,8 @@ from visaudio_bench.suites.media import (
 )
 
 FRAMES_PER_SECOND = 25
+# How long the last picture is shown beyond the clip: five pictures, for readers that lose the last one. Not
+# `media.TOLERANCE`, which is how much of the clip a file may lack; `iter_frames` has filled that up before.
 HELD_SECONDS = 0.2
 # Visually lossless: what a system sees differs from the original by less than the original's own coding noise.
 CRF = 12
@@ -72,10 +74,7 @@ def _made(source: Path, suffix: str, make: Callable[[Path], None], *parameters: 
     """The file that `make` makes from `source` with these parameters, from the cache where it is there."""
     if not source.is_file():
         raise ClipError("not_found", f"{source} does not exist.")
-    status = source.stat()
-    key = digest(
-        [str(source.resolve()), status.st_size, status.st_mtime_ns, suffix, parameters, source_revision(__name__)]
-    )
+    key = digest([str(source.resolve()), file_stamp(source), suffix, parameters, source_revision(__name__)])
     path = cache_dir() / "published" / "inputs" / f"{key[:32]}{suffix}"
     if not path.exists():
         make(path)

@@ -46,7 +46,16 @@ mos_option = click.option(
 
 
 def split_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """`--suite a,b --suite c` means a, b and c; a comma in the name of a file that is there divides nothing."""
+    """Take `--suite a,b --suite c` for a, b and c; a comma in the name of a file that is there divides nothing.
+
+    Args:
+        context: of the command.
+        parameter: the option.
+        values: what was written behind each of its occurrences.
+
+    Returns:
+        The names, in the order in which they were written.
+    """
     del context, parameter
     return tuple(name.strip() for value in values for name in _divided(value) if name.strip())
 
@@ -57,8 +66,8 @@ def _divided(value: str) -> list[str]:
         before, _, last = value.partition(",")
         return [before, *_divided(last)]
     name, named, path = file.partition("=")
-    there = Path(file).exists() if file else False
-    return [value] if there or (named and "," not in name and Path(path).exists()) else value.split(",")
+    exists = Path(file).exists() if file else False
+    return [value] if exists or (named and "," not in name and Path(path).exists()) else value.split(",")
 
 
 def run_options(command: Command) -> Command:
@@ -97,7 +106,16 @@ def run_options(command: Command) -> Command:
 
 
 def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
-    """The plan that the shared options ask for."""
+    """Make the plan that the shared options ask for.
+
+    Args:
+        jobs: what is to be scored.
+        default_out: run folder where `--out` names none.
+        options: values of the shared options by name.
+
+    Returns:
+        The plan; nothing has been computed.
+    """
     from visaudio_bench.bench.evaluation.metric_choice import find_metrics
     from visaudio_bench.bench.evaluation.plan import Plan, open_backbones
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
@@ -139,7 +157,12 @@ def find_device(name: str) -> str:
 
 
 def print_tables(tables: Sequence[Table], form: str) -> None:
-    """Tables on stdout, and nothing else there."""
+    """Print tables on stdout, and nothing else there.
+
+    Args:
+        tables: in their order.
+        form: `text`, `md`, `tex`, `csv` or `json`.
+    """
     from visaudio_bench.leaderboards.tables import render
 
     terminal = sys.stdout.isatty()
@@ -148,7 +171,16 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
 
 
 def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]:
-    """The tables of a run, with the opinions of a `mos.json` to their right where one is given."""
+    """Put the opinions of a `mos.json`, where one is given, to the right of a run's tables.
+
+    Args:
+        tables: of the run.
+        mos: the file, None for none.
+        run: what its `results.json` says.
+
+    Returns:
+        The tables, in the same order.
+    """
     if mos is None:
         return list(tables)
     from visaudio_bench.leaderboards.opinion_tables import read_opinions, with_opinions
@@ -163,6 +195,11 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
 
 def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
+
+    Args:
+        plan: what is to be done.
+        form: of the tables on stdout.
+        dry_run: only say what would be done.
 
     Raises:
         BenchError: more clips were unusable than allowed; everything is written and printed by then.
@@ -197,6 +234,10 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
 def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:
     """Fail a command whose result is written, because some clips met errors that nobody expected; name each.
 
+    Args:
+        rejects: clips that were left out.
+        folder: where their tracebacks lie.
+
     Raises:
         BenchError: there are such clips.
     """
@@ -204,11 +245,11 @@ def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:
     from visaudio_bench.errors import BenchError
     from visaudio_bench.guard import TRACES, UNEXPECTED, report
 
-    found = [reject for reject in rejects if reject.reason in UNEXPECTED]
-    for reject in found:
+    unexpected = [reject for reject in rejects if reject.reason in UNEXPECTED]
+    for reject in unexpected:
         note(report(f'clip "{reject.clip_id}"', reject.message, folder / TRACES))
-    if found:
+    if unexpected:
         raise BenchError(
-            f"{len(found)} {'clip' if len(found) == 1 else 'clips'} met an unexpected error; the others are as told "
-            "above. The same command tries them again."
+            f"{len(unexpected)} {'clip' if len(unexpected) == 1 else 'clips'} met an unexpected error; the others are "
+            "as told above. The same command tries them again."
         )

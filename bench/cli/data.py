@@ -11,6 +11,7 @@ from visaudio_bench.bench.cli.common import format_option, print_tables, refuse_
 from visaudio_bench.bench.cli.data_build import build
 
 if TYPE_CHECKING:
+    from visaudio_bench.leaderboards.tables import TableRow
     from visaudio_bench.suites.manifest import Manifest
     from visaudio_bench.suites.preparation import Prepared
 
@@ -37,28 +38,37 @@ data.add_command(build)
 @format_option
 def list_data(form: str) -> None:
     """What there is, whether it is prepared here, its licence and where it comes from."""
-    from visaudio_bench.errors import UsageError
-    from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
+    from visaudio_bench.leaderboards.tables import Column, Table
     from visaudio_bench.suites.datasets import DATASETS, data_dir
-    from visaudio_bench.suites.preparation import prepared_manifest
 
-    rows = []
-    for name in DATASETS.names():
-        dataset = DATASETS.get(name)
-        try:
-            manifest = prepared_manifest(dataset)
-            state, clips = "prepared", Cell(f"{len(manifest.entries):,}", len(manifest.entries))
-        except UsageError as error:
-            state = "not public" if dataset.unavailable else "not here"
-            clips = Cell("", None, reason=str(error))
-        published = ", ".join(f"{count:,} {split}" for split, count in dataset.published.items())
-        texts = (dataset.title, state, published, dataset.licence, dataset.unavailable or dataset.home)
-        title, *others = (Cell(text) for text in texts)
-        rows.append(TableRow(name, (title, others[0], clips, *others[1:])))
+    rows = tuple(_dataset_row(name) for name in DATASETS.names())
     headings = ("data set", "state", "clips here", "clips in the paper", "licence", "from")
     columns = tuple(Column(heading, heading, left=True) for heading in headings)
     notes = (f"folder of manifests: {data_dir()}", "prepare one: bench data prepare NAME --from DIR")
-    print_tables([Table("data sets", columns, tuple(rows), corner="name", notes=notes)], form)
+    print_tables([Table("data sets", columns, rows, corner="name", notes=notes)], form)
+
+
+def _dataset_row(name: str) -> TableRow:
+    """What is known of a data set; of one whose plug-in does not import, that."""
+    from visaudio_bench.errors import UsageError
+    from visaudio_bench.leaderboards.tables import Cell, TableRow
+    from visaudio_bench.suites.datasets import DATASETS
+    from visaudio_bench.suites.preparation import prepared_manifest
+
+    try:
+        dataset = DATASETS.get(name)
+    except UsageError as error:
+        return TableRow(name, (Cell(str(error)), *[Cell("")] * 5))
+    try:
+        manifest = prepared_manifest(dataset)
+        state, clips = "prepared", Cell(f"{len(manifest.entries):,}", len(manifest.entries))
+    except UsageError as error:
+        state = "not public" if dataset.unavailable else "not here"
+        clips = Cell("", None, reason=str(error))
+    published = ", ".join(f"{count:,} {split}" for split, count in dataset.published.items())
+    texts = (dataset.title, state, published, dataset.licence, dataset.unavailable or dataset.home)
+    title, *others = (Cell(text) for text in texts)
+    return TableRow(name, (title, others[0], clips, *others[1:]))
 
 
 @data.command()
@@ -158,7 +168,7 @@ def check(name: str, form: str) -> None:
     entries = manifest.entries
     traces = data_dir() / name
     checked = track((check_entry(entry, manifest, traces) for entry in entries), len(entries), f"checking {name}")
-    problems = [problem for found in checked for problem in found]
+    problems = [problem for of_entry in checked for problem in of_entry]
     rows = [TableRow(label, (Cell(f"{count:,}", count),)) for label, count in counts(manifest, dataset, problems)]
     notes = (*_hashes(manifest), f"files below {manifest.root}", f"licence: {dataset.licence}")
     print_tables([Table(f"{name}, checked", (Column("count", "count"),), tuple(rows), corner="", notes=notes)], form)

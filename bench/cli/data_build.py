@@ -141,7 +141,7 @@ def _run(work: Build, workers: int | None) -> None:
     from visaudio_bench.pool import available_cores
 
     pending = len(work.pending())
-    mine = sum(work.shard.holds(one.id) for one in work.found.panoramas)
+    mine = sum(work.shard.holds(panorama.id) for panorama in work.found.panoramas)
     if pending < mine:
         note(f"{mine - pending:,} of {mine:,} clips were made before")
     engine = partial(map_isolated, workers=workers or available_cores(), timeout=TIMEOUT)
@@ -183,6 +183,7 @@ def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
     from visaudio_bench.bench.console import note, track
     from visaudio_bench.errors import ClipsError
     from visaudio_bench.files import write_text
+    from visaudio_bench.guard import keep_trace
     from visaudio_bench.lock import hold
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites.construction.twin import Twin
@@ -197,7 +198,10 @@ def twin(out: Path, suite: str, height: int, workers: int | None) -> None:
                 pass
         except ClipsError as failed:
             rejects = [Reject(name, error.reason, error.message) for name, error in failed.errors.items()]
-            write_text(out / "rejects.jsonl", "".join(json.dumps(one._asdict()) + "\n" for one in rejects))
+            for name, error in failed.errors.items():
+                if error.trace:
+                    keep_trace(out, f'clip "{name}" (render, {suite})', error.trace)
+            write_text(out / "rejects.jsonl", "".join(json.dumps(reject._asdict()) + "\n" for reject in rejects))
             refuse_unexpected(rejects, out)
             raise
         (out / "rejects.jsonl").unlink(missing_ok=True)

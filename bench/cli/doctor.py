@@ -26,7 +26,7 @@ def doctor(form: str) -> None:
 
     checks = list(_checks())
     columns = (Column("state", "state", left=True), Column("found", "found", left=True))
-    rows = tuple(TableRow(name, (Cell("ok" if fine else "PROBLEM"), Cell(found))) for name, fine, found in checks)
+    rows = tuple(TableRow(name, (Cell("ok" if fine else "PROBLEM"), Cell(detail))) for name, fine, detail in checks)
     print_tables([Table("this machine", columns, rows, corner="what")], form)
     wrong = [name for name, fine, _ in checks if not fine]
     if wrong:
@@ -40,8 +40,8 @@ def _checks() -> Iterator[tuple[str, bool, str]]:
     from visaudio_bench.pool import available_cores
 
     yield "python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}"
-    for name, found in package_versions().items():
-        yield name, found != "missing", found
+    for name, version in package_versions().items():
+        yield name, version != "missing", version
     cache = cache_dir()
     writable = _writable(cache)
     yield "cache", writable, f"{cache}{'' if writable else ' cannot be written'} (set {CACHE_VARIABLE} to move it)"

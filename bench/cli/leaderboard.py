@@ -31,5 +31,5 @@ def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
     if not runs:
         print_tables(published_tables(published), form)
         return
-    found = [(str(run), read_results(run)) for run in dict.fromkeys(runs)]
-    print_tables(with_mos(comparison_tables(found, published), mos, found[0][1]), form)
+    contents = [(str(run), read_results(run)) for run in dict.fromkeys(runs)]
+    print_tables(with_mos(comparison_tables(contents, published), mos, contents[0][1]), form)

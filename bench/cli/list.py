@@ -34,24 +34,28 @@ def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tu
 
 
 def _suites() -> Table:
+    from visaudio_bench.suites import SUITES
+
+    rows = [(name, *_suite(name), SUITES.origin(name)) for name in SUITES.names()]
+    return _table("suites", "suite", ("what", "clips", "licence", "from"), rows)
+
+
+def _suite(name: str) -> tuple[str, str, str]:
+    """What is in a suite, how many clips, and their licence; else the sentence that says why it does not open."""
     from visaudio_bench.errors import UsageError
     from visaudio_bench.suites import SUITES
-    from visaudio_bench.suites.datasets import DATASETS
+    from visaudio_bench.suites.datasets import DATASETS, data_dir
+    from visaudio_bench.suites.manifest import find_manifest
 
-    datasets = DATASETS.names()
-    rows = []
-    for name in SUITES.names():
-        try:
-            suite = SUITES.get(name)(None)
-            rows.append((name, suite.title, str(len(suite.clips())), suite.licence, SUITES.origin(name)))
-        except UsageError as error:  # needs an argument, or its data is not here: the sentence says so
-            if name in datasets:
-                dataset = DATASETS.get(name)
-                title = f"{dataset.title}: not prepared here, see bench data list"
-                rows.append((name, title, "", dataset.licence, SUITES.origin(name)))
-            else:
-                rows.append((name, str(error), "", "", SUITES.origin(name)))
-    return _table("suites", "suite", ("what", "clips", "licence", "from"), rows)
+    try:
+        if name in DATASETS.names():
+            dataset = DATASETS.get(name)
+            if find_manifest(data_dir() / name) is None:
+                return f"{dataset.title}: not prepared here, see bench data list", "", dataset.licence
+        suite = SUITES.get(name)(None)
+        return suite.title, str(len(suite.clips())), suite.licence
+    except UsageError as error:  # it needs an argument, say, or its plug-in does not import
+        return str(error), "", ""
 
 
 def _systems() -> Table:
@@ -80,9 +84,9 @@ def _metrics() -> Table:
         else:
             listed += [(metric, registry().origin(name)) for metric in family.metrics]
     rows = [
-        (one.key, one.title, one.unit, one.better, one.track, "default" if one.default else "on request",
-         one.description, origin)
-        for one, origin in listed
+        (metric.key, metric.title, metric.unit, metric.better, metric.track,
+         "default" if metric.default else "on request", metric.description, origin)
+        for metric, origin in listed
     ]  # fmt: skip
     headings = ("title", "unit", "better", "track", "shown", "what", "from")
     return _table("metrics", "metric", headings, [*rows, *broken])

@@ -139,11 +139,11 @@ def _table(options: dict[str, Any]) -> None:
         click.echo(f"{path}: form {responses.form}, {note}", err=True)
         files.append(responses)
     plan = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"])
-    found = [analyse(study, plan, rules.systems) for study in studies(files, rules)]
+    analysed = [analyse(study, plan, rules.systems) for study in studies(files, rules)]
     names = TABLES if "all" in options["show"] else options["show"]
-    save(options["out"], found, names)
+    save(options["out"], analysed, names)
     click.echo(f"saved in {options['out']}: mos.json, mos.csv, mos.md, mos.tex, mos.txt", err=True)
-    click.echo(render(shown(found, names), options["form_out"]), nl=False)
+    click.echo(render(shown(analysed, names), options["form_out"]), nl=False)
 
 
 @mos.command()

@@ -20,7 +20,7 @@ def report(run: Path, mos: Path | None, form: str) -> None:
     from visaudio_bench.leaderboards.schema import read_results
 
     tables, results = recompute(run)
-    found = read_results(run)
-    print_tables(with_mos(tables, mos, found), form)
-    if results != found.results:
+    content = read_results(run)
+    print_tables(with_mos(tables, mos, content), form)
+    if results != content.results:
         note(f"these numbers are not those of {run / 'results.json'}: it was made by other code, or clips.csv changed")

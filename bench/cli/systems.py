@@ -122,11 +122,13 @@ def check(name: str, device: str, form: str) -> None:
     from visaudio_bench.errors import BenchError
     from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
-    found = list(checks(find_card(name), find_device(device)))
+    checked = list(checks(find_card(name), find_device(device)))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
-    rows = tuple(TableRow(one.what, (Cell("ok" if one.fine else "PROBLEM"), Cell(one.detail))) for one in found)
+    rows = tuple(
+        TableRow(check.what, (Cell("ok" if check.fine else "PROBLEM"), Cell(check.detail))) for check in checked
+    )
     print_tables([Table(name, columns, rows, corner="check")], form)
-    wrong = [one.what for one in found if not one.fine]
+    wrong = [check.what for check in checked if not check.fine]
     if wrong:
         raise BenchError(f"{name} does not keep the contract yet: {', '.join(wrong)}. See docs/add-a-system.md")
 

@@ -83,13 +83,13 @@ def verify(names: tuple[str, ...], form: str) -> None:
     from visaudio_bench.models.weights import WEIGHTS, path_of
     from visaudio_bench.models.weights import verify as check
 
-    found = list(check(names or [name for name in WEIGHTS if path_of(name).is_file()]))
+    verified = list(check(names or [name for name in WEIGHTS if path_of(name).is_file()]))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
-    rows = tuple(TableRow(one.name, (Cell(one.state), Cell(one.detail))) for one in found)
+    rows = tuple(TableRow(file.name, (Cell(file.state), Cell(file.detail))) for file in verified)
     print_tables([Table("weights", columns, rows, corner="name")], form)
-    bad = [one.name for one in found if one.state != "ok"]
+    bad = [file.name for file in verified if file.state != "ok"]
     if bad:
-        raise BenchError(f"{len(bad)} of {len(found)} weight files cannot be used: {', '.join(bad)}")
+        raise BenchError(f"{len(bad)} of {len(verified)} weight files cannot be used: {', '.join(bad)}")
 
 
 @weights.command()

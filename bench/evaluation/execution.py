@@ -79,7 +79,14 @@ class FinishedRun(NamedTuple):
 
 
 def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
-    """Carry out the plan; with `dry_run` only say what would be done.
+    """Carry out a plan.
+
+    Args:
+        plan: what is to be done.
+        dry_run: only say what would be done.
+
+    Returns:
+        What the run left behind; None with `dry_run`.
 
     Raises:
         UsageError: the output folder cannot be written, or another process is at work there.
@@ -108,8 +115,8 @@ def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
         scored = _score_all(plan, job, paths)
         ledger.add(_problems(job, scored))
         _tell_padded(job, scored)
-        heard = _listen_all(plan, job, _scorable(paths, scored), nets, ledger)
-        rows += _rows(plan, job, scored, heard, ledger.failures)
+        answers = _listen_all(plan, job, _scorable(paths, scored), nets, ledger)
+        rows += _rows(plan, job, scored, answers, ledger.failures)
     return _write(plan, rows, ledger, nets)
 
 
@@ -123,9 +130,9 @@ def _admit(plan: Plan, job: Job, unmade: Mapping[str, ClipError]) -> dict[str, P
     Those that were not prepared, and, in a suite with references, those without a usable one.
     """
     bad = {clip: problem_of(error, "prepare") for clip, error in unmade.items()}
-    heard = [clip for clip in job.clips if clip.id not in bad] if job.has_references else []
-    outcomes = map_unordered(admit, heard, plan.workers)
-    for outcome in track(outcomes, len(heard), f"reading {job.suite.name}"):
+    wanted = [clip for clip in job.clips if clip.id not in bad] if job.has_references else []
+    outcomes = map_unordered(admit, wanted, plan.workers)
+    for outcome in track(outcomes, len(wanted), f"reading {job.suite.name}"):
         error = outcome.clip_error()
         problem = outcome.value if error is None else problem_of(error, "read")
         if problem is not None:
@@ -139,17 +146,17 @@ def _generate_all(plan: Plan, job: Job, ledger: Ledger) -> dict[str, list[Predic
     failures = []
     for system in job.present:
         name = system.card.name
-        there = recorded(plan, job, system)
-        missing = [clip for clip in paths if clip not in there]
+        by_clip = recorded(plan, job, system)
+        missing = [clip for clip in paths if clip not in by_clip]
         for made in track(generate(plan, job, system, missing), len(missing), f"{name} on {job.suite.name}"):
             if made.path is None:
-                found = Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message, made.trace)
-                failures.append(found)
+                failure = Failure(job.suite.name, name, made.clip, "generate", made.reason, made.message, made.trace)
+                failures.append(failure)
             else:
-                there[made.clip] = made.path
+                by_clip[made.clip] = made.path
         for clip, predictions in paths.items():
-            if clip in there:
-                predictions.append(Prediction(name, there[clip], system.card.may_be_mono))
+            if clip in by_clip:
+                predictions.append(Prediction(name, by_clip[clip], system.card.may_be_mono))
     order = {clip.id: position for position, clip in enumerate(job.clips)}
     names = [system.card.name for system in job.systems]
     ledger.add(sorted(failures, key=lambda failure: (names.index(failure.system), order[failure.clip])))
@@ -166,21 +173,30 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
         error = outcome.clip_error()
         scored[outcome.item.clip.id] = outcome.result() if error is None else unscored(outcome.item, error)
-    return [one for clip in job.clips for one in scored.get(clip.id, [])]
+    return [prediction for clip in job.clips for prediction in scored.get(clip.id, [])]
 
 
 def _tell_padded(job: Job, scored: Sequence[Scored]) -> None:
     """One line for each system whose sounds had to be filled to their clips' lengths."""
-    for system in dict.fromkeys(one.system for one in scored):
-        said = [p.message for one in scored if one.system == system for p in one.problems if p.reason == PADDED]
+    for system in dict.fromkeys(prediction.system for prediction in scored):
+        said = [
+            p.message
+            for prediction in scored
+            if prediction.system == system
+            for p in prediction.problems
+            if p.reason == PADDED
+        ]
         if said:
             note(f"{system} on {job.suite.name}: {len(said)} sounds end before their clips do, as in {said[0]}")
 
 
 def _scorable(paths: Mapping[str, list[Prediction]], scored: Iterable[Scored]) -> dict[str, list[Prediction]]:
     """The predictions that could be judged at all, by clip."""
-    good = {(one.clip, one.system) for one in scored if one.scored}
-    return {clip: [one for one in found if (clip, one.system) in good] for clip, found in paths.items()}
+    good = {(prediction.clip, prediction.system) for prediction in scored if prediction.scored}
+    return {
+        clip: [prediction for prediction in predictions if (clip, prediction.system) in good]
+        for clip, predictions in paths.items()
+    }
 
 
 def _networks(plan: Plan) -> Nets:
@@ -201,25 +217,33 @@ def _listen_all(
     """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
     families = [family for family in plan.families_for(job) if family.alone]
     clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
-    found: dict[tuple[str, str], Judged] = {}
+    answers: dict[tuple[str, str], Judged] = {}
     features: dict[str, FeatureRows] = {}
     for clip in track(clips, len(clips), f"networks on {job.suite.name}"):
         sounds = {prediction.system: prediction.path for prediction in paths[clip.id]}
-        for heard in listen(clip, sounds, families, nets, plan.protocol):
-            found[heard.system, heard.clip] = heard.quantities
-            features.setdefault(heard.system, FeatureRows()).add(heard)
-            who = "" if heard.system == REFERENCE_SET else heard.system
-            ledger.add(failure_of(error, job.suite.name, heard.clip, "networks", who) for error in heard.problems)
+        for answer in listen(clip, sounds, families, nets, plan.protocol):
+            answers[answer.system, answer.clip] = answer.quantities
+            features.setdefault(answer.system, FeatureRows()).add(answer)
+            who = "" if answer.system == REFERENCE_SET else answer.system
+            ledger.add(failure_of(error, job.suite.name, answer.clip, "networks", who) for error in answer.problems)
     for system, rows in features.items():
         rows.save(feature_file(plan.out, job.suite.name, system))
-    return found
+    return answers
 
 
 def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
     return [
-        Failure(job.suite.name, one.system, one.clip, problem.stage, problem.reason, problem.message, problem.trace)
-        for one in scored
-        for problem in one.problems
+        Failure(
+            job.suite.name,
+            prediction.system,
+            prediction.clip,
+            problem.stage,
+            problem.reason,
+            problem.message,
+            problem.trace,
+        )
+        for prediction in scored
+        for problem in prediction.problems
     ]
 
 
@@ -227,11 +251,11 @@ def _rows(
     plan: Plan,
     job: Job,
     scored: Sequence[Scored],
-    heard: Mapping[tuple[str, str], Judged],
+    answers: Mapping[tuple[str, str], Judged],
     failures: Sequence[Failure],
 ) -> list[ClipRow]:
     """The per-clip table of one suite: every wanted quantity of every clip and system, also where there is none."""
-    by_key = {(one.system, one.clip): one for one in scored}
+    by_key = {(prediction.system, prediction.clip): prediction for prediction in scored}
     reasons = {(f.system, f.clip): f.reason for f in failures if f.suite == job.suite.name}
     measured: Status = "synthetic" if job.suite.synthetic else "measured"
     rows = []
@@ -240,7 +264,7 @@ def _rows(
         for clip in job.clips:
             key = (system.card.name, clip.id)
             reason = reasons.get(key) or reasons.get(("", clip.id), "")
-            for (name, view), quantity in _found(wanted, by_key.get(key), heard.get(key, {})).items():
+            for (name, view), quantity in _found(wanted, by_key.get(key), answers.get(key, {})).items():
                 value, status, why = _told(quantity, measured, reason)
                 rows.append(ClipRow(job.suite.name, system.card.name, clip.id, name, view, value, status, why))
     return rows
@@ -259,20 +283,24 @@ def _wanted(metrics: Sequence[Metric], system: System) -> list[Metric]:
     return [metric for metric in metrics if metric.track != "binauralisation" or system.card.binauralises]
 
 
-def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict[tuple[str, str], Quantity | None]:
+def _found(
+    metrics: Sequence[Metric], prediction: Scored | None, answers: Judged
+) -> dict[tuple[str, str], Quantity | None]:
     """The quantities that the metrics read, by name and view; None where the prediction has no scores."""
-    found: dict[tuple[str, str], Quantity | None] = {}
-    judged = {**one.quantities, **heard} if one is not None else {}
+    quantities: dict[tuple[str, str], Quantity | None] = {}
+    judged = {**prediction.quantities, **answers} if prediction is not None else {}
     for metric in metrics:
         for view in metric.views:
             for name in (name.removeprefix(REFERENCE) for name in metric.quantities):
-                if one is None or not one.scored:
-                    found[name, view] = None
+                if prediction is None or not prediction.scored:
+                    quantities[name, view] = None
                 elif (name, view) in judged:
-                    found[name, view] = judged[name, view]
+                    quantities[name, view] = judged[name, view]
                 elif name.endswith("[]"):
-                    found |= {key: q for key, q in judged.items() if key[0].startswith(name[:-1]) and key[1] == view}
-    return found
+                    quantities |= {
+                        key: q for key, q in judged.items() if key[0].startswith(name[:-1]) and key[1] == view
+                    }
+    return quantities
 
 
 def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> FinishedRun:
@@ -305,14 +333,19 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> Finis
     }
     origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
     weights = {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
-    networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
+    networks = {"weights": weights, "backbones": {name: backbone.identity for name, backbone in plan.backbones.items()}}
     write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
     save_tables(plan.out, tables)
     return FinishedRun(tables, ledger.failures)
 
 
 def save_tables(out: Path, tables: Sequence[Table]) -> None:
-    """Write the leaderboard in the formats that other programs read."""
+    """Write the leaderboard in the formats that other programs read.
+
+    Args:
+        out: run folder.
+        tables: the leaderboard.
+    """
     for form in ("md", "tex", "csv"):
         write_text(out / f"leaderboard.{form}", render(tables, form))
     write_text(out / "leaderboard.html", page(tables, f"Leaderboard of {out.name}"))
@@ -320,18 +353,20 @@ def save_tables(out: Path, tables: Sequence[Table]) -> None:
 
 def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
     """Failures that count against a run, by clip."""
-    found: dict[str, list[Failure]] = {}
+    by_clip: dict[str, list[Failure]] = {}
     for failure in failures:
         if failure.reason not in REMARKS:
-            found.setdefault(f"{failure.suite}/{failure.clip}", []).append(failure)
-    return found
+            by_clip.setdefault(f"{failure.suite}/{failure.clip}", []).append(failure)
+    return by_clip
 
 
 def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> SystemInfo:
     card = system.card
-    found = Counter(one.reason for one in failures if (one.suite, one.system) == (job.suite.name, card.name))
+    counts = Counter(
+        failure.reason for failure in failures if (failure.suite, failure.system) == (job.suite.name, card.name)
+    )
     remarks = tuple(
-        f"{found[reason]} of {len(job.clips)} {words}" for reason, words in REMARKS.items() if found[reason]
+        f"{counts[reason]} of {len(job.clips)} {words}" for reason, words in REMARKS.items() if counts[reason]
     )
     return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""), remarks)
 

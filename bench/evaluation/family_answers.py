@@ -25,28 +25,44 @@ WRONG = "wrong_answer"  # a family returned something else than it promised
 
 
 def quantities_of(family: Family, inputs: ClipInputs) -> Judged:
-    """What a family says of a prediction; all undefined, with the reason, where the clip lacks what it asks for.
+    """Ask a family about a prediction.
+
+    Args:
+        family: who is asked.
+        inputs: the prediction and what goes with it.
+
+    Returns:
+        Its quantities; all undefined, with the reason, where the clip lacks what the family asks for.
 
     Raises:
         ClipError: the clip cannot be judged, or what came back is not what a family returns.
     """
     try:
-        found = family.quantities(inputs)
+        answer = family.quantities(inputs)
     except LackingError as error:
         return without(family, inputs.protocol, error.reason)
     declared = quantity_names(family)
-    if not isinstance(found, Mapping):
-        raise _wrong(family, f"{type(found).__name__} for quantities", "a mapping")
-    for key, quantity in found.items():
+    if not isinstance(answer, Mapping):
+        raise _wrong(family, f"{type(answer).__name__} for quantities", "a mapping")
+    for key, quantity in answer.items():
         if not (isinstance(key, tuple) and len(key) == 2 and isinstance(quantity, Quantity)):
             raise _wrong(family, f"{key!r}: {quantity!r}", '("name", "view"): Quantity(...)')
         if _base(key[0]) not in declared:
             raise _wrong(family, f'the quantity "{key[0]}"', f"one that its metrics read: {_words(declared)}")
-    return found
+    return answer
 
 
 def without(family: Family, protocol: Protocol, reason: str) -> Judged:
-    """The quantities of a family that has no answer to a clip, undefined with the reason."""
+    """Leave the quantities of a family that has no answer to a clip undefined.
+
+    Args:
+        family: who was asked.
+        protocol: which views there are.
+        reason: why it has no answer.
+
+    Returns:
+        Its quantities, NaN with the reason.
+    """
     return {
         (name, view): undefined(reason)
         for metric in under_protocol(family.metrics, protocol)
@@ -57,19 +73,27 @@ def without(family: Family, protocol: Protocol, reason: str) -> Judged:
 
 
 def features_of(family: Family, sound: JudgedSound, networks: Mapping[str, Net]) -> dict[str, NDArray[np.float32]]:
-    """Rows `(k, 3, d)` of features of one sound.
+    """Ask a family for the features of one sound.
+
+    Args:
+        family: who is asked.
+        sound: the sound.
+        networks: that the family asked for, by name.
+
+    Returns:
+        Rows `(k, 3, d)` by the name of the features: mix, left and right.
 
     Raises:
         ClipError: there are none, or what came back is not what a family returns.
     """
     declared = {metric.features for metric in family.metrics if metric.features}
-    found: dict[str, Any] = {name: np.asarray(rows) for name, rows in family.features(sound, networks).items()}
-    for name, rows in found.items():
+    features: dict[str, Any] = {name: np.asarray(rows) for name, rows in family.features(sound, networks).items()}
+    for name, rows in features.items():
         if name not in declared:
             raise _wrong(family, f'the features "{name}"', f"those that its metrics compare: {_words(declared)}")
         if rows.ndim != 3 or rows.shape[1] != len(VIEWS):
             raise _wrong(family, f"features of shape {rows.shape}", f"(rows, {len(VIEWS)}, d), of {_words(VIEWS)}")
-    return found
+    return features
 
 
 def _base(name: str) -> str:

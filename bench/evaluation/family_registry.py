@@ -65,8 +65,8 @@ def family_of(metric: Metric) -> Family:
     Raises:
         UsageError: there is none.
     """
-    for family in chain(built_in(), (found for _, found in plug_ins() if isinstance(found, Family))):
-        if any(one.key == metric.key for one in family.metrics):
+    for family in chain(built_in(), (plug_in for _, plug_in in plug_ins() if isinstance(plug_in, Family))):
+        if any(other.key == metric.key for other in family.metrics):
             return family
     raise UsageError(f'no metric family computes "{metric.key}". {HELP}')
 
@@ -86,7 +86,7 @@ def refuse_twins(chosen: Iterable[Family]) -> None:
 def tell_weights() -> list[UsageError]:
     """Let `models.weights` know every file that a family brings; returns what is wrong with plug-ins."""
     built_in()
-    return [found for _, found in plug_ins() if isinstance(found, UsageError)]
+    return [error for _, error in plug_ins() if isinstance(error, UsageError)]
 
 
 def quantity_names(family: Family) -> set[str]:
@@ -132,9 +132,9 @@ def _check(name: str, origin: str, family: object) -> None:
 
 def _refuse_taken(family: Family, others: Iterable[Family]) -> None:
     kinds = (
-        ("metric", lambda one: {metric.key for metric in one.metrics}),
+        ("metric", lambda family: {metric.key for metric in family.metrics}),
         ("quantity", quantity_names),
-        ("features", lambda one: {metric.features for metric in one.metrics if metric.features}),
+        ("features", lambda family: {metric.features for metric in family.metrics if metric.features}),
     )
     for other in others:
         for kind, names in kinds:

@@ -114,9 +114,13 @@ class Seeing:
         if rate not in self._kept:
             if not self.count(rate):
                 raise ClipError("short", f"{self.path}: {self.duration:g} s have no frame at {float(rate):g} a second.")
-            rates = [one for one in dict.fromkeys((rate, *self.rates)) if self.count(one) and one not in self._kept]
+            rates = [
+                wanted
+                for wanted in dict.fromkeys((rate, *self.rates))
+                if self.count(wanted) and wanted not in self._kept
+            ]
             policy = find_policy(self.policy)
-            selects = [partial(policy.select, rate=one, count=self.count(one)) for one in rates]
+            selects = [partial(policy.select, rate=wanted, count=self.count(wanted)) for wanted in rates]
             sampled = read_sampled_frames(
                 self.path, selects, start=self.start, duration=self.duration, as_played=policy.looks_back
             )
@@ -175,7 +179,7 @@ class Net:
 
         # A graphics card rounds otherwise than a processor: what one said is not shown as the other's.
         made_by = [self.weights.sha256, self.dtype, kind_of(self.device), what]
-        digests = [one if isinstance(one, str) else one.digest for one in of]
+        digests = [part if isinstance(part, str) else part.digest for part in of]
         with torch.inference_mode():
             return cached(compute, [*made_by, *digests], self.load)
 

@@ -17,7 +17,7 @@ from visaudio_bench.baselines import Generation, System
 from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import digest, write_json
+from visaudio_bench.files import digest, file_stamp, write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.sources import source_revision
@@ -37,14 +37,32 @@ class Generated(NamedTuple):
 
 
 def folder_of(plan: Plan, job: Job, system: System) -> Path:
-    """Folder of one system's sounds for one suite."""
+    """Name the folder of one system's sounds for one suite.
+
+    Args:
+        plan: of the run.
+        job: the suite and its systems.
+        system: one of them.
+
+    Returns:
+        Where they lie or will lie.
+    """
     return plan.sounds or plan.out / "audio" / job.suite.name / system.card.name
 
 
 def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
-    """Predictions by clip id that are there already and up to date."""
+    """Look up which sounds are there already and up to date.
+
+    Args:
+        plan: of the run.
+        job: the suite and its systems.
+        system: one of them.
+
+    Returns:
+        Files by clip id.
+    """
     folder = folder_of(plan, job, system)
-    found = {}
+    paths = {}
     for clip in job.clips:
         try:
             told = folder / f"{clip.id}.json"
@@ -53,24 +71,34 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
             with one_clip():
                 record = json.loads(told.read_text(encoding="utf-8"))
                 path = folder / record["file"]
-                if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == fingerprint(path):
-                    found[clip.id] = path
+                if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == file_stamp(path):
+                    paths[clip.id] = path
         except (OSError, ClipError):
             continue  # no record, or not one of ours: make it again
-    return found
+    return paths
 
 
 def made_sounds(folder: Path) -> dict[str, Path]:
     """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
-    found = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
+    paths = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
     for record in sorted(folder.glob("[!.]*.json")):
-        if record.stem not in found:
-            found[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
-    return found
+        if record.stem not in paths:
+            paths[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
+    return paths
 
 
 def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Generated]:
-    """Make the sounds of `missing`, yielding each with its record already written."""
+    """Make the sounds that are missing.
+
+    Args:
+        plan: of the run.
+        job: the suite and its systems.
+        system: one of them.
+        missing: ids of the clips.
+
+    Returns:
+        An iterator over what became of each clip, its record already written.
+    """
     if not isinstance(system, ClipwiseSystem):
         yield from _generate_some(plan, job, system, tuple(missing))
         return
@@ -168,18 +196,12 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
         "revision": system.card.revision,
         "clip": clip.id,
         "file": generation.path.name if inside else str(generation.path.resolve()),
-        "fingerprint": fingerprint(generation.path),
+        "fingerprint": file_stamp(generation.path),
         "seed": clip_seed(plan.seed, system.card.name, clip.id),
         "device": plan.device,
         "seconds": round(generation.seconds, 3),
         "provenance": dict(generation.provenance),
     }
-
-
-def fingerprint(path: Path) -> dict[str, int]:
-    """Size and modification time of a file: what tells a changed file without reading it."""
-    status = path.stat()
-    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
@@ -191,6 +213,6 @@ def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
         "seed": plan.seed,
         "device": plan.device,
         "clip": [clip.id, clip.start, clip.duration, clip.caption],
-        "sources": [fingerprint(path) for path in system.sources(clip, job.usable) if path.exists()],
+        "sources": [file_stamp(path) for path in system.sources(clip, job.usable) if path.exists()],
     }
     return digest(parts)

@@ -34,9 +34,16 @@ class HearScenes(Family):
 
 
 def scenes(backbone: HearBackbone, hearing: Hearing) -> Arrays:
-    """`features` `(3, width)`: what a HEAR module says of mix, left and right.
+    """Ask a HEAR module for the features of a sound.
 
     Modules are mono and may look at what else is in a batch: each view is embedded by itself, as it is in the file.
+
+    Args:
+        backbone: the module.
+        hearing: the sound.
+
+    Returns:
+        `features` `(3, width)` of mix, left and right.
     """
 
     def compute() -> Arrays:

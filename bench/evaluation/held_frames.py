@@ -21,6 +21,9 @@ def of_pictures(value: float, held: int, sync_held: int, protocol: Protocol, und
         sync_held: how many of Synchformer's would.
         protocol: what becomes of such clips.
         undefined_reason: why the score may be NaN.
+
+    Returns:
+        The score; undefined, or with a remark, where frames were held.
     """
     if sync_held and protocol.short_video == "drop":
         return undefined("short_video")

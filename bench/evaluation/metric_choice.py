@@ -14,7 +14,15 @@ from visaudio_bench.registry import did_you_mean
 
 
 def under_protocol(metrics: Sequence[Metric], protocol: Protocol) -> tuple[Metric, ...]:
-    """The metrics with the views that the protocol chooses for them."""
+    """Give metrics the views that the protocol chooses for them.
+
+    Args:
+        metrics: as the catalogue has them.
+        protocol: of the run.
+
+    Returns:
+        The metrics, in the same order.
+    """
     views = {"desync": protocol.desync_view, "ib_score": protocol.ib_view}
     return tuple(
         replace(metric, views=(views[metric.key],), shown=(views[metric.key],)) if metric.key in views else metric
@@ -37,10 +45,10 @@ def find_metrics(requests: Sequence[str]) -> tuple[Metric, ...] | None:
     """
     if not requests:
         return None
-    found: dict[str, Metric] = {}
+    chosen: dict[str, Metric] = {}
     for request in requests:
-        found |= {metric.key: metric for metric in _asked(request)}
-    return tuple(found.values())
+        chosen |= {metric.key: metric for metric in _asked(request)}
+    return tuple(chosen.values())
 
 
 def metric_of(key: str) -> Metric:
@@ -65,16 +73,16 @@ def _asked(request: str) -> tuple[Metric, ...]:
 def _named(request: str, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
     """The metric of that key, else of that title; nothing where there is none."""
     every = list(metrics)
-    by_key, by_title = {one.key: one for one in every}, {one.title.lower(): one for one in every}
-    found = by_key.get(request) or by_title.get(request.lower())
-    return (found,) if found else ()
+    by_key, by_title = {metric.key: metric for metric in every}, {metric.title.lower(): metric for metric in every}
+    metric = by_key.get(request) or by_title.get(request.lower())
+    return (metric,) if metric else ()
 
 
 def _of_family(request: str) -> tuple[Metric, ...]:
     """The metrics of the family of that name, ours or a plug-in; only the one of that key where it has one."""
     if request not in registry().names():
         return ()
-    family = next((one for one in built_in() if one.name == request), None) or plug_in(request)
+    family = next((family for family in built_in() if family.name == request), None) or plug_in(request)
     return _named(request, family.metrics) or family.metrics
 
 
@@ -84,10 +92,10 @@ def _of_plug_ins(request: str) -> tuple[Metric, ...]:
     Raises:
         UsageError: none of those that can be used.
     """
-    found = dict(plug_ins())
-    metrics = [metric for family in found.values() if isinstance(family, Family) for metric in family.metrics]
+    families = dict(plug_ins())
+    metrics = [metric for family in families.values() if isinstance(family, Family) for metric in family.metrics]
     known = [*own_metrics(), *(metric.key for metric in metrics)]
-    broken = [str(error) for error in found.values() if isinstance(error, UsageError)]
+    broken = [str(error) for error in families.values() if isinstance(error, UsageError)]
     also = f" Some plug-ins cannot be asked: {' '.join(broken)}" if broken else ""
     chosen = _named(request, metrics)
     if not chosen:

@@ -52,11 +52,11 @@ class FeatureRows:
     clips: list[str] = field(default_factory=list)
     rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = field(default_factory=dict)
 
-    def add(self, heard: NetworkAnswers) -> None:
+    def add(self, answers: NetworkAnswers) -> None:
         """Append the rows of one clip."""
-        for network, features in heard.features.items():
+        for network, features in answers.features.items():
             self.rows.setdefault(network, []).append((len(self.clips), features))
-        self.clips.append(heard.clip)
+        self.clips.append(answers.clip)
 
     def save(self, path: Path) -> None:
         """Write everything as `clips`, `<network>` `(R, 3, d)` and `<network>_clip` `(R,)`, atomically."""
@@ -71,10 +71,20 @@ class FeatureRows:
 def listen(
     clip: Clip, sounds: Mapping[str, Path], families: Sequence[Family], nets: Nets, protocol: Protocol
 ) -> Iterator[NetworkAnswers]:
-    """What families say of the reference (under `@reference`) and of every system's sound for one clip.
+    """Ask families about every sound of one clip.
 
     Sounds that cannot be read are left out here; scoring lists them. A family that fails costs its own answers of the
     clip, and is among the problems.
+
+    Args:
+        clip: the clip.
+        sounds: file of each system's sound, by name.
+        families: who is asked.
+        nets: the networks.
+        protocol: of the run.
+
+    Returns:
+        An iterator over the answers: of the reference (under `@reference`), and of every system.
     """
     seeing = pictures_of(clip, families, protocol)
     true: dict[str, JudgedSound | ClipError | None] = {}
@@ -94,16 +104,16 @@ def listen(
             yield NetworkAnswers(clip.id, REFERENCE_SET, {}, features, tuple(attempts.problems))
     for system, path in sounds.items():
         attempts = _Attempts()
-        heard = attempts(partial(_prediction, clip, path, protocol))
+        prediction = attempts(partial(_prediction, clip, path, protocol))
         quantities: dict[tuple[str, str], Quantity] = {}
         features = {}
         for family in families:
-            if isinstance(heard, ClipError):
-                quantities |= without(family, protocol, heard.reason)
+            if isinstance(prediction, ClipError):
+                quantities |= without(family, protocol, prediction.reason)
                 continue
-            inputs = ClipInputs(clip, heard, true.get(family.name), seeing, protocol, nets[family.name])
-            found, rows = _asked(family, inputs, attempts)
-            quantities |= found
+            inputs = ClipInputs(clip, prediction, true.get(family.name), seeing, protocol, nets[family.name])
+            answer, rows = _asked(family, inputs, attempts)
+            quantities |= answer
             features |= rows
         yield NetworkAnswers(clip.id, system, quantities, features, tuple(attempts.problems))
 
@@ -113,8 +123,8 @@ def _asked(family: Family, inputs: ClipInputs, attempts: _Attempts) -> tuple[Jud
     rows = attempts(partial(features_of, family, inputs.prediction, inputs.networks), of_features=True)
     if isinstance(rows, ClipError):
         return without(family, inputs.protocol, rows.reason), {}
-    found = attempts(partial(quantities_of, family, inputs))
-    return (without(family, inputs.protocol, found.reason) if isinstance(found, ClipError) else found), rows
+    answer = attempts(partial(quantities_of, family, inputs))
+    return (without(family, inputs.protocol, answer.reason) if isinstance(answer, ClipError) else answer), rows
 
 
 def _reference(clip: Clip, path: Path, protocol: Protocol) -> JudgedSound:
@@ -126,9 +136,9 @@ def _prediction(clip: Clip, path: Path, protocol: Protocol) -> JudgedSound:
 
 
 def _true_ears(clip: Clip) -> Ears:
-    found = read_reference(clip)
-    assert found is not None  # only clips that have one come here
-    return found
+    ears = read_reference(clip)
+    assert ears is not None  # only clips that have one come here
+    return ears
 
 
 def _read(sound: JudgedSound) -> JudgedSound:

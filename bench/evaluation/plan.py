@@ -121,8 +121,10 @@ class Plan:
         scenes = {metric.key: family for family in self._scenes(job) for metric in family.metrics}
         chosen = dict.fromkeys(scenes.get(metric.key) or family_of(metric) for metric in self.metrics_for(job))
         refuse_twins(chosen)
-        absent = {one.name for one in self.missing_weights}
-        return tuple(family for family in chosen if not absent.intersection(one.name for one in family.networks))
+        absent = {file.name for file in self.missing_weights}
+        return tuple(
+            family for family in chosen if not absent.intersection(network.name for network in family.networks)
+        )
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
@@ -139,8 +141,8 @@ class Plan:
         """Metrics that cannot be computed for want of weights, with the sentence that says what to do."""
         # Without the folder, so that results do not depend on where a machine keeps its weights.
         absent = {
-            one.name: f"weights {one.name} ({one.size}, {one.licence}) are not here. Get them: {one.command}"
-            for one in self.missing_weights
+            file.name: f"weights {file.name} ({file.size}, {file.licence}) are not here. Get them: {file.command}"
+            for file in self.missing_weights
         }
         return {m.key: absent[name] for m in self.all_metrics for name in m.weights if name in absent}
 
@@ -150,8 +152,8 @@ class Plan:
         if not self.missing_weights:
             return ""
         titles = ", ".join(metric.title for metric in self.all_metrics if metric.key in self.unavailable)
-        files = ", ".join(f"{one.name} {one.size} {one.licence}" for one in self.missing_weights)
-        command = " ".join(["bench weights fetch", *(one.name for one in self.missing_weights)])
+        files = ", ".join(f"{file.name} {file.size} {file.licence}" for file in self.missing_weights)
+        command = " ".join(["bench weights fetch", *(file.name for file in self.missing_weights)])
         return f"{titles}: weights are not here ({files}). Get them: {command}"
 
     def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
@@ -245,7 +247,15 @@ def describe(summary: dict[str, Any]) -> str:
 
 
 def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:
-    """The jobs of `bench run`: each suite with the systems asked for, and the anchors where it has references.
+    """Open what `bench run` is asked for.
+
+    Args:
+        suites: names with their arguments.
+        systems: names with their arguments.
+        limit: only so many clips of each suite, from the first on; None for all.
+
+    Returns:
+        Each suite with the systems asked for, and with the anchors where it has references.
 
     Raises:
         UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
@@ -266,7 +276,17 @@ def score_job(
     binauralised: bool,
     duration: float | None,
 ) -> Job:
-    """The job of `bench score`: the clips are the references, or without those every file that was predicted.
+    """Open what `bench score` is asked for.
+
+    Args:
+        predictions: folders, or NAME=DIR.
+        references: folder with the true sounds, None for none.
+        videos: folder with the videos, None for none.
+        binauralised: the predictions were made from the references' own mono sound.
+        duration: seconds of each clip that are judged, None for all.
+
+    Returns:
+        A job whose clips are the references, or without those every file that was predicted.
 
     Raises:
         UsageError: a folder is not there or holds no media, or two folders of predictions have one name.
@@ -293,7 +313,15 @@ def score_job(
 
 
 def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) -> dict[str, HearBackbone]:
-    """The HEAR modules of `--backbone`, loaded and tried on noise, by the name of their features.
+    """Load the HEAR modules of `--backbone`, and try them on noise.
+
+    Args:
+        requests: as the option has them.
+        jobs: of the run; one must have references.
+        device: where the modules run.
+
+    Returns:
+        The modules by the name of their features.
 
     Raises:
         UsageError: a module does not load or does not follow the API, two have one name, or nothing has a reference.
@@ -304,26 +332,26 @@ def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) ->
         raise UsageError("--backbone measures a distance from the references' sounds, and there are no references.")
     from visaudio_bench.models.hear_modules import HearBackbone
 
-    found: dict[str, HearBackbone] = {}
+    backbones: dict[str, HearBackbone] = {}
     for request in dict.fromkeys(requests):
         backbone = HearBackbone(request, device)
         backbone.check()
         (name,) = {metric.features for metric in backbone_distances(backbone.identity["module"])}
-        if name in found:
+        if name in backbones:
             raise UsageError(
-                f"{found[name].name} and {request} would both be called {name}; columns of a table need different "
+                f"{backbones[name].name} and {request} would both be called {name}; columns of a table need different "
                 "names. Give them a run each."
             )
-        found[name] = backbone
-    return found
+        backbones[name] = backbone
+    return backbones
 
 
 def _contents(option: str, folder: Path, what: str) -> Contents:
     if not folder.is_dir():
         raise UsageError(f"{option} {folder} is not a folder.")
-    found = look_into(folder)
-    found.require(what, found.videos if what == "video" else found.heard)
-    return found
+    contents = look_into(folder)
+    contents.require(what, contents.videos if what == "video" else contents.heard)
+    return contents
 
 
 def _told_of_references(true: Contents | None, predicted: Iterable[str]) -> list[str]:

@@ -24,7 +24,7 @@ def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
     suites, systems = info_from(run.body)
     protocol = PROTOCOLS[run.provenance["protocol"]["name"]]
     backbones = run.provenance.get("backbones", {}).values()
-    added = {metric.key: metric for one in backbones for metric in backbone_distances(one["module"])}
+    added = {metric.key: metric for backbone in backbones for metric in backbone_distances(backbone["module"])}
     metrics = {
         suite["info"]["name"]: under_protocol([added.get(key) or metric_of(key) for key in suite["metrics"]], protocol)
         for suite in run.body["suites"]

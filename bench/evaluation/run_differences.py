@@ -14,7 +14,14 @@ MOST_CLIPS = 20
 
 
 def compare(first: Path, second: Path) -> list[Table]:
-    """Three tables: what differs in how the runs were made, in their results, and in single clips.
+    """Compare two runs.
+
+    Args:
+        first: a run folder.
+        second: another one.
+
+    Returns:
+        Three tables: what differs in how the runs were made, in their results, and in single clips.
 
     Raises:
         UsageError: one of the folders is not that of a finished run.
@@ -26,11 +33,11 @@ def compare(first: Path, second: Path) -> list[Table]:
 
 
 def _circumstances(a: Run, b: Run) -> Table:
-    one, other = _flat(_made(a)), _flat(_made(b))
+    before, after = _flat(_made(a)), _flat(_made(b))
     rows = [
-        TableRow(name, (Cell(str(one.get(name, EMPTY))), Cell(str(other.get(name, EMPTY)))))
-        for name in sorted({*one, *other})
-        if one.get(name) != other.get(name)
+        TableRow(name, (Cell(str(before.get(name, EMPTY))), Cell(str(after.get(name, EMPTY)))))
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
     ]
     notes = () if rows else ("Both runs were made in the same way from the same data.",)
     columns = (Column("first", "first", left=True), Column("second", "second", left=True))
@@ -75,14 +82,14 @@ def _clips(first: ClipTable, second: ClipTable) -> Table:
 
 
 def _changes(
-    title: str, one: Mapping[str, float | None], other: Mapping[str, float | None], most: int | None = None
+    title: str, before: Mapping[str, float | None], after: Mapping[str, float | None], most: int | None = None
 ) -> Table:
     """Names whose values differ, the largest change first; names that only one side has are differences too."""
     absent = object()
-    names = [name for name in dict.fromkeys((*one, *other)) if one.get(name, absent) != other.get(name, absent)]
-    names.sort(key=lambda name: -abs((other.get(name) or 0.0) - (one.get(name) or 0.0)))
-    rows = tuple(TableRow(name, _cells(one.get(name), other.get(name))) for name in names[:most])
-    shared = len({*one} & {*other})
+    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name, absent) != after.get(name, absent)]
+    names.sort(key=lambda name: -abs((after.get(name) or 0.0) - (before.get(name) or 0.0)))
+    rows = tuple(TableRow(name, _cells(before.get(name), after.get(name))) for name in names[:most])
+    shared = len({*before} & {*after})
     note = f"{len(names)} differ, {shared} are in both runs."
     columns = (Column("first", "first"), Column("second", "second"), Column("change", "change"))
     return Table(title, columns, rows, corner="value", notes=(note,))

@@ -27,6 +27,9 @@ def cached(
         compute: gives arrays by name. Its own source counts, and whatever it imports (see `visaudio_bench.sources`).
         digests: of what goes in.
         others: modules that `compute` finds by name when it runs, and functions that made what it uses.
+
+    Returns:
+        The arrays by name.
     """
     key = hashlib.sha256("/".join([source_revision(compute, *others), *digests]).encode()).hexdigest()
     path = cache_dir() / "features" / key[:2] / f"{key}.npz"

@@ -56,7 +56,15 @@ class Problem(NamedTuple):
 
 
 def problem_of(error: ClipError, stage: str) -> Problem:
-    """What an error leaves without scores."""
+    """Tell what an error leaves without scores.
+
+    Args:
+        error: of one clip.
+        stage: what was being done.
+
+    Returns:
+        The problem, for the list of failures.
+    """
     return Problem(stage, error.reason, error.message, True, error.trace)
 
 
@@ -132,10 +140,21 @@ def score_clip(task: ScoringTask) -> list[Scored]:
 
 
 def unscored(task: ScoringTask, error: ClipError) -> list[Scored]:
-    """The predictions of a clip that could not be judged at all; the traceback goes with the first one."""
+    """Leave the predictions of a clip without scores that could not be judged at all.
+
+    Args:
+        task: the clip and its predictions.
+        error: why it could not.
+
+    Returns:
+        One entry for each prediction; the traceback goes with the first one.
+    """
     first, rest = problem_of(error, "score"), problem_of(error, "score")._replace(trace="")
     problems = [first, *[rest] * (len(task.predictions) - 1)]
-    return [Scored(task.clip.id, one.system, {}, (why,)) for one, why in zip(task.predictions, problems, strict=True)]
+    return [
+        Scored(task.clip.id, prediction.system, {}, (why,))
+        for prediction, why in zip(task.predictions, problems, strict=True)
+    ]
 
 
 def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | None) -> Scored:
@@ -161,7 +180,14 @@ def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | N
 
 
 def predicted_ears(clip: Clip, path: Path) -> Ears:
-    """A prediction at 44.1 kHz, as long as its clip.
+    """Read a prediction.
+
+    Args:
+        clip: the clip that it is of.
+        path: its file.
+
+    Returns:
+        Its sound at 44.1 kHz, as long as the clip.
 
     Raises:
         ClipError: it cannot be used.
@@ -170,7 +196,16 @@ def predicted_ears(clip: Clip, path: Path) -> Ears:
 
 
 def read_native(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearing:
-    """A sound at the file's own rate, cut to its clip before anything else is done to it if the protocol says so.
+    """Read a sound at the file's own rate, cut to its clip before anything else is done to it if the protocol says so.
+
+    Args:
+        path: the file.
+        clip: the clip that it is of.
+        start: of the window in the file, seconds.
+        protocol: of the run.
+
+    Returns:
+        The sound as networks hear it.
 
     Raises:
         ClipError: it cannot be used.
@@ -182,7 +217,16 @@ def read_native(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hea
 
 
 def pictures_of(clip: Clip, families: Iterable[Family], protocol: Protocol) -> Seeing | None:
-    """The pictures of a clip, at the frame rates that the families will ask for; None where there are none."""
+    """Open the pictures of a clip, at the frame rates that the families will ask for.
+
+    Args:
+        clip: the clip.
+        families: who will look at them.
+        protocol: of the run.
+
+    Returns:
+        The pictures; None where there are none.
+    """
     if clip.video is None or clip.duration is None:
         return None
     rates = dict.fromkeys(rate for family in families for rate in family.frame_rates)
@@ -236,8 +280,8 @@ def _screen(clip: Clip, prediction: Prediction, sound: Sound) -> list[Problem]:
 
 def _shorter(sound: Sound) -> str:
     """The next command, where a sound is short because it was meant to be."""
-    there = int(10 * sound.samples.shape[1] / sound.source_rate) / 10
-    return f". To judge no more than that of every clip: bench score --duration {there:g}" if there else ""
+    seconds = int(10 * sound.samples.shape[1] / sound.source_rate) / 10
+    return f". To judge no more than that of every clip: bench score --duration {seconds:g}" if seconds else ""
 
 
 def _as_scored(clip: Clip, sound: Sound) -> Samples:

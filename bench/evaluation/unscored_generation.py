@@ -88,24 +88,24 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
     asked = [clip.id for clip in job.clips]
     ledger.add(failure_of(unmade[name], job.suite.name, name, "prepare") for name in asked if name in unmade)
     job = replace(job, refused=frozenset(unmade))
-    there = recorded(plan, job, system)
-    before = len(there)
+    by_clip = recorded(plan, job, system)
+    before = len(by_clip)
     too_short = _too_short(job)
-    missing = [name for name in asked if name not in there and name not in unmade and name not in too_short]
+    missing = [name for name in asked if name not in by_clip and name not in unmade and name not in too_short]
     making = chain(too_short.values(), generate(plan, job, system, missing))
     for made in track(making, len(too_short) + len(missing), f"{system.card.name} on {job.suite.name}"):
         if made.path is None:
             why = (made.reason, made.message, made.trace)
             ledger.add([Failure(job.suite.name, system.card.name, made.clip, "generate", *why)])
         else:
-            there[made.clip] = made.path
+            by_clip[made.clip] = made.path
     not_made = len(ledger.failures)
     if mux:
-        ledger.add(_mux_all(job, there, folder, system.card.name))
+        ledger.add(_mux_all(job, by_clip, folder, system.card.name))
     for failure in ledger.failures:
         note(f"not {'shown' if failure.stage == 'mux' else 'made'}: {failure.clip}: {failure.message}")
     path = ledger.write()
-    note(f"{len(there)} sounds in {folder}" + (f" ({before} were there)" if there else ""))
+    note(f"{len(by_clip)} sounds in {folder}" + (f" ({before} were there)" if by_clip else ""))
     if ledger.failures:
         unshown = len(ledger.failures) - not_made
         raise BenchError(
@@ -130,14 +130,14 @@ def _refuse_to_overwrite(job: Job, folder: Path, *, mux: bool) -> None:
 
 def _too_short(job: Job) -> dict[str, Generated]:
     """Clips of `--video` whose pictures end before the sound would, whatever system makes it."""
-    found = {}
+    refused = {}
     for clip in job.clips if isinstance(job.suite, VideoSuite) else ():
         try:
             if clip.video is not None and clip.duration is not None:
                 require_pictures(clip.video, clip.start, clip.duration)
         except ClipError as error:
-            found[clip.id] = Generated(clip.id, None, error.reason, error.message)
-    return found
+            refused[clip.id] = Generated(clip.id, None, error.reason, error.message)
+    return refused
 
 
 def _mux_all(job: Job, sounds: Mapping[str, Path], folder: Path, system: str) -> Iterator[Failure]:
@@ -173,23 +173,28 @@ def _mux(clip: Clip, sound: Path, folder: Path) -> float:
 
 
 def mux_clip(clip: Clip, sound: Path, out: Path) -> float:
-    """The pictures of a clip with another sound, as mp4: copied as they are, or cut to the clip's window.
+    """Write the pictures of a clip with another sound, as mp4: copied as they are, or cut to the clip's window.
+
+    Args:
+        clip: whose pictures.
+        sound: file of the sound.
+        out: the mp4.
 
     Returns:
         The gain of the sound, as `write_clip` says.
     """
     assert clip.video is not None  # the caller asks only for clips with pictures
-    heard = read_sound(sound)
-    seconds = heard.samples.shape[1] / heard.sample_rate
+    played = read_sound(sound)
+    seconds = played.samples.shape[1] / played.sample_rate
     whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + TOLERANCE
     if whole and can_be_copied(clip.video):
-        return write_clip(out, clip.video, heard.samples, heard.sample_rate)
+        return write_clip(out, clip.video, played.samples, played.sample_rate)
     fps = whole_rate(clip.video)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pictures-") as folder:
         pictures = Path(folder) / "pictures.mp4"
         frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))
         write_video(pictures, (_even(picture) for picture in frames), fps)
-        return write_clip(out, pictures, heard.samples, heard.sample_rate)
+        return write_clip(out, pictures, played.samples, played.sample_rate)
 
 
 def _even(picture: Frame) -> Frame:

@@ -10,10 +10,11 @@ import numpy as np
 
 from visaudio_bench.bench.console import note
 from visaudio_bench.bench.evaluation.generation import made_sounds
-from visaudio_bench.errors import ClipError, ClipsError, UsageError
+from visaudio_bench.bench.failures import prepare
+from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.pool import available_cores
 from visaudio_bench.registry import did_you_mean
-from visaudio_bench.suites import Clip, Suite, open_suite
+from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.folder import look_into, unread_words
 
 REFERENCE = "reference"
@@ -68,23 +69,9 @@ def from_run(
     chosen = _choose(
         opened.name, opened.clips(), sounds, clips, training, _controls(hidden_reference, low_anchor), seed
     )
-    unmade = _make_pending(opened, [*chosen.clips, *([chosen.training] if chosen.training else [])])
+    shown = [clip.id for clip in (*chosen.clips, chosen.training) if clip is not None]
+    unmade = prepare(opened, available_cores(), shown)
     return replace(chosen, unmade=unmade)
-
-
-def _make_pending(suite: Suite, clips: Sequence[Clip]) -> dict[str, ClipError]:
-    """Let the suite make its files, until those of the clips exist; returns those that it could not make."""
-    wanted = {clip.id for clip in clips} & set(suite.pending())
-    if not wanted:
-        return {}
-    try:
-        for made in suite.prepare(available_cores()):
-            wanted.discard(made)
-            if not wanted:
-                return {}
-    except ClipsError as failed:
-        return {name: error for name, error in failed.errors.items() if name in wanted}
-    return {}
 
 
 def from_folders(

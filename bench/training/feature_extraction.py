@@ -61,7 +61,14 @@ def _parts(kind: str, device: str) -> Parts:
 
 
 def extract(work: Extraction, world: World | None = None) -> list[Failure]:
-    """Bring the store up to date with the suite; returns the clips that could not be used.
+    """Bring a store of features up to date with its suite.
+
+    Args:
+        work: what is to be extracted, and where to.
+        world: the processes that share the work; this one alone if None.
+
+    Returns:
+        The clips that could not be used.
 
     Raises:
         UsageError: the folder holds features of another kind.
@@ -99,12 +106,12 @@ def extract(work: Extraction, world: World | None = None) -> list[Failure]:
 
 def _missing(work: Extraction) -> list[Clip]:
     """Clips without features, or with those of files, or by code, that have changed since."""
-    there = present(work.out)
+    stored = present(work.out)
     code = work.code()
     return [
         clip
         for clip in work.suite.clips()
-        if clip.id not in there or there[clip.id].origin != origin_of(clip, work.duration, code)
+        if clip.id not in stored or stored[clip.id].origin != origin_of(clip, work.duration, code)
     ]
 
 

@@ -61,7 +61,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Data:
-    """What is learnt from, and what is looked at now and then."""
+    """The store that the network learns from, and the one that it is validated on now and then."""
 
     learnt: FeatureStore
     watched: FeatureStore | None

@@ -41,20 +41,22 @@ class Validator:
     def __call__(self, learner: Learner) -> dict[str, float]:
         """Scores by name; every process must call."""
         losses: list[list[float]] = []
-        heard: list[tuple[int, dict[str, Quantity]]] = []
+        cue_scores: list[tuple[int, dict[str, Quantity]]] = []
         for clips, batch in self._batches(self.world.share(range(len(self.reader.store)))):
             with autocast(self.recipe, self.world.device):
                 losses += learner(batch).tolist()
             if self.codec is not None:
                 sounds = self._generated(learner, batch)
-                heard += [
+                cue_scores += [
                     (clip, paired_scores(interaural_cues(sound), self.references[clip]))
                     for clip, sound in zip(clips, sounds, strict=True)
                 ]
         ears = np.mean(self.world.gather(losses), axis=0)
         names = ("loss_left", "loss_right") if len(ears) > 1 else ("loss_mono",)
         scores = {"loss": float(ears.sum()), **dict(zip(names, map(float, ears), strict=True))}
-        scores |= _columns([scores for _, scores in sorted(self.world.gather(heard), key=lambda one: one[0])])
+        scores |= _columns(
+            [scores for _, scores in sorted(self.world.gather(cue_scores), key=lambda scored: scored[0])]
+        )
         return {**scores, "score": scores.get("lat_r", -scores["loss"])}
 
     def _batches(self, clips: Sequence[int]) -> Iterator[tuple[Sequence[int], Batch]]:
@@ -80,16 +82,16 @@ class Validator:
     @cached_property
     def references(self) -> dict[int, Cues]:
         """Where each of this process's clips should sound: as far as the codec can say it."""
-        found: dict[int, Cues] = {}
+        cues: dict[int, Cues] = {}
         for clips, batch in self._batches(self.world.share(range(len(self.reader.store)))):
             for clip, sound in zip(clips, self._decoded(batch.features["mean"]), strict=True):
-                found[clip] = interaural_cues(sound)
-        return found
+                cues[clip] = interaural_cues(sound)
+        return cues
 
 
 def _columns(scores: Sequence[dict[str, Quantity]]) -> dict[str, float]:
     """The columns of a leaderboard that say where sounds are."""
     if not scores:
         return {}
-    values = {name: np.array([one[name].value for one in scores]) for name in scores[0]}
+    values = {name: np.array([quantities[name].value for quantities in scores]) for name in scores[0]}
     return {key: float(METRICS[key].aggregate({q: values[q] for q in METRICS[key].quantities})) for key in COLUMNS}

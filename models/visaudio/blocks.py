@@ -232,7 +232,7 @@ class JointBlock(nn.Module):
         self.text_block = TransformerBlock(width, heads, kernel=None, pre_only=pre_only)
 
     def modulations(self, local_c: Tensor, global_c: Tensor) -> Modulations:
-        """Of latent, by the condition of every latent frame `(B, n, h)`; of clip and text, by the global `(B, 1, h)`.
+        """The modulations of latent by each latent frame's condition `(B, n, h)`, of clip and text by the global one.
 
         Apart from `forward` because both ears of ViSAudio share them.
         """

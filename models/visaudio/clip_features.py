@@ -8,7 +8,7 @@ from torch import Tensor
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import digest
+from visaudio_bench.files import digest, file_stamp
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.feature_formats import Storage, pack
@@ -67,12 +67,7 @@ def code_of(conditioners: Conditioners, codec: Codec) -> str:
 
 def origin_of(clip: Clip, duration: float, code: str) -> str:
     """Identity of what a clip's features are made from: window, caption, size and time of its files, `code_of`."""
-    files = [
-        (status.st_size, status.st_mtime_ns)
-        for path in (clip.video, clip.audio)
-        if path is not None and path.exists()
-        for status in (path.stat(),)
-    ]
+    files = [file_stamp(path) for path in (clip.video, clip.audio) if path is not None and path.exists()]
     return digest([clip.id, clip.start, duration, training_caption(clip), files, code])
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import atomic_path, digest, write_json
+from visaudio_bench.models.formats import parse_header
 from visaudio_bench.models.visaudio.feature_formats import Storage
 
 FORMAT = 1
@@ -364,27 +364,23 @@ class _Header:
 
 @lru_cache(maxsize=1 << 16)
 def _header(path: Path) -> _Header:
-    """The header of a safetensors file: 8 bytes of length, then JSON.
+    """Where each tensor of a shard lies.
 
-    Read here and not by the library, because the tensors are then read straight into the memory of a batch: no map of
-    the file, no second copy.
+    By the file's header and not by the library, because the tensors are then read straight into the memory of a batch:
+    no map of the file, no second copy.
     """
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            head = json.loads(file.read(length))
-        rows = tuple(FeatureRow(**row) for row in json.loads(head.pop("__metadata__")["rows"]))
+        header = parse_header(path)
+        rows = tuple(FeatureRow(**row) for row in json.loads(header.metadata["rows"]))
         parts: dict[str, dict[str, _Part]] = {row.clip: {} for row in rows}
-        last = 0
-        for name, told in head.items():
+        for name, told in header.tensors.items():
             clip, _, key = name.rpartition("/")
-            begin, end = told["data_offsets"]
-            parts[clip][key] = _Part(DTYPES[told["dtype"]], tuple(told["shape"]), 8 + length + begin)
-            last = max(last, 8 + length + end)
-    except (OSError, ValueError, KeyError, TypeError, struct.error, MemoryError) as error:
+            begin = header.begin + told["data_offsets"][0]
+            parts[clip][key] = _Part(DTYPES[told["dtype"]], tuple(told["shape"]), begin)
+    except (OSError, ValueError) as error:
+        raise BenchError(_damaged(path, str(error))) from error
+    except (KeyError, TypeError) as error:
         raise BenchError(_damaged(path, repr(error))) from error
-    if path.stat().st_size != last:
-        raise BenchError(_damaged(path, f"it has {path.stat().st_size} bytes instead of {last}"))
     return _Header(rows, parts)
 
 

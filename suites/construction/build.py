@@ -67,14 +67,30 @@ class Files(NamedTuple):
 
 
 def clip_files(folder: Path, clip: str) -> Files:
-    """Where a clip's files are below the folder of the data set."""
+    """Name the files of one clip.
+
+    Args:
+        folder: of the data set.
+        clip: its id.
+
+    Returns:
+        Where they are, or will be.
+    """
     return Files(folder / "video" / f"{clip}.mp4", folder / "audio" / f"{clip}.flac", folder / "clips" / f"{clip}.json")
 
 
 def build_clip(panorama: Panorama, folder: Path, recipe: BuildSettings) -> dict[str, Any]:
-    """Make the files of one clip and return its record.
+    """Make the files of one clip.
 
     A clip that cannot be made leaves a record too, with `reason` and `message`, so that it is not tried again.
+
+    Args:
+        panorama: what it is made from.
+        folder: of the data set.
+        recipe: how.
+
+    Returns:
+        The record that was written.
     """
     files = clip_files(folder, panorama.id)
     try:
@@ -85,9 +101,17 @@ def build_clip(panorama: Panorama, folder: Path, recipe: BuildSettings) -> dict[
 
 
 def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str, Any]:
-    """Write the record of a clip that cannot be made, remove what an earlier source of it became, and return it.
+    """Write the record of a clip that cannot be made, and remove what an earlier source of it became.
 
     The traceback of an error that nobody expected is kept beside the list of rejects.
+
+    Args:
+        panorama: what it should have been made from.
+        folder: of the data set.
+        error: why it cannot.
+
+    Returns:
+        The record that was written.
     """
     if error.trace:
         keep_trace(folder, f'clip "{panorama.id}" (build)', error.trace)
@@ -145,12 +169,27 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
 
 
 def random_for(clip: str, recipe: BuildSettings) -> np.random.Generator:
-    """The random numbers of one clip, from its id and the seed alone."""
+    """Seed the random numbers of one clip, from its id and the recipe's seed alone.
+
+    Args:
+        clip: its id.
+        recipe: how clips are made.
+
+    Returns:
+        A generator that gives the same numbers on every machine.
+    """
     return np.random.default_rng(list(hashlib.sha256(f"{recipe.seed} {clip}".encode()).digest()))
 
 
 def read_field(path: Path, duration: float) -> Sound:
-    """The ambisonics `(4, N)` of a file's first seconds, at the rate it has.
+    """Read the ambisonics of a file's first seconds.
+
+    Args:
+        path: the file.
+        duration: seconds.
+
+    Returns:
+        `(4, N)` at the rate that the file has.
 
     Raises:
         ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below 32 kHz.
@@ -168,9 +207,17 @@ def read_field(path: Path, duration: float) -> Sound:
 
 
 def render_sound(field: Sound, trajectory: Trajectory, recipe: BuildSettings) -> tuple[Samples, float]:
-    """What the camera's two ears hear `(2, N)` at 44.1 kHz, and the gain that kept it below full scale (1 if none).
+    """Render what the camera's two ears hear.
 
     One gain for both ears: their level difference is what the data set is for.
+
+    Args:
+        field: ambisonics `(4, N)` around the camera's place.
+        trajectory: where the camera looks.
+        recipe: how the ears are rendered.
+
+    Returns:
+        `(2, N)` at 44.1 kHz, left first, and the gain that kept it below full scale (1 if none was needed).
     """
     pose = sound_poses(trajectory, field.samples.shape[1], field.sample_rate, recipe)
     ears = binaural(rotate(field.samples, *pose), field.sample_rate, recipe.decoder)
@@ -182,7 +229,17 @@ def render_sound(field: Sound, trajectory: Trajectory, recipe: BuildSettings) ->
 
 
 def sound_poses(trajectory: Trajectory, length: int, sample_rate: int, recipe: BuildSettings) -> Pose:
-    """The camera's pose at each of `length` samples; with segments, that at the beginning of each."""
+    """Tell where the camera looks at each sample; with segments, where it did at the beginning of each.
+
+    Args:
+        trajectory: of the camera.
+        length: in samples.
+        sample_rate: Hz.
+        recipe: which says how long a segment is, if there are any.
+
+    Returns:
+        Poses with angles `(length,)` in radians.
+    """
     index = np.arange(length, dtype=np.float64)
     if recipe.segments:
         index = np.floor(index * recipe.segments / length) * (length / recipe.segments)
@@ -195,7 +252,16 @@ def output_rate(source: Fraction) -> Fraction:
 
 
 def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: BuildSettings) -> Iterator[Planes]:
-    """What the camera sees, picture by picture.
+    """Render what the camera sees.
+
+    Args:
+        path: the panoramic video.
+        fps: pictures a second.
+        trajectory: where the camera looks.
+        recipe: field of view and size of the pictures.
+
+    Returns:
+        An iterator over the pictures; each is valid until the next one is asked for.
 
     Raises:
         ClipError: the video cannot be read, or proves in the end to be no panorama.

@@ -35,13 +35,13 @@ def read_captions(path: Path) -> dict[str, SoundCaption]:
     Raises:
         UsageError: the file cannot be read, a row has no id or nothing visible, or a table says two things of a clip.
     """
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for row in read_rows(path).rows:
-        first = found.get(row.clip_id, row)
+        first = rows.get(row.clip_id, row)
         if path.suffix != ".jsonl" and first.said != row.said:
             raise UsageError(f"{row.where}: {row.clip_id} has another caption in {first.where}. A clip has one.")
-        found[row.clip_id] = row
-    return {name: _caption(row) for name, row in found.items()}
+        rows[row.clip_id] = row
+    return {name: _caption(row) for name, row in rows.items()}
 
 
 def _caption(row: Row) -> SoundCaption:
@@ -57,12 +57,15 @@ def _caption(row: Row) -> SoundCaption:
 
 
 def caption_clips(clips: Mapping[str, tuple[Path, Path]], captioner: Captioner, path: Path) -> Iterator[str]:
-    """Have every clip described that `path` does not hold yet, yielding its id as its line is written.
+    """Have every clip described that `path` does not hold yet.
 
     Args:
         clips: video and sound by clip id.
         captioner: who describes.
         path: a `.jsonl` file that `read_captions` reads; it grows by a line a clip, so this can be killed and repeated.
+
+    Returns:
+        An iterator over the ids, each as its line is written.
     """
     done = read_captions(path) if path.is_file() else {}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,16 @@ svg text{font:11px system-ui,sans-serif;fill:#333}
 
 
 def bars(counts: Sequence[tuple[str, int]], colour: str, title: str) -> str:
-    """Horizontal bars with their words and numbers."""
+    """Draw horizontal bars with their words and numbers.
+
+    Args:
+        counts: word and number of each bar, from above.
+        colour: of the bars, as CSS writes it.
+        title: what the picture shows, for those who cannot see it.
+
+    Returns:
+        An `<svg>` element.
+    """
     most = max((count for _, count in counts), default=1)
     rows = []
     for index, (word, count) in enumerate(counts):
@@ -45,7 +54,16 @@ def cloud(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def heat_map(counts: Array, yaw_bin: int, pitch_bin: int) -> str:
-    """Counts `(pitch, yaw)` with rows from below upwards and columns from the right (-180 degrees) to the left."""
+    """Draw how often each direction occurs.
+
+    Args:
+        counts: `(pitch, yaw)`, rows from below upwards and columns from the right (-180 degrees) to the left.
+        yaw_bin: width of a column, degrees.
+        pitch_bin: height of a row, degrees.
+
+    Returns:
+        An `<svg>` element.
+    """
     size, left, top = 24, 40, 10
     rows, columns = counts.shape
     most = max(int(counts.max(initial=0)), 1)
@@ -104,7 +122,7 @@ def sphere(looks: Array) -> str:
 
 
 def _shade(part: float) -> str:
-    """From light to dark blue as `part` goes from 0 to 1."""
+    """A colour from light to dark blue, as `part` goes from 0 to 1."""
     red, green, blue = np.rint(LIGHT + (DARK - LIGHT) * part).astype(int)
     return f"#{red:02x}{green:02x}{blue:02x}"
 

@@ -96,7 +96,9 @@ class Build:
 
     def pending(self) -> tuple[Panorama, ...]:
         """What this shard still has to make: no record, files gone, the source changed, or the process died."""
-        return tuple(one for one in self.found.panoramas if self.shard.holds(one.id) and not self._done(one))
+        return tuple(
+            panorama for panorama in self.found.panoramas if self.shard.holds(panorama.id) and not self._done(panorama)
+        )
 
     def _done(self, panorama: Panorama) -> bool:
         files = clip_files(self.folder, panorama.id)
@@ -136,9 +138,13 @@ class Build:
                 return None
             records.append({**record, "split": panorama.split, "group": panorama.group})
         kept = [record for record in records if "reason" not in record]
-        refused = [Reject(one["id"], one["reason"], one["message"]) for one in records if "reason" in one]
+        refused = [
+            Reject(record["id"], record["reason"], record["message"]) for record in records if "reason" in record
+        ]
         rejects = sorted((*refused, *self.found.rejects))
-        made = BuiltDataset(kept, rejects, {one["id"]: captions[one["id"]] for one in kept if one["id"] in captions})
+        made = BuiltDataset(
+            kept, rejects, {record["id"]: captions[record["id"]] for record in kept if record["id"] in captions}
+        )
         entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
         write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
@@ -149,17 +155,21 @@ class Build:
 def claim(path: Path, settings: Mapping[str, Any]) -> None:
     """Write down with which settings a folder is made, or make sure that it is the same ones.
 
+    Args:
+        path: the file that says how its folder is made.
+        settings: with which it is to be made now.
+
     Raises:
         UsageError: the folder was made with other settings, or holds something else.
     """
     folder = path.parent
     if path.is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        other = sorted(name for name in settings.keys() | there.keys() if settings.get(name) != there.get(name))
+        claimed = json.loads(path.read_text(encoding="utf-8"))
+        other = sorted(name for name in settings.keys() | claimed.keys() if settings.get(name) != claimed.get(name))
         if other:
-            said = ", ".join(f"{name} {there.get(name)} (now {settings.get(name)})" for name in other)
+            said = ", ".join(f"{name} {claimed.get(name)} (now {settings.get(name)})" for name in other)
             raise UsageError(f"{folder} was made with {said}. Ask for the same, or choose another --out.")
-    elif folder.exists() and not (folder.is_dir() and all(one.name.startswith(".") for one in folder.iterdir())):
+    elif folder.exists() and not (folder.is_dir() and all(entry.name.startswith(".") for entry in folder.iterdir())):
         raise UsageError(f"{folder} holds something else. Choose an empty or a new folder for --out.")
     else:
         write_json(path, settings)
@@ -181,7 +191,7 @@ def _record(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def _entry(record: Mapping[str, Any], caption: SoundCaption | None, found: FoundPanoramas) -> Entry:
+def _entry(record: Mapping[str, Any], caption: SoundCaption | None, source: FoundPanoramas) -> Entry:
     """The manifest's row of a clip."""
     meta = {name: record[name] for name in ("fps", "loudest", "trajectory", "gain", "difference", "width")}
     return Entry(
@@ -196,6 +206,6 @@ def _entry(record: Mapping[str, Any], caption: SoundCaption | None, found: Found
         invisible=caption.invisible if caption else None,
         source_rate=SAMPLE_RATE,
         channels=2,
-        licence=found.licence,
-        meta={**meta, "field_rate": record["source_rate"], "synthetic": found.synthetic},
+        licence=source.licence,
+        meta={**meta, "field_rate": record["source_rate"], "synthetic": source.synthetic},
     )

@@ -80,5 +80,5 @@ class _Sampler:
 
 
 def _tangents(size: int, field_of_view: float) -> Array:
-    """Of the angles `(size,)` at which the centres of pixels lie, along a row to the right or a column down."""
+    """Tangents `(size,)` of the angles at which pixels' centres lie, along a row to the right or a column down."""
     return np.asarray(((np.arange(size) + 0.5) * 2 / size - 1) * np.tan(field_of_view / 2))

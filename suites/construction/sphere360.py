@@ -54,16 +54,19 @@ class FoundPanoramas(NamedTuple):
 
     @property
     def licence(self) -> str:
-        """Of the clips."""
+        """The licence of the clips."""
         return SYNTHETIC_LICENCE if self.synthetic else LICENCE
 
 
 def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
-    """Every clip below `folder` that the lists name, in the order of their ids.
+    """Find every clip below a folder that the lists name.
 
     Args:
         folder: searched with its subfolders.
         lists: the folder of `train.txt` and `test.txt`; by default looked for below `folder`.
+
+    Returns:
+        The clips in the order of their ids, and what was left out.
 
     Raises:
         UsageError: no folder, no clips, no lists, or two files of one name.
@@ -126,10 +129,10 @@ def _by_stem(paths: Sequence[Path], suffixes: frozenset[str]) -> dict[str, Path]
     Raises:
         UsageError: two files have the same name.
     """
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in paths:
-        if path.suffix.lower() in suffixes and found.setdefault(path.stem, path) != path:
+        if path.suffix.lower() in suffixes and by_stem.setdefault(path.stem, path) != path:
             raise UsageError(
-                f"{found[path.stem]} and {path} have the name of the same clip. Keep one of them, or move one away."
+                f"{by_stem[path.stem]} and {path} have the name of the same clip. Keep one of them, or move one away."
             )
-    return found
+    return by_stem

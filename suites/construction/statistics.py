@@ -77,14 +77,14 @@ def paths(records: list[dict[str, Any]]) -> Array:
 
 def quantiles(values: Iterable[float | None]) -> dict[str, float | int | None]:
     """Count, and the 5 %, 50 % and 95 % points of what is there."""
-    there = [value for value in values if value is not None]
-    points = np.quantile(there, (0.05, 0.5, 0.95)).round(4).tolist() if there else [None] * 3
-    return {"n": len(there), **dict(zip(("p05", "p50", "p95"), points, strict=True))}
+    known = [value for value in values if value is not None]
+    points = np.quantile(known, (0.05, 0.5, 0.95)).round(4).tolist() if known else [None] * 3
+    return {"n": len(known), **dict(zip(("p05", "p50", "p95"), points, strict=True))}
 
 
 def statistics(made: BuiltDataset) -> dict[str, Any]:
     """Everything that the report shows, as JSON-able values."""
-    heard = vocabulary(made.captions.values())
+    words = vocabulary(made.captions.values())
     records = made.records
     return {
         "clips": dict(Counter(record["split"] for record in records)),
@@ -92,7 +92,7 @@ def statistics(made: BuiltDataset) -> dict[str, Any]:
         "source_videos": len({record["group"] for record in records}),
         "left_out": dict(Counter(reject.reason for reject in made.rejects)),
         "captions": len(made.captions),
-        "vocabulary": {side: {"unique": len(count), "top": count.most_common(CLOUD)} for side, count in heard.items()},
+        "vocabulary": {side: {"unique": len(count), "top": count.most_common(CLOUD)} for side, count in words.items()},
         "first_views": first_views(records).astype(int).tolist(),
         "still": float(np.mean([not any(r["trajectory"]["rate"]) for r in records])) if records else None,
         "difference": quantiles(record["difference"] for record in records),
@@ -103,10 +103,15 @@ def statistics(made: BuiltDataset) -> dict[str, Any]:
 
 
 def write_statistics(folder: Path, made: BuiltDataset) -> None:
-    """Write the report of a finished data set."""
-    found = statistics(made)
-    write_json(folder / "statistics.json", found)
-    write_text(folder / "index.html", page(found, paths(made.records)))
+    """Write the report of a finished data set.
+
+    Args:
+        folder: where the report goes, `index.html` and `statistics.json`.
+        made: the finished data set.
+    """
+    numbers = statistics(made)
+    write_json(folder / "statistics.json", numbers)
+    write_text(folder / "index.html", page(numbers, paths(made.records)))
 
 
 WORDS_NOTE = """In how many captions a word is, stop words left out. The paper counts nouns and does not say how it
@@ -115,12 +120,20 @@ VIEWS_NOTE = "Where cameras look when clips begin: yaw, with left on the left as
 PATHS_NOTE = "Where cameras look while clips last, from light to dark; each disc is one half of the sphere."
 
 
-def page(found: dict[str, Any], looks: Array) -> str:
-    """The report as HTML."""
+def page(numbers: dict[str, Any], looks: Array) -> str:
+    """Lay out the report.
+
+    Args:
+        numbers: the numbers, as they go into its JSON file too.
+        looks: the trajectories that are drawn, as `paths` gives them.
+
+    Returns:
+        One HTML page that loads nothing.
+    """
     sections = (
-        ("Clips", _table(_facts(found)), ""),
-        ("Words of the captions", _words(found["vocabulary"]), WORDS_NOTE),
-        ("First views", charts.heat_map(np.array(found["first_views"]), YAW_BIN, PITCH_BIN), VIEWS_NOTE),
+        ("Clips", _table(_facts(numbers)), ""),
+        ("Words of the captions", _words(numbers["vocabulary"]), WORDS_NOTE),
+        ("First views", charts.heat_map(np.array(numbers["first_views"]), YAW_BIN, PITCH_BIN), VIEWS_NOTE),
         (f"{len(looks)} trajectories", charts.sphere(looks), PATHS_NOTE),
     )
     body = "".join(
@@ -144,11 +157,11 @@ def _words(sides: dict[str, Any]) -> str:
     return f'<div class="row">{both}</div>{charts.cloud(total.most_common(CLOUD))}'
 
 
-def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [(f"{split} clips", f"{count:,}") for split, count in sorted(found["clips"].items())]
-    rows += [("hours", f"{found['hours']:.2f}"), ("source videos", f"{found['source_videos']:,}")]
-    rows += [(f"left out: {reason}", f"{count:,}") for reason, count in sorted(found["left_out"].items())]
-    rows.append(("clips with a caption", f"{found['captions']:,}"))
+def _facts(numbers: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [(f"{split} clips", f"{count:,}") for split, count in sorted(numbers["clips"].items())]
+    rows += [("hours", f"{numbers['hours']:.2f}"), ("source videos", f"{numbers['source_videos']:,}")]
+    rows += [(f"left out: {reason}", f"{count:,}") for reason, count in sorted(numbers["left_out"].items())]
+    rows.append(("clips with a caption", f"{numbers['captions']:,}"))
     names = {
         "difference": "D (Eq. 40)",
         "ild_db": "ILD of a clip, dB",
@@ -156,7 +169,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         "contrast": "contrast of the loudest direction",
     }
     for key, name in names.items():
-        q = found[key]
+        q = numbers[key]
         if q["n"]:
             rows.append((f"{name}: 5 %, 50 %, 95 %", f"{q['p05']:.3g}, {q['p50']:.3g}, {q['p95']:.3g}"))
     return rows

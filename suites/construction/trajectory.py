@@ -43,10 +43,19 @@ class Trajectory:
 
 
 def draw_trajectory(azimuth: float, elevation: float, duration: float, rng: np.random.Generator) -> Trajectory:
-    """A random trajectory for a clip whose loudest sound comes from a direction in radians.
+    """Draw a random trajectory of the camera.
 
     Source: Eqs. 24-30. The order of the draws is part of the definition: for yaw, pitch and roll in turn whether it
     drifts and how fast, then the first yaw, then the first pitch.
+
+    Args:
+        azimuth: of the loudest sound, radians, positive to the left.
+        elevation: of the loudest sound, radians, positive upwards.
+        duration: of the clip, seconds.
+        rng: what is drawn from.
+
+    Returns:
+        Where the camera looks, from the first moment to the last.
     """
     rates = []
     for most in DRIFT:
@@ -68,10 +77,18 @@ def _offset(drift: float, rng: np.random.Generator) -> float:
 
 
 def camera_rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """`(3, 3)` matrix R = Rz(yaw) Ry(-pitch) Rx(roll) that takes camera axes to world axes (elements: Eqs. 31-33).
+    """The rotation R = Rz(yaw) Ry(-pitch) Rx(roll) that takes camera axes to world axes (elements: Eqs. 31-33).
 
     Axes: x ahead, y left, z up. A picture's ray r lies at R r in the world; a sound from v is heard from R' v. The
     paper prints the three factors in the opposite order; with that, picture and sound agree for yaw alone.
+
+    Args:
+        yaw: radians, positive to the left.
+        pitch: radians, positive upwards.
+        roll: radians.
+
+    Returns:
+        `(3, 3)` matrix.
     """
     (cy, sy), (cp, sp), (cr, sr) = ((np.cos(angle), np.sin(angle)) for angle in (yaw, -pitch, roll))
     about_z = np.array([[cy, -sy, 0.0], [sy, cy, 0.0], [0.0, 0.0, 1.0]])

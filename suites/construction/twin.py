@@ -22,13 +22,12 @@ from functools import partial
 from pathlib import Path
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import ClipError, ClipsError, UsageError
+from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_text
-from visaudio_bench.guard import keep_trace
-from visaudio_bench.pool import map_unordered
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.construction.dataset import claim
 from visaudio_bench.suites.construction.sphere360 import TWIN
+from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.media import write_audio, write_video
 from visaudio_bench.suites.simulated import PLANS, SimulatedSuite
 from visaudio_bench.suites.simulator.field import ambisonic_sound
@@ -76,27 +75,15 @@ class Twin:
         Raises:
             UsageError: the folder holds something else.
             ClipsError: a scene could not be rendered; the others are, and stay.
+            BenchError: files could not be written.
         """
         self._claim()
-        failed: dict[str, ClipError] = {}
-        for outcome in map_unordered(
-            partial(_render, folder=self.folder, height=self.height), list(self.pending().items()), workers
-        ):
-            name, _ = outcome.item
-            error = outcome.clip_error()
-            if error is None:
-                yield name
-                continue
-            failed[name] = error
-            if error.trace:
-                keep_trace(self.folder, f'clip "{name}" (render, {self.suite})', error.trace)
-        if failed:
-            first = next(iter(failed))
-            raise ClipsError(
-                f"{len(failed)} of {len(self.scenes)} clips of {self.suite} could not be rendered into {self.folder}, "
-                f"first: {first} ({failed[first]}).",
-                failed,
-            )
+        yield from make_each(
+            partial(_render, folder=self.folder, height=self.height),
+            {name: (name, scene) for name, scene in self.pending().items()},
+            workers,
+            task=f"clips of {self.suite} could not be rendered into {self.folder}",
+        )
 
     def _claim(self) -> None:
         """Write the settings, the lists and the captions."""

@@ -26,7 +26,15 @@ class Width(NamedTuple):
 
 
 def width(sound: Samples, sample_rate: int) -> Width:
-    """Level difference, coherence and side-to-mid ratio of a sound `(2, N)`."""
+    """Measure how wide a sound is.
+
+    Args:
+        sound: `(2, N)`, left first.
+        sample_rate: Hz.
+
+    Returns:
+        Its level difference, coherence and side-to-mid ratio.
+    """
     left, right = sound.astype(np.float64)
     power = float(left @ left), float(right @ right)
     if not all(power):

@@ -61,9 +61,19 @@ def design(
     factors: Sequence[str] = FACTORS,
     first: int = 0,
 ) -> tuple[Scene, ...]:
-    """`count` scenes of `duration` seconds; the same arguments always give the same scenes.
+    """Draw the scenes of a suite; the same arguments always give the same ones.
 
-    `rooms` are sizes in metres and `factors` some of `FACTORS`; the scenes are numbered from `first` on.
+    Args:
+        name: of the suite, which ids begin with.
+        count: number of scenes.
+        duration: of each, seconds.
+        seed: of everything that is left to chance.
+        rooms: sizes in metres.
+        factors: some of `FACTORS`, what scenes are for.
+        first: number of the first scene.
+
+    Returns:
+        The scenes.
     """
     order = np.random.default_rng([seed, count])
     sizes, echoes, strata, unseen = (

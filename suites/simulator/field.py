@@ -32,10 +32,17 @@ from visaudio_bench.suites.simulator.truth import control_times
 
 
 def ambisonic_sound(scene: Scene, sounds: Sequence[SourceSound]) -> Samples:
-    """`(4, T)` field of a scene at 44.1 kHz: all sources in their room, over a faint ambience from everywhere.
+    """Render the field of a scene: all sources in their room, over a faint ambience from everywhere.
 
-    W, Y, Z, X with SN3D weights; x is where the listener looks, who carries the camera. One gain for all channels
-    brings the loudest one to the peak of the simulated suites.
+    x is where the listener looks, who carries the camera. One gain for all channels brings the loudest one to the peak
+    of the simulated suites.
+
+    Args:
+        scene: what is heard.
+        sounds: the dry sound of each source.
+
+    Returns:
+        `(4, T)` at 44.1 kHz, W, Y, Z, X with SN3D weights.
     """
     times = control_times(scene)
     listener, yaw = at_times(scene.listener, times), at_times(scene.yaw, times)[:, 0]
@@ -50,15 +57,29 @@ def ambisonic_sound(scene: Scene, sounds: Sequence[SourceSound]) -> Samples:
 
 
 def render_field(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array, *, seed: int = 0) -> Samples:
-    """`(4, T)` field of one source in a room; arguments as of `rooms.render`."""
+    """Render the field of one source in a room.
 
-    def respond(there: Array, here: Array, ahead: float) -> Samples:
-        return room_response(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+    Args:
+        dry: its sound `(T,)` at 44.1 kHz.
+        room: around it.
+        source: its places, as of `rooms.render`.
+        listener: the listener's places, likewise.
+        yaw: where the listener looks, likewise; radians, positive to the left.
+        seed: of the reverberation.
 
-    heard, vectors = early_images(dry, room, source, listener)
+    Returns:
+        `(4, T)`, W, Y, Z, X with SN3D weights.
+    """
+
+    def respond(source_place: Array, listener_place: Array, ahead: float) -> Samples:
+        return room_response(
+            room, source_place, listener_place, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1
+        )
+
+    arriving, vectors = early_images(dry, room, source, listener)
     control, now = np.arange(len(yaw)) * (SAMPLE_RATE / CONTROL_RATE), np.arange(len(dry))
     out = np.zeros((CHANNELS, len(dry)), dtype=np.float32)
-    for sound, gains in zip(heard, _weights(to_head(vectors, yaw)).swapaxes(0, 1), strict=True):
+    for sound, gains in zip(arriving, _weights(to_head(vectors, yaw)).swapaxes(0, 1), strict=True):
         for channel, gain in enumerate(gains):
             out[channel] += sound * np.interp(now, control, gain).astype(np.float32)
     out += crossfaded(dry, source, listener, yaw, respond)
@@ -72,12 +93,24 @@ def render_field(dry: Samples, room: Room, source: Array, listener: Array, yaw: 
 def room_response(
     room: Room, source: Array, listener: Array, yaw: float, *, duration: float, lowest_order: int = 0
 ) -> Samples:
-    """`(4, N)` ambisonic impulse response by image sources; arguments as of `rooms.brir`."""
-    heard = arrivals(room, source, listener, duration, lowest_order)
-    gains = _weights(to_head(heard.vectors, yaw))
-    train = np.repeat(np.arange(CHANNELS), len(heard.delay))
-    delay = np.tile(heard.delay, CHANNELS)
-    low, high = (impulses(delay, (gains * gain).ravel(), train, CHANNELS) for gain in heard.gains)
+    """Compute an ambisonic impulse response by image sources.
+
+    Args:
+        room: around source and listener.
+        source: its place `(3,)`, metres.
+        listener: the listener's place `(3,)`, metres.
+        yaw: where the listener looks, radians, positive to the left.
+        duration: seconds.
+        lowest_order: images with fewer reflections are left out.
+
+    Returns:
+        `(4, N)` at 44.1 kHz, W, Y, Z, X with SN3D weights.
+    """
+    images = arrivals(room, source, listener, duration, lowest_order)
+    gains = _weights(to_head(images.vectors, yaw))
+    train = np.repeat(np.arange(CHANNELS), len(images.delay))
+    delay = np.tile(images.delay, CHANNELS)
+    low, high = (impulses(delay, (gains * gain).ravel(), train, CHANNELS) for gain in images.gains)
     return two_bands(low, high)
 
 

@@ -52,8 +52,8 @@ class Hrtf:
     def nearest(self, vectors: Array) -> Indices:
         """Index of the measured direction nearest to each vector `(..., 3)` of any length, in head coordinates."""
         length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-        found: Indices = self._tree.query(vectors / np.maximum(length, 1e-12))[1]
-        return found
+        indices: Indices = self._tree.query(vectors / np.maximum(length, 1e-12))[1]
+        return indices
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -86,11 +86,18 @@ def load_kemar() -> Hrtf:
 
 
 def equalised(directions: Array, taps: Samples) -> Samples:
-    """Responses with the spectrum of the diffuse field taken off, the same for both ears and every direction.
+    """Take the spectrum of the diffuse field off, the same for both ears and every direction.
 
-    The measurement holds the loudspeaker and the ear canal too: 25 dB between 200 Hz and 3 kHz, which would leave
-    next to nothing below 1.5 kHz, where ears take time differences from. One minimum-phase filter for all keeps every
+    The measurement holds the loudspeaker and the ear canal too: 25 dB between 200 Hz and 3 kHz, which would leave next
+    to nothing below 1.5 kHz, where ears take time differences from. One minimum-phase filter for all keeps every
     interaural difference as it was measured (Moller 1992, diffuse-field equalisation).
+
+    Args:
+        directions: `(D, 2)` azimuth and elevation of the responses, radians.
+        taps: `(D, 2, N)` responses of both ears.
+
+    Returns:
+        Responses of the same shape.
     """
     power = np.abs(fft.rfft(taps, EQUALISER_FFT)) ** 2
     weight = np.cos(directions[:, 1])
@@ -116,7 +123,15 @@ def wrap(angle: ArrayLike) -> Array:
 
 
 def unit_vector(azimuth: ArrayLike, elevation: ArrayLike) -> Array:
-    """`(..., 3)` unit vectors of directions in radians."""
+    """Turn directions into vectors; x is ahead, y left, z up.
+
+    Args:
+        azimuth: radians, positive to the left.
+        elevation: radians, positive upwards.
+
+    Returns:
+        `(..., 3)` unit vectors.
+    """
     azimuth, elevation = np.broadcast_arrays(np.asarray(azimuth, float), np.asarray(elevation, float))
     level = np.cos(elevation)
     return np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], axis=-1)

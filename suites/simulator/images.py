@@ -72,7 +72,15 @@ class Images(NamedTuple):
 
 
 def images_within(room: Room, reach: float) -> Images:
-    """All images that can lie within `reach` metres of a listener, wherever in the room he and the source are."""
+    """List the images that can lie near a listener, wherever in the room he and the source are.
+
+    Args:
+        room: whose walls reflect.
+        reach: metres.
+
+    Returns:
+        The images that can lie within reach.
+    """
     axes = [_axis_images(length, int(np.ceil((reach + length) / (2 * length)))) for length in room.size]
     grids = [np.meshgrid(*(axis[part] for axis in axes), indexing="ij") for part in range(3)]
     sign, shift, order = (np.stack([grid.ravel() for grid in part], axis=-1) for part in grids)
@@ -86,7 +94,15 @@ def _axis_images(length: float, furthest: int) -> tuple[Array, Array, Array]:
 
 
 def to_head(vectors: Array, yaw: Array | float) -> Array:
-    """World vectors `(..., 3)` in the coordinates of a head (or camera) turned by `yaw` radians to the left."""
+    """Turn world vectors into those of a head or camera.
+
+    Args:
+        vectors: `(..., 3)` in the world.
+        yaw: how far the head is turned to the left, radians.
+
+    Returns:
+        `(..., 3)`; x is where it looks.
+    """
     x, y, z = np.moveaxis(vectors, -1, 0)
     cos, sin = np.cos(yaw), np.sin(yaw)
     return np.stack(np.broadcast_arrays(cos * x + sin * y, cos * y - sin * x, z), axis=-1)
@@ -104,7 +120,18 @@ class Arrivals(NamedTuple):
 
 
 def arrivals(room: Room, source: Array, listener: Array, duration: float, lowest_order: int = 0) -> Arrivals:
-    """All images that are heard within `duration` seconds after at least `lowest_order` reflections."""
+    """List the images that are heard.
+
+    Args:
+        room: whose walls reflect.
+        source: its place `(3,)`, metres.
+        listener: the listener's place `(3,)`, metres.
+        duration: seconds within which they must arrive.
+        lowest_order: reflections that they must have had at least.
+
+    Returns:
+        Vectors to the images, delays in samples, and gains.
+    """
     reach = duration * SPEED_OF_SOUND
     images = images_within(room, reach)
     vectors = images.of(source) - listener

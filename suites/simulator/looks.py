@@ -166,5 +166,13 @@ _LOOKS = {
 
 
 def look(sound: str, height: float) -> tuple[Part, ...]:
-    """The parts of what makes `sound` (a key of `sounds.RECIPES`), its origin `height` metres above the floor."""
+    """Build what makes a sound.
+
+    Args:
+        sound: a key of `sounds.RECIPES`.
+        height: of its origin above the floor, metres.
+
+    Returns:
+        Its parts.
+    """
     return _LOOKS[sound](height)

@@ -46,6 +46,9 @@ def place(name: str, factor: str, room: Room, *, times: Array, wanted: list[Want
         times: `(K,)` seconds of the knots of all trajectories.
         wanted: the sources.
         rng: what is left to chance.
+
+    Returns:
+        The scene.
     """
     seeds = [int(seed) for seed in rng.integers(2**31, size=1 + len(wanted))]
     for _ in range(TRIES):

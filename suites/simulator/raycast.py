@@ -14,7 +14,16 @@ _FAR = np.float32(np.inf)
 
 
 def distances(part: Part, origin: Array, rays: Array) -> Array:
-    """How far `(N,)` along the rays the surface of a part is; infinite where a ray misses it."""
+    """Find where rays meet the surface of a part.
+
+    Args:
+        part: a body.
+        origin: where the rays begin, metres.
+        rays: `(3, N)` directions.
+
+    Returns:
+        `(N,)` how far along each ray; infinite where it misses.
+    """
     start = np.asarray(part.start, np.float32)
     if part.half is not None:
         return _box(start, np.asarray(part.half, np.float32), origin, rays)
@@ -27,7 +36,15 @@ def distances(part: Part, origin: Array, rays: Array) -> Array:
 
 
 def normals(part: Part, points: Array) -> Array:
-    """Outward unit normals `(3, N)` at points `(3, N)` on the surface of a part."""
+    """Find which way a surface faces.
+
+    Args:
+        part: a body.
+        points: `(3, N)` on its surface, metres.
+
+    Returns:
+        `(3, N)` outward unit normals.
+    """
     start = np.asarray(part.start, np.float32)[:, None]
     if part.half is not None:
         place = (points - start) / np.asarray(part.half, np.float32)[:, None]

@@ -28,12 +28,26 @@ AMBIENCE = 10 ** (-60 / 20)  # RMS, full scale 1: about that of a quiet room und
 
 
 def clip_files(folder: Path, clip: str) -> tuple[Path, Path, Path]:
-    """Video, sound and truth of a clip; the truth is written last, so that it marks the clip as complete."""
+    """Name the files of one clip.
+
+    Args:
+        folder: of the rendered suite.
+        clip: its id.
+
+    Returns:
+        Video, sound and truth; the truth is written last, so that it marks the clip as complete.
+    """
     return folder / f"{clip}.mp4", folder / f"{clip}.flac", folder / f"{clip}.json"
 
 
 def render_files(scene: Scene, folder: Path, size: int) -> None:
-    """Write a scene's files, the pictures `size` pixels wide and high; each file appears whole or not at all."""
+    """Write a scene's files; each appears whole or not at all.
+
+    Args:
+        scene: what is shown and heard.
+        folder: where to.
+        size: of the pictures, pixels each way.
+    """
     video, audio, truth = clip_files(folder, scene.id)
     sounds = scene_sounds(scene)
     onsets = [sound.onsets for sound in sounds]
@@ -48,9 +62,16 @@ def scene_sounds(scene: Scene) -> list[SourceSound]:
 
 
 def binaural_sound(scene: Scene, sounds: Sequence[SourceSound]) -> Samples:
-    """`(2, T)` reference sound: all sources in their room, brought to a common peak, over a faint ambience.
+    """Render the reference sound: all sources in their room, brought to a common peak, over a faint ambience.
 
     One gain for both ears: their level difference is what is measured.
+
+    Args:
+        scene: what is heard.
+        sounds: the dry sound of each source.
+
+    Returns:
+        `(2, T)` at 44.1 kHz, left first.
     """
     times = control_times(scene)
     listener, yaw = at_times(scene.listener, times), at_times(scene.yaw, times)[:, 0]
@@ -64,7 +85,16 @@ def binaural_sound(scene: Scene, sounds: Sequence[SourceSound]) -> Samples:
 
 
 def ambience(seed: int, length: int, channels: int = 2) -> Samples:
-    """Faint noise `(channels, length)`, falling by 6 dB an octave above 200 Hz, independent and equally strong."""
+    """Make faint noise, falling by 6 dB an octave above 200 Hz, independent and equally strong in all channels.
+
+    Args:
+        seed: of the noise.
+        length: in samples.
+        channels: how many.
+
+    Returns:
+        `(channels, length)`.
+    """
     noise = np.random.default_rng([seed, 1]).standard_normal((channels, length))
     low_pass = signal.butter(1, 200, fs=SAMPLE_RATE, output="sos")
     dull = signal.sosfilt(low_pass, noise, axis=-1)

@@ -69,9 +69,9 @@ def brir(
         `(2, N)` float32 at 44.1 kHz, N = duration plus the length of a head response.
     """
     head = hrtf or load_kemar()
-    heard = arrivals(room, source, listener, duration, lowest_order)
-    direction = head.nearest(to_head(heard.vectors, yaw))
-    low, high = (_sum_of_trains(heard.delay, gain, direction, head) for gain in heard.gains)
+    images = arrivals(room, source, listener, duration, lowest_order)
+    direction = head.nearest(to_head(images.vectors, yaw))
+    low, high = (_sum_of_trains(images.delay, gain, direction, head) for gain in images.gains)
     return two_bands(low, high)
 
 
@@ -81,7 +81,17 @@ def _sum_of_trains(delay: Array, gain: Array, direction: NDArray[np.intp], hrtf:
 
 
 def impulses(delay: Array, gain: Array, train: NDArray[np.intp], trains: int) -> Samples:
-    """`(trains, N)` of impulses `(I,)` at delays in samples (linear between two), each added to the train it names."""
+    """Lay impulses into trains of samples.
+
+    Args:
+        delay: `(I,)` when each comes, in samples; between two it is shared linearly.
+        gain: `(I,)` how strong each is.
+        train: `(I,)` the train that each is added to.
+        trains: how many there are.
+
+    Returns:
+        `(trains, N)`.
+    """
     length = int(np.ceil(delay.max(initial=0))) + 2
     whole = np.floor(delay).astype(np.intp)
     late = (delay - whole) * gain
@@ -91,7 +101,15 @@ def impulses(delay: Array, gain: Array, train: NDArray[np.intp], trains: int) ->
 
 
 def two_bands(low: Samples, high: Samples) -> Samples:
-    """`low` below the crossover and `high` above it; two equal sounds come out unchanged."""
+    """Put two sounds together at the crossover; two equal ones come out unchanged.
+
+    Args:
+        low: what is taken below it.
+        high: what is taken above it, of the same shape.
+
+    Returns:
+        One sound of that shape.
+    """
     return np.asarray(high + signal.lfilter(*_LOW_PASS, low - high, axis=-1), dtype=np.float32)
 
 
@@ -104,9 +122,17 @@ def _convolve_each(trains: Samples, taps: Samples) -> Samples:
 
 
 def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
-    """`(2, N)` reverberation after the mixing time, alike from all directions.
+    """Make the reverberation after the mixing time, alike from all directions.
 
     The images of a room of volume V bring 4 pi c / V of energy a second at first, and 60 dB less after RT60.
+
+    Args:
+        room: whose reverberation.
+        seed: of the noise.
+        hrtf: the head that hears it; the measured one if None.
+
+    Returns:
+        `(2, N)` at 44.1 kHz, left first.
     """
     head = hrtf or load_kemar()
     tail = diffuse_sounds(room, seed)
@@ -127,7 +153,15 @@ class Tail(NamedTuple):
 
 
 def diffuse_sounds(room: Room, seed: int) -> Tail:
-    """Noise from 64 directions, with the energy that the images of a room would bring."""
+    """Make noise from 64 directions, with the energy that the images of a room would bring.
+
+    Args:
+        room: whose reverberation.
+        seed: of the noise.
+
+    Returns:
+        The sounds, and where they come from.
+    """
     start = round(MIXING_TIME * SAMPLE_RATE)
     stop = max(round(1.1 * room.rt60 * SAMPLE_RATE), start + 1)
     time = np.arange(start, stop) / SAMPLE_RATE
@@ -160,8 +194,8 @@ def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array,
         `(2, T)` float32.
     """
 
-    def respond(there: Array, here: Array, ahead: float) -> Samples:
-        return brir(room, there, here, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
+    def respond(source_place: Array, listener_place: Array, ahead: float) -> Samples:
+        return brir(room, source_place, listener_place, ahead, duration=MIXING_TIME, lowest_order=EARLY_ORDER + 1)
 
     out = _early(dry, room, source, listener, yaw)
     out += crossfaded(dry, source, listener, yaw, respond)
@@ -171,24 +205,34 @@ def render(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array,
 
 def _early(dry: Samples, room: Room, source: Array, listener: Array, yaw: Array) -> Samples:
     hrtf = load_kemar()
-    heard, vectors = early_images(dry, room, source, listener)
+    arriving, vectors = early_images(dry, room, source, listener)
     blocks = np.minimum(np.round(block_times(len(dry)) * CONTROL_RATE).astype(int), len(yaw) - 1)
-    return spatialize(heard, hrtf.nearest(to_head(vectors, yaw)[:, blocks]), hrtf)
+    return spatialize(arriving, hrtf.nearest(to_head(vectors, yaw)[:, blocks]), hrtf)
 
 
 def early_images(dry: Samples, room: Room, source: Array, listener: Array) -> tuple[Samples, Array]:
-    """The sounds `(I, T)` of all images up to the early order as they arrive, and vectors `(I, P, 3)` to them."""
+    """Let all images up to the early order sound as they arrive.
+
+    Args:
+        dry: the source's sound `(T,)` at 44.1 kHz.
+        room: whose walls reflect.
+        source: its places `(P, 3)` in metres, 100 a second; the last one holds.
+        listener: the listener's places, likewise.
+
+    Returns:
+        The sounds `(I, T)`, and vectors `(I, P, 3)` to the images.
+    """
     images = images_within(room, (EARLY_ORDER + 1) * max(room.size))
     images = images.where(images.order <= EARLY_ORDER)
     vectors = images.of(source) - listener
     distance = np.linalg.norm(vectors, axis=-1)
     delay = distance / SPEED_OF_SOUND * SAMPLE_RATE
     reflected = [two_bands(dry * room.reflection**n, dry * room.reflection_high**n) for n in range(EARLY_ORDER + 1)]
-    heard = np.empty((len(images.order), len(dry)), dtype=np.float32)
+    arriving = np.empty((len(images.order), len(dry)), dtype=np.float32)
     for order, sound in enumerate(reflected):
         of_order = images.order == order
-        heard[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
-    return heard, vectors
+        arriving[of_order] = _delayed(sound, delay[of_order], 1 / np.maximum(distance[of_order], NEAREST))
+    return arriving, vectors
 
 
 def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
@@ -210,9 +254,17 @@ def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
 
 
 def crossfaded(dry: Samples, source: Array, listener: Array, yaw: Array, respond: Respond) -> Samples:
-    """`(C, T)`: a sound through responses `(C, N)` that are asked for at key frames and cross-faded between them.
+    """Play a sound through responses that are asked for at key frames and cross-faded between them.
 
-    `respond` takes the places `(3,)` of source and listener, and the listener's yaw.
+    Args:
+        dry: the sound `(T,)`.
+        source: its places `(P, 3)` in metres, 100 a second; the last one holds.
+        listener: the listener's places, likewise.
+        yaw: `(P,)` where the listener looks, radians, positive to the left.
+        respond: gives the response `(C, N)` for the places `(3,)` of source and listener and the listener's yaw.
+
+    Returns:
+        `(C, T)`.
     """
     still = all(np.ptp(path, axis=0).max() == 0 for path in (source, listener, yaw[:, None]))
     step = len(dry) if still else round(KEYFRAME_SPACING * SAMPLE_RATE)
@@ -232,5 +284,13 @@ def crossfaded(dry: Samples, source: Array, listener: Array, yaw: Array, respond
 
 
 def fir(dry: Samples, response: Samples) -> Samples:
-    """`(C, T)`: a mono sound through a response `(C, N)`, cut to the sound's length."""
+    """Play a mono sound through a response, cut to the sound's length.
+
+    Args:
+        dry: `(T,)`.
+        response: `(C, N)`.
+
+    Returns:
+        `(C, T)`.
+    """
     return np.asarray(signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)

@@ -23,9 +23,16 @@ Knots = tuple[tuple[float, ...], ...]
 
 
 def at_times(knots: Knots, times: Array) -> Array:
-    """A trajectory `(len(times), n)` through knots `(time, value 1 .. value n)`; outside them the end values hold.
+    """Follow a trajectory through its knots; outside them the end values hold.
 
     Between knots it is a monotone cubic (PCHIP): smooth, and never beyond the knots on either side.
+
+    Args:
+        knots: time in seconds and n values, each.
+        times: when, seconds.
+
+    Returns:
+        `(len(times), n)` values.
     """
     table = np.asarray(knots, dtype=np.float64)
     if len(table) == 1:
@@ -119,7 +126,16 @@ class Bearing(NamedTuple):
 
 
 def bearing(scene: Scene, source: SoundSource, times: Array) -> Bearing:
-    """Where `source` is as seen and heard by the listener of `scene`."""
+    """Tell where a source is as seen and heard by the listener.
+
+    Args:
+        scene: in which both are.
+        source: one of its sources.
+        times: when, seconds.
+
+    Returns:
+        Its direction in radians and its distance in metres, at each time.
+    """
     offset = at_times(source.path, times) - at_times(scene.listener, times)
     x, y, z = to_head(offset, at_times(scene.yaw, times)[:, 0]).T
     return Bearing(np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)), np.linalg.norm(offset, axis=-1))

@@ -35,9 +35,17 @@ class SoundRecipe:
 
 
 def synthesise(name: str, seed: int, duration: float) -> SourceSound:
-    """The sound `name` (a key of `RECIPES`) for `duration` seconds: events at random gaps, the last one cut off.
+    """Make a sound: events at random gaps, the last one cut off.
 
     The parts that sound all have the same RMS, so that no class of sounds drowns another.
+
+    Args:
+        name: a key of `RECIPES`.
+        seed: of everything that is left to chance.
+        duration: seconds.
+
+    Returns:
+        The sound at 44.1 kHz, and when its events begin.
     """
     recipe = RECIPES[name]
     rng = np.random.default_rng(seed)

@@ -60,7 +60,16 @@ def control_times(scene: Scene) -> Array:
 
 
 def truth_of(scene: Scene, onsets: Sequence[Array], renderer: str) -> dict[str, Any]:
-    """The metadata of a rendered scene as JSON-able values, rounded to 0.1 mm and 0.1 mrad."""
+    """Collect what is true of a rendered scene.
+
+    Args:
+        scene: which was rendered.
+        onsets: when the events of each source begin, seconds.
+        renderer: revision of the code that rendered it.
+
+    Returns:
+        JSON-able values, rounded to 0.1 mm and 0.1 mrad.
+    """
     times = control_times(scene)
     rows = []
     for source, onset in zip(scene.sources, onsets, strict=True):

@@ -44,7 +44,16 @@ class Thing:
 
 
 def frames(scene: Scene, onsets: Sequence[Array], lens: Lens) -> Iterator[Picture]:
-    """The `(H, W, 3)` RGB pictures of a scene, 25 a second; `onsets` in seconds, one array a source."""
+    """Draw the pictures of a scene.
+
+    Args:
+        scene: what is shown.
+        onsets: when the events of each source begin, seconds.
+        lens: the camera's, which says how large pictures are.
+
+    Returns:
+        An iterator over `(H, W, 3)` uint8 RGB pictures, 25 a second.
+    """
     times = np.arange(round(scene.duration * FPS)) / FPS
     eye = at_times(scene.listener, times).astype(np.float32)
     yaw = at_times(scene.yaw, times)[:, 0]
@@ -65,7 +74,15 @@ def _triple(point: Array) -> Vector:
 
 
 def excitation(onsets: Array, time: float) -> float:
-    """How excited a thing is at a time: 1 at an onset, dying away with 60 ms."""
+    """Tell how excited a thing is, dying away with 60 ms.
+
+    Args:
+        onsets: when its events begin, seconds.
+        time: now, seconds.
+
+    Returns:
+        1 at an onset, 0 before the first one and where it has died away.
+    """
     since = time - onsets[onsets <= time]
     now = float(np.exp(-since[-1] / SWELL_TIME)) if len(since) else 0.0
     return now if now > REST else 0.0
@@ -159,7 +176,15 @@ def _bounds(lens: Lens, part: Part, origin: Array, yaw: float) -> Box:
 
 
 def turned(rays: Array, yaw: float) -> Array:
-    """Camera rays `(3, ...)` in the axes of a world that sees the camera turned by `yaw`."""
+    """Turn camera rays into the world that the camera stands in.
+
+    Args:
+        rays: `(3, ...)` in the camera's axes.
+        yaw: how far the camera is turned to the left, radians.
+
+    Returns:
+        `(3, ...)` in the axes of the world.
+    """
     cos, sin = np.float32(np.cos(yaw)), np.float32(np.sin(yaw))
     return np.stack([cos * rays[0] - sin * rays[1], cos * rays[1] + sin * rays[0], rays[2]])
 
@@ -194,9 +219,9 @@ def _cast_parts(
     nearest = np.full(rays.shape[1:], np.inf, dtype=np.float32)
     which = np.full(rays.shape[1:], -1, dtype=np.int8)
     for index, (part, window) in enumerate(zip(parts, windows, strict=True)):
-        found = distances(part, origin, rays[:, *window].reshape(3, -1)).reshape(nearest[window].shape)
-        closer = found < nearest[window]
-        nearest[window][closer] = found[closer]
+        distance = distances(part, origin, rays[:, *window].reshape(3, -1)).reshape(nearest[window].shape)
+        closer = distance < nearest[window]
+        nearest[window][closer] = distance[closer]
         which[window][closer] = index
     return nearest, which
 

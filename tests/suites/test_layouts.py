@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from importlib.resources import files
 from pathlib import Path
 from unicodedata import normalize
@@ -15,10 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import visaudio_bench.registry
 from visaudio_bench.errors import UsageError
-from visaudio_bench.suites import open_suite
+from visaudio_bench.suites import SUITES, open_suite
 from visaudio_bench.suites.biaudio import find_biaudio, source_video
-from visaudio_bench.suites.datasets import Options
+from visaudio_bench.suites.datasets import DATASETS, Dataset, Options
 from visaudio_bench.suites.fairplay import read_split
 from visaudio_bench.suites.manifest import Entry, Manifest, write_manifest
 from visaudio_bench.suites.media import read_binaural, write_audio
@@ -63,7 +66,7 @@ def test_captions_are_the_instruments_in_words() -> None:
 
 
 def test_the_test_videos_are_a_tenth_of_every_class() -> None:
-    rows = list(csv.DictReader((files("suites") / "assets" / "music_test.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((files("visaudio_bench.suites") / "assets" / "music_test.csv").read_text().splitlines()))
     assert len({row["id"] for row in rows}) == len(rows) == len(test_videos()) == 125
     count = Counter(row["class"] for row in rows)
     assert set(INSTRUMENTS) <= set(count)
@@ -261,3 +264,56 @@ def test_names_of_both_unicode_forms_meet_and_what_is_not_read_is_counted(tmp_pa
     (tmp_path / "audio" / "b.wav").write_bytes(b"")
     with pytest.raises(UsageError, match="belong to the same clip, b"):
         find_biaudio(tmp_path, Options())
+
+
+OWN_SUITE = """
+from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData
+from visaudio_bench.suites.manifest import Entry
+
+
+def find(folder, options):
+    names = sorted(path.stem for path in folder.glob("*.mp4"))
+    if not names:
+        raise STREETS.refuse(folder, "holds no video")
+    entries = (Entry(name, "test", name, f"{name}.mp4", f"{name}.mp4", start_s=0.0, duration_s=2.0) for name in names)
+    return FoundData(folder, tuple(Candidate(entry) for entry in entries))
+
+
+STREETS = Dataset(
+    "streets", "Streets", find, licence="CC0", home="a shelf", layouts=("a folder of .mp4",), duration=2.0
+)
+"""
+
+
+def test_a_data_set_is_a_suite_when_it_is_entered_once(
+    bench: Callable, data: Path, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_suite.py").write_text(OWN_SUITE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_suite", raising=False)
+    points = [EntryPoint("streets", "own_suite:STREETS", ""), EntryPoint("broken", "no_such_package:DATA", "")]
+    monkeypatch.setattr(
+        visaudio_bench.registry, "entry_points", lambda group: points if group.endswith(".datasets") else []
+    )
+    for listed in (bench("list", "suites"), bench("data", "list")):
+        assert listed.code == 0
+        assert "streets" in listed.out
+        assert "no_such_package:DATA, which does not import" in " ".join(listed.out.split())
+    assert "Get it: a shelf" in bench("run", "--suite", "streets", "--out", tmp_path / "run").err
+    (tmp_path / "streets").mkdir()
+    for name in ("a", "b"):
+        shutil.copy(parts / "left17.mp4", tmp_path / "streets" / f"{name}.mp4")
+    told = bench("data", "prepare", "streets", "--from", tmp_path / "streets", "--workers", 1)
+    assert told.code == 0, told.err
+    assert "own_suite:STREETS" in bench("list", "suites").out
+    suite = open_suite("streets:test")
+    assert [(clip.id, clip.duration) for clip in suite.clips()] == [("a", 2.0), ("b", 2.0)]
+    with pytest.raises(UsageError, match='no part "train"'):
+        open_suite("streets:train")
+
+
+def test_every_data_set_is_a_suite_once() -> None:
+    assert set(DATASETS.names()) < set(SUITES.names())
+    assert len(set(SUITES.names())) == len(SUITES.names())
+    assert all(SUITES.origin(name) == "built in" for name in SUITES.names())
+    assert all(isinstance(DATASETS.get(name), Dataset) and DATASETS.get(name).name == name for name in DATASETS.names())

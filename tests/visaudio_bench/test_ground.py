@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import atomic_path, digest, write_json
+from visaudio_bench.files import atomic_path, digest, file_stamp, write_json
 from visaudio_bench.guard import keep_trace, one_clip, report
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.registry import Registry, did_you_mean
@@ -35,6 +35,21 @@ def test_json_never_holds_nan(tmp_path: Path) -> None:
 
 def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1}) != digest({"a": 1, "b": [3, 2]})
+
+
+def test_the_stamp_of_a_file_follows_its_size_and_time_and_is_taken_in_one_place(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    stamps = []
+    for text, time in (("x", 1), ("y", 1), ("xy", 1), ("xy", 2)):
+        path.write_text(text)
+        os.utime(path, ns=(0, time))
+        stamps.append(tuple(sorted(file_stamp(path).items())))
+    assert stamps[0] == stamps[1] == (("bytes", 1), ("mtime_ns", 1))
+    assert len(set(stamps)) == 3
+    root = Path(__file__).resolve().parents[2]
+    rooms = ("baselines", "bench", "leaderboards", "metrics", "models", "suites", "visaudio_bench")
+    readers = [file for room in rooms for file in (root / room).rglob("*.py") if "st_mtime_ns" in file.read_text()]
+    assert {file.relative_to(root).as_posix() for file in readers} == {"visaudio_bench/files.py"}
 
 
 def test_registry_resolves_lazily_and_suggests() -> None:

@@ -22,7 +22,16 @@ SECONDS = 4.0  # it looks at pairs of frames, one every 2 s
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        ImageBind.
+    """
     from visaudio_bench.models.backbones.imagebind import ImageBind
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -48,15 +57,23 @@ class IbScore(Family):
         if min(seeing.duration, hearing.seconds + TOLERANCE) < SECONDS:
             return {key: undefined("short")}
         answer = meaning(inputs.networks["imagebind"], hearing, seeing, protocol.ib_view)
-        found = ib_score(answer["video"][None], answer["audio"][None])
+        scores = ib_score(answer["video"][None], answer["audio"][None])
         held, sync_held = int(answer["held"]), int(answer["sync_held"])
-        return {key: of_pictures(float(found.per_clip[0]), held, sync_held, protocol, "undefined")}
+        return {key: of_pictures(float(scores.per_clip[0]), held, sync_held, protocol, "undefined")}
 
 
 def meaning(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
-    """ImageBind's `audio` and `video` embeddings `(1024,)`, and how many frames were `held`.
+    """Ask ImageBind what a sound and its pictures mean.
 
-    `sync_held` is how many Synchformer would need held: the reference drops such a clip for both networks.
+    Args:
+        net: the network.
+        hearing: the sound.
+        seeing: the pictures.
+        view: of the sound, `mix`, `left` or `right`.
+
+    Returns:
+        `audio` and `video` embeddings `(1024,)`, and how many frames were `held`. `sync_held` is how many Synchformer
+        would need held: the reference drops such a clip for both networks.
     """
     video = _video(net, seeing)
     return {

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        PANNs' CNN14.
+    """
     from visaudio_bench.models.backbones.panns import Cnn14
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -38,7 +47,7 @@ class PannsScores(Family):
         from visaudio_bench.metrics.divergence import kl_divergence
 
         own, true = (
-            heard(inputs.networks["panns"], one.native)["logits"] for one in (inputs.prediction, inputs.reference)
+            heard(inputs.networks["panns"], sound.native)["logits"] for sound in (inputs.prediction, inputs.reference)
         )
         by_view = dict(zip(("mix", "left", "right"), kl_divergence(true, own).per_clip, strict=True))
         by_view["avg"] = (by_view["left"] + by_view["right"]) / 2
@@ -50,7 +59,15 @@ class PannsScores(Family):
 
 
 def heard(net: Net, hearing: Hearing) -> Arrays:
-    """`features` `(3, 2048)` and `logits` `(3, 527)` of mix, left and right."""
+    """Ask PANNs what a sound is.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+
+    Returns:
+        `features` `(3, 2048)` and `logits` `(3, 527)` of mix, left and right.
+    """
     from visaudio_bench.models.backbones.waveform import to_16k
 
     def compute() -> Arrays:

@@ -25,7 +25,16 @@ SECONDS = 4.8  # of the windows that it compares
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        Synchformer.
+    """
     from visaudio_bench.models.backbones.synchformer import Synchformer
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -51,14 +60,24 @@ class Desync(Family):
         if min(seeing.duration, hearing.seconds + TOLERANCE) < SECONDS:
             return {key: undefined("short")}
         answer = offsets(inputs.networks["synchformer"], hearing, seeing, protocol.desync_view)
-        found = desync(answer["logits"][None], nan_is_maximum=protocol.nan_logits == "maximum")
+        scores = desync(answer["logits"][None], nan_is_maximum=protocol.nan_logits == "maximum")
         held = int(answer["held"])
-        score = of_pictures(float(found.per_clip[0]), held, held, protocol, "nan_logits")
+        score = of_pictures(float(scores.per_clip[0]), held, held, protocol, "nan_logits")
         return {key: score._replace(reason=score.reason or ("padded" if hearing.missing else None))}
 
 
 def offsets(net: Net, hearing: Hearing, seeing: Seeing, view: str) -> Arrays:
-    """`logits` `(2, 21)` of Synchformer for the first and the last 4.8 s, and how many frames were `held`."""
+    """Ask Synchformer how far a sound is from its pictures.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+        seeing: the pictures.
+        view: of the sound, `mix`, `left` or `right`.
+
+    Returns:
+        `logits` `(2, 21)` for the first and the last 4.8 s, and how many frames were `held`.
+    """
 
     def compute() -> Arrays:
         import torch

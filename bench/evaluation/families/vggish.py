@@ -20,7 +20,16 @@ SECONDS = 0.975  # one example: 96 frames of log-mel
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Read the network.
+
+    Args:
+        path: its weights.
+        device: where it runs.
+        dtype: numbers that it computes with.
+
+    Returns:
+        VGGish.
+    """
     from visaudio_bench.models.backbones.vggish import Vggish
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -42,7 +51,15 @@ class VggishDistances(Family):
 
 
 def embedded(net: Net, hearing: Hearing) -> Arrays:
-    """`features` `(3, k, 128)`: mix, left and right, one row for every complete 0.96 s."""
+    """Ask VGGish for the features of a sound.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+
+    Returns:
+        `features` `(3, k, 128)`: mix, left and right, one row for every complete 0.96 s.
+    """
     from visaudio_bench.models.backbones.waveform import to_16k
 
     def compute() -> Arrays:

@@ -26,15 +26,15 @@ class WaveformErrors(Family):
     def quantities(self, inputs: ClipInputs) -> Judged:
         """The errors, cached by both sounds, because they cost more than all other families of signals together."""
         pair = inputs.prediction.ears, inputs.reference.ears
-        values = cached(partial(_errors, *pair), [one.digest for one in pair])
+        values = cached(partial(_errors, *pair), [ears.digest for ears in pair])
         return binaural({name: Quantity(float(value)) for name, value in values.items()})
 
 
 def _errors(prediction: Ears, reference: Ears) -> Mapping[str, float]:
     from visaudio_bench.metrics.binaural_error import ERROR_RATE, clip_quantities
 
-    found = clip_quantities(_resampled(prediction, ERROR_RATE), _resampled(reference, ERROR_RATE), ERROR_RATE)
-    return {name: quantity.value for name, quantity in found.items()}
+    errors = clip_quantities(_resampled(prediction, ERROR_RATE), _resampled(reference, ERROR_RATE), ERROR_RATE)
+    return {name: quantity.value for name, quantity in errors.items()}
 
 
 @lru_cache(maxsize=2)  # the reference stays for all systems

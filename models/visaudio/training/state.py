@@ -48,7 +48,7 @@ class TrainedState:
     optimiser: torch.optim.Optimizer
 
     def tensors(self) -> dict[str, Tensor]:
-        """By name, as they lie on the device; moments only once there are any."""
+        """The tensors by name, as they lie on the device; moments only once there are any."""
         found: dict[str, Tensor] = {f"weights/{name}": value for name, value in self.network.named_parameters()}
         found |= {f"average/{name}": value for name, value in self.average.weights.items()}
         for name, value in self.network.named_parameters():
