@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net
 
 WEIGHTS = WeightFile(
-    "passt", "passt-s-f128-p16-s10-ap.476-swa.pt", "FD-PaSST, KL-PaSST, IS-PaSST", 344_700_000, "Apache-2.0",
+    "passt", "passt-s-f128-p16-s10-ap.476-swa.pt", "FD-PaSST, KL-PaSST, IS-PaSST", 344_665_734, "Apache-2.0",
     "https://github.com/kkoutini/PaSST/releases/download/v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt",
-    check="visaudio_bench.models.weight_checks:passt",
+    size_is_exact=True, sha256="302903fa8c4aee817b11dc982da0b29aaf8d11a3e722420476d0a12c9db70c2c",
+    checksum_from="others' records, which agree", check="visaudio_bench.models.weight_checks:passt",
 )  # fmt: skip
 SOURCE = "Koutini et al. 2022 (PaSST); Cheng et al. 2025 (MMAudio)"
 
