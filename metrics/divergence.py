@@ -12,7 +12,8 @@ is below 2e-6.
 IS = exp (mean over clips of KL(p || mean of p))        (Salimans et al. 2016)
 
 The inception score needs no reference. It has no unit, lies between 1 (all clips are described alike) and the number of
-classes, and higher is better; the mean is taken in ten groups of clips, shuffled as av-benchmark does; it depends on their size.
+classes, and higher is better; the mean is taken in ten groups of clips, shuffled as av-benchmark shuffles them, and
+depends on their size.
 
 Functions: `kl_divergence`, `inception_score`.
 """

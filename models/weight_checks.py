@@ -60,6 +60,11 @@ def passt(path: Path) -> None:
     _finite(path, load(Passt, path))
 
 
+def audiobox(path: Path) -> None:
+    """The architecture, by one key; without the authors' package there is no more to compare with."""
+    _is(path, "wavlm_model.mask_emb")
+
+
 def synchformer(path: Path) -> None:
     """Every key and shape, and no value that is not a number."""
     network = load(Synchformer, path)

@@ -75,6 +75,14 @@ class Family:
         """
         return bool(self.networks) or any(metric.features for metric in self.metrics)
 
+    @property
+    def unavailable(self) -> str:
+        """Why it cannot work on this machine, with what to do: a package is not installed; empty where it can.
+
+        Its metrics are then empty with the reason, as where weights are missing.
+        """
+        return ""
+
     def quantities(self, inputs: ClipInputs) -> Judged:
         """What a prediction is worth: every quantity that the metrics read, by name and view.
 
