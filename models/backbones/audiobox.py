@@ -67,12 +67,12 @@ def load_aesthetics(path: Path, device: torch.device | str = "cpu") -> Aesthetic
     architecture = import_extra("audiobox_aesthetics.model.aes", "aesthetics", "Audiobox Aesthetics")
     held = read_pickled(path, zipped=find_format(path) == "zip")
     parts = [held.get(name) if isinstance(held, Mapping) else None for name in _PARTS]
-    if not all(isinstance(part, Mapping) for part in parts) or not set(_SETTINGS) <= set(parts[0] or ()):
+    settings, scales, state = (part if isinstance(part, Mapping) else {} for part in parts)
+    if not (set(_SETTINGS) <= set(settings) and set(AXES) <= set(scales) and state):
         raise BenchError(
             f"{path} is not the checkpoint of Audiobox Aesthetics: expected mappings {', '.join(_PARTS)}. "
             "See: bench weights list"
         )
-    settings, scales, state = parts
     with _quiet():
         network = architecture.AesMultiOutput(**{key: settings[key] for key in _SETTINGS}, target_transform=scales)
     network.title = "Audiobox Aesthetics"
