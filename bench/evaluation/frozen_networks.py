@@ -24,7 +24,7 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.protocol import OURS
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.frame_selection import find_policy
-from visaudio_bench.suites.media import TOLERANCE, Sound, read_sampled_frames
+from visaudio_bench.suites.media import TOLERANCE, read_sampled_frames
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from visaudio_bench.bench.evaluation.family import Loader
     from visaudio_bench.models.weights import Located
+    from visaudio_bench.suites import media
 
 Arrays = dict[str, Any]
 Dtype = Literal["float32", "bfloat16"]
@@ -41,7 +42,7 @@ Dtype = Literal["float32", "bfloat16"]
 class Hearing:
     """One sound as the networks are given it: native samples `(2, N)`, and the length of the clip in seconds."""
 
-    sound: Sound
+    sound: media.Sound
     duration: float | None
 
     @cached_property
