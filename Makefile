@@ -66,10 +66,10 @@ endef
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.)
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,.[test$(comma)rooms$(comma)video$(comma)reference])
+	$(call install,.[test$(comma)rooms$(comma)video$(comma)aesthetics$(comma)reference])
 	@touch $(VENV)/.ready
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,.[dev$(comma)rooms$(comma)video$(comma)reference])
+	$(call install,.[dev$(comma)rooms$(comma)video$(comma)aesthetics$(comma)reference])
 	@touch $(VENV)/.ready $(VENV)/.ready-test $(VENV)/.ready-docs
 $(VENV)/.ready-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.[docs])

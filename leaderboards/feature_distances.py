@@ -74,12 +74,12 @@ def read_features(path: Path, network: str) -> FeatureSet | None:
 
 
 def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, view: str, mean: str) -> Distance:
-    """Compute FD or KAD of one view; `avg` is the mean of the distances of left and right.
+    """Compute FD, KAD or the inception score of one view; `avg` is the mean of the values of left and right.
 
     Args:
         metric: the metric, which says what kind of distance it is.
         prediction: features of the system.
-        reference: features of the reference, of the same clips.
+        reference: features of the reference, of the same clips; an inception score does not look at them.
         view: mix, left, right or avg.
         mean: precision of the mean features of a Fréchet distance, `float64`, or `float32` to reproduce av-benchmark.
 
@@ -97,6 +97,11 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
 
         kernel = kernel_distance(p, g)
         return Distance(kernel.value, None, None, clips, _size(len(p), clips, kernel.d))
+    if metric.distance == "inception":
+        from visaudio_bench.metrics.divergence import INCEPTION_SPLITS, inception_score
+
+        size = f"N = {clips} clips in {INCEPTION_SPLITS} groups"
+        return Distance(inception_score(p).value, None, None, clips, size)
     distance = frechet_distance(p, g)
     value = distance.value
     if mean == "float32":

@@ -225,11 +225,11 @@ class _Table:
         return self._jackknifed(result, metric, quantities) if metric.interval == "jackknife" else result
 
     def _of_features(self, blank: Result, metric: Metric, view: str, system: str) -> Result:
-        """A distance between the system's features and the reference's."""
+        """What is asked of the system's features: a distance from the reference's, or a score of theirs alone."""
         assert self.basis.run is not None  # metrics of features come with a run folder
         own, true = (
             read_features(feature_file(self.basis.run, self.suite.name, name), metric.features)
-            for name in (system, REFERENCE_SET)
+            for name in (system, REFERENCE_SET if metric.needs_reference else system)
         )
         if own is None or true is None:
             return replace(blank, reason="no features: no sound was long enough, or none could be read")
@@ -238,6 +238,8 @@ class _Table:
         if min(len(own.clips), len(true.clips)) < 2:
             return replace(blank, reason="a distance between sets needs at least two clips")
         value, low, high, clips, remark = set_distance(metric, own, true, view, self.basis.frechet_mean)
+        if not np.isfinite(value):
+            return replace(blank, reason=f"too few clips: {remark}")
         return replace(blank, value=value, low=low, high=high, n=clips, status=self._measured, reason=remark)
 
     def _jackknifed(self, result: Result, metric: Metric, quantities: Values) -> Result:

@@ -27,7 +27,7 @@ from visaudio_bench.metrics.quantity import Quantities
 Better = Literal["higher", "lower", "reference", "none"]
 Track = Literal["generation", "binauralisation", "content"]
 IntervalKind = Literal["bootstrap", "jackknife", "none"]
-DistanceKind = Literal["", "frechet", "kernel"]
+DistanceKind = Literal["", "frechet", "kernel", "inception"]
 Aggregate = Callable[[Quantities], npt.NDArray[np.float64]]
 
 BINAURAL = ("binaural",)
@@ -61,8 +61,10 @@ class Metric:
         minimum_clips: below this many clips no interval is given.
         weights: the networks that it needs, by the names of their weight files.
         features: the network whose sets of features it compares (it reads those instead of `quantities`), else "".
-        distance: how sets of features are compared, `frechet` or `kernel`; "" for other metrics.
+        distance: what is asked of sets of features, their `frechet` or `kernel` distance from the reference's, or the
+            `inception` score of a set of logits by itself; "" for other metrics.
         shown: the views that get a column.
+        view_choice: the field of `metrics.protocol.Protocol` that names its only view, "" where nothing is to choose.
     """
 
     key: str
@@ -89,6 +91,7 @@ class Metric:
     features: str = ""
     distance: DistanceKind = ""
     shown: tuple[str, ...] = BINAURAL
+    view_choice: str = ""
 
 
 def defaults(track: Track | None = None) -> tuple[Metric, ...]:
@@ -191,13 +194,14 @@ _ALL = (
     _content(
         "desync", "DeSync", "s", "lower", "synchformer",
         "Mean offset between sound and picture that Synchformer sees.",
-        high=2.0, family="visaudio_bench.metrics.synchrony", needs_reference=False,
+        high=2.0, family="visaudio_bench.metrics.synchrony", needs_reference=False, view_choice="desync_view",
         source="Cheng et al. 2025 (MMAudio)",
     ),
     _content(
         "ib_score", "IB-Score", "", "higher", "imagebind",
         "Cosine between ImageBind's embeddings of sound and picture.",
         low=-1.0, high=1.0, perfect=None, family="visaudio_bench.metrics.semantics", needs_reference=False,
+        view_choice="ib_view",
         source="Girdhar et al. 2023; Cheng et al. 2025 (MMAudio)",
     ),
     _feature_distance(

@@ -1,4 +1,4 @@
-"""How differently a classifier describes prediction and reference: KL-PANN, and the inception score.
+"""How differently a classifier describes prediction and reference: KL-PANN, KL-PaSST, and the inception score IS-PaSST.
 
 KL(reference || prediction) = sum over classes of p (ln p - ln q),    p, q the softmax of the two clips' raw logits
 
@@ -12,7 +12,8 @@ is below 2e-6.
 IS = exp (mean over clips of KL(p || mean of p))        (Salimans et al. 2016)
 
 The inception score needs no reference. It has no unit, lies between 1 (all clips are described alike) and the number of
-classes, and higher is better; the mean is taken in groups of shuffled clips, whose size it depends on.
+classes, and higher is better; the mean is taken in ten groups of clips, shuffled as av-benchmark shuffles them, and
+depends on their size.
 
 Functions: `kl_divergence`, `inception_score`.
 """

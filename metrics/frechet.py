@@ -1,4 +1,4 @@
-"""Fréchet distance between Gaussians fitted to two sets of features (FD-VGG, FD-PANN and every other FD).
+"""Fréchet distance between Gaussians fitted to two sets of features (FD-VGG, FD-PANN, FD-PaSST and every other FD).
 
 FD = |μ₁ - μ₂|² + tr C₁ + tr C₂ - 2 tr (C₁ C₂)^½        (Dowson and Landau 1982; Heusel et al. 2017, eq. 6)
 

@@ -14,6 +14,7 @@ from visaudio_bench.errors import BenchError
 from visaudio_bench.models.backbones.bigvgan import BigVgan, lowpass
 from visaudio_bench.models.backbones.imagebind import ImageBind
 from visaudio_bench.models.backbones.panns import Cnn14
+from visaudio_bench.models.backbones.passt import Passt
 from visaudio_bench.models.backbones.synchformer import Synchformer
 from visaudio_bench.models.backbones.vae import Vae
 from visaudio_bench.models.backbones.vggish import Vggish
@@ -52,6 +53,16 @@ def panns(path: Path) -> None:
                     f"{path} is not the 16 kHz variant of Cnn14: its {key} differs by {difference:.2g} from a window "
                     "of 512 samples and 64 bands between 50 and 8000 Hz"
                 )
+
+
+def passt(path: Path) -> None:
+    """Every key and shape, and no value that is not a number."""
+    _finite(path, load(Passt, path))
+
+
+def audiobox(path: Path) -> None:
+    """The architecture, by one key; without the authors' package there is no more to compare with."""
+    _is(path, "wavlm_model.mask_emb")
 
 
 def synchformer(path: Path) -> None:

@@ -22,6 +22,9 @@ from visaudio_bench.models.unwrapping import State, unwrap
 SIGNATURES = {
     "features.13.weight": "VGGish",
     "conv_block6.bn2.weight": "PANNs Cnn14",
+    "time_new_pos_embed 1x768x1x99": "PaSST-S for 10 s",
+    "time_new_pos_embed": "another PaSST",
+    "wavlm_model.mask_emb": "Audiobox Aesthetics",
     "vfeat_extractor.temp_embed": "Synchformer",
     "modality_trunks.vision.blocks.0.attn.in_proj_weight": "ImageBind",
     "single_blocks_l.0.attn.qkv.weight": "ViSAudio's flow network",

@@ -18,9 +18,9 @@ from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.errors import ClipError
 
 if TYPE_CHECKING:  # cues do not depend on how files are read
+    from visaudio_bench import suites
     from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing
     from visaudio_bench.metrics.protocol import Protocol
-    from visaudio_bench.suites import Clip
     from visaudio_bench.suites.media import Samples
 
 
@@ -93,7 +93,7 @@ class ClipInputs:
         networks: the family's own networks with their weights, by the names of their weight files.
     """
 
-    clip: Clip
+    clip: suites.Clip
     prediction: JudgedSound
     maybe_reference: JudgedSound | ClipError | None
     maybe_pictures: Seeing | None

@@ -10,7 +10,7 @@ the others, caches what networks answer, and makes rows, intervals, tests and ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -75,6 +75,14 @@ class Family:
         """
         return bool(self.networks) or any(metric.features for metric in self.metrics)
 
+    @property
+    def unavailable(self) -> str:
+        """Why it cannot work on this machine, with what to do: a package is not installed; empty where it can.
+
+        Its metrics are then empty with the reason, as where weights are missing.
+        """
+        return ""
+
     def quantities(self, inputs: ClipInputs) -> Judged:
         """What a prediction is worth: every quantity that the metrics read, by name and view.
 
@@ -97,6 +105,13 @@ class Family:
         """
         del sound, networks
         return {}
+
+
+def by_view(name: str, values: Sequence[float]) -> Judged:
+    """Quantities of `mix`, `left` and `right`, whose values come in this order, and of `avg`, the mean of the ears."""
+    mix, left, right = (float(value) for value in values)
+    found = {"mix": mix, "left": left, "right": right, "avg": (left + right) / 2}
+    return {(name, view): Quantity(value) for view, value in found.items()}
 
 
 def binaural(quantities: Mapping[str, Quantity]) -> Judged:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from visaudio_bench.bench.evaluation.family import Loader
     from visaudio_bench.models.weights import Located
-    from visaudio_bench.suites.media import Sound
+    from visaudio_bench.suites import media
 
 Arrays = dict[str, Any]
 Dtype = Literal["float32", "bfloat16"]
@@ -42,7 +42,7 @@ Dtype = Literal["float32", "bfloat16"]
 class Hearing:
     """One sound as the networks are given it: native samples `(2, N)`, and the length of the clip in seconds."""
 
-    sound: Sound
+    sound: media.Sound
     duration: float | None
 
     @cached_property

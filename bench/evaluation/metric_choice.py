@@ -23,11 +23,13 @@ def under_protocol(metrics: Sequence[Metric], protocol: Protocol) -> tuple[Metri
     Returns:
         The metrics, in the same order.
     """
-    views = {"desync": protocol.desync_view, "ib_score": protocol.ib_view}
     return tuple(
-        replace(metric, views=(views[metric.key],), shown=(views[metric.key],)) if metric.key in views else metric
-        for metric in metrics
+        _chosen(metric, getattr(protocol, metric.view_choice)) if metric.view_choice else metric for metric in metrics
     )
+
+
+def _chosen(metric: Metric, view: str) -> Metric:
+    return replace(metric, views=(view,), shown=(view,))
 
 
 def default_metrics(*, references: bool) -> tuple[Metric, ...]:

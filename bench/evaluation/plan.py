@@ -113,18 +113,23 @@ class Plan:
         return tuple(HearScenes(backbone) for backbone in self.backbones.values())
 
     def families_for(self, job: Job) -> tuple[Family, ...]:
-        """The families that compute the metrics of a suite, each once; all whose weights are here.
+        """The families that compute the metrics of a suite, each once; all that can work here, with their weights.
 
         Raises:
             UsageError: two families have names in common.
         """
-        scenes = {metric.key: family for family in self._scenes(job) for metric in family.metrics}
-        chosen = dict.fromkeys(scenes.get(metric.key) or family_of(metric) for metric in self.metrics_for(job))
+        chosen = dict.fromkeys(self._family_of(metric) for metric in self.metrics_for(job))
         refuse_twins(chosen)
         absent = {file.name for file in self.missing_weights}
         return tuple(
-            family for family in chosen if not absent.intersection(network.name for network in family.networks)
+            family
+            for family in chosen
+            if not family.unavailable and not absent.intersection(network.name for network in family.networks)
         )
+
+    def _family_of(self, metric: Metric) -> Family:
+        scenes = {scored.key: family for family in self._all_scenes for scored in family.metrics}
+        return scenes.get(metric.key) or family_of(metric)
 
     @property
     def all_metrics(self) -> tuple[Metric, ...]:
@@ -138,23 +143,36 @@ class Plan:
 
     @cached_property
     def unavailable(self) -> dict[str, str]:
-        """Metrics that cannot be computed for want of weights, with the sentence that says what to do."""
+        """Metrics that cannot be computed for want of weights or a package, with the sentence that says what to do."""
         # Without the folder, so that results do not depend on where a machine keeps its weights.
         absent = {
             file.name: f"weights {file.name} ({file.size}, {file.licence}) are not here. Get them: {file.command}"
             for file in self.missing_weights
         }
-        return {m.key: absent[name] for m in self.all_metrics for name in m.weights if name in absent}
+        return {m.key: why for m in self.all_metrics if (why := self._family_of(m).unavailable)} | {
+            m.key: absent[name] for m in self.all_metrics for name in m.weights if name in absent
+        }
 
     @property
     def left_out(self) -> str:
         """One line on what cannot be computed, why, and the command that helps; empty if nothing is missing."""
+        weightless = {file.name for file in self.missing_weights}
+        lacking: dict[str, list[str]] = {}
+        for metric in self.all_metrics:
+            if metric.key in self.unavailable and not weightless.intersection(metric.weights):
+                lacking.setdefault(self.unavailable[metric.key], []).append(metric.title)
+        told = [f"{', '.join(titles)}: {why}" for why, titles in lacking.items()]
+        return " ".join([*self._left_out_for_weights, *told])
+
+    @property
+    def _left_out_for_weights(self) -> list[str]:
         if not self.missing_weights:
-            return ""
-        titles = ", ".join(metric.title for metric in self.all_metrics if metric.key in self.unavailable)
+            return []
+        absent = {file.name for file in self.missing_weights}
+        titles = ", ".join(metric.title for metric in self.all_metrics if absent.intersection(metric.weights))
         files = ", ".join(f"{file.name} {file.size} {file.licence}" for file in self.missing_weights)
         command = " ".join(["bench weights fetch", *(file.name for file in self.missing_weights)])
-        return f"{titles}: weights are not here ({files}). Get them: {command}"
+        return [f"{titles}: weights are not here ({files}). Get them: {command}"]
 
     def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
         """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system.

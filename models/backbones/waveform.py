@@ -6,7 +6,7 @@ torchaudio is installed).
 Sound is float32 in [-1, 1], `(..., samples)`, rates in Hz.
 
 The rules follow what av-benchmark feeds its networks (its `data/audio_dataset.py`):
-VGGish and PANNs: mean over channels, mean of the whole file subtracted, resampled, then cut (`to_16k` with
+VGGish, PANNs and PaSST: mean over channels, mean of the whole file subtracted, resampled, then cut (`to_rate` with
 `remove_mean`); Synchformer: the same without the subtraction; ImageBind: every channel kept and nothing cut.
 """
 
@@ -69,16 +69,23 @@ def _sinc_kernel(step: int, phases: int, dtype: torch.dtype) -> tuple[Tensor, in
     return (sinc * (window * (cutoff / step)))[:, None], reach
 
 
-def to_16k(x: Tensor, sample_rate: int, duration: float | None = None, *, remove_mean: bool = False) -> Tensor:
-    """Sound `(..., n)` of one channel a row at 16 kHz: mean removed, resampled, cut to `int(16000 * duration)`.
+def to_rate(
+    x: Tensor, sample_rate: int, target_rate: int, duration: float | None = None, *, remove_mean: bool = False
+) -> Tensor:
+    """Sound `(..., n)` of one channel a row at `target_rate`: mean removed, resampled, cut to `duration` seconds.
 
     The mean is that of the whole row and goes before anything else, as the reference does. Nothing is padded:
     shorter sound stays short.
     """
     if remove_mean:
         x = x - x.mean(-1, keepdim=True)
-    y = resample(x, sample_rate, NETWORK_RATE)
-    return y if duration is None else y[..., : int(NETWORK_RATE * duration)]
+    y = resample(x, sample_rate, target_rate)
+    return y if duration is None else y[..., : int(target_rate * duration)]
+
+
+def to_16k(x: Tensor, sample_rate: int, duration: float | None = None, *, remove_mean: bool = False) -> Tensor:
+    """`to_rate` at 16 kHz, where most networks listen."""
+    return to_rate(x, sample_rate, NETWORK_RATE, duration, remove_mean=remove_mean)
 
 
 def views(binaural: Tensor) -> Tensor:
@@ -149,19 +156,20 @@ def kaldi_log_mel(x: Tensor, bands: int = 128, low: float = 20.0) -> Tensor:
     previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
     window = torch.hann_window(_KALDI_FRAME, periodic=False, dtype=x.dtype, device=x.device)
     spectrum = torch.fft.rfft((frames - 0.97 * previous) * window, n=_KALDI_FFT)
-    energy: Tensor = spectrum.abs().square() @ _kaldi_filters(bands, low).to(x)
+    filters = kaldi_filters(bands, _KALDI_FFT, low, NETWORK_RATE / 2, NETWORK_RATE)
+    energy: Tensor = spectrum.abs().square() @ filters.to(x)
     return energy.clamp(min=torch.finfo(torch.float32).eps).log()
 
 
 @lru_cache(maxsize=4)
-def _kaldi_filters(bands: int, low: float) -> Tensor:
-    """Triangles `(257, bands)` straight in Kaldi's mel; the bin at 8000 Hz has weight 0."""
+def kaldi_filters(bands: int, fft: int, low: float, high: float, sample_rate: int) -> Tensor:
+    """Triangles `(fft // 2 + 1, bands)` straight in Kaldi's mel, peak 1; the bin at half the rate has weight 0."""
 
     def mel(frequency: float) -> float:
         return 1127.0 * math.log(1.0 + frequency / 700.0)
 
-    step = (mel(NETWORK_RATE / 2) - mel(low)) / (bands + 1)
+    step = (mel(high) - mel(low)) / (bands + 1)
     left, centre, right = (mel(low) + (torch.arange(bands)[:, None] + edge) * step for edge in (0.0, 1.0, 2.0))
-    at = 1127.0 * torch.log(1.0 + NETWORK_RATE / _KALDI_FFT * torch.arange(_KALDI_FFT // 2) / 700.0)[None, :]
+    at = 1127.0 * torch.log(1.0 + sample_rate / fft * torch.arange(fft // 2) / 700.0)[None, :]
     triangles = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp(min=0.0)
     return functional.pad(triangles, (0, 1)).T.contiguous()

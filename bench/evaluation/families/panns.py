@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.bench.evaluation.family import Family, Judged, Network
+from visaudio_bench.bench.evaluation.family import Family, Judged, Network, by_view
 from visaudio_bench.metrics.catalogue import METRICS
-from visaudio_bench.metrics.quantity import Quantity
 
 if TYPE_CHECKING:
     import torch
@@ -49,9 +48,7 @@ class PannsScores(Family):
         own, true = (
             heard(inputs.networks["panns"], sound.native)["logits"] for sound in (inputs.prediction, inputs.reference)
         )
-        by_view = dict(zip(("mix", "left", "right"), kl_divergence(true, own).per_clip, strict=True))
-        by_view["avg"] = (by_view["left"] + by_view["right"]) / 2
-        return {("kl_pann", view): Quantity(float(value)) for view, value in by_view.items()}
+        return by_view("kl_pann", kl_divergence(true, own).per_clip.tolist())
 
     def features(self, sound: JudgedSound, networks: Mapping[str, Net]) -> Mapping[str, NDArray[Any]]:
         """One row a clip."""

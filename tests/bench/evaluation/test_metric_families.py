@@ -301,7 +301,8 @@ def test_answers_are_kept_by_the_code_that_reads_what_they_are_about(
 
 def test_every_metric_of_the_catalogue_has_one_family_and_none_is_heavy() -> None:
     owned = [metric.key for family in built_in() for metric in family.metrics]
-    assert sorted(owned) == sorted(METRICS)
+    assert len(set(owned)) == len(owned)
+    assert set(owned) >= set(METRICS)
     code = (
         "import sys; from visaudio_bench.bench.evaluation.metric_choice import find_metrics; find_metrics(['all'])\n"
         "assert 'torch' not in sys.modules"

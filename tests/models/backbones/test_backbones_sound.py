@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visaudio_bench.models.backbones import imagebind, layers, panns, synchformer, vggish, waveform
+from visaudio_bench.models.backbones import imagebind, layers, panns, passt, synchformer, vggish, waveform
 
 from ...rounding import close_to_rounding
 
@@ -72,6 +72,13 @@ def listing(network):
 )
 def test_state_dict_is_the_public_one(golden, name, network):
     assert listing(network) == keys_of(golden, name)
+
+
+def test_passt_state_dict_is_the_public_one_without_the_classes_of_the_distillation_token(golden):
+    public = keys_of(golden, "passt")
+    mine = listing(passt.Passt)
+    assert mine == {key: value for key, value in public.items() if not key.startswith(passt.Passt.ignored)}
+    assert len(public) == len(mine) + 2
 
 
 def test_imagebind_state_dict_is_the_audio_and_vision_part_of_the_public_one(golden):
@@ -203,6 +210,46 @@ def test_batches_are_bounded_inside(monkeypatch):
     split = loud[0].embed(x), loud[1](x).logits, bind.embed_audio(clips)
     for a, b in zip(whole, split, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def heard_by_passt(waves, name):
+    """The mix at 32 kHz, of its whole length: one sound is longer than the 10 s that are heard."""
+    sound, rate = waves[name]
+    return waveform.to_rate(sound.mean(0, keepdim=True), rate, passt.RATE, remove_mean=True)
+
+
+@pytest.mark.golden
+def test_passt_log_mel(golden, waves):
+    sound, rate = waves["w1_44k_8s"]
+
+    def from_the_file(mix):
+        heard = waveform.to_rate(mix, rate, passt.RATE, remove_mean=True)
+        return passt.log_mel(torch.nn.functional.pad(heard, (0, 2 * passt.RATE)))
+
+    mix, expected = sound.mean(0, keepdim=True), archive(golden, "passt")["w1_44k_8s.log_mel_every4th_10th"]
+    assert from_the_file(mix).shape == (1, 128, 1000)
+    close_to_rounding(from_the_file, mix, expected=expected, stored=lambda made: made[0, ::4, ::10])
+
+
+@pytest.fixture(scope="module")
+def small_passt(build):
+    return build(partial(passt.Passt, width=96, depth=2, heads=4, classes=20))
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["w1_44k_8s", "w2_16k_5s", "w3_48k_10s4", "w4_16k_1s5"])
+def test_passt_features_and_logits(golden, waves, small_passt, name):
+    output = small_passt(heard_by_passt(waves, name))
+    close(output.features[0], archive(golden, "passt")[f"{name}.small_embedding"])
+    close(output.logits[0], archive(golden, "passt")[f"{name}.small_logits"])
+
+
+@pytest.mark.slow
+@pytest.mark.golden
+def test_passt_in_full_size(golden, waves, build):
+    output = build(passt.Passt)(heard_by_passt(waves, "w1_44k_8s"))
+    close(output.features[0], archive(golden, "passt")["w1_44k_8s.embedding_768"])
+    close(output.logits[0], archive(golden, "passt")["w1_44k_8s.logits"])
 
 
 @pytest.mark.golden
