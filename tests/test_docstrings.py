@@ -52,32 +52,35 @@ def sections(function: ast.FunctionDef) -> dict[str, str]:
 @pytest.mark.parametrize("room", ROOMS)
 def test_functions_say_what_they_take_and_return(room: str) -> None:
     """All of two or more arguments; what takes one says it in its sentence."""
-    checked = 0
+    checked, faults = 0, []
     for name, function in functions(room):
         given = function.args
         taken = [
             one.arg for one in (*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg) if one
         ]
         parts = sections(function)
-        assert parts[""], f"{name}: no docstring"
-        assert not FRAGMENT.match(parts[""]), f"{name}: {parts['']} is no sentence"
+        if not parts[""] or FRAGMENT.match(parts[""]):
+            faults.append(f"{name}: its docstring begins with no sentence")
         if len(taken) < 2:
             continue
         checked += 1
-        assert re.findall(r"^    (\w+):", parts.get("Args", ""), re.MULTILINE) == taken, (
-            f"{name}: Args must name {taken}"
-        )
+        if re.findall(r"^    (\w+):", parts.get("Args", ""), re.MULTILINE) != taken:
+            faults.append(f"{name}: Args must name {taken}")
         manager = any(ast.unparse(one) == "contextmanager" for one in function.decorator_list)
         returns = function.returns is not None and ast.unparse(function.returns) != "None" and not manager
-        assert ("Returns" in parts) == returns, f"{name}: Returns"
+        if ("Returns" in parts) != returns:
+            faults.append(f"{name}: Returns")
+    assert not faults, "\n".join(faults)
     assert checked > 10
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_locals_are_named_by_what_they_hold(room: str) -> None:
+    faults = []
     for path, module in modules(room):
         bodies = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.Lambda)]
         inside = {node for body in bodies for node in ast.walk(body)}
         stored = {node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         vague = VAGUE & (stored | {node.arg for node in inside if isinstance(node, ast.arg)})
-        assert not vague, f"{path}: {vague}"
+        faults += [f"{path}: {name}" for name in sorted(vague)]
+    assert not faults, "\n".join(faults)

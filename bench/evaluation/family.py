@@ -108,10 +108,18 @@ class Family:
 
 
 def by_view(name: str, values: Sequence[float]) -> Judged:
-    """Quantities of `mix`, `left` and `right`, whose values come in this order, and of `avg`, the mean of the ears."""
+    """Name the values of three views, and of `avg`, the mean of the ears.
+
+    Args:
+        name: of the quantity.
+        values: of `mix`, `left` and `right`, in this order.
+
+    Returns:
+        Quantities by name and view.
+    """
     mix, left, right = (float(value) for value in values)
-    found = {"mix": mix, "left": left, "right": right, "avg": (left + right) / 2}
-    return {(name, view): Quantity(value) for view, value in found.items()}
+    views = {"mix": mix, "left": left, "right": right, "avg": (left + right) / 2}
+    return {(name, view): Quantity(value) for view, value in views.items()}
 
 
 def binaural(quantities: Mapping[str, Quantity]) -> Judged:

@@ -84,7 +84,15 @@ class AudioboxAesthetics(Family):
 
 
 def heard(net: Net, hearing: Hearing) -> Arrays:
-    """`scores` `(4,)` of the mix, in the order of `models.backbones.audiobox.AXES`."""
+    """Ask Audiobox Aesthetics what listeners would say.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+
+    Returns:
+        `scores` `(4,)` of the mix, in the order of `models.backbones.audiobox.AXES`.
+    """
     import torch
 
     from visaudio_bench.models.backbones.waveform import NETWORK_RATE, resample

@@ -36,7 +36,16 @@ SOURCE = "Koutini et al. 2022 (PaSST); Cheng et al. 2025 (MMAudio)"
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """The network."""
+    """Load the network.
+
+    Args:
+        path: of the checkpoint.
+        device: where it computes.
+        dtype: of its weights.
+
+    Returns:
+        The network.
+    """
     from visaudio_bench.models.backbones.passt import Passt
     from visaudio_bench.models.weight_loading import load as load_weights
 
@@ -71,7 +80,7 @@ class PasstScores(Family):
         from visaudio_bench.metrics.divergence import kl_divergence
 
         own, true = (
-            heard(inputs.networks["passt"], one.native)["logits"] for one in (inputs.prediction, inputs.reference)
+            heard(inputs.networks["passt"], sound.native)["logits"] for sound in (inputs.prediction, inputs.reference)
         )
         return by_view("kl_passt", kl_divergence(true, own).per_clip.tolist())
 
@@ -82,7 +91,15 @@ class PasstScores(Family):
 
 
 def heard(net: Net, hearing: Hearing) -> Arrays:
-    """`features` `(3, 768)` and `logits` `(3, 527)` of mix, left and right."""
+    """Ask PaSST what a sound is.
+
+    Args:
+        net: the network.
+        hearing: the sound.
+
+    Returns:
+        `features` `(3, 768)` and `logits` `(3, 527)` of mix, left and right.
+    """
     from visaudio_bench.models.backbones.passt import RATE
     from visaudio_bench.models.backbones.waveform import to_rate
 
