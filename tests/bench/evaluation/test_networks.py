@@ -275,8 +275,8 @@ def test_every_network_answers_in_bfloat16(six_clips: Path, monkeypatch: pytest.
         "synchformer": Synchformer(width=64, depth=1, heads=2),
         "imagebind": ImageBind(audio=(32, 1, 2), vision=(32, 1, 2)),
     }
-    hearing = Hearing(read_binaural(six_clips / "references" / "clip_00.wav"), 4.0)
-    seeing = Seeing(six_clips / "videos" / "clip_00.mp4", 0.0, 4.0)
+    hearing = Hearing(read_binaural(six_clips / "references" / "clip_00.wav"), 5.0)
+    seeing = Seeing(six_clips / "videos" / "clip_00.mp4", 0.0, 5.0)
     found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for dtype in ("float32", "bfloat16"):
         loaders = {name: registry().get(name).networks[0].load for name in small}
