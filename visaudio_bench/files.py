@@ -25,8 +25,10 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mode: int | None = None) -> Iterator[Path]:
     """A temporary path with the same suffix beside `path`, renamed to it when the block ends well.
+
+    `mode` says who may read it, from the start; without it the user's mask does.
 
     A killed process leaves at most a temporary file (its name starts with a dot), never half of `path`.
     """
@@ -38,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -121,6 +121,7 @@ def _table(options: dict[str, Any]) -> None:
     from visaudio_bench.bench.mos.study import studies
     from visaudio_bench.bench.mos.study_files import save, shown
     from visaudio_bench.leaderboards.tables import render
+    from visaudio_bench.lock import hold
 
     screen = options["screen"]
     rules = ResponseRules(
@@ -141,7 +142,8 @@ def _table(options: dict[str, Any]) -> None:
     plan = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"])
     found = [analyse(study, plan, rules.systems) for study in studies(files, rules)]
     names = TABLES if "all" in options["show"] else options["show"]
-    save(options["out"], found, names)
+    with hold(options["out"], "bench mos"):
+        save(options["out"], found, names)
     click.echo(f"saved in {options['out']}: mos.json, mos.csv, mos.md, mos.tex, mos.txt", err=True)
     click.echo(render(shown(found, names), options["form_out"]), nl=False)
 
@@ -170,18 +172,21 @@ def page(allow_missing: int, **options: Any) -> None:
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
     from visaudio_bench.bench.mos.questionnaire import Wording, build
+    from visaudio_bench.lock import hold
 
     wording = Wording(options["title"], options["contact"], options["post"])
     sources = _sources(options)
-    made = build(
-        sources,
-        options["out"],
-        wording=wording,
-        study_id=options["study_id"] or options["out"].name,
-        loudness=options["loudness"],
-        seed=options["seed"],
-        progress=lambda line: click.echo(line, err=True),
-    )
+    out = options["out"]
+    with hold(out.parent, "bench mos page", name=f".{out.name}.in-use"):
+        made = build(
+            sources,
+            out,
+            wording=wording,
+            study_id=options["study_id"] or out.name,
+            loudness=options["loudness"],
+            seed=options["seed"],
+            progress=lambda line: click.echo(line, err=True),
+        )
     click.echo(
         f"{made.folder}/index.html: {made.groups} groups of {made.samples} samples, {made.megabytes:.1f} MB", err=True
     )
@@ -236,12 +241,14 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
     from visaudio_bench.bench.mos.export import export_text
     from visaudio_bench.files import write_text
 
-    text, count = export_text(database, target, dimension)
+    exported = export_text(database, target, dimension)
     if out is None:
-        click.echo(text, nl=False)
+        click.echo(exported.text, nl=False)
     else:
-        write_text(out, text)
-    click.echo(f"{count} votes exported", err=True)
+        write_text(out, exported.text)
+    for note in exported.notes:
+        click.echo(f"{database}: {note}", err=True)
+    click.echo(f"{exported.votes} votes exported", err=True)
 
 
 @mos.command()

@@ -29,12 +29,12 @@ import numpy as np
 
 from visaudio_bench import __version__
 from visaudio_bench.bench.failures import Ledger, failure_of
-from visaudio_bench.bench.mos.questions import COLUMNS, DIMENSIONS, SCALE
+from visaudio_bench.bench.mos.questions import COLUMNS, DEVICES, DIMENSIONS, SCALE
 from visaudio_bench.bench.mos.sample_order import williams
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.files import atomic_path, digest, write_json, write_text
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.loudness import integrated_loudness
@@ -53,6 +53,7 @@ KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "loudness_lufs", "g
 PEAK = 0.999
 MAX_WIDTH = 960
 TRIALS = 6
+LONGEST_ID = 100
 
 
 class Wording(NamedTuple):
@@ -101,9 +102,13 @@ def build(
     folder `OUT.failures`.
 
     Raises:
-        UsageError: the folder exists, or a sample would clip at this loudness.
+        UsageError: the folder exists, the study's name cannot be kept, or a sample would clip at this loudness.
         BenchError: no clip can be shown.
     """
+    if not (study_id.isprintable() and 0 < len(study_id) <= LONGEST_ID):
+        raise UsageError(
+            f"a study's name is 1 to {LONGEST_ID} printable characters, got {study_id!a}. Name it: --study-id NAME"
+        )
     key = folder.with_name(folder.name + ".key.csv")
     ledger = Ledger(folder.with_name(folder.name + ".failures"))
     for path in (folder, key):
@@ -120,7 +125,8 @@ def build(
             if rows is None:
                 first = ledger.failures[0].message
                 raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
-        write_text(key, rows or "")
+        with atomic_path(key, mode=0o600) as temporary:
+            temporary.write_text(rows or "", encoding="utf-8")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     samples = len(sources.sounds) + len(sources.controls)
@@ -269,6 +275,7 @@ def _data(
         "scale": list(SCALE),
         "dimensions": [dimension._asdict() for dimension in DIMENSIONS],
         "columns": list(COLUMNS),
+        "devices": list(DEVICES),
         "rows": williams(systems),
         "groups": groups,
         "training": training,

@@ -90,6 +90,8 @@ KEYS = tuple(dimension.key for dimension in DIMENSIONS)
 TITLES = {dimension.key: dimension.title for dimension in DIMENSIONS}
 QUESTIONS = {dimension.key: dimension.question for dimension in DIMENSIONS}
 SCALE = (1, 5)
+DEVICES = ("over-ear headphones", "on-ear headphones", "in-ear headphones")
+CHECK_OUTCOMES = ("pass", "fail", "none")
 
 # Columns of responses.csv in the long form; the first five are required, a missing other one is empty.
 REQUIRED = ("rater_id", "clip_id", "system", "dimension", "rating")

@@ -118,7 +118,7 @@
     const agreed = h("input", { type: "checkbox", id: "consent" });
     const number = h("input", { type: "text", id: "rater", inputmode: "numeric", autocomplete: "off", value: given });
     const device = h("select", { id: "device" }, h("option", { value: "" }, "please choose"),
-      ...["over-ear headphones", "on-ear headphones", "in-ear headphones"].map((name) => h("option", { value: name }, name)));
+      ...survey.devices.map((name) => h("option", { value: name }, name)));
     const problem = h("p", { class: "note bad", role: "alert", hidden: "" });
     const contact = survey.contact ? " If you have questions: " + survey.contact + "." : "";
     screen.append(

@@ -1,5 +1,6 @@
 """A small run folder, its videos, and questionnaires made of them."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from visaudio_bench.bench.mos.questionnaire import Questionnaire, Wording, build
+from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_audio, write_video
 
@@ -87,3 +90,36 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
         raise AssertionError(f"the server did not start: {log.read_text()}")
 
     return start
+
+
+def whole_session(folder: Path, rater: str, **changes: object) -> dict[str, Any]:
+    """A session as the page posts it; `changes` stand in every row."""
+    data = json.loads((folder / "survey.json").read_text())
+    rows = []
+    for order, group in enumerate(data["groups"], 1):
+        for slot, code in enumerate(group["samples"], 1):
+            for dimension in data["dimensions"]:
+                row = dict.fromkeys(COLUMNS, "") | {
+                    "study_id": data["study_id"],
+                    "session_id": f"s{rater}",
+                    "rater_id": rater,
+                    "group_id": group["id"],
+                    "clip_id": group["clip"],
+                    "suite": data["suite"],
+                    "system": code,
+                    "slot": slot,
+                    "group_order": order,
+                    "dimension": dimension["key"],
+                    "rating": 1 + slot % 5,
+                    "played_ratio": "0.983",
+                    "listening_device": "over-ear headphones",
+                    "timestamp_utc": "2026-01-31T12:00:00.123Z",
+                }
+                rows.append([(row | changes)[name] for name in COLUMNS])
+    return {"columns": list(COLUMNS), "rows": rows}
+
+
+@pytest.fixture
+def session() -> Callable[..., dict[str, Any]]:
+    """`whole_session`, for tests that post."""
+    return whole_session

@@ -4,6 +4,7 @@ import csv
 import shutil
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.export import export_text
+from visaudio_bench.bench.mos.questionnaire import Wording, build
+from visaudio_bench.bench.mos.sources import from_folders
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
@@ -304,12 +307,42 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
         )
         browser.refresh()
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        refused = [line for line in severe(browser) if "409" not in line]
+        assert refused == [], "the security policy lets the page's own parts through"
     finally:
         process.kill()
         process.wait()
-    text, count = export_text(database, "long")
-    assert count == 50
-    assert {row["rater_id"] for row in csv.DictReader(text.splitlines())} == {"R01"}
+    exported = export_text(database, "long")
+    assert (exported.votes, exported.notes) == (50, ())
+    assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
+
+
+NASTY = """</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">'"`${1}\u2028\u202e&amp;"""
+
+
+def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
+    folders, videos = material(tmp_path, 1)
+    options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
+    sources = from_folders(folders[:2], videos, clips="1", **options)
+    sources = replace(sources, suite=NASTY, clips=(replace(sources.clips[0], caption=NASTY),))
+    study_id = NASTY.replace("\u2028", "").replace("\u202e", "")[:100]
+    wording = Wording(NASTY, contact=NASTY)
+    made = build(sources, tmp_path / "survey", wording=wording, study_id=study_id, progress=lambda line: None)
+    rater = Rater(browser, made.folder)
+    rater.open("?rater=<script>window.broken=3</script>")
+    assert NASTY in browser.execute_script("return document.querySelector('header .title').textContent")
+    assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert rater.find("#rater").get_attribute("value") == "<script>window.broken=3</script>"
+    browser.execute_script(
+        "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+        "const s = JSON.parse(localStorage.getItem(k));"
+        "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0', number: 0, rater: 'x', order: [0]}))"
+    )
+    browser.refresh()
+    assert rater.step() == "group-0"
+    assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert browser.execute_script("return window.broken") is None
+    assert severe(browser) == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
