@@ -35,6 +35,7 @@ CSV_COLUMNS = (
     "n_votes",
 )
 BEYOND = "†"
+DIGITS = 2  # decimals; a table of the literature has three, which the intervals of twelve raters do not carry
 Study = dict[str, Any]
 
 
@@ -77,7 +78,7 @@ def opinions_csv(studies: Sequence[Study]) -> str:
     return out.getvalue()
 
 
-def opinion_table(study: Study, *, screened: bool = True) -> Table:
+def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:
     """Systems by dimensions, `mean ± half`, best in bold, with what must be known to read it as notes.
 
     Several interval methods stand side by side, the mean with the first. Controls (hidden reference, low anchor) come
@@ -92,7 +93,7 @@ def opinion_table(study: Study, *, screened: bool = True) -> Table:
         cells = tuple(
             cell
             for dimension in study["dimensions"]
-            for cell in _cells(study, mine.get(dimension["key"]), marks.get((system, dimension["key"]), ""))
+            for cell in _cells(study, mine.get(dimension["key"]), marks.get((system, dimension["key"]), ""), digits)
         )
         label = system if role == "test" else f"{system} ({role.replace('_', ' ')})"
         lines.append(TableRow(label, cells, "test" if role == "test" else "control"))
@@ -108,16 +109,16 @@ def _columns(study: Study, dimension: dict[str, Any]) -> list[Column]:
     return [first, *(Column(f"{key}:{method}", key, f"± {method}") for method in methods[1:])]
 
 
-def _cells(study: Study, row: dict[str, Any] | None, mark: Mark) -> list[Cell]:
+def _cells(study: Study, row: dict[str, Any] | None, mark: Mark, digits: int) -> list[Cell]:
     if row is None or row["mean"] is None:
         return [Cell(EMPTY, reason="no votes")] * len(study["ci_methods"])
-    return [_cell(row, interval, mark, position == 0) for position, interval in enumerate(row["intervals"])]
+    return [_cell(row, interval, mark, digits, position == 0) for position, interval in enumerate(row["intervals"])]
 
 
-def _cell(row: dict[str, Any], interval: dict[str, Any], mark: Mark, with_mean: bool) -> Cell:
-    half = EMPTY if interval["half"] is None else f"{interval['half']:.3f}"
+def _cell(row: dict[str, Any], interval: dict[str, Any], mark: Mark, digits: int, with_mean: bool = True) -> Cell:
+    half = EMPTY if interval["half"] is None else f"{interval['half']:.{digits}f}"
     flag = BEYOND if interval["beyond_scale"] else ""
-    text = f"{row['mean']:.3f} ± {half}{flag}" if with_mean else f"± {half}{flag}"
+    text = f"{row['mean']:.{digits}f} ± {half}{flag}" if with_mean else f"± {half}{flag}"
     return Cell(text, row["mean"], interval["low"], interval["high"], mark if with_mean else "", interval["reason"])
 
 
@@ -140,7 +141,7 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     report, screening = study["report"], study["screening"]
     spread = [row["sd"] for row in rows if row["role"] == "test" and row["sd"] is not None]
     per_cell = sorted({row["n_votes"] for row in rows if row["role"] == "test"})
-    who = f"{report['raters']} raters" if report["raters_known"] else "unknown raters"
+    who = counted(report["raters"], "rater") if report["raters_known"] else "unknown raters"
     dates = f", {report['dates'][0]} to {report['dates'][1]}" if report["dates"] else ", dates not stated"
     devices = ", ".join(f"{name} ({count})" for name, count in report["listening_devices"].items())
     checks = "; ".join(
@@ -148,7 +149,8 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         for name, answers in report["checks"].items()
     )
     notes = [
-        f"{who}, {report['clips']} clips, {_range(per_cell)} votes a cell, {report['votes']} in all{dates}",
+        f"{who}, {counted(report['clips'], 'clip')}, {_range(per_cell)} vote{'s' * (per_cell != [1])} a cell, "
+        f"{report['votes']} in all{dates}",
         f"scale {study['scale'][0]} to {study['scale'][1]}; {report['test_method']}",
         *(f"{d['key']}: {d['question']}" for d in study["dimensions"] if d["question"]),
         f"listening: {devices}; {checks}",
@@ -177,6 +179,11 @@ METHODS = {
 }
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 rater`, `12 raters`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def _range(numbers: Sequence[int]) -> str:
     if not numbers:
         return "0"
@@ -187,7 +194,7 @@ def _screening_note(screening: dict[str, Any], report: dict[str, Any]) -> str:
     if not screening["rules"]:
         return "no rater was screened out; no screening rule was asked for"
     each = ", ".join(f"{rule} ({len(names)})" for rule, names in screening["excluded"].items())
-    return f"screened by {each}: {report['raters_excluded']} rater(s) left out"
+    return f"screened by {each}: {counted(report['raters_excluded'], 'rater')} left out"
 
 
 def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, str] | None = None) -> Table:
@@ -221,7 +228,7 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
 def _study_note(study: Study, absent: Sequence[str]) -> str:
     report = study["report"]
     return (
-        f"MOS of study {study['study_id']}: {report['raters']} raters, {report['clips']} clips, "
+        f"MOS of study {study['study_id']}: {counted(report['raters'], 'rater')}, {counted(report['clips'], 'clip')}, "
         f"± {study['confidence']:.0%} {study['ci_methods'][0]}"
         + (f"; rated but not in this table: {', '.join(absent)}" if absent else "")
     )
@@ -230,4 +237,4 @@ def _study_note(study: Study, absent: Sequence[str]) -> str:
 def _joined(row: dict[str, Any] | None, mark: Mark, study_id: str) -> Cell:
     if row is None or row["mean"] is None:
         return Cell(EMPTY, reason=f"not rated in study {study_id}")
-    return _cell(row, row["intervals"][0], mark, with_mean=True)
+    return _cell(row, row["intervals"][0], mark, DIGITS)

@@ -19,10 +19,11 @@ FORMS = ("auto", "long", "wide-sample", "wide-rater")
 TOOLS = ("webmushra", "pymushra", "beaqlejs", "waet", "golisten", "p808", "reseval", "sureal")
 EXAMPLES = """\b
 Examples:
-  bench mos --ratings responses.csv --codes survey.key.csv
+  bench mos page --suite simroom --run runs/simroom --systems a,b,c,d,e --clips 10 --out survey
+  bench mos serve survey
+  bench mos --ratings survey
   bench mos --ratings responses.csv --ci crossed,paper --show mos,pairs --format md
   bench mos --ratings responses.csv --screen incomplete,headphones,orientation
-  bench mos page --suite simroom --run runs/simroom --systems a,b,c,d,e --clips 10 --out survey
 """
 
 
@@ -72,7 +73,12 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _reading = _options(
-    click.option("--ratings", type=click.Path(path_type=Path), multiple=True, help="Responses; may be given again."),
+    click.option(
+        "--ratings",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="Responses: a questionnaire's folder, its database, or a file; may be given again.",
+    ),
     click.option("--form", type=click.Choice((*FORMS, *TOOLS)), default="auto", help="Whose form the responses have."),
     click.option("--codes", type=click.Path(path_type=Path), help="Key file that says which code is which system."),
     click.option("--study-id", help="Name of the study, where the responses do not say."),
@@ -89,6 +95,7 @@ _computing = _options(
     click.option("--screen", type=_List(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
     click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap."),
     click.option("--show", type=_List((*TABLES, "all")), default=("mos",), help=f"Tables: {', '.join(TABLES)}, all."),
+    click.option("--digits", type=click.IntRange(1, 3), default=2, show_default=True, help="Decimals of the tables."),
     click.option("--format", "form_out", type=click.Choice(("text", "md", "tex", "csv", "json")), default="text"),
     click.option("--out", type=click.Path(path_type=Path), default=Path("runs/mos"), show_default=True),
 )
@@ -107,7 +114,7 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
         return
     if not options["ratings"]:
         raise UsageError(
-            "bench mos needs responses: bench mos --ratings responses.csv. "
+            "bench mos needs responses: bench mos --ratings survey, or: bench mos --ratings responses.csv. "
             "To make a questionnaire: bench mos page --help; to try without raters: bench mos simulate --help"
         )
     _table(options)
@@ -137,15 +144,16 @@ def _table(options: dict[str, Any]) -> None:
         if options["study_id"] and not any(responses.get("study_id")):
             responses.columns["study_id"] = [options["study_id"]] * len(responses)
         note = "; ".join((f"{len(responses)} votes", *responses.notes))
-        click.echo(f"{path}: form {responses.form}, {note}", err=True)
+        click.echo(f"{responses.path}: form {responses.form}, {note}", err=True)
         files.append(responses)
     plan = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"])
-    found = [analyse(study, plan, rules.systems) for study in studies(files, rules)]
+    order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
+    found = [analyse(study, plan, order) for study in studies(files, rules)]
     names = TABLES if "all" in options["show"] else options["show"]
     with hold(options["out"], "bench mos"):
-        save(options["out"], found, names)
+        save(options["out"], found, names, options["digits"])
     click.echo(f"saved in {options['out']}: mos.json, mos.csv, mos.md, mos.tex, mos.txt", err=True)
-    click.echo(render(shown(found, names), options["form_out"]), nl=False)
+    click.echo(render(shown(found, names, options["digits"]), options["form_out"]), nl=False)
 
 
 @mos.command()

@@ -106,7 +106,8 @@ def _names(votes: Votes, roles: Sequence[str]) -> list[str]:
 
 
 def _in_order(systems: list[str], order: Sequence[str]) -> list[str]:
-    return sorted(systems, key=lambda name: order.index(name) if name in order else len(order))
+    """In the order given; then by name, for responses come in an order that was made to mean nothing."""
+    return sorted(systems, key=lambda name: (order.index(name) if name in order else len(order), name.casefold(), name))
 
 
 def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: AnalysisSettings) -> list[dict[str, Any]]:

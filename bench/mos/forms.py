@@ -158,7 +158,8 @@ def unblind(responses: Responses, key: Path) -> Responses:
     for name in FROM_KEY:
         if name in sheet.header:
             columns[name] = [table[place][name] for place in hidden]
-    return Responses(responses.path, responses.form, columns, responses.lines, responses.notes, responses.raters_known)
+    order = tuple(dict.fromkeys(record["system"] for record in table.values()))
+    return replace(responses, columns=columns, notes=(*responses.notes, f"key {key}"), order=order)
 
 
 def _nearly(place: tuple[str, ...], table: Iterable[tuple[str, ...]]) -> str:

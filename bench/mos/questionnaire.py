@@ -146,7 +146,8 @@ def _fill(
 ) -> str | None:
     """Everything below `work`; returns the key, None where no clip can be shown."""
     rng = random.Random(f"{study_id}/{seed}")
-    systems = [*sources.sounds, *sources.controls]
+    order = [*sources.sounds, *sources.controls]
+    systems = order.copy()
     rng.shuffle(systems)  # the page knows systems by position; the position must not tell
     codes: set[str] = set()
     groups, key = [], []
@@ -168,6 +169,7 @@ def _fill(
             {"id": f"G{number:02d}", "clip": clip.id, "caption": clip.caption, "samples": [s.code for s in samples]}
         )
         if clip is not sources.training:
+            samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
             key += [_key_row(sample, sources.suite, loudness) for sample in samples]
     if not key:
         return None
@@ -254,7 +256,7 @@ def _csv(rows: list[dict[str, str]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, KEY_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: row["code"]))
+    writer.writerows(rows)
     return out.getvalue()
 
 

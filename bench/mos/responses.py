@@ -34,7 +34,7 @@ class Responses:
     """One file of responses: canonical column name -> one string a vote, and the line of the file for each.
 
     `raters_known` is false where the form does not say which votes belong to the same rater; `rater_id` then only
-    numbers the votes of a sample.
+    numbers the votes of a sample. `order` are the systems as the key lists them, where there is one.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Responses:
     lines: list[int]
     notes: tuple[str, ...] = ()
     raters_known: bool = True
+    order: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -14,7 +14,7 @@ from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_ta
 from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
 from visaudio_bench.leaderboards.tables import Format, Table, render
 
-DETAILS: dict[str, Callable[[dict[str, Any]], Table]] = {
+DETAILS: dict[str, Callable[[dict[str, Any], int], Table]] = {
     "pairs": pair_table,
     "agreement": agreement_table,
     "raters": rater_table,
@@ -24,21 +24,21 @@ DETAILS: dict[str, Callable[[dict[str, Any]], Table]] = {
 FILES: dict[str, Format] = {"mos.md": "md", "mos.tex": "tex", "mos.txt": "text"}
 
 
-def shown(studies: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Table]:
+def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) -> list[Table]:
     """The tables asked for, study by study; the main one comes with its twin before screening, if there was any."""
     tables = []
     for study in studies:
         for name in names:
             if name != "mos":
-                tables.append(DETAILS[name](study))
+                tables.append(DETAILS[name](study, digits))
                 continue
-            tables.append(opinion_table(study))
+            tables.append(opinion_table(study, digits=digits))
             if study["unscreened"]:
-                tables.append(opinion_table(study, screened=False))
+                tables.append(opinion_table(study, screened=False, digits=digits))
     return tables
 
 
-def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) -> None:
     """Write mos.json, mos.csv, and the shown tables as Markdown, LaTeX and text."""
     provenance = {
         "tool": "bench mos",
@@ -47,6 +47,6 @@ def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str]) 
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     write_opinions(folder, studies, provenance)
-    tables = shown(studies, names)
+    tables = shown(studies, names, digits)
     for name, form in FILES.items():
         write_text(folder / name, render(tables, form))

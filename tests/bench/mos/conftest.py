@@ -34,7 +34,7 @@ def write_material(root: Path, clips: int) -> tuple[list[str], Path]:
     """Folders of videos and of each system's sounds; returns NAME=DIR arguments and the folder of videos."""
     videos = root / "videos"
     for number in range(clips):
-        frames = [np.full((90, 160, 3), 40 + 30 * number, np.uint8) for _ in range(round(25 * SECONDS))]
+        frames = [np.full((90, 160, 3), 40 + 30 * number % 210, np.uint8) for _ in range(round(25 * SECONDS))]
         for k, frame in enumerate(frames):
             frame[30:60, 4 * k : 4 * k + 20] = (230, 120, 40)
         write_video(videos / f"clip{number:02d}.mp4", frames, 25)

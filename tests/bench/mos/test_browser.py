@@ -195,7 +195,7 @@ def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path)
     )
     assert result.exit_code == 0, result.output
     line = next(line for line in result.stdout.splitlines() if line.startswith(" ViSAudio"))
-    assert line.split()[1:4] == ["5.000", "±", "0.000"]
+    assert line.split()[1:4] == ["5.00", "±", "0.00"]
     assert (tmp_path / "out" / "mos.csv").exists()
 
 
