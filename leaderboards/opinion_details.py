@@ -13,9 +13,10 @@ def pair_table(study: Study, digits: int = DIGITS) -> Table:
     columns = (
         Column("difference", "A − B", f"± {study['confidence']:.0%}"),
         Column("superiority", "P(A > B)"),
-        Column("p_sign_flip", "p sign flip"),
-        Column("p_holm", "p Holm"),
-        Column("p_wilcoxon", "p Wilcoxon"),
+        Column("p_crossed", "p crossed"),
+        Column("p_sign_flip", "p sign flip", "these clips"),
+        Column("p_wilcoxon", "p Wilcoxon", "these clips"),
+        Column("p_holm", "p Holm", study["test"]),
     )
     rows = []
     for pair in study["pairs"]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def opinions_csv(studies: Sequence[Study]) -> str:
 
 
 def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:
-    """Systems by dimensions, `mean ± half`, best in bold, with what must be known to read it as notes.
+    """Systems by dimensions, `mean ± half`, best marked as tests allow, with what must be known to read it as notes.
 
     Several interval methods stand side by side, the mean with the first. Controls (hidden reference, low anchor) come
     in a group of their own and are never marked. `screened` false shows the table before screening.
@@ -123,16 +124,17 @@ def _cell(row: dict[str, Any], interval: dict[str, Any], mark: Mark, digits: int
 
 
 def _marks(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Mark]:
-    """Best and second best mean of each dimension among the tested systems; equal means share a mark."""
+    """Best and second best of each dimension among the tested systems: the first two ranks, where a test ranked them.
+
+    Systems that the test cannot tell apart share a rank and a mark; where it tells no two apart there is none.
+    """
     marks: dict[tuple[str, str], Mark] = {}
+    names: tuple[Mark, ...] = ("best", "second")
     for key in {row["dimension"] for row in rows}:
-        mine = [row for row in rows if row["dimension"] == key and row["role"] == "test" and row["mean"] is not None]
-        means = sorted({row["mean"] for row in mine}, reverse=True)
-        names: tuple[Mark, ...] = ("best", "second")
-        for row in mine:
-            place = means.index(row["mean"])
-            if len(mine) > 1 and place < len(names):
-                marks[row["system"], key] = names[place]
+        ranks = {row["system"]: row.get("rank") for row in rows if row["dimension"] == key and row["role"] == "test"}
+        places = sorted({rank for rank in ranks.values() if rank is not None})
+        if len(places) > 1:
+            marks |= {(name, key): names[places.index(r)] for name, r in ranks.items() if r in places[:2]}
     return marks
 
 
@@ -164,10 +166,30 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     notes += [f"{name}: {count}" for name, count in report["exceptions"].items() if count]
     if any(interval["beyond_scale"] for row in rows for interval in row["intervals"]):
         notes.append(f"{BEYOND} the interval reaches beyond the scale")
+    notes.append(_marks_note(study, rows))
     notes.append("scores hold for this set of systems, clips and raters; do not merge them with those of another study")
     return tuple(notes)
 
 
+def _marks_note(study: Study, rows: Sequence[dict[str, Any]]) -> str:
+    if not any(row.get("rank") for row in rows):
+        return "nothing is marked as best: no pair of systems could be tested"
+    if not _marks(rows):
+        raters, pairs = study["report"]["raters"], math.comb(len(study["systems"]), 2)
+        never = study["test"] == "fixed-clips" and pairs * 2.0 ** (1 - raters) > 0.05
+        return f"nothing is marked as best: no two systems are told apart ({TESTS[study['test']]}; Holm, 5 %)" + (
+            f"; {counted(raters, 'rater')} and {counted(pairs, 'pair')} could not, whatever they say" if never else ""
+        )
+    return (
+        "marks: the best and the second best, shared by systems that are not told apart "
+        f"({TESTS[study['test']]}; Holm, 5 %)"
+    )
+
+
+TESTS = {
+    "crossed": "test over raters and clips, both random",
+    "fixed-clips": "test over raters by sign flips; it holds for these clips alone",
+}
 METHODS = {
     "crossed": "crossed (raters and clips both random)",
     "raters-t": "raters-t (Student's t over rater means; clips fixed)",

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from visaudio_bench.bench.cli.common import print_tables
+from visaudio_bench.bench.cli.mos_options import FORMS, NameList, read_files, reading, rules_of, several
+from visaudio_bench.bench.cli.mos_plan import plan
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.leaderboards.tables import FORMATS
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
-FORMS = ("auto", "long", "wide-sample", "wide-rater")
-TOOLS = ("webmushra", "pymushra", "beaqlejs", "waet", "golisten", "p808", "reseval", "sureal")
 EXAMPLES = """\b
 Examples:
   bench mos page --suite simroom --run runs/simroom --systems a,b,c,d,e --clips 10 --out survey
@@ -27,82 +28,29 @@ Examples:
 """
 
 
-class _List(click.ParamType):  # type: ignore[type-arg]
-    """Names separated by commas, each one of `known` if there are any."""
-
-    name = "a,b,..."
-
-    def __init__(self, known: tuple[str, ...] = ()):
-        self.known = known
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from visaudio_bench.registry import did_you_mean
-
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in value.split(",") if name.strip())
-        for name in names:
-            if self.known and name not in self.known:
-                self.fail(f'"{name}".{did_you_mean(name, self.known)} Known: {", ".join(self.known)}', param, ctx)
-        if not names:
-            self.fail("an empty list; at least one name was expected", param, ctx)
-        return tuple(dict.fromkeys(names))
-
-
-class _Scale(click.ParamType):  # type: ignore[type-arg]
-    """LOW-HIGH, two integers."""
-
-    name = "low-high"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        low, _, high = value.partition("-")
-        if not (low.isdigit() and high.isdigit() and int(low) < int(high)):
-            self.fail(f'"{value}"; two integers such as 1-5 or 0-100 were expected', param, ctx)
-        return int(low), int(high)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_reading = _options(
-    click.option(
-        "--ratings",
-        type=click.Path(path_type=Path),
-        multiple=True,
-        help="Responses: a questionnaire's folder, its database, or a file; may be given again.",
-    ),
-    click.option("--form", type=click.Choice((*FORMS, *TOOLS)), default="auto", help="Whose form the responses have."),
-    click.option("--codes", type=click.Path(path_type=Path), help="Key file that says which code is which system."),
-    click.option("--study-id", help="Name of the study, where the responses do not say."),
-    click.option("--dimension", default="AR", show_default=True, help="For other tools: what was rated."),
-    click.option("--dimensions", type=_List(), help="Dimensions that may occur, if not SI,SC,TA,SA,AR."),
-    click.option("--systems", type=_List(), help="Systems that may occur, in the order of the table."),
-    click.option("--scale", type=_Scale(), default=(1, 5), help="Lowest and highest rating.  [default: 1-5]"),
-    click.option("--allow-missing", type=click.IntRange(0), default=0, help="How many votes may be missing."),
-    click.option("--duplicates", type=click.Choice(("refuse", "first", "last")), default="refuse", show_default=True),
-)
-_computing = _options(
-    click.option("--ci", type=_List(CI_METHODS), default=("crossed",), help=f"Intervals: {', '.join(CI_METHODS)}."),
+_computing = several(
+    click.option("--ci", type=NameList(CI_METHODS), default=("crossed",), help=f"Intervals: {', '.join(CI_METHODS)}."),
     click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True),
-    click.option("--screen", type=_List(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
+    click.option("--screen", type=NameList(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
+    click.option(
+        "--test",
+        type=click.Choice(("crossed", "fixed-clips")),
+        default="crossed",
+        show_default=True,
+        help="What marks stand for: other raters and clips, or other raters and these very clips.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap."),
-    click.option("--show", type=_List((*TABLES, "all")), default=("mos",), help=f"Tables: {', '.join(TABLES)}, all."),
+    click.option(
+        "--show", type=NameList((*TABLES, "all")), default=("mos",), help=f"Tables: {', '.join(TABLES)}, all."
+    ),
     click.option("--digits", type=click.IntRange(1, 3), default=2, show_default=True, help="Decimals of the tables."),
-    click.option("--format", "form_out", type=click.Choice(("text", "md", "tex", "csv", "json")), default="text"),
+    click.option("--format", "form_out", type=click.Choice(FORMATS), default="text"),
     click.option("--out", type=click.Path(path_type=Path), default=Path("runs/mos"), show_default=True),
 )
 
 
 @click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@_reading
+@reading
 @_computing
 @click.pass_context
 def mos(ctx: click.Context, /, **options: Any) -> None:
@@ -122,44 +70,30 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 def _table(options: dict[str, Any]) -> None:
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
-    from visaudio_bench.bench.mos.questions import KEYS
-    from visaudio_bench.bench.mos.reading import read_responses
-    from visaudio_bench.bench.mos.responses import ResponseRules
     from visaudio_bench.bench.mos.study import studies
     from visaudio_bench.bench.mos.study_files import save, shown
-    from visaudio_bench.leaderboards.tables import render
     from visaudio_bench.lock import hold
 
     screen = options["screen"]
-    rules = ResponseRules(
-        scale=options["scale"],
-        dimensions=options["dimensions"] or KEYS,
-        systems=options["systems"] or (),
-        allow_missing=float("inf") if "incomplete" in screen else options["allow_missing"],
-        duplicates=options["duplicates"],
-    )
-    files = []
-    for path in options["ratings"]:
-        responses = read_responses(path, options["form"], rules, options["dimension"], options["codes"])
-        if options["study_id"] and not any(responses.get("study_id")):
-            responses.columns["study_id"] = [options["study_id"]] * len(responses)
-        note = "; ".join((f"{len(responses)} votes", *responses.notes))
-        click.echo(f"{responses.path}: form {responses.form}, {note}", err=True)
-        files.append(responses)
-    plan = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"])
+    rules = rules_of(options, screen)
+    files = read_files(options, rules)
+    settings = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"], options["test"])
     order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
-    found = [analyse(study, plan, order) for study in studies(files, rules)]
+    found = [analyse(study, settings, order) for study in studies(files, rules)]
     names = TABLES if "all" in options["show"] else options["show"]
     with hold(options["out"], "bench mos"):
         save(options["out"], found, names, options["digits"])
     click.echo(f"saved in {options['out']}: mos.json, mos.csv, mos.md, mos.tex, mos.txt", err=True)
-    click.echo(render(shown(found, names, options["digits"]), options["form_out"]), nl=False)
+    print_tables(shown(found, names, options["digits"]), options["form_out"])
+
+
+mos.add_command(plan)
 
 
 @mos.command()
 @click.option("--suite", help="Suite that the clips come from.")
 @click.option("--run", type=click.Path(path_type=Path), help="Run folder with audio/<suite>/<system>/<clip>.wav.")
-@click.option("--systems", type=_List(), help="Systems of the run to compare.")
+@click.option("--systems", type=NameList(), help="Systems of the run to compare.")
 @click.option("--system", "folders", multiple=True, metavar="NAME=DIR", help="A folder of sound files as a system.")
 @click.option("--videos", type=click.Path(path_type=Path), help="Folder of videos named as the sound files.")
 @click.option("--clips", default="10", show_default=True, help="How many clips, or their ids separated by commas.")
@@ -262,7 +196,7 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
 @mos.command()
 @click.option("--raters", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--clips", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--systems", type=_List(), default=("A", "B", "C", "D", "E"), help="Names, worst first.")
+@click.option("--systems", type=NameList(), default=("A", "B", "C", "D", "E"), help="Names, worst first.")
 @click.option("--rater-spread", type=click.FloatRange(0), default=0.45, show_default=True, help="SD of raters' biases.")
 @click.option("--clip-spread", type=click.FloatRange(0), default=0.45, show_default=True, help="SD of clips' effects.")
 @click.option("--noise", type=click.FloatRange(0), default=0.8, show_default=True, help="SD of everything else.")
