@@ -18,6 +18,7 @@ speak of votes, these are the votes of the test, without gold, trap, hidden refe
 `incomplete`   votes are missing.
 `headphones`   the headphone check was not passed.
 `orientation`  the left/right check was not passed.
+`completion`   a recruiting service does not list the rater as one who has completed.
 `trap`         a trap question was answered otherwise than asked, be it once.
 `gold`         a sample with a known rating was missed by more than 1, be it once.
 `straightline` the variance of all votes is below 0.1 (default of the P.808 toolkit).
@@ -37,7 +38,8 @@ import numpy as np
 
 from visaudio_bench.metrics.opinion import ROLES, Floats, Votes
 
-RULES = ("incomplete", "headphones", "orientation", "trap", "gold", "straightline", "anchor", "agreement")
+CHECKS = ("headphones", "orientation", "completion")
+RULES = ("incomplete", *CHECKS, "trap", "gold", "straightline", "anchor", "agreement")
 STRAIGHTLINE_VARIANCE = 0.1
 LOWEST_AGREEMENT = 0.25
 
@@ -234,7 +236,7 @@ def screen(
         votes: of a study.
         rules: names out of `RULES`.
         checks: what the questionnaire's checks said, `{"headphones": {rater: "pass" | "fail" | "none"}, ...}`, likewise
-            for "orientation".
+            for "orientation" and "completion".
 
     Returns:
         The names of the raters by rule, in the order of `votes.raters`.
@@ -251,7 +253,7 @@ def screen(
     for rule in rules:
         if rule not in RULES:
             raise ValueError(f'unknown screening rule "{rule}"; known: {", ".join(RULES)}')
-        if rule in ("headphones", "orientation"):
+        if rule in CHECKS:
             answers = (checks or {}).get(rule, {})
             if not any(answers.get(rater, "none") != "none" for rater in votes.raters):
                 raise ValueError(f'rule "{rule}" needs the results of that check, and the data has none')

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
+SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey", "prolific", "mturk")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
 EXAMPLES = """\b
 Examples:
@@ -104,6 +105,8 @@ mos.add_command(plan)
 @click.option("--title", default="Listening test: sound for videos", show_default=True)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
+@click.option("--for", "service", type=click.Choice(SERVICES), help="Also write what to paste into this service.")
+@click.option("--address", default="", help="With --for: where the folder will be, such as https://example.org/survey.")
 @click.option("--study-id", help="Name of the study; the folder's name if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of clips and of codes.")
 @click.option("--allow-missing", type=click.IntRange(0), default=0, help="How many clips may be left out as unusable.")
@@ -116,7 +119,12 @@ def page(allow_missing: int, **options: Any) -> None:
     from visaudio_bench.bench.mos.questionnaire import Wording, build
     from visaudio_bench.lock import hold
 
-    wording = Wording(options["title"], options["contact"], options["post"])
+    service, address = options["service"] or "", options["address"]
+    if bool(service) != bool(address):
+        raise UsageError(
+            "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
+        )
+    wording = Wording(options["title"], options["contact"], options["post"], service, address)
     sources = _sources(options)
     out = options["out"]
     with hold(out.parent, "bench mos page", name=f".{out.name}.in-use"):
@@ -133,6 +141,8 @@ def page(allow_missing: int, **options: Any) -> None:
         f"{made.folder}/index.html: {made.groups} groups of {made.samples} samples, {made.megabytes:.1f} MB", err=True
     )
     click.echo(f"{made.key}: the key; keep it, and do not publish it with the folder", err=True)
+    if made.paste:
+        click.echo(f"{made.paste}: for {service}; put the folder at {address}", err=True)
     click.echo(f"collect on this machine: bench mos serve {made.folder}", err=True)
     for failure in made.failures:
         click.echo(f"left out: {failure.clip}: {failure.message}", err=True)

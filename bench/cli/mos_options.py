@@ -73,6 +73,7 @@ reading = several(
     ),
     click.option("--form", type=click.Choice((*FORMS, *TOOLS)), default="auto", help="Whose form the responses have."),
     click.option("--codes", type=click.Path(path_type=Path), help="Key file that says which code is which system."),
+    click.option("--recruited", type=click.Path(path_type=Path), help="Participants as Prolific or MTurk lists them."),
     click.option("--study-id", help="Name of the study, where the responses do not say."),
     click.option("--dimension", default="AR", show_default=True, help="For other tools: what was rated."),
     click.option("--dimensions", type=NameList(), help="Dimensions that may occur, if not SI,SC,TA,SA,AR."),
@@ -103,7 +104,8 @@ def read_files(options: dict[str, Any], rules: ResponseRules) -> list[Responses]
 
     files = []
     for path in options["ratings"]:
-        responses = read_responses(path, options["form"], rules, options["dimension"], options["codes"])
+        told = (options["form"], rules, options["dimension"], options["codes"], options["recruited"])
+        responses = read_responses(path, *told)
         if options["study_id"] and not any(responses.get("study_id")):
             responses.columns["study_id"] = [options["study_id"]] * len(responses)
         note = "; ".join((f"{len(responses)} votes", *responses.notes))

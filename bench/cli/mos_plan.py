@@ -44,7 +44,7 @@ def plan(form: str, **options: Any) -> None:
 
     design = Design(options["raters"], options["clips"], options["systems"], options["difference"])
     if options["ratings"]:
-        unused = {"form": "auto", "dimension": "AR", "study_id": None, "systems": None}
+        unused = {"form": "auto", "dimension": "AR", "study_id": None, "systems": None, "recruited": None}
         reading = {**options, **unused, "allow_missing": float("inf"), "duplicates": "refuse"}
         rules = rules_of(reading)
         spreads = estimated(read_files(reading, rules), rules)

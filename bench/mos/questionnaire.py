@@ -7,6 +7,7 @@
     OUT/media/<code>.mp4                    one sample: the clip's pictures, one system's sound (FLAC)
     OUT/checks/<name>.flac                  sounds of the checks
     OUT.failures/                           clips that could not be shown, only if there are any
+    OUT.<service>.txt (.gs)                 what to paste into a form or crowd service, if the questions are for one
     OUT.key.csv                             code -> clip and system, loudness and gain; outside, not to be published
 
 Every sample is brought to the same integrated loudness with one gain for both channels.
@@ -29,8 +30,9 @@ import numpy as np
 
 from visaudio_bench import __version__
 from visaudio_bench.bench.failures import Ledger, failure_of
-from visaudio_bench.bench.mos.questions import COLUMNS, DEVICES, DIMENSIONS, SCALE
+from visaudio_bench.bench.mos.questions import COLUMNS, DEVICES, DIMENSIONS, KEYS, SCALE
 from visaudio_bench.bench.mos.sample_order import williams
+from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
@@ -49,7 +51,9 @@ from visaudio_bench.suites.media import (
     write_video,
 )
 
-KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "loudness_lufs", "gain_db")
+KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "expected", "loudness_lufs", "gain_db")
+ATTENTION = "attention check"
+PROLIFIC = "https://app.prolific.com/submissions/complete?cc="
 PEAK = 0.999
 MAX_WIDTH = 960
 TRIALS = 6
@@ -57,11 +61,16 @@ LONGEST_ID = 100
 
 
 class Wording(NamedTuple):
-    """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing)."""
+    """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing).
+
+    `service` is the form or crowd service that the questions are for, if any, and `address` where the folder will be.
+    """
 
     title: str
     contact: str = ""
     post: str = ""
+    service: str = ""
+    address: str = ""
 
 
 class Sample(NamedTuple):
@@ -84,6 +93,7 @@ class Questionnaire(NamedTuple):
     samples: int
     megabytes: float
     failures: tuple[Failure, ...] = ()
+    paste: Path | None = None
 
 
 def build(
@@ -125,13 +135,27 @@ def build(
             if rows is None:
                 first = ledger.failures[0].message
                 raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
+        paste = _write_paste(folder, work, wording)
         with atomic_path(key, mode=0o600) as temporary:
             temporary.write_text(rows or "", encoding="utf-8")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     samples = len(sources.sounds) + len(sources.controls)
     lost = {failure.clip for failure in ledger.failures} & {clip.id for clip in sources.clips}
-    return Questionnaire(folder, key, len(sources.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures))
+    return Questionnaire(
+        folder, key, len(sources.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures), paste
+    )
+
+
+def _write_paste(folder: Path, work: Path, wording: Wording) -> Path | None:
+    """The file for a service beside the folder, which is not among raters: `survey.google-forms.gs`."""
+    if not wording.service:
+        return None
+    suffix, write = WRITERS[wording.service]
+    path = folder.with_name(f"{folder.name}.{wording.service}{suffix}")
+    survey = json.loads((work / "survey.json").read_text(encoding="utf-8"))
+    write_text(path, write(survey, wording.address.rstrip("/")))
+    return path
 
 
 def _fill(
@@ -175,7 +199,12 @@ def _fill(
         return None
     last = sources.training
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
-    _write_page(work, _data(groups, training, wording, study_id, len(systems), sources.suite))
+    data = _data(groups, training, wording, study_id, len(systems), sources.suite)
+    data |= {"attention": None, "crowd": _crowd(wording, rng)}
+    if wording.service in FORM_SERVICES:
+        data["attention"] = check = _attention(groups, rng, _code(rng, codes))
+        key.append(_attention_row(check, groups, sources.suite))
+    _write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
     return _csv(key)
@@ -187,6 +216,26 @@ def _code(rng: random.Random, taken: set[str]) -> str:
         if code not in taken:
             taken.add(code)
             return f"s{code}"
+
+
+def _crowd(wording: Wording, rng: random.Random) -> dict[str, str] | None:
+    """How the page ends for people of a crowd service: one code for all (Prolific), or each session's own (MTurk)."""
+    if wording.service not in CROWD_SERVICES:
+        return None
+    code = "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)) if wording.service == "prolific" else ""
+    return {"service": wording.service, "code": code, "link": PROLIFIC + code if code else ""}
+
+
+def _attention(groups: list[dict[str, Any]], rng: random.Random, code: str) -> dict[str, Any]:
+    """A question among those of the middle group whose answer is told."""
+    middle = groups[len(groups) // 2]
+    return {"group": middle["id"], "code": code, "dimension": KEYS[0], "expected": rng.randint(*SCALE)}
+
+
+def _attention_row(check: dict[str, Any], groups: list[dict[str, Any]], suite: str) -> dict[str, str]:
+    clip = next(group["clip"] for group in groups if group["id"] == check["group"])
+    told = {"code": check["code"], "clip_id": clip, "system": ATTENTION, "suite": suite, "role": "trap"}
+    return {**dict.fromkeys(KEY_COLUMNS, ""), **told, "expected": str(check["expected"])}
 
 
 def _sample(sources: Sources, clip: Clip, system: str, code: str) -> Sample:
@@ -247,6 +296,7 @@ def _key_row(sample: Sample, suite: str, loudness: float) -> dict[str, str]:
         "system": sample.system,
         "suite": suite,
         "role": sample.role,
+        "expected": "",
         "loudness_lufs": f"{sample.loudness:.3f}",
         "gain_db": f"{_gain(sample, loudness):.3f}",
     }
@@ -273,7 +323,9 @@ def _data(
         "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
         "suite": suite,
         "tool_version": __version__,
-        **wording._asdict(),
+        "title": wording.title,
+        "contact": wording.contact,
+        "post": wording.post,
         "scale": list(SCALE),
         "dimensions": [dimension._asdict() for dimension in DIMENSIONS],
         "columns": list(COLUMNS),

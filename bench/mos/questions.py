@@ -118,4 +118,5 @@ COLUMNS = (
     "timestamp_utc",
     "tool",
     "tool_version",
+    "completion_check",
 )

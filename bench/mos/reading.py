@@ -7,14 +7,18 @@ from pathlib import Path
 from visaudio_bench.bench.mos.collected import answers_of, key_of, need_key, read_database
 from visaudio_bench.bench.mos.forms import read_own_form, unblind
 from visaudio_bench.bench.mos.importers import IMPORTERS, Context
+from visaudio_bench.bench.mos.recruited import with_completion
 from visaudio_bench.bench.mos.responses import ResponseRules, Responses, understood
 
 
-def read_responses(path: Path, form: str, rules: ResponseRules, dimension: str, codes: Path | None) -> Responses:
+def read_responses(
+    path: Path, form: str, rules: ResponseRules, dimension: str, codes: Path | None, recruited: Path | None = None
+) -> Responses:
     """Read responses, put systems where they have codes, and numbers where ratings are written otherwise.
 
     `path` is a file, or the folder of a questionnaire, whose answers and key lie beside it. `form` is one of ours,
-    "auto", or a tool's name; `dimension` is for tools whose files do not name what was rated.
+    "auto", or a tool's name; `dimension` is for tools whose files do not name what was rated; `recruited` is a
+    recruiting service's list of participants.
 
     Raises:
         UsageError: what cannot be read as it was meant, or systems are hidden and there is no key.
@@ -27,6 +31,8 @@ def read_responses(path: Path, form: str, rules: ResponseRules, dimension: str, 
         responses = IMPORTERS[form](path, Context(dimension, rules.dimensions, rules.scale))
     else:
         responses = read_own_form(path, form, rules.dimensions)
+    if recruited:
+        responses = with_completion(responses, recruited)
     if codes:
         responses = unblind(responses, codes)
     else:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, COLUMNS, DEVICES
+from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, DEVICES
 
 Survey = Mapping[str, Any]
 Vote = dict[str, str]
@@ -72,6 +72,7 @@ FIELDS: dict[str, Callable[[str], str]] = {
     ),
     "tool": _pattern(r"[A-Za-z0-9 ._+-]{0,64}", "up to 64 plain characters"),
     "tool_version": _pattern(r"[A-Za-z0-9._+-]{0,32}", "up to 32 letters, digits and dots"),
+    "completion_check": _one_of(""),
     "role": _one_of(""),  # roles and right answers stand in the key; whoever votes does not know them
     "expected": _one_of(""),
 }
@@ -99,9 +100,10 @@ def check_session(body: bytes, survey: Survey) -> list[Vote]:
         RefusedError: anything else, with what is wrong.
     """
     columns, rows = _parsed(body)
-    if columns != list(COLUMNS) or not isinstance(rows, list):
+    if columns != survey["columns"] or not isinstance(rows, list):
         raise RefusedError(400, "not a session: an object with columns and rows was expected")
-    schema = _schema(survey)
+    known = _schema(survey)
+    schema = {name: known[name] for name in survey["columns"]}  # an older page has fewer columns
     votes = [_vote(row, schema) for row in rows]
     _check_whole(votes, survey)
     _check_places(votes, survey)
@@ -125,14 +127,14 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _vote(row: Any, schema: Mapping[str, Callable[[str], str]]) -> Vote:
-    if not isinstance(row, list) or len(row) != len(COLUMNS):
-        raise RefusedError(400, f"a row of {len(COLUMNS)} values was expected")
+    if not isinstance(row, list) or len(row) != len(schema):
+        raise RefusedError(400, f"a row of {len(schema)} values was expected")
     vote = {}
-    for name, value in zip(COLUMNS, row, strict=True):
+    for (name, check), value in zip(schema.items(), row, strict=True):
         text = _text(value)
         if text is None:
             raise RefusedError(400, f"{name}: a number, or a text of up to {LONGEST} characters was expected")
-        expected = schema[name](text)
+        expected = check(text)
         if expected:
             raise RefusedError(400, f"{name}: {expected} was expected, got {text[:SHOWN]!a}")
         vote[name] = text

@@ -116,6 +116,7 @@
     const samples = survey.rows[0].length;
     const given = new URLSearchParams(location.search).get("rater") || "";
     const agreed = h("input", { type: "checkbox", id: "consent" });
+    const person = crowdPerson();
     const number = h("input", { type: "text", id: "rater", inputmode: "numeric", autocomplete: "off", value: given });
     const device = h("select", { id: "device" }, h("option", { value: "" }, "please choose"),
       ...survey.devices.map((name) => h("option", { value: name }, name)));
@@ -134,7 +135,7 @@
         h("p", {}, "Taking part is voluntary. Your ratings, the outcome of the checks, the kind of headphones and the times are recorded "
           + "under a number or a random code, without your name or address, and are used for research and published in that form." + contact),
         h("label", { class: "check" }, agreed, h("span", {}, "I have read this, I am at least 18 years old, and I want to take part.")),
-        server ? "" : h("label", { class: "field" }, "Participant number, if you were given one", number),
+        server || person ? "" : h("label", { class: "field" }, "Participant number, if you were given one", number),
         h("label", { class: "field" }, "What do you listen with?", device),
         problem,
         h("div", { class: "row-of-buttons" }, primary("Start", start))));
@@ -162,6 +163,7 @@
         state.number = crypto.getRandomValues(new Uint32Array(1))[0] % 100000;
         state.rater = "x" + identifier(4);
       }
+      if (person) state.rater = person;
       state.order = groupOrder(state.number);
       next();
     }
@@ -170,6 +172,20 @@
       problem.hidden = false;
       where.focus();
     }
+  }
+
+  // Who Prolific says this is, in the address of the page.
+  function crowdPerson() {
+    const given = new URLSearchParams(location.search).get("PROLIFIC_PID") || "";
+    return survey.crowd && survey.crowd.service === "prolific" && /^[A-Za-z0-9]{1,64}$/.test(given) ? given : "";
+  }
+
+  // What a crowd service wants to be told at the end.
+  function completion() {
+    if (!survey.crowd) return "";
+    const code = survey.crowd.code || state.session;
+    const link = survey.crowd.link ? h("p", {}, h("a", { href: survey.crowd.link, id: "back" }, "Back to the service")) : "";
+    return h("div", { class: "card", id: "completion" }, h("p", {}, "Your completion code: ", h("strong", { id: "code" }, code)), link);
   }
 
   function level() {
@@ -310,12 +326,17 @@
       state = fresh();
       go("welcome");
     });
-    screen.append(h("div", { class: "card" }, outcome, h("div", { class: "row-of-buttons" }, link, again)));
-    if (address) send(address, outcome);
+    screen.append(h("div", { class: "card" }, outcome, h("div", { class: "row-of-buttons" }, link, survey.crowd ? "" : again)));
+    if (!address) screen.append(completion());
+    else send(address, outcome).then((arrived) => { if (arrived) screen.append(completion()); });
   }
 
   async function send(address, outcome) {
-    const tell = (text, mood) => { outcome.textContent = text; outcome.className = "note " + mood; };
+    const tell = (text, mood) => {
+      outcome.textContent = text;
+      outcome.className = "note " + mood;
+      return mood === "good";
+    };
     if (state.sent) return tell("Your answers have arrived. You can close this page.", "good");
     try {
       const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" },

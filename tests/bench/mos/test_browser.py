@@ -317,6 +317,36 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
 
 
+@pytest.mark.parametrize("service", ["prolific", "mturk"])
+def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, material, service):
+    folders, videos = material(tmp_path, 1)
+    options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
+    sources = from_folders(folders[:2], videos, clips="1", **options)
+    wording = Wording("t", service=service, address="https://example.org")
+    made = build(sources, tmp_path / "survey", wording=wording, study_id="trial", progress=lambda line: None)
+    rater = Rater(browser, made.folder)
+    person = "5f00000000000000000000a1"
+    rater.open(f"?PROLIFIC_PID={person}")
+    assert len(rater.all("#rater")) == (service == "mturk")
+    rater.begin()
+    read = "return JSON.parse(localStorage.getItem('visaudio-bench/trial/' + SURVEY.build))"
+    state = browser.execute_script(read)
+    assert (state["rater"] == person) == (service == "prolific")
+    browser.execute_script(
+        "localStorage.setItem('visaudio-bench/trial/' + SURVEY.build, JSON.stringify({...arguments[0], step: 'end'}))",
+        state,
+    )
+    browser.refresh()
+    code = rater.find("#code").text
+    if service == "mturk":
+        assert code == state["session"]
+        assert not rater.all("#back")
+    else:
+        assert f"Completion code: {code}\n" in made.paste.read_text()
+        assert rater.find("#back").get_attribute("href") == f"https://app.prolific.com/submissions/complete?cc={code}"
+    assert not rater.all("#restart"), "one person, one session"
+
+
 NASTY = """</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">'"`${1}\u2028\u202e&amp;"""
 
 
