@@ -4,7 +4,7 @@ Run: PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/opinions.py      (about a 
 
 Two systems, votes from 1 to 5: quality + rater (SD 0.45) + clip (SD 0.3) + system by rater + system by clip + 0.8.
 1,000 studies each; a test tells the two apart at p <= 0.05. `crossed` (raters and clips both random) is what marks
-stand for; `fixed-clips` are sign flips of raters. Planned power is that of `metrics.opinion_planning`, of these spreads.
+stand for; `fixed-clips` are sign flips of raters. Planned power is that of `metrics.opinion_planning`.
 
 | raters × clips | system by rater, by clip | equal: crossed | fixed-clips | 0.6: crossed | planned |
 |---|---|---|---|---|---|

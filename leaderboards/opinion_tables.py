@@ -72,7 +72,7 @@ def opinions_csv(studies: Sequence[Study]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for study in studies:
-        for row in study["opinions"]:
+        for row in study.get("opinions", ()):  # a study of preferences has none
             for interval in row["intervals"]:
                 values = {"study_id": study["study_id"], **row, **interval}
                 writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
@@ -229,7 +229,7 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
     columns, notes = list(table.columns), list(table.notes)
     cells = [list(row.cells) for row in table.rows]
     labels = [row.label for row in table.rows]
-    for study in studies:
+    for study in (one for one in studies if "opinions" in one):  # a study of preferences has no opinions
         rows = [
             {**row, "system": (titles or {}).get(row["system"], row["system"])}
             for row in study["opinions"]

@@ -71,6 +71,7 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 def _table(options: dict[str, Any]) -> None:
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
+    from visaudio_bench.bench.mos.preference import compares, preference_studies
     from visaudio_bench.bench.mos.study import studies
     from visaudio_bench.bench.mos.study_files import save, shown
     from visaudio_bench.lock import hold
@@ -79,8 +80,11 @@ def _table(options: dict[str, Any]) -> None:
     rules = rules_of(options, screen)
     files = read_files(options, rules)
     settings = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"], options["test"])
+    compared = [responses for responses in files if compares(responses)]
+    files = [responses for responses in files if not compares(responses)]
     order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
     found = [analyse(study, settings, order) for study in studies(files, rules)]
+    found += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
     names = TABLES if "all" in options["show"] else options["show"]
     with hold(options["out"], "bench mos"):
         save(options["out"], found, names, options["digits"])
@@ -105,6 +109,10 @@ mos.add_command(plan)
 @click.option("--title", default="Listening test: sound for videos", show_default=True)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
+@click.option("--design", type=click.Choice(("rating", "preference")), default="rating", show_default=True)
+@click.option(
+    "--per-rater", type=click.IntRange(1), help="Of the design preference: so many pairs each; all if not given."
+)
 @click.option("--for", "service", type=click.Choice(SERVICES), help="Also write what to paste into this service.")
 @click.option("--address", default="", help="With --for: where the folder will be, such as https://example.org/survey.")
 @click.option("--study-id", help="Name of the study; the folder's name if not given.")
@@ -116,7 +124,8 @@ def page(allow_missing: int, **options: Any) -> None:
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
-    from visaudio_bench.bench.mos.questionnaire import Wording, build
+    from visaudio_bench.bench.mos.questionnaire import Design, Wording, build
+    from visaudio_bench.bench.mos.service_forms import FORM_SERVICES
     from visaudio_bench.lock import hold
 
     service, address = options["service"] or "", options["address"]
@@ -125,6 +134,11 @@ def page(allow_missing: int, **options: Any) -> None:
             "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
         )
     wording = Wording(options["title"], options["contact"], options["post"], service, address)
+    design = Design(options["design"], options["per_rater"] or 0)
+    if design.name == "rating" and design.per_rater:
+        raise UsageError("--per-rater belongs to --design preference; every rater rates all samples of a rating.")
+    if design.name != "rating" and service in FORM_SERVICES:
+        raise UsageError(f"--for {service} writes questions of --design rating only.")
     sources = _sources(options)
     out = options["out"]
     with hold(out.parent, "bench mos page", name=f".{out.name}.in-use"):
@@ -133,6 +147,7 @@ def page(allow_missing: int, **options: Any) -> None:
             out,
             wording=wording,
             study_id=options["study_id"] or out.name,
+            design=design,
             loudness=options["loudness"],
             seed=options["seed"],
             progress=lambda line: click.echo(line, err=True),

@@ -167,8 +167,18 @@ def unblind(responses: Responses, key: Path) -> Responses:
     for name in FROM_KEY:
         if name in sheet.header:
             columns[name] = [table[place][name] for place in hidden]
+    if "code" in by and any(responses.get("compared_with")):
+        columns["compared_with"] = [_named(responses, row, table, key) for row in range(len(responses))]
     order = tuple(dict.fromkeys(record["system"] for record in table.values()))
     return replace(responses, columns=columns, notes=(*responses.notes, f"key {key}"), order=order)
+
+
+def _named(responses: Responses, row: int, table: dict[tuple[str, ...], dict[str, str]], key: Path) -> str:
+    """The system behind the code of the sample that was compared with."""
+    code = responses.columns["compared_with"][row]
+    if (code,) not in table:
+        raise UsageError(f'{responses.where(row)}: "{code}" is not in the key {key}. Is it the key of this study?')
+    return table[code,]["system"]
 
 
 def _nearly(place: tuple[str, ...], table: Iterable[tuple[str, ...]]) -> str:

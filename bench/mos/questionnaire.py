@@ -23,6 +23,7 @@ import random
 import tempfile
 from collections.abc import Callable
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ import numpy as np
 
 from visaudio_bench import __version__
 from visaudio_bench.bench.failures import Ledger, failure_of
-from visaudio_bench.bench.mos.questions import COLUMNS, DEVICES, DIMENSIONS, KEYS, SCALE
+from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, DEVICES, KEYS, SCALE
 from visaudio_bench.bench.mos.sample_order import williams
 from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
@@ -73,6 +74,16 @@ class Wording(NamedTuple):
     address: str = ""
 
 
+class Design(NamedTuple):
+    """What raters do: `rating` of all samples of a clip, or `preference` between two; so many pairs each, 0 for all."""
+
+    name: str = "rating"
+    per_rater: int = 0
+
+
+RATING = Design()
+
+
 class Sample(NamedTuple):
     """One sound to be shown with one clip: its code, where it comes from, its samples and loudness in LUFS."""
 
@@ -102,6 +113,7 @@ def build(
     *,
     wording: Wording,
     study_id: str,
+    design: Design = RATING,
     loudness: float = -26.0,
     seed: int = 0,
     progress: Callable[[str], None],
@@ -129,7 +141,7 @@ def build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         work = Path(name) / "survey"
-        rows = _fill(sources, work, wording, study_id, loudness, seed, progress, ledger)
+        rows = _fill(sources, work, wording, study_id, design, loudness, seed, progress, ledger)
         if ledger.failures:
             listed = ledger.write()
             if rows is None:
@@ -163,6 +175,7 @@ def _fill(
     work: Path,
     wording: Wording,
     study_id: str,
+    design: Design,
     loudness: float,
     seed: int,
     progress: Callable[[str], None],
@@ -199,7 +212,11 @@ def _fill(
         return None
     last = sources.training
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
-    data = _data(groups, training, wording, study_id, len(systems), sources.suite)
+    if design.name == "preference":
+        groups, training = _pairs(groups, rng), next(iter(_pairs([training], rng)), None) if training else None
+    if design.per_rater > len(groups):
+        raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} pairs.")
+    data = _data(groups, training, wording, study_id, design, len(systems), sources.suite)
     data |= {"attention": None, "crowd": _crowd(wording, rng)}
     if wording.service in FORM_SERVICES:
         data["attention"] = check = _attention(groups, rng, _code(rng, codes))
@@ -216,6 +233,13 @@ def _code(rng: random.Random, taken: set[str]) -> str:
         if code not in taken:
             taken.add(code)
             return f"s{code}"
+
+
+def _pairs(groups: list[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
+    """Every two samples of every clip, in an order that spreads clips and systems over the raters."""
+    pairs = [{**group, "samples": list(pair)} for group in groups for pair in combinations(group["samples"], 2)]
+    rng.shuffle(pairs)
+    return [{**pair, "id": f"P{number:03d}"} for number, pair in enumerate(pairs, 1)]
 
 
 def _crowd(wording: Wording, rng: random.Random) -> dict[str, str] | None:
@@ -315,10 +339,14 @@ def _data(
     training: dict[str, Any] | None,
     wording: Wording,
     study_id: str,
+    design: Design,
     systems: int,
     suite: str,
 ) -> dict[str, Any]:
+    dimensions, scale = DESIGNS[design.name]
     return {
+        "design": design.name,
+        "per_rater": design.per_rater,
         "study_id": study_id,
         "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
         "suite": suite,
@@ -326,11 +354,11 @@ def _data(
         "title": wording.title,
         "contact": wording.contact,
         "post": wording.post,
-        "scale": list(SCALE),
-        "dimensions": [dimension._asdict() for dimension in DIMENSIONS],
+        "scale": list(scale),
+        "dimensions": [dimension._asdict() for dimension in dimensions],
         "columns": list(COLUMNS),
         "devices": list(DEVICES),
-        "rows": williams(systems),
+        "rows": williams(systems if design.name == "rating" else 2),
         "groups": groups,
         "training": training,
         "checks": {"trials": TRIALS, "tokens": TOKENS, "attempts": 3},

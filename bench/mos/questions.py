@@ -15,7 +15,7 @@ class Dimension(NamedTuple):
     title: str
     question: str
     example: str
-    anchors: tuple[str, str, str, str, str]
+    anchors: tuple[str, ...]
 
 
 DIMENSIONS = (
@@ -86,10 +86,20 @@ DIMENSIONS = (
         ),
     ),
 )
+# The other designs ask one question each.
+PREFERENCE = Dimension(
+    "PREF",
+    "Preference",
+    "Which of the two sounds would you rather have for this video, all in all? "
+    "Think of what is heard, when, and from where.",
+    "One sound comes from where the dog is seen, the other from nowhere: you would rather have the first.",
+    (),
+)
 KEYS = tuple(dimension.key for dimension in DIMENSIONS)
-TITLES = {dimension.key: dimension.title for dimension in DIMENSIONS}
-QUESTIONS = {dimension.key: dimension.question for dimension in DIMENSIONS}
+TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE)}
+QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE)}
 SCALE = (1, 5)
+DESIGNS = {"rating": (DIMENSIONS, SCALE), "preference": ((PREFERENCE,), (-1, 1))}
 DEVICES = ("over-ear headphones", "on-ear headphones", "in-ear headphones")
 CHECK_OUTCOMES = ("pass", "fail", "none")
 
@@ -119,4 +129,5 @@ COLUMNS = (
     "tool",
     "tool_version",
     "completion_check",
+    "compared_with",
 )

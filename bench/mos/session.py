@@ -18,7 +18,7 @@ Survey = Mapping[str, Any]
 Vote = dict[str, str]
 LONGEST = 255  # characters of any text; ids of clips are the longest
 LARGEST = 10**15
-INTEGER = re.compile(r"0|[1-9][0-9]{0,9}")
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,9}")
 SHOWN = 40  # characters of a refused value that the answer repeats
 
 
@@ -80,12 +80,14 @@ FIELDS: dict[str, Callable[[str], str]] = {
 
 def _schema(survey: Survey) -> dict[str, Callable[[str], str]]:
     groups = survey["groups"]
+    codes = [code for group in groups for code in group["samples"]]
     return FIELDS | {
         "study_id": _one_of(survey["study_id"]),
         "suite": _one_of(survey["suite"]),
         "group_id": _one_of(*(group["id"] for group in groups)),
         "clip_id": _one_of(*(group["clip"] for group in groups)),
-        "system": _one_of(*(code for group in groups for code in group["samples"])),
+        "system": _one_of(*codes),
+        "compared_with": _one_of(*(codes if survey.get("design") == "preference" else [""])),
         "dimension": _one_of(*(dimension["key"] for dimension in survey["dimensions"])),
         "rating": _between(*survey["scale"]),
         "slot": _between(1, len(groups[0]["samples"])),
@@ -105,8 +107,11 @@ def check_session(body: bytes, survey: Survey) -> list[Vote]:
     known = _schema(survey)
     schema = {name: known[name] for name in survey["columns"]}  # an older page has fewer columns
     votes = [_vote(row, schema) for row in rows]
-    _check_whole(votes, survey)
-    _check_places(votes, survey)
+    if survey.get("design") == "preference":
+        _check_pairs(votes, survey)
+    else:
+        _check_whole(votes, survey)
+        _check_places(votes, survey)
     for name in ("session_id", "rater_id"):
         if len({vote[name] for vote in votes}) != 1:
             raise RefusedError(400, f"{name}: one name for the whole session was expected")
@@ -177,3 +182,18 @@ def _check_places(votes: Sequence[Vote], survey: Survey) -> None:
             raise RefusedError(400, f"two groups are the {vote['group_order']}. in order")
     if len(slots) != len(home) or len(orders) != len(survey["groups"]):
         raise RefusedError(400, "a sample has two slots, or a group two places in the order")
+
+
+def _check_pairs(votes: Sequence[Vote], survey: Survey) -> None:
+    """As many different pairs as a rater is asked, each with its own two samples, one after the other."""
+    groups = {group["id"]: group for group in survey["groups"]}
+    wanted = survey["per_rater"] or len(groups)
+    given = {vote["group_id"] for vote in votes}
+    if len(votes) != wanted or len(given) != wanted:
+        raise RefusedError(400, f"{len(given)} different pairs, the questionnaire asks {wanted}")
+    for vote in votes:
+        group = groups[vote["group_id"]]
+        if vote["clip_id"] != group["clip"] or {vote["system"], vote["compared_with"]} != set(group["samples"]):
+            raise RefusedError(400, f"these are not the samples of pair {group['id']}")
+    if len({vote["group_order"] for vote in votes}) != wanted:
+        raise RefusedError(400, "two pairs have one place in the order")

@@ -12,6 +12,7 @@ from visaudio_bench import __version__
 from visaudio_bench.files import write_text
 from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
 from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
+from visaudio_bench.leaderboards.preference_tables import preference_pair_table, preferences_csv, strength_table
 from visaudio_bench.leaderboards.tables import Format, Table, render
 
 DETAILS: dict[str, Callable[[dict[str, Any], int], Table]] = {
@@ -28,6 +29,9 @@ def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) 
     """The tables asked for, study by study; the main one comes with its twin before screening, if there was any."""
     tables = []
     for study in studies:
+        if study.get("design") == "preference":
+            tables += [strength_table(study, digits), preference_pair_table(study, digits)]
+            continue
         for name in names:
             if name != "mos":
                 tables.append(DETAILS[name](study, digits))
@@ -47,6 +51,9 @@ def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], 
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     write_opinions(folder, studies, provenance)
+    compared = [study for study in studies if study.get("design") == "preference"]
+    if compared:
+        write_text(folder / "preferences.csv", preferences_csv(compared))
     tables = shown(studies, names, digits)
     for name, form in FILES.items():
         write_text(folder / name, render(tables, form))

@@ -10,7 +10,15 @@ window.Group = (function () {
     return video.duration ? seconds / video.duration : 0;
   }
 
-  // spec: {samples: [code], caption, ratings, played, onChange}; ratings and played are kept by code and filled here.
+  // What is asked below the videos, by design.
+  const tasks = {
+    rating: "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best).",
+    preference: "The picture is the same; the sound differs. Play both videos to the end, then say which sound you would rather have.",
+  };
+  const choices = [[1, "Video 1"], [0, "No difference"], [-1, "Video 2"]];
+
+  // spec: {id, samples: [code], caption, ratings, played, onChange}; ratings are kept by code, or by id where two are
+  // compared, played by code; both are filled here.
   function show(root, h, spec) {
     const survey = window.SURVEY;
     const began = performance.now();
@@ -117,6 +125,21 @@ window.Group = (function () {
         ...players.map((own) => row(dimension, own)));
     }
 
+    // One question about both samples.
+    function choiceCard(dimension) {
+      const line = h("div", { class: "rating choice", role: "radiogroup", "aria-label": dimension.title, "data-code": spec.id, "data-dimension": dimension.key });
+      const chosen = (spec.ratings[spec.id] || {})[dimension.key];
+      const steps = h("div", { class: "steps words" });
+      choices.forEach(([value, text]) => {
+        const input = h("input", { type: "radio", name: "r-" + spec.id, value });
+        input.checked = Boolean(chosen) && chosen.value === value;
+        input.addEventListener("change", () => { line.classList.remove("missing"); rate(spec.id, dimension.key, value); });
+        steps.append(h("label", {}, input, h("span", {}, text)));
+      });
+      line.append(steps);
+      return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
+    }
+
     // What is still to do, in words, and the first place where.
     function missing() {
       const unheard = players.filter((own) => spec.played[own.code].ratio < COMPLETE);
@@ -143,12 +166,13 @@ window.Group = (function () {
     root.append(
       h("div", { class: "card" },
         h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
-        h("p", { class: "soft" }, "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best)."),
+        h("p", { class: "soft" }, tasks[survey.design]),
         h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), " … ", h("kbd", {}, String(players.length)),
-          " plays a video, ", h("kbd", {}, "Tab"), " goes from row to row, ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."),
+          " plays a video, ", h("kbd", {}, "Tab"), " goes from row to row",
+          ...(survey.design === "rating" ? [", ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."] : ["."])),
         h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
       h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
-      h("div", { class: "dimensions" }, ...survey.dimensions.map(dimensionCard)));
+      h("div", { class: "dimensions" }, ...survey.dimensions.map(survey.design === "rating" ? dimensionCard : choiceCard)));
 
     return {
       missing,

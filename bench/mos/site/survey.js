@@ -7,8 +7,9 @@
   const store = "visaudio-bench/" + survey.study_id + "/" + survey.build;
   const screen = document.getElementById("screen");
   const checks = ["orientation", "antiphase", "huggins"];
+  const asked = survey.per_rater || survey.groups.length;
   const steps = ["welcome", "level", ...checks, "guide", ...(survey.training ? ["training"] : []),
-    ...survey.groups.map((_, k) => "group-" + k), "end"];
+    ...Array.from({ length: asked }, (_, k) => "group-" + k), "end"];
   let state = load() || fresh();
   let close = () => {};
 
@@ -61,9 +62,11 @@
     };
   }
 
+  // A rater's share of the groups, in an order of their own: raters one after the other are given the groups in turn, so
+  // that every group is asked equally often.
   function groupOrder(number) {
     const random = generator(number + 1);
-    const order = survey.groups.map((_, k) => k);
+    const order = Array.from({ length: asked }, (_, k) => (number * asked + k) % survey.groups.length);
     for (let k = order.length - 1; k > 0; k--) {
       const other = Math.floor(random() * (k + 1));
       [order[k], order[other]] = [order[other], order[k]];
@@ -125,9 +128,10 @@
     screen.append(
       h("div", { class: "card" },
         h("p", { class: "note" }, h("strong", {}, "Please wear headphones on both ears.")),
-        h("p", {}, "You will watch " + survey.groups.length + " groups of videos with sound. In each group you see the same video "
-          + samples + " times, each time with another sound made by a computer. Your task: watch and listen to all of them, then rate "
-          + "each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."),
+        h("p", {}, "You will watch " + asked + (asked === 1 ? " group" : " groups") + " of videos with sound. In each group you see the same video "
+          + samples + " times, each time with another sound. Your task: watch and listen to all of them, then "
+          + (survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
+            : "say which of the two sounds you would rather have for the video.")),
         h("p", {}, "Before that, short checks make sure that your headphones work and are worn the right way round. "
           + "You can stop at any time, close the page, and go on later in the same browser.")),
       h("div", { class: "card" },
@@ -234,7 +238,8 @@
     screen.append(h("div", { class: "card" }, h("dl", { class: "guide" },
       ...survey.dimensions.flatMap((dimension) => [
         h("dt", {}, dimension.title + " (" + dimension.key + ")"),
-        h("dd", {}, dimension.question, h("ol", {}, ...dimension.anchors.map((text) => h("li", {}, text)))),
+        h("dd", {}, dimension.question, ...(dimension.anchors.length
+          ? [h("ol", {}, ...dimension.anchors.map((text) => h("li", {}, text)))] : [" For example: " + dimension.example])),
       ])),
     h("p", { class: "note" }, survey.training ? "First comes a group to practise on; its ratings are not recorded." : "The first group comes now."),
     h("div", { class: "row-of-buttons" }, primary("Start survey", next))));
@@ -247,10 +252,16 @@
   function group(place) {
     const index = state.order[place];
     const own = survey.groups[index];
-    rateGroup("Group " + (place + 1) + " of " + survey.groups.length, own, slots(own, index), state, () => {
+    rateGroup("Group " + (place + 1) + " of " + asked, own, slots(own, index), state, () => {
       state.finished[own.id] = new Date().toISOString();
       next();
     });
+  }
+
+  // How much was played, by code; where a sample is in several pairs it is to be played in each.
+  function playedIn(kept, own) {
+    if (survey.design === "rating") return kept.played;
+    return kept.played[own.id] || (kept.played[own.id] = {});
   }
 
   function rateGroup(title, own, samples, kept, done) {
@@ -262,7 +273,7 @@
       announce(todo.textContent);
       return open.mark();
     });
-    const shown = Group.show(screen, h, { samples, caption: own.caption, ratings: kept.ratings, played: kept.played, onChange });
+    const shown = Group.show(screen, h, { id: own.id, samples, caption: own.caption, ratings: kept.ratings, played: playedIn(kept, own), onChange });
     close = shown.close;
     screen.append(h("div", { class: "card" }, todo, h("div", { class: "row-of-buttons" }, button)));
     onChange();
@@ -289,13 +300,16 @@
     const out = [];
     state.order.forEach((index, place) => {
       const own = survey.groups[index];
-      slots(own, index).forEach((code, slot) => survey.dimensions.forEach((dimension) => {
-        const rating = (state.ratings[code] || {})[dimension.key];
+      const shown = slots(own, index);
+      const compared = survey.design === "preference";
+      // Where two are compared there is one row: the first, what it is compared with, and whether it is better.
+      (compared ? shown.slice(0, 1) : shown).forEach((code, slot) => survey.dimensions.forEach((dimension) => {
+        const rating = (state.ratings[compared ? own.id : code] || {})[dimension.key];
         if (!rating) return;
-        const heard = state.played[code];
+        const heard = playedIn(state, own)[code];
         const row = { ...same, group_id: own.id, clip_id: own.clip, system: code, slot: slot + 1, group_order: place + 1,
           dimension: dimension.key, rating: rating.value, played_ratio: heard.ratio.toFixed(3), n_plays: heard.n,
-          rating_ms: rating.ms, timestamp_utc: state.finished[own.id] || "" };
+          rating_ms: rating.ms, compared_with: compared ? shown[1] : "", timestamp_utc: state.finished[own.id] || "" };
         out.push(survey.columns.map((name) => (row[name] === undefined ? "" : row[name])));
       }));
     });

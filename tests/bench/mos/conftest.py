@@ -54,10 +54,21 @@ def make_survey(root: Path, clips: int, study_id: str = "trial") -> Questionnair
     return build(sources, root / "survey", wording=wording, study_id=study_id, seed=1, progress=lambda line: None)
 
 
-@pytest.fixture
-def material() -> Callable[[Path, int], tuple[list[str], Path]]:
-    """`write_material`, for tests that make their own."""
+Material = Callable[[Path, int], tuple[list[str], Path]]
+
+
+@pytest.fixture(scope="session")
+def material_of() -> Material:
+    """`write_material`, for fixtures that last longer than a test."""
     return write_material
+
+
+@pytest.fixture
+def material(
+    material_of: Callable[[Path, int], tuple[list[str], Path]],
+) -> Callable[[Path, int], tuple[list[str], Path]]:
+    """`write_material`, for tests that make their own."""
+    return material_of
 
 
 @pytest.fixture(scope="session")
@@ -95,9 +106,10 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
 def whole_session(folder: Path, rater: str, **changes: object) -> dict[str, Any]:
     """A session as the page posts it; `changes` stand in every row."""
     data = json.loads((folder / "survey.json").read_text())
+    compared = data["design"] == "preference"
     rows = []
-    for order, group in enumerate(data["groups"], 1):
-        for slot, code in enumerate(group["samples"], 1):
+    for order, group in enumerate(data["groups"][: data["per_rater"] or None], 1):
+        for slot, code in enumerate(group["samples"][:1] if compared else group["samples"], 1):
             for dimension in data["dimensions"]:
                 row = dict.fromkeys(COLUMNS, "") | {
                     "study_id": data["study_id"],
@@ -107,10 +119,11 @@ def whole_session(folder: Path, rater: str, **changes: object) -> dict[str, Any]
                     "clip_id": group["clip"],
                     "suite": data["suite"],
                     "system": code,
+                    "compared_with": group["samples"][1] if compared else "",
                     "slot": slot,
                     "group_order": order,
                     "dimension": dimension["key"],
-                    "rating": 1 + slot % 5,
+                    "rating": 1 - order % 3 if compared else 1 + slot % 5,
                     "played_ratio": "0.983",
                     "listening_device": "over-ear headphones",
                     "timestamp_utc": "2026-01-31T12:00:00.123Z",

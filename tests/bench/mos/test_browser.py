@@ -317,6 +317,58 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
 
 
+def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+    """Two raters with two pairs each, of a better and a worse system; every pair of three is asked in turn."""
+    folders, videos = material(tmp_path, 1)
+    command = ["page", *(argument for folder in folders[:3] for argument in ("--system", folder))]
+    command += ["--videos", str(videos), "--clips", "1", "--training", "none", "--design", "preference"]
+    made = CliRunner().invoke(mos, [*command, "--per-rater", "2", "--out", str(tmp_path / "survey")])
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        worth = {row["code"]: ["ThinkSound", "AudioX", "ViSAGe"].index(row["system"]) for row in csv.DictReader(file)}
+    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
+    try:
+        for number in range(2):
+            rater = Rater(browser, tmp_path / "survey")
+            browser.get(base)
+            if number:
+                browser.execute_script("localStorage.clear()")
+                browser.refresh()
+            rater.listen()
+            assert "say which of the two sounds" in rater.find("#screen").text
+            rater.begin()
+            browser.execute_script(
+                "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+                "const s = JSON.parse(localStorage.getItem(k));"
+                "localStorage.setItem(k, JSON.stringify({...s, step: 'guide'}))"
+            )
+            browser.refresh()
+            assert "all in all" in rater.find("#screen").text
+            rater.press("#next")
+            for pair in range(2):
+                assert rater.step() == f"group-{pair}"
+                shown = browser.execute_script(
+                    "return [...document.querySelectorAll('video')].map((v) => v.src.split('/').pop().slice(0, 7))"
+                )
+                rater.play_all()
+                wanted = 1 if worth[shown[0]] < worth[shown[1]] else -1
+                rater.find(f".choice input[value='{wanted}']").send_keys(Keys.SPACE)
+                rater.press("#next")
+            rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    finally:
+        process.kill()
+        process.wait()
+    out = tmp_path / "out"
+    result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(out)])
+    assert result.exit_code == 0, result.exception
+    assert "2 raters, 1 clip, 4 votes, 0% of them no difference" in result.stdout
+    with (out / "preferences.csv").open() as file:
+        strength = {row["system"]: float(row["strength"]) for row in csv.DictReader(file)}
+    assert list(strength) == ["ThinkSound", "AudioX", "ViSAGe"]
+    assert strength["ThinkSound"] > strength["AudioX"] > strength["ViSAGe"]
+
+
 @pytest.mark.parametrize("service", ["prolific", "mturk"])
 def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, material, service):
     folders, videos = material(tmp_path, 1)

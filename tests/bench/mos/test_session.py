@@ -54,6 +54,7 @@ def encoded(value: object) -> bytes:
         ("dimension", "XX"),
         ("role", "gold"),
         ("expected", "3"),
+        ("compared_with", "s0"),
         ("headphone_check", "maybe"),
         ("listening_device", "loudspeakers"),
     ],
