@@ -156,7 +156,8 @@ def bradley_terry(wins: npt.ArrayLike) -> Floats:
         if done:
             break
     strength: Floats = np.log(worth)
-    return strength - strength.mean(-1, keepdims=True)
+    strength -= strength.mean(-1, keepdims=True)
+    return strength
 
 
 def strengths(votes: Preferences, confidence: float = 0.95, seed: int = 0) -> list[Strength]:
@@ -186,7 +187,7 @@ def strengths(votes: Preferences, confidence: float = 0.95, seed: int = 0) -> li
     if len(votes.raters) >= 2 and len(votes.clips) >= 2:
         raters = rng.multinomial(len(votes.raters), np.full(len(votes.raters), 1 / len(votes.raters)), RESAMPLES)
         clips = rng.multinomial(len(votes.clips), np.full(len(votes.clips), 1 / len(votes.clips)), RESAMPLES)
-        draws = bradley_terry(_wins(votes, scores, raters[:, votes.rater] * clips[:, votes.clip]))
+        draws = bradley_terry(_wins(votes, scores, (raters[:, votes.rater] * clips[:, votes.clip]).astype(np.float64)))
         low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
     counts = np.bincount(votes.first, minlength=size) + np.bincount(votes.second, minlength=size)
     return [

@@ -44,6 +44,7 @@ _computing = several(
     click.option(
         "--show", type=NameList((*TABLES, "all")), default=("mos",), help=f"Tables: {', '.join(TABLES)}, all."
     ),
+    click.option("--against", type=click.Path(path_type=Path), help="A run: do its metrics agree with listeners?"),
     click.option("--digits", type=click.IntRange(1, 3), default=2, show_default=True, help="Decimals of the tables."),
     click.option("--format", "form_out", type=click.Choice(FORMATS), default="text"),
     click.option("--out", type=click.Path(path_type=Path), default=Path("runs/mos"), show_default=True),
@@ -70,6 +71,7 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _table(options: dict[str, Any]) -> None:
+    from visaudio_bench.bench.mos.against import agreement_with
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
     from visaudio_bench.bench.mos.preference import compares, preference_studies
     from visaudio_bench.bench.mos.study import studies
@@ -84,6 +86,9 @@ def _table(options: dict[str, Any]) -> None:
     files = [responses for responses in files if not compares(responses)]
     order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
     found = [analyse(study, settings, order) for study in studies(files, rules)]
+    if options["against"]:
+        for one in found:
+            one["against"] = agreement_with(one, options["against"], settings.confidence, settings.seed)
     found += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
     names = TABLES if "all" in options["show"] else options["show"]
     with hold(options["out"], "bench mos"):

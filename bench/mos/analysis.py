@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,10 +156,14 @@ def _rank(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
         tests = [pair for pair in pairs if pair.dimension == key and not math.isnan(pair.p_holm)]
         groups = tie_groups(means, tests) if tests else {}
         apart = {frozenset((pair.a, pair.b)) for pair in tests if pair.p_holm <= ALPHA}
-        ranks = ranked(list(groups), lambda leader, other, apart=apart: frozenset((leader, other)) in apart)
+        ranks = ranked(list(groups), partial(_told_apart, apart))
         for row in mine:
             row["tie_group"] = groups.get(row["system"], "")
             row["rank"] = ranks.get(row["system"])
+
+
+def _told_apart(apart: set[frozenset[str]], leader: str, other: str) -> bool:
+    return frozenset((leader, other)) in apart
 
 
 def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:

@@ -107,9 +107,9 @@ def _notes(design: Design, spreads: Sequence[Spread]) -> tuple[str, ...]:
         "corrected: Holm's first step over all pairs, which is the worst case",
     ]
     for spread in spreads:
-        wanted = {"alpha": _corrected(design), "wanted": WANTED}
-        raters = needed(design.difference, spread.parts, clips=design.clips, **wanted)
-        clips = needed(design.difference, spread.parts, raters=design.raters, **wanted)
+        alpha, parts = _corrected(design), spread.parts
+        raters = needed(design.difference, parts, clips=design.clips, alpha=alpha, wanted=WANTED)
+        clips = needed(design.difference, parts, raters=design.raters, alpha=alpha, wanted=WANTED)
         notes.append(spread.source)
         notes.append(
             f"{spread.name}: for {WANTED:.0%} corrected it takes {_or_more(raters, 'rater')} with "

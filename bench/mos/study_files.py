@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench import __version__
+from visaudio_bench.bench.mos.against import against_csv
 from visaudio_bench.files import write_text
+from visaudio_bench.leaderboards.against_tables import against_tables
 from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
 from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
 from visaudio_bench.leaderboards.preference_tables import preference_pair_table, preferences_csv, strength_table
@@ -39,6 +41,8 @@ def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) 
             tables.append(opinion_table(study, digits=digits))
             if study["unscreened"]:
                 tables.append(opinion_table(study, screened=False, digits=digits))
+        if "against" in study:
+            tables += against_tables(study, digits)
     return tables
 
 
@@ -54,6 +58,8 @@ def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], 
     compared = [study for study in studies if study.get("design") == "preference"]
     if compared:
         write_text(folder / "preferences.csv", preferences_csv(compared))
+    if any("against" in study for study in studies):
+        write_text(folder / "against.csv", against_csv(studies))
     tables = shown(studies, names, digits)
     for name, form in FILES.items():
         write_text(folder / name, render(tables, form))

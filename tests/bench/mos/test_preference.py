@@ -50,11 +50,9 @@ def test_a_session_of_preferences_is_checked(folder, session):
     spoilt = {
         "3 different pairs, the questionnaire asks 4": lambda rows: rows[:3],
         "3 different pairs": lambda rows: [*rows[:3], rows[0]],
-        "not the samples of pair": lambda rows: [
-            _with(row, place["compared_with"], row[place["system"]]) for row in rows
-        ],
-        "two pairs have one place": lambda rows: [_with(row, place["group_order"], 1) for row in rows],
-        "rating: an integer from -1 to 1": lambda rows: [_with(row, place["rating"], 2) for row in rows],
+        "not the samples of pair": lambda rows: [_with(row, "compared_with", row[place["system"]]) for row in rows],
+        "two pairs have one place": lambda rows: [_with(row, "group_order", 1) for row in rows],
+        "rating: an integer from -1 to 1": lambda rows: [_with(row, "rating", 2) for row in rows],
     }
     for said, change in spoilt.items():
         with pytest.raises(RefusedError, match=said):
