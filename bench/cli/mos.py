@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
+DESIGNS = ("rating", "preference", "localisation")
 SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey", "prolific", "mturk")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
 EXAMPLES = """\b
@@ -73,6 +74,7 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 def _table(options: dict[str, Any]) -> None:
     from visaudio_bench.bench.mos.against import agreement_with
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
+    from visaudio_bench.bench.mos.pointing import localisation_studies, points
     from visaudio_bench.bench.mos.preference import compares, preference_studies
     from visaudio_bench.bench.mos.study import studies
     from visaudio_bench.bench.mos.study_files import save, shown
@@ -82,14 +84,16 @@ def _table(options: dict[str, Any]) -> None:
     rules = rules_of(options, screen)
     files = read_files(options, rules)
     settings = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"], options["test"])
-    compared = [responses for responses in files if compares(responses)]
-    files = [responses for responses in files if not compares(responses)]
     order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
-    found = [analyse(study, settings, order) for study in studies(files, rules)]
+    compared = [responses for responses in files if compares(responses)]
+    pointed = [responses for responses in files if points(responses)]
+    rated = [responses for responses in files if not (compares(responses) or points(responses))]
+    found = [analyse(study, settings, order) for study in studies(rated, rules)]
     if options["against"]:
         for one in found:
             one["against"] = agreement_with(one, options["against"], settings.confidence, settings.seed)
     found += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
+    found += localisation_studies(pointed, rules, settings.confidence, order)
     names = TABLES if "all" in options["show"] else options["show"]
     with hold(options["out"], "bench mos"):
         save(options["out"], found, names, options["digits"])
@@ -114,9 +118,12 @@ mos.add_command(plan)
 @click.option("--title", default="Listening test: sound for videos", show_default=True)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
-@click.option("--design", type=click.Choice(("rating", "preference")), default="rating", show_default=True)
 @click.option(
-    "--per-rater", type=click.IntRange(1), help="Of the design preference: so many pairs each; all if not given."
+    "--design", type=click.Choice(("rating", "preference", "localisation")), default="rating", show_default=True
+)
+@click.option("--directions", type=click.Path(path_type=Path), help="Of the design localisation: clip, azimuth_deg.")
+@click.option(
+    "--per-rater", type=click.IntRange(1), help="Not of the design rating: so many questions each; all if not given."
 )
 @click.option("--for", "service", type=click.Choice(SERVICES), help="Also write what to paste into this service.")
 @click.option("--address", default="", help="With --for: where the folder will be, such as https://example.org/survey.")
@@ -129,6 +136,7 @@ def page(allow_missing: int, **options: Any) -> None:
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
+    from visaudio_bench.bench.mos.pointing import read_directions, with_truth
     from visaudio_bench.bench.mos.questionnaire import Design, Wording, build
     from visaudio_bench.bench.mos.service_forms import FORM_SERVICES
     from visaudio_bench.lock import hold
@@ -139,12 +147,11 @@ def page(allow_missing: int, **options: Any) -> None:
             "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
         )
     wording = Wording(options["title"], options["contact"], options["post"], service, address)
-    design = Design(options["design"], options["per_rater"] or 0)
-    if design.name == "rating" and design.per_rater:
-        raise UsageError("--per-rater belongs to --design preference; every rater rates all samples of a rating.")
-    if design.name != "rating" and service in FORM_SERVICES:
-        raise UsageError(f"--for {service} writes questions of --design rating only.")
+    _check_design(options, service in FORM_SERVICES)
     sources = _sources(options)
+    truth = options["directions"]
+    azimuths = with_truth(read_directions(truth), [clip.id for clip in sources.clips], truth) if truth else {}
+    design = Design(options["design"], options["per_rater"] or 0, azimuths)
     out = options["out"]
     with hold(out.parent, "bench mos page", name=f".{out.name}.in-use"):
         made = build(
@@ -170,6 +177,22 @@ def page(allow_missing: int, **options: Any) -> None:
         raise BenchError(
             f"{len(made.failures)} of the clips cannot be shown, {allow_missing} allowed; the questionnaire is made of "
             f"the others. Mend them and make it anew, or accept it: it is whole without them."
+        )
+
+
+def _check_design(options: dict[str, Any], in_a_form: bool) -> None:
+    """Refuse options that do not belong to the design."""
+    name = options["design"]
+    if name == "rating" and options["per_rater"]:
+        raise UsageError(
+            "--per-rater belongs to --design preference and localisation; every rater rates all samples of a rating."
+        )
+    if name != "rating" and in_a_form:
+        raise UsageError(f"--for {options['service']} writes questions of --design rating only.")
+    if (name == "localisation") != bool(options["directions"]):
+        raise UsageError(
+            "--design localisation and --directions FILE go together: a list with the columns clip and azimuth_deg "
+            "(positive left) says where the sounds are."
         )
 
 

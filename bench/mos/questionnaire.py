@@ -21,17 +21,18 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from visaudio_bench import __version__
 from visaudio_bench.bench.failures import Ledger, failure_of
-from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, DEVICES, KEYS, SCALE
+from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, DEVICES, KEYS, SCALE, TOGETHER
 from visaudio_bench.bench.mos.sample_order import williams
 from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
@@ -75,10 +76,15 @@ class Wording(NamedTuple):
 
 
 class Design(NamedTuple):
-    """What raters do: `rating` of all samples of a clip, or `preference` between two; so many pairs each, 0 for all."""
+    """What raters do: `rating` of all samples of a clip, `preference` between two, `localisation` of one.
+
+    Of the latter two each rater is asked `per_rater` questions, 0 for all. `azimuths` are the true ones by clip, for
+    the key.
+    """
 
     name: str = "rating"
     per_rater: int = 0
+    azimuths: Mapping[str, str] = MappingProxyType({})
 
 
 RATING = Design()
@@ -207,15 +213,18 @@ def _fill(
         )
         if clip is not sources.training:
             samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
-            key += [_key_row(sample, sources.suite, loudness) for sample in samples]
+            told = {"expected": design.azimuths.get(clip.id, "")}
+            key += [{**_key_row(sample, sources.suite, loudness), **told} for sample in samples]
     if not key:
         return None
     last = sources.training
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
-    if design.name == "preference":
-        groups, training = _pairs(groups, rng), next(iter(_pairs([training], rng)), None) if training else None
+    together = TOGETHER.get(design.name)
+    if together:
+        groups = _items(groups, together, rng)
+        training = _items([training], together, rng)[0] if training else None
     if design.per_rater > len(groups):
-        raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} pairs.")
+        raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} questions.")
     data = _data(groups, training, wording, study_id, design, len(systems), sources.suite)
     data |= {"attention": None, "crowd": _crowd(wording, rng)}
     if wording.service in FORM_SERVICES:
@@ -235,11 +244,11 @@ def _code(rng: random.Random, taken: set[str]) -> str:
             return f"s{code}"
 
 
-def _pairs(groups: list[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
-    """Every two samples of every clip, in an order that spreads clips and systems over the raters."""
-    pairs = [{**group, "samples": list(pair)} for group in groups for pair in combinations(group["samples"], 2)]
-    rng.shuffle(pairs)
-    return [{**pair, "id": f"P{number:03d}"} for number, pair in enumerate(pairs, 1)]
+def _items(groups: list[dict[str, Any]], together: int, rng: random.Random) -> list[dict[str, Any]]:
+    """Every so many samples of every clip, in an order that spreads clips and systems over the raters."""
+    items = [{**group, "samples": list(some)} for group in groups for some in combinations(group["samples"], together)]
+    rng.shuffle(items)
+    return [{**item, "id": f"Q{number:03d}"} for number, item in enumerate(items, 1)]
 
 
 def _crowd(wording: Wording, rng: random.Random) -> dict[str, str] | None:
@@ -358,7 +367,7 @@ def _data(
         "dimensions": [dimension._asdict() for dimension in dimensions],
         "columns": list(COLUMNS),
         "devices": list(DEVICES),
-        "rows": williams(systems if design.name == "rating" else 2),
+        "rows": williams(TOGETHER.get(design.name, systems)),
         "groups": groups,
         "training": training,
         "checks": {"trials": TRIALS, "tokens": TOKENS, "attempts": 3},

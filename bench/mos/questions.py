@@ -95,11 +95,23 @@ PREFERENCE = Dimension(
     "One sound comes from where the dog is seen, the other from nowhere: you would rather have the first.",
     (),
 )
+AZIMUTH = Dimension(
+    "AZ",
+    "Where is the sound?",
+    "Where does the main sound come from? Move the slider to where you hear it; straight ahead is the middle.",
+    "A dog that you hear half way to the left is at 45° left.",
+    (),
+)
 KEYS = tuple(dimension.key for dimension in DIMENSIONS)
-TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE)}
-QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE)}
+TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH)}
+QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH)}
 SCALE = (1, 5)
-DESIGNS = {"rating": (DIMENSIONS, SCALE), "preference": ((PREFERENCE,), (-1, 1))}
+DESIGNS = {
+    "rating": (DIMENSIONS, SCALE),
+    "preference": ((PREFERENCE,), (-1, 1)),
+    "localisation": ((AZIMUTH,), (-90, 90)),
+}
+TOGETHER = {"preference": 2, "localisation": 1}  # samples of one question, where raters are asked a part of all
 DEVICES = ("over-ear headphones", "on-ear headphones", "in-ear headphones")
 CHECK_OUTCOMES = ("pass", "fail", "none")
 

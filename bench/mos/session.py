@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, DEVICES
+from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, DEVICES, TOGETHER
 
 Survey = Mapping[str, Any]
 Vote = dict[str, str]
@@ -107,8 +107,8 @@ def check_session(body: bytes, survey: Survey) -> list[Vote]:
     known = _schema(survey)
     schema = {name: known[name] for name in survey["columns"]}  # an older page has fewer columns
     votes = [_vote(row, schema) for row in rows]
-    if survey.get("design") == "preference":
-        _check_pairs(votes, survey)
+    if survey.get("design") in TOGETHER:
+        _check_items(votes, survey)
     else:
         _check_whole(votes, survey)
         _check_places(votes, survey)
@@ -184,16 +184,17 @@ def _check_places(votes: Sequence[Vote], survey: Survey) -> None:
         raise RefusedError(400, "a sample has two slots, or a group two places in the order")
 
 
-def _check_pairs(votes: Sequence[Vote], survey: Survey) -> None:
-    """As many different pairs as a rater is asked, each with its own two samples, one after the other."""
+def _check_items(votes: Sequence[Vote], survey: Survey) -> None:
+    """As many different questions as a rater is asked, each with its own samples, one after the other."""
     groups = {group["id"]: group for group in survey["groups"]}
     wanted = survey["per_rater"] or len(groups)
     given = {vote["group_id"] for vote in votes}
     if len(votes) != wanted or len(given) != wanted:
-        raise RefusedError(400, f"{len(given)} different pairs, the questionnaire asks {wanted}")
+        raise RefusedError(400, f"{len(given)} different questions, the questionnaire asks {wanted}")
     for vote in votes:
         group = groups[vote["group_id"]]
-        if vote["clip_id"] != group["clip"] or {vote["system"], vote["compared_with"]} != set(group["samples"]):
-            raise RefusedError(400, f"these are not the samples of pair {group['id']}")
+        shown = {vote["system"], vote["compared_with"]} - {""}
+        if vote["clip_id"] != group["clip"] or shown != set(group["samples"]):
+            raise RefusedError(400, f"these are not the samples of question {group['id']}")
     if len({vote["group_order"] for vote in votes}) != wanted:
-        raise RefusedError(400, "two pairs have one place in the order")
+        raise RefusedError(400, "two questions have one place in the order")

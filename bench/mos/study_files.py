@@ -12,6 +12,11 @@ from visaudio_bench import __version__
 from visaudio_bench.bench.mos.against import against_csv
 from visaudio_bench.files import write_text
 from visaudio_bench.leaderboards.against_tables import against_tables
+from visaudio_bench.leaderboards.localisation_tables import (
+    localisation_pair_table,
+    localisation_table,
+    localisations_csv,
+)
 from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
 from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
 from visaudio_bench.leaderboards.preference_tables import preference_pair_table, preferences_csv, strength_table
@@ -33,6 +38,9 @@ def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) 
     for study in studies:
         if study.get("design") == "preference":
             tables += [strength_table(study, digits), preference_pair_table(study, digits)]
+            continue
+        if study.get("design") == "localisation":
+            tables += [localisation_table(study), localisation_pair_table(study)]
             continue
         for name in names:
             if name != "mos":
@@ -58,6 +66,9 @@ def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], 
     compared = [study for study in studies if study.get("design") == "preference"]
     if compared:
         write_text(folder / "preferences.csv", preferences_csv(compared))
+    pointed = [study for study in studies if study.get("design") == "localisation"]
+    if pointed:
+        write_text(folder / "localisation.csv", localisations_csv(pointed))
     if any("against" in study for study in studies):
         write_text(folder / "against.csv", against_csv(studies))
     tables = shown(studies, names, digits)

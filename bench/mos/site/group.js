@@ -13,6 +13,7 @@ window.Group = (function () {
   // What is asked below the videos, by design.
   const tasks = {
     rating: "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best).",
+    localisation: "Close your eyes if you like: the picture is hidden. Play the sound to the end, then say where you heard it.",
     preference: "The picture is the same; the sound differs. Play both videos to the end, then say which sound you would rather have.",
   };
   const choices = [[1, "Video 1"], [0, "No difference"], [-1, "Video 2"]];
@@ -27,12 +28,12 @@ window.Group = (function () {
     let position = 0;
 
     function player(code, slot) {
-      const name = "Video " + (slot + 1);
+      const name = survey.design === "localisation" ? "Sound" : "Video " + (slot + 1);
       const video = h("video", { src: "media/" + code + ".mp4", preload: "auto", playsinline: "", tabindex: "-1", "aria-hidden": "true" });
       const fill = h("span");
       const button = h("button", { type: "button", class: "play", "data-slot": slot + 1 }, "▶ " + name);
       const state = h("p", { class: "state" });
-      const figure = h("figure", { class: "player" }, video, h("div", { class: "bar" }, fill), button, state);
+      const figure = h("figure", { class: survey.design === "localisation" ? "player hidden-picture" : "player" }, video, h("div", { class: "bar" }, fill), button, state);
       const own = { code, name, video, button, state, figure };
       const heard = spec.played[code] || (spec.played[code] = { ratio: 0, n: 0 });
 
@@ -140,10 +141,33 @@ window.Group = (function () {
       return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
     }
 
+    // One question about where the sound is: a frontal slider, whose left end is 90 degrees left.
+    function pointCard(dimension) {
+      const line = h("div", { class: "rating choice", "data-code": spec.id, "data-dimension": dimension.key });
+      const chosen = (spec.ratings[spec.id] || {})[dimension.key];
+      const words = (value) => (value === 0 ? "straight ahead" : Math.abs(value) + "° " + (value > 0 ? "left" : "right"));
+      const told = h("output", {}, chosen ? words(chosen.value) : "not yet answered");
+      const slider = h("input", { type: "range", min: survey.scale[0], max: survey.scale[1], step: 1, value: chosen ? -chosen.value : 0,
+        "aria-label": dimension.title });
+      slider.className = "point";
+      if (chosen) line.classList.add("answered");
+      ["input", "click", "keyup"].forEach((event) => slider.addEventListener(event, (happened) => {
+        if (happened.type === "keyup" && happened.key === "Tab") return;
+        const value = 0 - Number(slider.value);
+        slider.setAttribute("aria-valuetext", words(value));
+        told.textContent = words(value);
+        line.classList.remove("missing");
+        line.classList.add("answered");
+        rate(spec.id, dimension.key, value);
+      }));
+      line.append(h("span", {}, "90° left"), slider, h("span", {}, "90° right"));
+      return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line, told);
+    }
+
     // What is still to do, in words, and the first place where.
     function missing() {
       const unheard = players.filter((own) => spec.played[own.code].ratio < COMPLETE);
-      const lines = [...root.querySelectorAll(".rating")].filter((line) => !line.querySelector("input:checked"));
+      const lines = [...root.querySelectorAll(".rating")].filter((line) => !line.querySelector("input:checked") && !line.classList.contains("answered"));
       return {
         unheard: unheard.map((own) => own.name),
         unrated: lines.length,
@@ -165,14 +189,14 @@ window.Group = (function () {
     document.addEventListener("keydown", key);
     root.append(
       h("div", { class: "card" },
-        h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
+        survey.design === "localisation" ? "" : h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
         h("p", { class: "soft" }, tasks[survey.design]),
         h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), " … ", h("kbd", {}, String(players.length)),
           " plays a video, ", h("kbd", {}, "Tab"), " goes from row to row",
           ...(survey.design === "rating" ? [", ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."] : ["."])),
-        h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
+        players.length < 2 ? "" : h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
       h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
-      h("div", { class: "dimensions" }, ...survey.dimensions.map(survey.design === "rating" ? dimensionCard : choiceCard)));
+      h("div", { class: "dimensions" }, ...survey.dimensions.map({ rating: dimensionCard, preference: choiceCard, localisation: pointCard }[survey.design])));
 
     return {
       missing,

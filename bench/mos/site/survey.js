@@ -128,7 +128,9 @@
     screen.append(
       h("div", { class: "card" },
         h("p", { class: "note" }, h("strong", {}, "Please wear headphones on both ears.")),
-        h("p", {}, "You will watch " + asked + (asked === 1 ? " group" : " groups") + " of videos with sound. In each group you see the same video "
+        survey.design === "localisation" ? h("p", {}, "You will hear " + asked + (asked === 1 ? " sound" : " sounds")
+          + ", one at a time. Your task: say where you hear each of them.")
+        : h("p", {}, "You will watch " + asked + (asked === 1 ? " group" : " groups") + " of videos with sound. In each group you see the same video "
           + samples + " times, each time with another sound. Your task: watch and listen to all of them, then "
           + (survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
             : "say which of the two sounds you would rather have for the video.")),
@@ -302,9 +304,10 @@
       const own = survey.groups[index];
       const shown = slots(own, index);
       const compared = survey.design === "preference";
+      const kept = (code) => state.ratings[survey.design === "rating" ? code : own.id] || {};
       // Where two are compared there is one row: the first, what it is compared with, and whether it is better.
       (compared ? shown.slice(0, 1) : shown).forEach((code, slot) => survey.dimensions.forEach((dimension) => {
-        const rating = (state.ratings[compared ? own.id : code] || {})[dimension.key];
+        const rating = kept(code)[dimension.key];
         if (!rating) return;
         const heard = playedIn(state, own)[code];
         const row = { ...same, group_id: own.id, clip_id: own.clip, system: code, slot: slot + 1, group_order: place + 1,

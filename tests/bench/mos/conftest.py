@@ -123,7 +123,7 @@ def whole_session(folder: Path, rater: str, **changes: object) -> dict[str, Any]
                     "slot": slot,
                     "group_order": order,
                     "dimension": dimension["key"],
-                    "rating": 1 - order % 3 if compared else 1 + slot % 5,
+                    "rating": -30 if data["design"] == "localisation" else 1 - order % 3 if compared else 1 + slot % 5,
                     "played_ratio": "0.983",
                     "listening_device": "over-ear headphones",
                     "timestamp_utc": "2026-01-31T12:00:00.123Z",

@@ -317,6 +317,61 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
 
 
+def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+    """A rater who points at the truth for one system and at the other side for the other."""
+    folders, videos = material(tmp_path, 2)
+    (tmp_path / "directions.csv").write_text("clip,azimuth_deg\nclip00,30\nclip01,-45\n")
+    command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder))]
+    command += ["--videos", str(videos), "--clips", "2", "--training", "none", "--design", "localisation"]
+    command += ["--directions", str(tmp_path / "directions.csv"), "--out", str(tmp_path / "survey")]
+    made = CliRunner().invoke(mos, command)
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        key = {row["code"]: row for row in csv.DictReader(file)}
+    assert "-45" not in (tmp_path / "survey" / "data.js").read_text(), "the page does not tell where the sounds are"
+    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
+    try:
+        rater = Rater(browser, tmp_path / "survey")
+        browser.get(base)
+        rater.listen()
+        assert "say where you hear each of them" in rater.find("#screen").text
+        rater.begin()
+        browser.execute_script(
+            "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+            "const s = JSON.parse(localStorage.getItem(k));"
+            "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0'}))"
+        )
+        browser.refresh()
+        for place in range(4):
+            assert rater.step() == f"group-{place}"
+            assert rater.find("video").size["height"] == 0, "the picture would tell"
+            row = key[browser.execute_script("return document.querySelector('video').src.split('/').pop().slice(0, 7)")]
+            rater.play_all()
+            rater.find("#next").click()
+            assert rater.step() == f"group-{place}", "a slider that nobody moved was taken for an answer"
+            truth = int(row["expected"]) * (1 if row["system"] == "ThinkSound" else -1)
+            browser.execute_script(
+                "const s = document.querySelector('input.point'); s.value = arguments[0];"
+                "s.dispatchEvent(new Event('input'))", -truth + 1
+            )  # fmt: skip
+            rater.find("input.point").send_keys(Keys.ARROW_LEFT)
+            assert rater.find("output").text == f"{abs(truth)}° {'left' if truth > 0 else 'right'}"
+            rater.press("#next")
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    finally:
+        process.kill()
+        process.wait()
+    result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.exception
+    with (tmp_path / "out" / "localisation.csv").open() as file:
+        found = {(row["system"], row["score"]): float(row["mean"]) for row in csv.DictReader(file)}
+    assert found == {
+        ("ThinkSound", "error"): 0.0, ("ThinkSound", "near"): 1.0, ("ThinkSound", "confusion"): 0.0,
+        ("AudioX", "error"): 75.0, ("AudioX", "near"): 0.0, ("AudioX", "confusion"): 1.0,
+    }  # fmt: skip
+
+
 def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, start_server):
     """Two raters with two pairs each, of a better and a worse system; every pair of three is asked in turn."""
     folders, videos = material(tmp_path, 1)

@@ -48,10 +48,10 @@ def test_a_session_of_preferences_is_checked(folder, session):
     assert {vote["rating"] for vote in votes} == {"-1", "0", "1"}
     place = {name: k for k, name in enumerate(COLUMNS)}
     spoilt = {
-        "3 different pairs, the questionnaire asks 4": lambda rows: rows[:3],
-        "3 different pairs": lambda rows: [*rows[:3], rows[0]],
-        "not the samples of pair": lambda rows: [_with(row, "compared_with", row[place["system"]]) for row in rows],
-        "two pairs have one place": lambda rows: [_with(row, "group_order", 1) for row in rows],
+        "3 different questions, the questionnaire asks 4": lambda rows: rows[:3],
+        "3 different questions": lambda rows: [*rows[:3], rows[0]],
+        "not the samples of question": lambda rows: [_with(row, "compared_with", row[place["system"]]) for row in rows],
+        "two questions have one place": lambda rows: [_with(row, "group_order", 1) for row in rows],
         "rating: an integer from -1 to 1": lambda rows: [_with(row, "rating", 2) for row in rows],
     }
     for said, change in spoilt.items():
@@ -124,7 +124,7 @@ def test_what_is_no_preference_is_refused(tmp_path):
 
 def test_options_that_do_not_belong_together_are_refused(tmp_path):
     base = ("page", "--suite", "x", "--run", "y", "--systems", "a,b", "--out", tmp_path / "s")
-    assert "--per-rater belongs to --design preference" in str(run(*base, "--per-rater", 3).exception)
+    assert "--per-rater belongs to --design preference and localisation" in str(run(*base, "--per-rater", 3).exception)
     form = ("--design", "preference", "--for", "qualtrics", "--address", "https://example.org")
     assert "writes questions of --design rating only" in str(run(*base, *form).exception)
 
