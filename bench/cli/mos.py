@@ -117,6 +117,7 @@ mos.add_command(plan)
 @click.option("--loudness", type=float, default=-26.0, show_default=True, help="Loudness of every sample in LUFS.")
 @click.option("--title", default="Listening test: sound for videos", show_default=True)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
+@click.option("--consent", type=click.Path(path_type=Path), help="Text file with the consent text of your institution.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
 @click.option(
     "--design", type=click.Choice(("rating", "preference", "localisation")), default="rating", show_default=True
@@ -138,15 +139,19 @@ def page(allow_missing: int, **options: Any) -> None:
     """
     from visaudio_bench.bench.mos.pointing import read_directions, with_truth
     from visaudio_bench.bench.mos.questionnaire import Design, Wording, build
-    from visaudio_bench.bench.mos.service_forms import FORM_SERVICES
+    from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES
     from visaudio_bench.lock import hold
+    from visaudio_bench.sheets import read_text
 
     service, address = options["service"] or "", options["address"]
     if bool(service) != bool(address):
         raise UsageError(
             "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
         )
-    wording = Wording(options["title"], options["contact"], options["post"], service, address)
+    consent = read_text(options["consent"])[0].strip() if options["consent"] else ""
+    if service in CROWD_SERVICES and not consent:
+        raise UsageError(f"people of {service} are asked for their consent in your words: --consent FILE")
+    wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
     _check_design(options, service in FORM_SERVICES)
     sources = _sources(options)
     truth = options["directions"]
@@ -219,11 +224,14 @@ def _sources(options: dict[str, Any]) -> Sources:
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other machines reach 0.0.0.0, not 127.0.0.1.")
 @click.option("--database", type=click.Path(path_type=Path), help="SQLite file; SURVEY.sqlite if not given.")
-def serve(survey: Path, port: int, host: str, database: Path | None) -> None:
+@click.option(
+    "--allow-origin", "origins", multiple=True, help="Another page that may post, such as https://example.org."
+)
+def serve(survey: Path, port: int, host: str, database: Path | None, origins: tuple[str, ...]) -> None:
     """Show a questionnaire to raters and collect their responses in a database that is only ever added to."""
     from visaudio_bench.bench.mos.server import serve_survey
 
-    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"))
+    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"), origins)
 
 
 @mos.command()

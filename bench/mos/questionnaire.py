@@ -65,7 +65,8 @@ LONGEST_ID = 100
 class Wording(NamedTuple):
     """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing).
 
-    `service` is the form or crowd service that the questions are for, if any, and `address` where the folder will be.
+    `service` is the form or crowd service that the questions are for, if any, and `address` where the folder will be;
+    `consent` stands in place of the page's own words on taking part.
     """
 
     title: str
@@ -73,6 +74,7 @@ class Wording(NamedTuple):
     post: str = ""
     service: str = ""
     address: str = ""
+    consent: str = ""
 
 
 class Design(NamedTuple):
@@ -193,7 +195,7 @@ def _fill(
     systems = order.copy()
     rng.shuffle(systems)  # the page knows systems by position; the position must not tell
     codes: set[str] = set()
-    groups, key = [], []
+    groups, key, seconds = [], [], 0.0
     shown = [*sources.clips, *([sources.training] if sources.training else [])]
     for number, clip in enumerate(shown, 1):
         progress(f"{number}/{len(shown)} {clip.id}")
@@ -213,6 +215,7 @@ def _fill(
         )
         if clip is not sources.training:
             samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
+            seconds += sum(sample.samples.shape[1] / RATE for sample in samples)
             told = {"expected": design.azimuths.get(clip.id, "")}
             key += [{**_key_row(sample, sources.suite, loudness), **told} for sample in samples]
     if not key:
@@ -226,7 +229,7 @@ def _fill(
     if design.per_rater > len(groups):
         raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} questions.")
     data = _data(groups, training, wording, study_id, design, len(systems), sources.suite)
-    data |= {"attention": None, "crowd": _crowd(wording, rng)}
+    data |= {"attention": None, "crowd": _crowd(wording, rng), "minutes": _minutes(data, seconds / len(key))}
     if wording.service in FORM_SERVICES:
         data["attention"] = check = _attention(groups, rng, _code(rng, codes))
         key.append(_attention_row(check, groups, sources.suite))
@@ -242,6 +245,18 @@ def _code(rng: random.Random, taken: set[str]) -> str:
         if code not in taken:
             taken.add(code)
             return f"s{code}"
+
+
+def _minutes(data: dict[str, Any], seconds: float) -> int:
+    """How long a rater needs, for samples of so many seconds.
+
+    Each is played one and a half times, and a question takes four seconds; consent and checks take four minutes.
+    """
+    asked = data["per_rater"] or len(data["groups"])
+    samples = len(data["groups"][0]["samples"])
+    answers = len(data["dimensions"]) * (samples if data["design"] == "rating" else 1)
+    group = 1.5 * samples * seconds + 4 * answers
+    return math.ceil((240 + (asked + bool(data["training"])) * group) / 60)
 
 
 def _items(groups: list[dict[str, Any]], together: int, rng: random.Random) -> list[dict[str, Any]]:
@@ -363,6 +378,7 @@ def _data(
         "title": wording.title,
         "contact": wording.contact,
         "post": wording.post,
+        "consent": wording.consent,
         "scale": list(scale),
         "dimensions": [dimension._asdict() for dimension in dimensions],
         "columns": list(COLUMNS),

@@ -6,7 +6,11 @@ is told that they arrived, and never changed: triggers refuse updates and deleti
 questionnaire is refused with a reason, and so is a second post of the same session or rater.
 
 Only this machine can reach it unless `host` says otherwise. There is no password: on an open network anybody could
-answer.
+answer, 120 times a minute from one address. Addresses are kept in memory for that minute, and nowhere else. Answers
+leave by `bench mos export` on this machine; the server hands none out.
+
+A page that lies elsewhere (a static copy made with `--post`, or this server behind another one) may post where its
+origin is named with `origins`.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ import asyncio
 import datetime
 import json
 import os
+import re
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -43,6 +49,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+POSTS_A_MINUTE = 120  # from one address: a room of raters behind one router
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -128,25 +135,29 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def application(survey_folder: Path, database: Path, host: str) -> Starlette:
-    """The server as a Starlette application.
+def application(survey_folder: Path, database: Path, host: str, origins: Sequence[str] = ()) -> Starlette:
+    """The server as a Starlette application; pages of `origins` may post as its own page does.
 
     Raises:
-        UsageError: the folder is not a questionnaire.
+        UsageError: the folder is not a questionnaire, or an origin is none.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse, PlainTextResponse
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
+    hosts = [_host_of(origin) for origin in origins]
     survey = _survey(survey_folder)
+    limit = _Limit()
     connection = connect(database)
     lock = asyncio.Lock()
 
     async def responses(request: Request) -> Response:
-        _from_our_page(request)
+        _from_our_page(request, origins)
+        limit.count(request)
         votes = check_session(await _json_body(request), survey)
         async with lock:
             store(connection, votes)
@@ -154,7 +165,8 @@ def application(survey_folder: Path, database: Path, host: str) -> Starlette:
         return PlainTextResponse("received", 201)
 
     async def rater(request: Request) -> Response:
-        _from_our_page(request)
+        _from_our_page(request, origins)
+        limit.count(request)
         async with lock:
             return JSONResponse({"rater": number_of_rater(connection)})
 
@@ -169,7 +181,7 @@ def application(survey_folder: Path, database: Path, host: str) -> Starlette:
         text = 'window.SERVER = {"post": "responses", "rater": "rater"};\n'
         return PlainTextResponse(text, media_type="text/javascript", headers={"Cache-Control": "no-store"})
 
-    allowed = [*LOOPBACK, f"[{LOOPBACK[-1]}]"] if host in LOOPBACK else ["*"]
+    allowed = [*LOOPBACK, f"[{LOOPBACK[-1]}]", *hosts] if host in LOOPBACK else ["*"]
     return Starlette(
         routes=[
             Route("/responses", responses, methods=["POST"]),
@@ -182,6 +194,7 @@ def application(survey_folder: Path, database: Path, host: str) -> Starlette:
             Middleware(_Headers),
             # A page of another site that resolves its own name to this machine would otherwise reach the server.
             Middleware(TrustedHostMiddleware, allowed_hosts=allowed),
+            Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["POST"], allow_headers=["Content-Type"]),
         ],
     )
 
@@ -201,7 +214,39 @@ class _Headers:
         await self.app(scope, receive, with_headers)
 
 
-def _from_our_page(request: Request) -> None:
+def _host_of(origin: str) -> str:
+    """The host of an origin such as https://example.org.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = re.fullmatch(r"https?://(?P<host>[A-Za-z0-9.-]+)(:[0-9]{1,5})?", origin)
+    if match is None:
+        raise UsageError(f'"{origin}" is not the origin of a page; one such as https://example.org was expected.')
+    return match["host"]
+
+
+class _Limit:
+    """How often each address has posted in the last minute; kept in memory, and only that long."""
+
+    def __init__(self) -> None:
+        self.recent: dict[str, list[float]] = {}
+
+    def count(self, request: Request) -> None:
+        """Count a post.
+
+        Raises:
+            RefusedError: it is one too many.
+        """
+        now = time.monotonic()
+        self.recent = {who: kept for who, when in self.recent.items() if (kept := [t for t in when if now - t < 60])}
+        mine = self.recent.setdefault(request.client.host if request.client else "", [])
+        if len(mine) >= POSTS_A_MINUTE:
+            raise RefusedError(429, "too many posts in a minute; wait a moment, and send the answers again")
+        mine.append(now)
+
+
+def _from_our_page(request: Request, origins: Sequence[str]) -> None:
     """Refuse what a page of another address sends; a browser says where a post comes from.
 
     Raises:
@@ -209,7 +254,7 @@ def _from_our_page(request: Request) -> None:
     """
     origin = request.headers.get("origin")
     host = request.headers.get("host")
-    if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+    if origin is not None and origin not in (f"http://{host}", f"https://{host}", *origins):
         raise RefusedError(403, "posts come from the questionnaire itself")
 
 
@@ -238,7 +283,7 @@ def _survey(folder: Path) -> dict[str, Any]:
     return survey
 
 
-def serve_survey(folder: Path, host: str, port: int, database: Path) -> None:
+def serve_survey(folder: Path, host: str, port: int, database: Path, origins: Sequence[str] = ()) -> None:
     """Serve until interrupted.
 
     Raises:
@@ -251,7 +296,7 @@ def serve_survey(folder: Path, host: str, port: int, database: Path) -> None:
     if database.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"{database} lies in the folder that everybody is shown. Choose another: --database FILE")
     with hold(database.parent, "bench mos serve", name=f".{database.name}.in-use", otherwise="--database FILE"):
-        _serve(uvicorn, application(folder, database, host), host, port, database)
+        _serve(uvicorn, application(folder, database, host, origins), host, port, database)
 
 
 def _serve(uvicorn: ModuleType, app: Starlette, host: str, port: int, database: Path) -> None:

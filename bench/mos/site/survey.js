@@ -135,10 +135,12 @@
           + (survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
             : "say which of the two sounds you would rather have for the video.")),
         h("p", {}, "Before that, short checks make sure that your headphones work and are worn the right way round. "
-          + "You can stop at any time, close the page, and go on later in the same browser.")),
+          + "You can stop at any time, close the page, and go on later in the same browser."),
+        h("p", { id: "minutes" }, "It takes about " + survey.minutes + (survey.minutes === 1 ? " minute." : " minutes."))),
       h("div", { class: "card" },
         h("h2", {}, "Your data"),
-        h("p", {}, "Taking part is voluntary. Your ratings, the outcome of the checks, the kind of headphones and the times are recorded "
+        ...survey.consent.split(/\n\s*\n/).filter((text) => text).map((text) => h("p", { class: "consent" }, text)),
+        h("p", {}, (survey.consent ? "" : "Taking part is voluntary. ") + "Your ratings, the outcome of the checks, the kind of headphones and the times are recorded "
           + "under a number or a random code, without your name or address, and are used for research and published in that form." + contact),
         h("label", { class: "check" }, agreed, h("span", {}, "I have read this, I am at least 18 years old, and I want to take part.")),
         server || person ? "" : h("label", { class: "field" }, "Participant number, if you were given one", number),

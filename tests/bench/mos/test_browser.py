@@ -166,6 +166,7 @@ def severe(browser) -> list[str]:
 def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path):
     rater = Rater(browser, survey.folder)
     rater.open("?rater=7")
+    assert rater.find("#minutes").text == "It takes about 6 minutes."
     rater.press("#next")
     assert "tick the box" in rater.find("[role=alert]").text
     rater.begin()
@@ -463,12 +464,13 @@ def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
     sources = from_folders(folders[:2], videos, clips="1", **options)
     sources = replace(sources, suite=NASTY, clips=(replace(sources.clips[0], caption=NASTY),))
     study_id = NASTY.replace("\u2028", "").replace("\u202e", "")[:100]
-    wording = Wording(NASTY, contact=NASTY)
+    wording = Wording(NASTY, contact=NASTY, consent=f"{NASTY}\n\nsecond paragraph")
     made = build(sources, tmp_path / "survey", wording=wording, study_id=study_id, progress=lambda line: None)
     rater = Rater(browser, made.folder)
     rater.open("?rater=<script>window.broken=3</script>")
     assert NASTY in browser.execute_script("return document.querySelector('header .title').textContent")
     assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert [one.text for one in rater.all(".consent")][1:] == ["second paragraph"]
     assert rater.find("#rater").get_attribute("value") == "<script>window.broken=3</script>"
     browser.execute_script(
         "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"

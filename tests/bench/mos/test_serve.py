@@ -5,8 +5,10 @@ import json
 import signal
 import sqlite3
 import subprocess
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,6 +72,39 @@ def test_what_was_received_survives_kill_9(survey, tmp_path, start_server, sessi
     )
     assert result.exit_code == 0, result.exception
     assert "2 raters, 2 clips, 4 votes a cell, 100 in all" in result.stdout
+
+
+def test_twenty_raters_at_once_lose_nothing_over_kill_9(survey, tmp_path, start_server, session):
+    """Each posts until told that it arrived, as the page does; the server is killed meanwhile, and started again."""
+    database, answered = tmp_path / "r.sqlite", []
+    servers = [Server(*start_server(survey.folder, database))]
+
+    def rate(number: int) -> None:
+        body = encoded(session(survey.folder, f"R{number:02d}"))
+        for _ in range(200):
+            try:
+                status, said = servers[-1].ask("/responses", body)
+            except OSError:  # killed: nobody listens, or the answer was lost
+                time.sleep(0.05)
+                continue
+            assert status == 201 or said == b"this session has answered already"
+            answered.append(number)
+            return
+
+    with ThreadPoolExecutor(20) as raters:
+        jobs = [raters.submit(rate, number) for number in range(20)]
+        while len(answered) < 3:
+            time.sleep(0.005)
+        servers[-1].stop(signal.SIGKILL)
+        servers.append(Server(*start_server(survey.folder, database)))
+        for job in jobs:
+            job.result()
+    servers[-1].stop()
+    assert sorted(answered) == list(range(20))
+    result = CliRunner().invoke(mos, ["export", str(database)])
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert len(rows) == 20 * 50
+    assert {row["rater_id"] for row in rows} == {f"R{number:02d}" for number in range(20)}
 
 
 def test_responses_are_never_changed(server, survey, tmp_path, session):

@@ -167,7 +167,12 @@ def test_what_is_written_for_a_service_comes_back(service, tmp_path, material):
     systems = [argument for folder in folders[:2] for argument in ("--system", folder)]
     base = ["page", *systems, "--videos", videos, "--clips", "2", "--out", out, "--title", 'A "test" & more']
     assert "--for SERVICE and --address URL go together" in str(run(*base, "--for", service).exception)
-    result = run(*base, "--for", service, "--address", address)
+    consent = tmp_path / "consent.txt"
+    consent.write_text("We record nothing but votes.\n\nAsk us.\n")
+    told = ("--for", service, "--address", address)
+    if service in ("prolific", "mturk"):
+        assert f"people of {service} are asked for their consent in your words" in str(run(*base, *told).exception)
+    result = run(*base, *told, "--consent", consent)
     assert result.exit_code == 0, result.exception
     (paste,) = tmp_path.glob(f"survey.{service}.*")
     text = paste.read_text()
@@ -178,6 +183,7 @@ def test_what_is_written_for_a_service_comes_back(service, tmp_path, material):
         assert "https://example.org/survey/index.html" in text
         assert data["crowd"]["service"] == service
         assert data["attention"] is None
+        assert data["consent"] == "We record nothing but votes.\n\nAsk us."
         assert {row["role"] for row in key.values()} == {"test"}
         return
     found = [tagged(heading, KEYS) for heading in headings(service, text, set(key))]

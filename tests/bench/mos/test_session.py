@@ -217,8 +217,8 @@ def test_rows_that_older_servers_took_are_exported_and_listed(survey, data, sess
         assert {row["rating"] for row in csv.DictReader(file) if row["rater_id"] != "R01"} == {"3"}
 
 
-def post(app: Any, path: str, body: bytes) -> tuple[int, str]:
-    """One post to an application, without a socket."""
+def post(app: Any, path: str, body: bytes, method: str = "POST", **headers: str) -> tuple[int, str]:
+    """One request to an application, without a socket: status, and body or the origin that may read it."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -227,9 +227,12 @@ def post(app: Any, path: str, body: bytes) -> tuple[int, str]:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
-    asyncio.run(app({**scope, "headers": headers, "root_path": ""}, receive, send))
+    told = {"host": "127.0.0.1", "content-type": "application/json", **headers}
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+    asyncio.run(app({**scope, "headers": raw, "root_path": "", "client": ("127.0.0.1", 1)}, receive, send))
+    if method == "OPTIONS":
+        return sent[0]["status"], dict(sent[0]["headers"]).get(b"access-control-allow-origin", b"").decode()
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
 
