@@ -23,6 +23,7 @@ speak of votes, these are the votes of the test, without gold, trap, hidden refe
 `gold`         a sample with a known rating was missed by more than 1, be it once.
 `straightline` the variance of all votes is below 0.1 (default of the P.808 toolkit).
 `anchor`       the hidden reference is rated below the low anchor on average.
+`reference`    the hidden reference is rated below 90 on more than 15 % of the clips (ITU-R BS.1534, scale 0 to 100).
 `agreement`    the correlation with the other raters is below 0.25 or undefined (a choice of this project).
 
 Functions: `intraclass`, `krippendorff_alpha`, `rater_reports`, `screen`, `sample_matrix`.
@@ -38,8 +39,10 @@ import numpy as np
 
 from visaudio_bench.metrics.opinion import ROLES, Floats, Votes
 
+KNOWN_REFERENCE = 90
+MISSED_REFERENCES = 0.15
 CHECKS = ("headphones", "orientation", "completion")
-RULES = ("incomplete", *CHECKS, "trap", "gold", "straightline", "anchor", "agreement")
+RULES = ("incomplete", *CHECKS, "trap", "gold", "straightline", "anchor", "reference", "agreement")
 STRAIGHTLINE_VARIANCE = 0.1
 LOWEST_AGREEMENT = 0.25
 
@@ -259,9 +262,13 @@ def screen(
                 raise ValueError(f'rule "{rule}" needs the results of that check, and the data has none')
             excluded[rule] = [rater for rater in votes.raters if answers.get(rater, "none") != "pass"]
         else:
-            caught = {"incomplete": _incomplete, "trap": _trap, "gold": _gold, "anchor": _anchor}.get(rule, _erratic)(
-                votes, rule
-            )
+            caught = {
+                "incomplete": _incomplete,
+                "trap": _trap,
+                "gold": _gold,
+                "anchor": _anchor,
+                "reference": _reference,
+            }.get(rule, _erratic)(votes, rule)
             excluded[rule] = [rater for rater, bad in zip(votes.raters, caught, strict=True) if bad]
     return excluded
 
@@ -298,6 +305,15 @@ def _anchor(votes: Votes, rule: str) -> list[bool]:
     reference = _mean_by_rater(votes.with_role("hidden_reference"))
     anchor = _mean_by_rater(votes.with_role("low_anchor"))
     return [bool(value < low) for value, low in zip(reference, anchor, strict=True)]
+
+
+def _reference(votes: Votes, rule: str) -> list[bool]:
+    _needs(votes, rule, "hidden_reference")
+    hidden = votes.with_role("hidden_reference")
+    size = len(votes.raters)
+    asked = np.bincount(hidden.rater, minlength=size)
+    missed = np.bincount(hidden.rater[hidden.rating < KNOWN_REFERENCE], minlength=size)
+    return [bool(share) for share in missed > MISSED_REFERENCES * asked]
 
 
 def _mean_by_rater(votes: Votes) -> Floats:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
-DESIGNS = ("rating", "preference", "localisation")
+DESIGNS = ("rating", "preference", "localisation", "mushra")
 SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey", "prolific", "mturk")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
 EXAMPLES = """\b
@@ -76,6 +76,7 @@ def _table(options: dict[str, Any]) -> None:
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
     from visaudio_bench.bench.mos.pointing import localisation_studies, points
     from visaudio_bench.bench.mos.preference import compares, preference_studies
+    from visaudio_bench.bench.mos.responses import rules_for
     from visaudio_bench.bench.mos.study import studies
     from visaudio_bench.bench.mos.study_files import save, shown
     from visaudio_bench.lock import hold
@@ -88,7 +89,10 @@ def _table(options: dict[str, Any]) -> None:
     compared = [responses for responses in files if compares(responses)]
     pointed = [responses for responses in files if points(responses)]
     rated = [responses for responses in files if not (compares(responses) or points(responses))]
-    found = [analyse(study, settings, order) for study in studies(rated, rules)]
+    found = []
+    for own in dict.fromkeys(rules_for(responses, rules) for responses in rated):
+        alike = [responses for responses in rated if rules_for(responses, rules) == own]
+        found += [analyse(study, settings, order) for study in studies(alike, own)]
     if options["against"]:
         for one in found:
             one["against"] = agreement_with(one, options["against"], settings.confidence, settings.seed)
@@ -119,9 +123,7 @@ mos.add_command(plan)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
 @click.option("--consent", type=click.Path(path_type=Path), help="Text file with the consent text of your institution.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
-@click.option(
-    "--design", type=click.Choice(("rating", "preference", "localisation")), default="rating", show_default=True
-)
+@click.option("--design", type=click.Choice(DESIGNS), default="rating", show_default=True)
 @click.option("--directions", type=click.Path(path_type=Path), help="Of the design localisation: clip, azimuth_deg.")
 @click.option(
     "--per-rater", type=click.IntRange(1), help="Not of the design rating: so many questions each; all if not given."
@@ -186,9 +188,11 @@ def page(allow_missing: int, **options: Any) -> None:
 
 
 def _check_design(options: dict[str, Any], in_a_form: bool) -> None:
-    """Refuse options that do not belong to the design."""
+    """Refuse options that do not belong to the design, and set those that do."""
     name = options["design"]
-    if name == "rating" and options["per_rater"]:
+    if name == "mushra":  # it is none without them
+        options["hidden_reference"] = options["low_anchor"] = True
+    if name in ("rating", "mushra") and options["per_rater"]:
         raise UsageError(
             "--per-rater belongs to --design preference and localisation; every rater rates all samples of a rating."
         )

@@ -78,10 +78,10 @@ class Wording(NamedTuple):
 
 
 class Design(NamedTuple):
-    """What raters do: `rating` of all samples of a clip, `preference` between two, `localisation` of one.
+    """What raters do: `rating` or `mushra` of all samples of a clip, `preference` between two, `localisation` of one.
 
-    Of the latter two each rater is asked `per_rater` questions, 0 for all. `azimuths` are the true ones by clip, for
-    the key.
+    `mushra` names the reference beside them. Of the latter two each rater is asked `per_rater` questions, 0 for all.
+    `azimuths` are the true ones by clip, for the key.
     """
 
     name: str = "rating"
@@ -135,6 +135,8 @@ def build(
         UsageError: the folder exists, the study's name cannot be kept, or a sample would clip at this loudness.
         BenchError: no clip can be shown.
     """
+    if design.name == "mushra" and not {REFERENCE, ANCHOR} <= sources.controls.keys():
+        raise UsageError("a test of the kind of MUSHRA has a hidden reference and a low anchor.")
     if not (study_id.isprintable() and 0 < len(study_id) <= LONGEST_ID):
         raise UsageError(
             f"a study's name is 1 to {LONGEST_ID} printable characters, got {study_id!a}. Name it: --study-id NAME"
@@ -200,18 +202,26 @@ def _fill(
     for number, clip in enumerate(shown, 1):
         progress(f"{number}/{len(shown)} {clip.id}")
         samples: list[Sample] = []
+        named: list[Sample] = []
         try:
             with one_clip():
                 if clip.id in sources.unmade:
                     raise sources.unmade[clip.id]
                 samples = [_sample(sources, clip, system, _code(rng, codes)) for system in systems]
-                _write_samples(work / "media", clip, samples, loudness)
+                named = [_sample(sources, clip, REFERENCE, _code(rng, codes))] if design.name == "mushra" else []
+                _write_samples(work / "media", clip, [*samples, *named], loudness)
         except ClipError as error:
             ledger.add([failure_of(error, sources.suite, clip.id, "page")])
-            _remove_samples(work / "media", clip, samples)
+            _remove_samples(work / "media", clip, [*samples, *named])
             continue
         groups.append(
-            {"id": f"G{number:02d}", "clip": clip.id, "caption": clip.caption, "samples": [s.code for s in samples]}
+            {
+                "id": f"G{number:02d}",
+                "clip": clip.id,
+                "caption": clip.caption,
+                "samples": [s.code for s in samples],
+                "reference": named[0].code if named else None,
+            }
         )
         if clip is not sources.training:
             samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
@@ -254,7 +264,7 @@ def _minutes(data: dict[str, Any], seconds: float) -> int:
     """
     asked = data["per_rater"] or len(data["groups"])
     samples = len(data["groups"][0]["samples"])
-    answers = len(data["dimensions"]) * (samples if data["design"] == "rating" else 1)
+    answers = len(data["dimensions"]) * (1 if data["design"] in TOGETHER else samples)
     group = 1.5 * samples * seconds + 4 * answers
     return math.ceil((240 + (asked + bool(data["training"])) * group) / 60)
 

@@ -102,14 +102,23 @@ AZIMUTH = Dimension(
     "A dog that you hear half way to the left is at 45° left.",
     (),
 )
+# ITU-R BS.1534: the scale and its words.
+QUALITY = Dimension(
+    "BAQ",
+    "Quality",
+    "How good is each sound compared with the reference? One of them is the reference again: it has 100.",
+    "0 to 20 is bad, to 40 poor, to 60 fair, to 80 good, to 100 excellent.",
+    (),
+)
 KEYS = tuple(dimension.key for dimension in DIMENSIONS)
-TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH)}
-QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH)}
+TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH, QUALITY)}
+QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH, QUALITY)}
 SCALE = (1, 5)
 DESIGNS = {
     "rating": (DIMENSIONS, SCALE),
     "preference": ((PREFERENCE,), (-1, 1)),
     "localisation": ((AZIMUTH,), (-90, 90)),
+    "mushra": ((QUALITY,), (0, 100)),
 }
 TOGETHER = {"preference": 2, "localisation": 1}  # samples of one question, where raters are asked a part of all
 DEVICES = ("over-ear headphones", "on-ear headphones", "in-ear headphones")

@@ -7,11 +7,9 @@ from pathlib import Path
 from visaudio_bench.bench.mos.collected import answers_of, key_of, need_key, read_database
 from visaudio_bench.bench.mos.forms import read_own_form, unblind
 from visaudio_bench.bench.mos.importers import IMPORTERS, Context
-from visaudio_bench.bench.mos.pointing import points
 from visaudio_bench.bench.mos.preference import compares
-from visaudio_bench.bench.mos.questions import DESIGNS
 from visaudio_bench.bench.mos.recruited import with_completion
-from visaudio_bench.bench.mos.responses import ResponseRules, Responses, understood
+from visaudio_bench.bench.mos.responses import ResponseRules, Responses, rules_for, understood
 
 
 def read_responses(
@@ -40,6 +38,4 @@ def read_responses(
         responses = unblind(responses, codes)
     else:
         need_key(responses)
-    if compares(responses):
-        return responses
-    return understood(responses, DESIGNS["localisation"][1] if points(responses) else rules.scale)
+    return responses if compares(responses) else understood(responses, rules_for(responses, rules).scale)

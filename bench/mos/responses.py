@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from visaudio_bench.bench.mos.questions import KEYS, REQUIRED, SCALE, TITLES
+from visaudio_bench.bench.mos.questions import DESIGNS, KEYS, REQUIRED, SCALE, TITLES
 from visaudio_bench.cells import damage, nothing, number
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes
@@ -71,6 +71,16 @@ class ResponseRules:
     systems: tuple[str, ...] = ()
     allow_missing: float = 0
     duplicates: str = "refuse"
+
+
+def rules_for(responses: Responses, rules: ResponseRules) -> ResponseRules:
+    """The rules for a file of one of our designs, which have a scale of their own; else the rules as given."""
+    found = set(responses.get("dimension"))
+    for dimensions, scale in DESIGNS.values():
+        keys = tuple(one.key for one in dimensions)
+        if len(keys) == 1 and found == set(keys):
+            return replace(rules, scale=scale, dimensions=keys)
+    return rules
 
 
 def codes_of(values: Sequence[str]) -> tuple[Codes, tuple[str, ...]]:

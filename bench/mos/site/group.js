@@ -13,6 +13,7 @@ window.Group = (function () {
   // What is asked below the videos, by design.
   const tasks = {
     rating: "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best).",
+    mushra: "The picture is the same; the sound differs. Play the reference and every video to the end, then say how good each sound is compared with the reference, from 0 to 100.",
     localisation: "Close your eyes if you like: the picture is hidden. Play the sound to the end, then say where you heard it.",
     preference: "The picture is the same; the sound differs. Play both videos to the end, then say which sound you would rather have.",
   };
@@ -23,15 +24,17 @@ window.Group = (function () {
   function show(root, h, spec) {
     const survey = window.SURVEY;
     const began = performance.now();
-    const players = spec.samples.map((code, slot) => player(code, slot));
+    const rated = spec.samples.map((code, slot) => player(code, slot));
+    // A reference that is named stands before the others and is not rated.
+    const players = spec.reference ? [player(spec.reference, null), ...rated] : rated;
     const together = h("input", { type: "checkbox", id: "together" });
     let position = 0;
 
     function player(code, slot) {
-      const name = survey.design === "localisation" ? "Sound" : "Video " + (slot + 1);
+      const name = slot === null ? "Reference" : survey.design === "localisation" ? "Sound" : "Video " + (slot + 1);
       const video = h("video", { src: "media/" + code + ".mp4", preload: "auto", playsinline: "", tabindex: "-1", "aria-hidden": "true" });
       const fill = h("span");
-      const button = h("button", { type: "button", class: "play", "data-slot": slot + 1 }, "▶ " + name);
+      const button = h("button", { type: "button", class: "play", "data-slot": slot === null ? 0 : slot + 1 }, "▶ " + name);
       const state = h("p", { class: "state" });
       const figure = h("figure", { class: survey.design === "localisation" ? "player hidden-picture" : "player" }, video, h("div", { class: "bar" }, fill), button, state);
       const own = { code, name, video, button, state, figure };
@@ -61,8 +64,8 @@ window.Group = (function () {
         state.className = "state";
         state.textContent = "This browser cannot play the video. Use a current Firefox, Chrome, Edge or Safari.";
       });
-      video.addEventListener("click", () => toggle(slot));
-      button.addEventListener("click", () => toggle(slot));
+      video.addEventListener("click", () => toggle(players.indexOf(own)));
+      button.addEventListener("click", () => toggle(players.indexOf(own)));
       tell();
       return own;
     }
@@ -141,27 +144,47 @@ window.Group = (function () {
       return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
     }
 
-    // One question about where the sound is: a frontal slider, whose left end is 90 degrees left.
-    function pointCard(dimension) {
-      const line = h("div", { class: "rating choice", "data-code": spec.id, "data-dimension": dimension.key });
-      const chosen = (spec.ratings[spec.id] || {})[dimension.key];
-      const words = (value) => (value === 0 ? "straight ahead" : Math.abs(value) + "° " + (value > 0 ? "left" : "right"));
+    // A slider that counts as answered when it was touched; value and words are made of its position.
+    function sliderInto(line, id, dimension, label, read, words) {
+      const chosen = (spec.ratings[id] || {})[dimension.key];
       const told = h("output", {}, chosen ? words(chosen.value) : "not yet answered");
-      const slider = h("input", { type: "range", min: survey.scale[0], max: survey.scale[1], step: 1, value: chosen ? -chosen.value : 0,
-        "aria-label": dimension.title });
-      slider.className = "point";
+      const start = chosen ? read(chosen.value) : Math.round((survey.scale[0] + survey.scale[1]) / 2);
+      const slider = h("input", { type: "range", class: "point", min: survey.scale[0], max: survey.scale[1], step: 1, value: start, "aria-label": label });
       if (chosen) line.classList.add("answered");
       ["input", "click", "keyup"].forEach((event) => slider.addEventListener(event, (happened) => {
         if (happened.type === "keyup" && happened.key === "Tab") return;
-        const value = 0 - Number(slider.value);
+        const value = read(Number(slider.value));
         slider.setAttribute("aria-valuetext", words(value));
         told.textContent = words(value);
         line.classList.remove("missing");
         line.classList.add("answered");
-        rate(spec.id, dimension.key, value);
+        rate(id, dimension.key, value);
       }));
+      return [slider, told];
+    }
+
+    // One question about where the sound is: a frontal slider, whose left end is 90 degrees left.
+    function pointCard(dimension) {
+      const line = h("div", { class: "rating choice", "data-code": spec.id, "data-dimension": dimension.key });
+      const words = (value) => (value === 0 ? "straight ahead" : Math.abs(value) + "° " + (value > 0 ? "left" : "right"));
+      const [slider, told] = sliderInto(line, spec.id, dimension, dimension.title, (value) => 0 - value, words);
       line.append(h("span", {}, "90° left"), slider, h("span", {}, "90° right"));
       return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line, told);
+    }
+
+    // A slider for each sample, with the words of ITU-R BS.1534.
+    function scaleCard(dimension) {
+      const names = ["bad", "poor", "fair", "good", "excellent"];
+      const words = (value) => value + ", " + names[Math.min(4, Math.max(0, Math.ceil(value / 20) - 1))];
+      const lines = rated.map((own) => {
+        const line = h("div", { class: "rating", "data-code": own.code, "data-dimension": dimension.key });
+        const jump = h("button", { type: "button", class: "name", tabindex: "-1", "aria-hidden": "true" }, "▶ " + own.name);
+        jump.addEventListener("click", () => toggle(players.indexOf(own)));
+        line.append(jump, ...sliderInto(line, own.code, dimension, own.name + ", " + dimension.title, (value) => value, words));
+        return line;
+      });
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question),
+        h("p", {}, dimension.example), ...lines);
     }
 
     // What is still to do, in words, and the first place where.
@@ -196,7 +219,7 @@ window.Group = (function () {
           ...(survey.design === "rating" ? [", ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."] : ["."])),
         players.length < 2 ? "" : h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
       h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
-      h("div", { class: "dimensions" }, ...survey.dimensions.map({ rating: dimensionCard, preference: choiceCard, localisation: pointCard }[survey.design])));
+      h("div", { class: "dimensions" }, ...survey.dimensions.map({ rating: dimensionCard, preference: choiceCard, localisation: pointCard, mushra: scaleCard }[survey.design])));
 
     return {
       missing,

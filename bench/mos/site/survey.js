@@ -7,6 +7,7 @@
   const store = "visaudio-bench/" + survey.study_id + "/" + survey.build;
   const screen = document.getElementById("screen");
   const checks = ["orientation", "antiphase", "huggins"];
+  const together = ["preference", "localisation"].includes(survey.design); // one answer a group, not one a sample
   const asked = survey.per_rater || survey.groups.length;
   const steps = ["welcome", "level", ...checks, "guide", ...(survey.training ? ["training"] : []),
     ...Array.from({ length: asked }, (_, k) => "group-" + k), "end"];
@@ -132,7 +133,8 @@
           + ", one at a time. Your task: say where you hear each of them.")
         : h("p", {}, "You will watch " + asked + (asked === 1 ? " group" : " groups") + " of videos with sound. In each group you see the same video "
           + samples + " times, each time with another sound. Your task: watch and listen to all of them, then "
-          + (survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
+          + (survey.design === "mushra" ? "compare each sound with a reference, from 0 to 100."
+            : survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
             : "say which of the two sounds you would rather have for the video.")),
         h("p", {}, "Before that, short checks make sure that your headphones work and are worn the right way round. "
           + "You can stop at any time, close the page, and go on later in the same browser."),
@@ -264,7 +266,7 @@
 
   // How much was played, by code; where a sample is in several pairs it is to be played in each.
   function playedIn(kept, own) {
-    if (survey.design === "rating") return kept.played;
+    if (!together) return kept.played;
     return kept.played[own.id] || (kept.played[own.id] = {});
   }
 
@@ -277,7 +279,7 @@
       announce(todo.textContent);
       return open.mark();
     });
-    const shown = Group.show(screen, h, { id: own.id, samples, caption: own.caption, ratings: kept.ratings, played: playedIn(kept, own), onChange });
+    const shown = Group.show(screen, h, { id: own.id, samples, reference: own.reference, caption: own.caption, ratings: kept.ratings, played: playedIn(kept, own), onChange });
     close = shown.close;
     screen.append(h("div", { class: "card" }, todo, h("div", { class: "row-of-buttons" }, button)));
     onChange();
@@ -306,7 +308,7 @@
       const own = survey.groups[index];
       const shown = slots(own, index);
       const compared = survey.design === "preference";
-      const kept = (code) => state.ratings[survey.design === "rating" ? code : own.id] || {};
+      const kept = (code) => state.ratings[together ? own.id : code] || {};
       // Where two are compared there is one row: the first, what it is compared with, and whether it is better.
       (compared ? shown.slice(0, 1) : shown).forEach((code, slot) => survey.dimensions.forEach((dimension) => {
         const rating = kept(code)[dimension.key];

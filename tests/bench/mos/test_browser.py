@@ -17,6 +17,7 @@ from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.export import export_text
 from visaudio_bench.bench.mos.questionnaire import Wording, build
 from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.suites.media import write_clip
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
@@ -166,7 +167,7 @@ def severe(browser) -> list[str]:
 def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path):
     rater = Rater(browser, survey.folder)
     rater.open("?rater=7")
-    assert rater.find("#minutes").text == "It takes about 6 minutes."
+    assert rater.find("#minutes").text == "It takes about 10 minutes."
     rater.press("#next")
     assert "tick the box" in rater.find("[role=alert]").text
     rater.begin()
@@ -316,6 +317,65 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
     exported = export_text(database, "long")
     assert (exported.votes, exported.notes) == (50, ())
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
+
+
+def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+    """Sliders beside a named reference; who does not know the hidden reference is found by the rule."""
+    folders, videos = material(tmp_path, 1)
+    shown = tmp_path / "sounds" / "AudioX"  # the reference is the video's own sound
+    write_clip(tmp_path / "clip00.mp4", videos / "clip00.mp4", soundfile.read(shown / "clip00.wav")[0].T, 44100)
+    (tmp_path / "clip00.mp4").replace(videos / "clip00.mp4")
+    command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder)), "--design", "mushra"]
+    command += ["--videos", str(videos), "--clips", "1", "--training", "none", "--out", str(tmp_path / "survey")]
+    made = CliRunner().invoke(mos, command)
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        key = {row["code"]: row["system"] for row in csv.DictReader(file)}
+    assert sorted(key.values()) == ["AudioX", "ThinkSound", "low anchor", "reference"]
+    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
+    votes = {"reference": 100, "AudioX": 80, "ThinkSound": 60, "low anchor": 10}
+    try:
+        for number in range(2):
+            rater = Rater(browser, tmp_path / "survey")
+            browser.get(base)
+            browser.execute_script("localStorage.clear()")
+            browser.refresh()
+            rater.listen()
+            assert "from 0 to 100" in rater.find("#screen").text
+            rater.begin()
+            browser.execute_script(
+                "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+                "const s = JSON.parse(localStorage.getItem(k));"
+                "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0'}))"
+            )
+            browser.refresh()
+            names = [one.text for one in rater.all(".player button")]
+            assert names == ["▶ Reference", *(f"▶ Video {k}" for k in range(1, 5))]
+            rater.play_all()
+            rater.find("#next").click()
+            assert rater.step() == "group-0", "sliders that nobody moved were taken for answers"
+            for line in rater.all(".rating"):
+                vote = votes[key[line.get_attribute("data-code")]]
+                vote = 100 - vote if number else vote  # the second takes the scale the wrong way round
+                browser.execute_script(
+                    "const s = arguments[0].querySelector('input.point'); s.value = arguments[1];"
+                    "s.dispatchEvent(new Event('input'))", line, vote
+                )  # fmt: skip
+            rater.press("#next")
+            rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    finally:
+        process.kill()
+        process.wait()
+    out = tmp_path / "out"
+    command = ["--ratings", str(tmp_path / "survey"), "--screen", "reference", "--out", str(out)]
+    result = CliRunner().invoke(mos, command)
+    assert result.exit_code == 0, result.exception
+    assert "reference (hidden reference)" in result.stdout
+    assert "screened by reference (1): 1 rater left out" in result.stdout
+    with (out / "mos.csv").open() as file:
+        means = {row["system"]: float(row["mean"]) for row in csv.DictReader(file)}
+    assert means == votes
 
 
 def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, start_server):
