@@ -129,8 +129,9 @@ def localisation(votes: Votes, systems: Sequence[str], confidence: float = 0.95)
     found = []
     for system in systems:
         cells = {score: _kept(_cells(votes, system, score)) for score in SCORES}
-        intervals = [_interval(cells[score], confidence) for score in SCORES]
-        found.append(SystemLocalisation(system, *intervals, int(np.count_nonzero(~np.isnan(cells["error"])))))
+        error, near, confusion = (_interval(cells[score], confidence) for score in SCORES)
+        votes_there = int(np.count_nonzero(~np.isnan(cells["error"])))
+        found.append(SystemLocalisation(system, error, near, confusion, votes_there))
     return found
 
 

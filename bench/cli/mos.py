@@ -139,8 +139,9 @@ def page(allow_missing: int, **options: Any) -> None:
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
+    from visaudio_bench.bench.mos.page_data import Design, Wording
     from visaudio_bench.bench.mos.pointing import read_directions, with_truth
-    from visaudio_bench.bench.mos.questionnaire import Design, Wording, build
+    from visaudio_bench.bench.mos.questionnaire import build
     from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES
     from visaudio_bench.lock import hold
     from visaudio_bench.sheets import read_text

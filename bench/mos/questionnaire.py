@@ -21,24 +21,30 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import resources
-from itertools import combinations
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from visaudio_bench import __version__
 from visaudio_bench.bench.failures import Ledger, failure_of
-from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, DEVICES, KEYS, SCALE, TOGETHER
-from visaudio_bench.bench.mos.sample_order import williams
-from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
+from visaudio_bench.bench.mos.page_data import (
+    RATING,
+    Design,
+    Wording,
+    attention_check,
+    crowd_ending,
+    items_of,
+    minutes_needed,
+    page_data,
+)
+from visaudio_bench.bench.mos.questions import TOGETHER
+from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
-from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
+from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import atomic_path, digest, write_json, write_text
+from visaudio_bench.files import atomic_path, write_json, write_text
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.loudness import integrated_loudness
@@ -55,41 +61,9 @@ from visaudio_bench.suites.media import (
 
 KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "expected", "loudness_lufs", "gain_db")
 ATTENTION = "attention check"
-PROLIFIC = "https://app.prolific.com/submissions/complete?cc="
 PEAK = 0.999
 MAX_WIDTH = 960
-TRIALS = 6
 LONGEST_ID = 100
-
-
-class Wording(NamedTuple):
-    """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing).
-
-    `service` is the form or crowd service that the questions are for, if any, and `address` where the folder will be;
-    `consent` stands in place of the page's own words on taking part.
-    """
-
-    title: str
-    contact: str = ""
-    post: str = ""
-    service: str = ""
-    address: str = ""
-    consent: str = ""
-
-
-class Design(NamedTuple):
-    """What raters do: `rating` or `mushra` of all samples of a clip, `preference` between two, `localisation` of one.
-
-    `mushra` names the reference beside them. Of the latter two each rater is asked `per_rater` questions, 0 for all.
-    `azimuths` are the true ones by clip, for the key.
-    """
-
-    name: str = "rating"
-    per_rater: int = 0
-    azimuths: Mapping[str, str] = MappingProxyType({})
-
-
-RATING = Design()
 
 
 class Sample(NamedTuple):
@@ -234,14 +208,18 @@ def _fill(
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
     together = TOGETHER.get(design.name)
     if together:
-        groups = _items(groups, together, rng)
-        training = _items([training], together, rng)[0] if training else None
+        groups = items_of(groups, together, rng)
+        training = items_of([training], together, rng)[0] if training else None
     if design.per_rater > len(groups):
         raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} questions.")
-    data = _data(groups, training, wording, study_id, design, len(systems), sources.suite)
-    data |= {"attention": None, "crowd": _crowd(wording, rng), "minutes": _minutes(data, seconds / len(key))}
+    data = page_data(groups, training, wording, study_id, design, len(systems), sources.suite)
+    data |= {
+        "attention": None,
+        "crowd": crowd_ending(wording, rng),
+        "minutes": minutes_needed(data, seconds / len(key)),
+    }
     if wording.service in FORM_SERVICES:
-        data["attention"] = check = _attention(groups, rng, _code(rng, codes))
+        data["attention"] = check = attention_check(groups, rng, _code(rng, codes))
         key.append(_attention_row(check, groups, sources.suite))
     _write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
@@ -255,39 +233,6 @@ def _code(rng: random.Random, taken: set[str]) -> str:
         if code not in taken:
             taken.add(code)
             return f"s{code}"
-
-
-def _minutes(data: dict[str, Any], seconds: float) -> int:
-    """How long a rater needs, for samples of so many seconds.
-
-    Each is played one and a half times, and a question takes four seconds; consent and checks take four minutes.
-    """
-    asked = data["per_rater"] or len(data["groups"])
-    samples = len(data["groups"][0]["samples"])
-    answers = len(data["dimensions"]) * (1 if data["design"] in TOGETHER else samples)
-    group = 1.5 * samples * seconds + 4 * answers
-    return math.ceil((240 + (asked + bool(data["training"])) * group) / 60)
-
-
-def _items(groups: list[dict[str, Any]], together: int, rng: random.Random) -> list[dict[str, Any]]:
-    """Every so many samples of every clip, in an order that spreads clips and systems over the raters."""
-    items = [{**group, "samples": list(some)} for group in groups for some in combinations(group["samples"], together)]
-    rng.shuffle(items)
-    return [{**item, "id": f"Q{number:03d}"} for number, item in enumerate(items, 1)]
-
-
-def _crowd(wording: Wording, rng: random.Random) -> dict[str, str] | None:
-    """How the page ends for people of a crowd service: one code for all (Prolific), or each session's own (MTurk)."""
-    if wording.service not in CROWD_SERVICES:
-        return None
-    code = "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)) if wording.service == "prolific" else ""
-    return {"service": wording.service, "code": code, "link": PROLIFIC + code if code else ""}
-
-
-def _attention(groups: list[dict[str, Any]], rng: random.Random, code: str) -> dict[str, Any]:
-    """A question among those of the middle group whose answer is told."""
-    middle = groups[len(groups) // 2]
-    return {"group": middle["id"], "code": code, "dimension": KEYS[0], "expected": rng.randint(*SCALE)}
 
 
 def _attention_row(check: dict[str, Any], groups: list[dict[str, Any]], suite: str) -> dict[str, str]:
@@ -366,38 +311,6 @@ def _csv(rows: list[dict[str, str]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
-
-
-def _data(
-    groups: list[dict[str, Any]],
-    training: dict[str, Any] | None,
-    wording: Wording,
-    study_id: str,
-    design: Design,
-    systems: int,
-    suite: str,
-) -> dict[str, Any]:
-    dimensions, scale = DESIGNS[design.name]
-    return {
-        "design": design.name,
-        "per_rater": design.per_rater,
-        "study_id": study_id,
-        "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
-        "suite": suite,
-        "tool_version": __version__,
-        "title": wording.title,
-        "contact": wording.contact,
-        "post": wording.post,
-        "consent": wording.consent,
-        "scale": list(scale),
-        "dimensions": [dimension._asdict() for dimension in dimensions],
-        "columns": list(COLUMNS),
-        "devices": list(DEVICES),
-        "rows": williams(TOGETHER.get(design.name, systems)),
-        "groups": groups,
-        "training": training,
-        "checks": {"trials": TRIALS, "tokens": TOKENS, "attempts": 3},
-    }
 
 
 def _write_page(work: Path, data: dict[str, Any]) -> None:

@@ -114,8 +114,8 @@ def written_time(text: str) -> str:
         hour = int(match["hour"])
         if match["half"]:
             hour = hour % 12 + 12 * (match["half"].upper() == "PM")
-        parts = (int(match[name]) for name in ("year", "month", "day"))
-        moment = datetime(*parts, hour, int(match["minute"]), int(match["second"] or 0))
+        year, month, day, minute = (int(match[name]) for name in ("year", "month", "day", "minute"))
+        moment = datetime(year, month, day, hour, minute, int(match["second"] or 0))
     except ValueError:
         return ""
     zone = match["zone"].upper() if match["zone"] else None

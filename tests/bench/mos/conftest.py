@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visaudio_bench.bench.mos.questionnaire import Questionnaire, Wording, build
+from visaudio_bench.bench.mos.page_data import Wording
+from visaudio_bench.bench.mos.questionnaire import Questionnaire, build
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_audio, write_video

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.export import export_text
-from visaudio_bench.bench.mos.questionnaire import Wording, build
+from visaudio_bench.bench.mos.page_data import Wording
+from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_clip
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.questionnaire import Design, Wording, build
+from visaudio_bench.bench.mos.page_data import Design, Wording
+from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.bench.mos.sources import from_folders

@@ -255,7 +255,8 @@ def test_a_full_disk_is_said_in_one_sentence(survey, session, tmp_path, monkeypa
 
 @pytest.mark.parametrize("name", ["\ud800", "a\nb", "\x1b[2J", "", "x" * 101])
 def test_a_studys_name_can_be_kept(material, tmp_path, name):
-    from visaudio_bench.bench.mos.questionnaire import Wording, build
+    from visaudio_bench.bench.mos.page_data import Wording
+    from visaudio_bench.bench.mos.questionnaire import build
     from visaudio_bench.bench.mos.sources import Sources
 
     sources = Sources("s", (), None, {}, {})
