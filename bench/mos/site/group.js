@@ -141,7 +141,7 @@ window.Group = (function () {
         steps.append(h("label", {}, input, h("span", {}, text)));
       });
       line.append(steps);
-      return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
     }
 
     // A slider that counts as answered when it was touched; value and words are made of its position.
@@ -169,7 +169,7 @@ window.Group = (function () {
       const words = (value) => (value === 0 ? "straight ahead" : Math.abs(value) + "° " + (value > 0 ? "left" : "right"));
       const [slider, told] = sliderInto(line, spec.id, dimension, dimension.title, (value) => 0 - value, words);
       line.append(h("span", {}, "90° left"), slider, h("span", {}, "90° right"));
-      return h("fieldset", { class: "dimension" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line, told);
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line, told);
     }
 
     // A slider for each sample, with the words of ITU-R BS.1534.
@@ -214,8 +214,8 @@ window.Group = (function () {
       h("div", { class: "card" },
         survey.design === "localisation" ? "" : h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
         h("p", { class: "soft" }, tasks[survey.design]),
-        h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), " … ", h("kbd", {}, String(players.length)),
-          " plays a video, ", h("kbd", {}, "Tab"), " goes from row to row",
+        h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), ...(players.length > 1 ? [" … ", h("kbd", {}, String(players.length))] : []),
+          players.length > 1 ? " plays a video, " : " plays the sound, ", h("kbd", {}, "Tab"), " goes from row to row",
           ...(survey.design === "rating" ? [", ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."] : ["."])),
         players.length < 2 ? "" : h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
       h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
