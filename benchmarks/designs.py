@@ -3,7 +3,7 @@
 Run: PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/designs.py      (about a minute)
 
 Preference: four systems of log-odds 0.8, 0, 0 and -0.8, every rater on every pair of every clip; tastes of raters and
-of clips vary with the SD given. The truth is a panel of 120 raters by 120 clips. Localisation: true azimuths from -60 to
+of clips vary with the SD given. The truth is a panel of 120 raters by 120 clips. Localisation: true azimuths of -60 to
 60 degrees, shifts of 5 degrees by rater and by clip, two systems that err alike. 95 % intervals of strengths and of
 angular errors; a test tells two equal systems apart at p <= 0.05 without correction. 120 studies each, 240 of
 localisation.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.opinion_tables import Study, counted
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 
@@ -48,15 +47,13 @@ def localisation_pair_table(study: Study) -> Table:
 
 def localisations_csv(studies: Sequence[Study]) -> str:
     """One row a study, system and score; shares are from 0 to 1."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for study in studies:
-        for row in study["scores"]:
-            for column in COLUMNS:
-                values = {"study_id": study["study_id"], "score": column.key, **row, **row[column.key]}
-                writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
-    return out.getvalue()
+    rows = (
+        {"study_id": study["study_id"], "score": column.key, **row, **row[column.key]}
+        for study in studies
+        for row in study["scores"]
+        for column in COLUMNS
+    )
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def _cell(found: dict[str, Any], factor: int) -> Cell:

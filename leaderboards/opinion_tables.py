@@ -9,8 +9,6 @@ every table and every column carries its `study_id`.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import write_json, write_text
+from visaudio_bench.files import csv_text, write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 
 SCHEMA = "visaudio-bench/mos/1"
@@ -68,15 +66,13 @@ def write_opinions(folder: Path, studies: Sequence[Study], provenance: dict[str,
 
 def opinions_csv(studies: Sequence[Study]) -> str:
     """The long table: one row a study, system, dimension and interval method; a missing number is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for study in studies:
-        for row in study.get("opinions", ()):  # a study of preferences has none
-            for interval in row["intervals"]:
-                values = {"study_id": study["study_id"], **row, **interval}
-                writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
-    return out.getvalue()
+    rows = (
+        {"study_id": study["study_id"], **row, **interval}
+        for study in studies
+        for row in study.get("opinions", ())  # a study of preferences has none
+        for interval in row["intervals"]
+    )
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
-from typing import Any
 
+from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study, counted
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 
@@ -65,14 +63,8 @@ def preference_pair_table(study: Study, digits: int = DIGITS) -> Table:
 
 def preferences_csv(studies: Sequence[Study]) -> str:
     """One row a study and system."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for study in studies:
-        for row in study["strengths"]:
-            values: dict[str, Any] = {"study_id": study["study_id"], **row}
-            writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
-    return out.getvalue()
+    rows = ({"study_id": study["study_id"], **row} for study in studies for row in study["strengths"])
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def _marks(study: Study) -> dict[str, Mark]:

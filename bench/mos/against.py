@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.schema import ClipTable, Result, read_clip_rows, read_results
 from visaudio_bench.metrics.opinion import Floats
 from visaudio_bench.metrics.opinion_correlation import Agreement, over_clips, over_systems
@@ -124,13 +123,11 @@ def _plain(found: Agreement) -> dict[str, Any]:
 
 def against_csv(studies: Sequence[dict[str, Any]]) -> str:
     """One row a study, dimension, metric, kind of point and coefficient."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for study in studies:
-        for row in study.get("against", ()):
-            for over in ("systems", "clips"):
-                for coefficient, found in row.get(over, {}).items():
-                    values = {"study_id": study["study_id"], "over": over, "coefficient": coefficient, **row, **found}
-                    writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
-    return out.getvalue()
+    rows = (
+        {"study_id": study["study_id"], "over": over, "coefficient": coefficient, **row, **found}
+        for study in studies
+        for row in study.get("against", ())
+        for over in ("systems", "clips")
+        for coefficient, found in row.get(over, {}).items()
+    )
+    return csv_text(CSV_COLUMNS, rows)

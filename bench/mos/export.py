@@ -7,8 +7,6 @@ p808    votes_per_worker of the P.808 toolkit: HITId, workerid, file, short_file
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from visaudio_bench.bench.mos.forms import read_own_form
 from visaudio_bench.bench.mos.questions import COLUMNS, KEYS, REQUIRED
 from visaudio_bench.bench.mos.responses import understood
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import csv_text
 
 SQLITE = b"SQLite format 3\x00"
 SHOWN = 40  # characters of what a note repeats
@@ -47,7 +46,7 @@ def export_text(source: Path, target: str, dimension: str | None = None) -> Expo
     if not rows:
         raise UsageError(f"{source} holds no responses yet.{''.join(f' {note}.' for note in notes)}")
     if target == "long":
-        return Export(_write(COLUMNS, rows), len(rows), notes)
+        return Export(csv_text(COLUMNS, rows), len(rows), notes)
     found = sorted({row["dimension"] for row in rows})
     if dimension is None and len(found) > 1:
         raise UsageError(f"{target} holds one dimension and the responses have {', '.join(found)}: --dimension NAME")
@@ -143,12 +142,4 @@ def _p808(rows: Sequence[Row]) -> str:
         file = f"{row['clip_id']}__{row['system']}"
         values = (row.get("session_id", ""), row["rater_id"], f"{file}.wav", file, row["rating"], row["system"])
         out.append(dict(zip(names, values, strict=True)))
-    return _write(names, out)
-
-
-def _write(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(names, out)

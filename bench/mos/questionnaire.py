@@ -15,8 +15,6 @@ Every sample is brought to the same integrated loudness with one gain for both c
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import random
@@ -44,7 +42,7 @@ from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import atomic_path, write_json, write_text
+from visaudio_bench.files import atomic_path, csv_text, write_json, write_text
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.loudness import integrated_loudness
@@ -224,7 +222,7 @@ def _fill(
     _write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
-    return _csv(key)
+    return csv_text(KEY_COLUMNS, key)
 
 
 def _code(rng: random.Random, taken: set[str]) -> str:
@@ -303,14 +301,6 @@ def _key_row(sample: Sample, suite: str, loudness: float) -> dict[str, str]:
         "loudness_lufs": f"{sample.loudness:.3f}",
         "gain_db": f"{_gain(sample, loudness):.3f}",
     }
-
-
-def _csv(rows: list[dict[str, str]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, KEY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
 
 
 def _write_page(work: Path, data: dict[str, Any]) -> None:
