@@ -16,6 +16,7 @@ from visaudio_bench.bench.mos.server import connect, store
 from visaudio_bench.bench.mos.session import check_session
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
+from visaudio_bench.lock import hold
 
 ROOT = Path(__file__).resolve().parents[3]
 SYSTEMS = ["ThinkSound", "AudioX", "ViSAGe", "See2Sound", "ViSAudio"]
@@ -117,6 +118,18 @@ def test_the_lines_of_the_manual_work_as_printed(page, start, tmp_path, monkeypa
     assert "2 raters, 10 clips" in result.stdout
     with Path("runs/mos/mos.csv").open() as file:
         assert {row["system"] for row in csv.DictReader(file)} == set(options["--systems"].split(","))
+
+
+def test_two_commands_do_not_write_one_folder(tmp_path, material):
+    run("simulate", "--out", tmp_path / "r.csv")
+    with hold(tmp_path / "out", "another command"):
+        assert "is in use: another command" in told("--ratings", tmp_path / "r.csv", "--out", tmp_path / "out")
+    folders, videos = material(tmp_path, 1)
+    page = ("page", "--system", folders[0], "--videos", videos, "--clips", "1", "--out", tmp_path / "survey")
+    with hold(tmp_path, "another page", name=".survey.in-use"):
+        assert "is in use: another page" in told(*page)
+    assert run(*page).exit_code == 0
+    assert not list(tmp_path.glob(".*")), "nothing is left behind"
 
 
 def test_one_of_each_is_said_in_the_singular(tmp_path):
