@@ -159,7 +159,32 @@ _TEX = {
     "×": r"$\times$",
     "†": r"$^\dagger$",
     EMPTY: "--",
+    # OT1 fonts have other characters in the places of these
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+    '"': "''",
+    # at the beginning of a row these would belong to the line end before it
+    "[": "{[}",
+    "*": "{*}",
 }
+_GREEK = {
+    "α": "alpha",
+    "β": "beta",
+    "γ": "gamma",
+    "δ": "delta",
+    "ε": "varepsilon",
+    "θ": "theta",
+    "κ": "kappa",
+    "λ": "lambda",
+    "μ": "mu",
+    "ρ": "rho",
+    "σ": "sigma",
+    "τ": "tau",
+    "φ": "varphi",
+    "χ": "chi",
+}
+_TEX |= {letter: f"$\\{name}$" for letter, name in _GREEK.items()}
 
 
 def _tex_escape(text: str) -> str:
@@ -171,7 +196,7 @@ def _tex(tables: Sequence[Table]) -> str:
     marks = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
     lines = [r"% needs \usepackage{booktabs}"]
     for table in tables:
-        lines += [f"% {table.title}", *(f"% {note}" for note in table.notes)]
+        lines += ["% " + " ".join(text.split()) for text in (table.title, *table.notes)]  # a line end would end it
         lines += [
             r"\begin{tabular}{l" + "".join("l" if column.left else "r" for column in table.columns) + "}",
             r"\toprule",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,16 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mode: int | None = None) -> Iterator[Path]:
     """A temporary path with the same suffix beside `path`, renamed to it when the block ends well.
 
+    `mode` says who may read it, from the start; without it the user's mask does.
+
     A killed process leaves at most a temporary file (its name starts with a dot), never half of `path`.
+
+    Args:
+        path: of the file.
+        mode: of the file, as in `chmod`; None for the usual one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Eighty bytes, for names may be at most 255 long, and letters take up to four.
@@ -38,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -91,6 +99,23 @@ def file_stamp(path: Path) -> dict[str, int]:
     """
     status = path.stat()
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table as CSV with a header: of each row the columns, empty where it has none or None.
+
+    Args:
+        columns: names, in order.
+        rows: values by name; what is missing or None is an empty cell.
+
+    Returns:
+        The text, a header first.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 def digest(value: Any) -> str:
