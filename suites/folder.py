@@ -21,12 +21,11 @@ from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
+from visaudio_bench.names import LONGEST, require_name
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
-# Bytes of an id: file systems take names of 255, and the longest suffix that is put behind an id is `.json`.
-LONGEST_ID = 250
 LISTS = frozenset({"failures.jsonl", "tracebacks.txt"})  # of `bench generate`, beside its sounds
 READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
@@ -196,7 +195,7 @@ def require_id(name: str, path: Path) -> None:
     """Refuse an id that no file can be named by.
 
     Raises:
-        UsageError: it is too long, or no text.
+        UsageError: it is too long, no text, or holds what no name may (see `visaudio_bench.names`).
     """
     try:
         length = len(name.encode())
@@ -204,10 +203,11 @@ def require_id(name: str, path: Path) -> None:
         raise UsageError(
             f"the name of {str(path)!a} is not in UTF-8, as names written by an older system may be. Rename it."
         ) from error
-    if length > LONGEST_ID:
+    if length > LONGEST:
         raise UsageError(
-            f"{path} makes a clip id of {length} bytes; {LONGEST_ID} are the most that can name a file. Shorten it."
+            f"{path} makes a clip id of {length} bytes; {LONGEST} are the most that can name a file. Shorten it."
         )
+    require_name(f"the clip of {str(path)!a}", name, "Rename the file.")
 
 
 def _is_record(path: Path) -> bool:

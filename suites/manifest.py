@@ -29,12 +29,13 @@ from typing import Any
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import atomic_path, digest, write_text
+from visaudio_bench.names import fault
 from visaudio_bench.sheets import read_objects
 
 VERSION = 1
 NAMES = ("manifest.parquet", "manifest.jsonl")
-# A clip's id names files: no separators, no control characters, not hidden, short enough for a suffix.
-SAFE = re.compile(r"(?!\.)[^/\\\x00-\x1f:*?\"<>|]{1,200}")
+# Beyond what no name may hold: what only some file systems take, for a data set goes from one to another.
+_PORTABLE = re.compile(r"[^:*?\"|]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,11 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(str(header.get("suite", "")), Path(root) if root else path.parent, entries)
 
 
+def fault_of_id(clip_id: str) -> str:
+    """Why a clip's id cannot name files on every system; empty if it can."""
+    return fault(clip_id) or ("" if _PORTABLE.fullmatch(clip_id) else 'it holds one of : * ? " |, or is too long')
+
+
 def validate(entries: Sequence[Entry], path: Path) -> None:
     """Refuse rows that would be mistaken for one another or lead outside the root.
 
@@ -151,8 +157,9 @@ def validate(entries: Sequence[Entry], path: Path) -> None:
     """
     seen: set[str] = set()
     for entry in entries:
-        if not SAFE.fullmatch(entry.clip_id):
-            raise UsageError(f"{path}: the clip id {entry.clip_id!r} cannot name a file.")
+        why = fault_of_id(entry.clip_id)
+        if why:
+            raise UsageError(f"{path}: the clip id {entry.clip_id!a} cannot name a file: {why}.")
         if entry.clip_id in seen:
             raise UsageError(f"{path}: the clip id {entry.clip_id} occurs twice.")
         seen.add(entry.clip_id)

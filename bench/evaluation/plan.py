@@ -18,9 +18,11 @@ from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
 from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
 from visaudio_bench.metrics.catalogue import Metric, backbone_distances
 from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.models.weights import MissingWeights, missing
+from visaudio_bench.names import require_name
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import Clip, Suite, open_suite
 from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unread_words
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 # The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
 ANCHORS = ("reference", "mono", "swapped", "repaired")
+NAMING = "For folders of outputs write: --system outputs:NAME=DIR"
 # CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
 MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
 
@@ -43,15 +46,34 @@ class Job:
     limit: int | None = None
     refused: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        require_name("the suite", self.suite.name, "Rename its folder, or the suite.")
+        for system in self.systems:
+            name = require_name("the system", system.card.name, NAMING)
+            if name == REFERENCE_SET:
+                raise UsageError(f'the system "{name}" has the name of the references. {NAMING}')
+
+    @cached_property
+    def every_clip(self) -> tuple[Clip, ...]:
+        """Every clip of the suite.
+
+        Raises:
+            UsageError: a clip's id cannot name its files.
+        """
+        clips = self.suite.clips()
+        for clip in clips:
+            require_name(f'a clip of suite "{self.suite.name}"', clip.id, "Rename it.")
+        return clips
+
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
         """The clips to evaluate, in the suite's order."""
-        return self.suite.clips()[: self.limit]
+        return self.every_clip[: self.limit]
 
     @cached_property
     def usable(self) -> tuple[Clip, ...]:
         """Every clip of the suite that a system may be given or may look at: none whose reference was refused."""
-        return tuple(clip for clip in self.suite.clips() if clip.id not in self.refused)
+        return tuple(clip for clip in self.every_clip if clip.id not in self.refused)
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -168,7 +190,7 @@ class Plan:
                     "name": job.suite.name,
                     "title": job.suite.title,
                     "clips": len(job.clips),
-                    "of": len(job.suite.clips()),
+                    "of": len(job.every_clip),
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
                     "remarks": list(job.suite.remarks()),
@@ -212,7 +234,7 @@ class Plan:
 def _own_files(system: System, job: Job) -> dict[str, Any]:
     if not isinstance(system, Outputs):
         return {}
-    return {"unmatched_files": system.unmatched(job.suite.clips()), "folders": system.contents.told()}
+    return {"unmatched_files": system.unmatched(job.every_clip), "folders": system.contents.told()}
 
 
 def describe(summary: dict[str, Any]) -> str:
@@ -355,7 +377,4 @@ def _without_needless(job: Job, asked: set[str]) -> Job:
 def _refuse_twins(names: Sequence[str], kind: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(
-                f'two {kind} are called "{name}"; rows of a table need different names. '
-                "For folders of outputs write: --system outputs:NAME=DIR"
-            )
+            raise UsageError(f'two {kind} are called "{name}"; rows of a table need different names. {NAMING}')
