@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.escapes import csv_cell
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+from visaudio_bench.shapes import require
 
 SCHEMA = "visaudio-bench/mos/1"
 CSV_COLUMNS = (
@@ -37,6 +39,36 @@ CSV_COLUMNS = (
 BEYOND = "†"
 Study = dict[str, Any]
 
+METHODS = {
+    "crossed": "crossed (raters and clips both random)",
+    "raters-t": "raters-t (Student's t over rater means; clips fixed)",
+    "clips-t": "clips-t (Student's t over clip means; raters fixed)",
+    "bootstrap": "bootstrap (raters and clips resampled)",
+    "normal": "normal (assumes independent votes)",
+    "paper": "paper (normal quantile times the population SD of rater means / sqrt(raters))",
+    "paper-clips": "paper-clips (as paper, over clip means)",
+}
+
+_NUMBER = (float, None)
+_INTERVAL = {
+    "ci_method": frozenset(METHODS),
+    "low": _NUMBER,
+    "high": _NUMBER,
+    "half": _NUMBER,
+    "reason": str,
+    "beyond_scale": bool,
+}
+_OPINION = {"system": str, "dimension": str, "role": str, "mean": _NUMBER, "intervals": [_INTERVAL]}
+# What tables beside results read; `bench mos` reads its own studies whole.
+_STUDY = {
+    "study_id": str,
+    "confidence": float,
+    "ci_methods": [frozenset(METHODS)],
+    "dimensions": [{"key": str}],
+    "report": {"raters": int, "clips": int},
+    "opinions": [_OPINION],
+}
+
 
 def read_opinions(path: Path) -> list[Study]:
     """The studies of a `mos.json`, or of the one in a folder.
@@ -49,11 +81,21 @@ def read_opinions(path: Path) -> list[Study]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; make it with: bench mos --ratings responses.csv --out DIR") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {error}. A mos.json written by bench mos was expected.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise UsageError(f'{path} has the schema "{schema}", "{SCHEMA}" was expected; write it again with: bench mos')
+    try:
+        require(document, {"studies": [_STUDY]})
+        for number, study in enumerate(document["studies"]):
+            methods = [[one["ci_method"] for one in row["intervals"]] for row in study["opinions"]]
+            if not study["ci_methods"] or any(found != study["ci_methods"] for found in methods):
+                raise ValueError(f"studies[{number}]: ci_methods and the intervals of its opinions differ")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} does not keep the schema {SCHEMA}: {error}. Write it again with: bench mos"
+        ) from error
     studies: list[Study] = document["studies"]
     return studies
 
@@ -73,8 +115,12 @@ def opinions_csv(studies: Sequence[Study]) -> str:
         for row in study["opinions"]:
             for interval in row["intervals"]:
                 values = {"study_id": study["study_id"], **row, **interval}
-                writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
+                writer.writerow([_in_csv(values[name]) for name in CSV_COLUMNS])
     return out.getvalue()
+
+
+def _in_csv(value: Any) -> Any:
+    return csv_cell(value) if isinstance(value, str) else "" if value is None else value
 
 
 def opinion_table(study: Study, *, screened: bool = True) -> Table:
@@ -164,17 +210,6 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         notes.append(f"{BEYOND} the interval reaches beyond the scale")
     notes.append("scores hold for this set of systems, clips and raters; do not merge them with those of another study")
     return tuple(notes)
-
-
-METHODS = {
-    "crossed": "crossed (raters and clips both random)",
-    "raters-t": "raters-t (Student's t over rater means; clips fixed)",
-    "clips-t": "clips-t (Student's t over clip means; raters fixed)",
-    "bootstrap": "bootstrap (raters and clips resampled)",
-    "normal": "normal (assumes independent votes)",
-    "paper": "paper (normal quantile times the population SD of rater means / sqrt(raters))",
-    "paper-clips": "paper-clips (as paper, over clip means)",
-}
 
 
 def _range(numbers: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ import click
 
 from visaudio_bench import __version__
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.escapes import visible
 from visaudio_bench.registry import did_you_mean
 
 # name of the command -> (where it lives, the line that `bench --help` prints)
@@ -89,7 +90,7 @@ def main() -> None:
         error.show()
         sys.exit(UsageError.exit_code)
     except BenchError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(visible(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
@@ -97,8 +98,10 @@ def main() -> None:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         click.echo(
-            f"error: the system refused a file operation: {error.strerror or error}{where}. "
-            "What was finished is kept; make room or choose another folder and run the same command again.",
+            visible(
+                f"error: the system refused a file operation: {error.strerror or error}{where}. "
+                "What was finished is kept; make room or choose another folder and run the same command again."
+            ),
             err=True,
         )
         sys.exit(BenchError.exit_code)

@@ -39,13 +39,15 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
-from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, judge
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
     Failure,
     Result,
     Status,
+    SuiteInfo,
+    SystemInfo,
     write_clip_rows,
     write_results,
 )

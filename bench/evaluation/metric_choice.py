@@ -49,8 +49,10 @@ def metric_of(key: str) -> Metric:
     Raises:
         UsageError: there is none.
     """
-    (metric,) = _asked(key)
-    return metric
+    found = _asked(key)
+    if len(found) != 1:
+        raise UsageError(f'"{key}" stands for {len(found)} metrics, and one was expected. See: bench list metrics')
+    return found[0]
 
 
 def _asked(request: str) -> tuple[Metric, ...]:
