@@ -70,6 +70,22 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_sealed(path: Path, data: bytes) -> None:
+    """Write bytes behind their SHA-256, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(hashlib.sha256(data).digest() + data)
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """What `write_sealed` wrote; None where there is nothing, or anything else."""
+    try:
+        found = path.read_bytes()
+    except OSError:  # most often there is no file; it may be a folder of somebody's, or a bad sector
+        return None
+    seal, data = found[:32], found[32:]
+    return data if hashlib.sha256(data).digest() == seal else None
+
+
 def digest(value: Any) -> str:
     """SHA-256 of a JSON-able value with sorted keys: the identity of parameters, independent of their order."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -79,11 +79,11 @@ def _require_object(value: Any, shape: Mapping[Any, Any], where: str) -> None:
             require(inner, shape[str], _dotted(where, name))
         return
     for name, inner in shape.items():
-        bare = name.removesuffix("?")
-        if bare in value:
+        if (bare := name.removesuffix("?")) in value:
             require(value[bare], inner, _dotted(where, bare))
-        elif bare == name:
-            raise ValueError(f"{_dotted(where, name)} is missing")
+    missing = [name for name in shape if not name.endswith("?") and name not in value]
+    if missing:
+        raise ValueError(f"{_dotted(where, missing[0])} is missing")
 
 
 def _is(value: Any, shape: Any) -> bool:
