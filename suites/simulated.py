@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import BenchError, ClipError, ClipsError, UsageError
-from visaudio_bench.files import cache_dir, digest, remove_leftovers
+from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.guard import is_of_the_machine
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.sources import source_revision
@@ -111,7 +111,6 @@ class SimulatedSuite(Suite):
             ClipsError: a scene could not be rendered; the others are, and stay.
             BenchError: files could not be written.
         """
-        remove_leftovers(self.folder)
         todo = [self.scenes[name] for name in self.pending()]
         refused: list[str] = []
         failed: dict[str, ClipError] = {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import re
+import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,8 +16,11 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from visaudio_bench.processes import began, has_ended, place, responsible
+
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
-STALE = 600  # s: a temporary file that has not been written to for so long has lost its writer
+STALE = 600  # s: a temporary file of another machine that was not written to for so long has lost its writer
+_WHOSE = re.compile(r"~(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d+)~[0-9a-f]{8}(\.[^~]*)?$")
 
 
 def cache_dir() -> Path:
@@ -28,15 +33,14 @@ def cache_dir() -> Path:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path with the same suffix beside `path`, renamed to it when the block ends well.
 
-    A killed process leaves at most a temporary file (its name starts with a dot), never half of `path`.
+    A killed process leaves at most a temporary file, never half of `path`; the next one that writes into the folder
+    removes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Eighty bytes, for names may be at most 255 long, and letters take up to four.
-    prefix = path.stem.encode(errors="surrogateescape")[:80].decode(errors="ignore")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{prefix}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    _remove_leftovers_once(path.parent)
+    temporary = beside(path)
     try:
+        temporary.touch(exist_ok=False)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
@@ -45,12 +49,63 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A hidden folder below `parent` for as long as the block lasts; a killed process leaves it to the next one."""
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(parent)
+    folder = beside(parent / name)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def beside(path: Path) -> Path:
+    """A new hidden name beside `path` with its suffix, which says whose it is, so that leftovers can be told."""
+    # Eighty bytes, for names may be at most 255 long, and letters take up to four.
+    stem = path.stem.encode(errors="surrogateescape")[:80].decode(errors="ignore").lstrip(".")
+    pid = responsible()
+    return path.with_name(f".{stem}~{_here()}-{pid}-{began(pid) or 0}~{uuid.uuid4().hex[:8]}{path.suffix}")
+
+
+def _here() -> str:
+    return hashlib.sha256(place().encode()).hexdigest()[:8]
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs left half written; a file that another process is writing now is younger."""
-    for leftover in folder.glob(".*"):
-        with suppress(FileNotFoundError):  # another process has just finished or removed it
-            if time.time() - leftover.stat().st_mtime > STALE:
-                leftover.unlink()
+    """Remove what killed processes left half written in a folder; nothing that is not named as `beside` names it.
+
+    On this machine the process is looked for; what belongs to another one goes once nobody has written to it for
+    `STALE` seconds.
+    """
+    try:
+        found = [Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith(".")]
+    except OSError:
+        return
+    for leftover in found:
+        with suppress(OSError):  # another process has just finished or removed it
+            if _is_left(leftover):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    whose = _WHOSE.search(path.name)
+    if whose is None:
+        return False
+    ended = has_ended(int(whose["pid"]), whose["start"]) if place() and whose["place"] == _here() else None
+    return time.time() - path.stat().st_mtime > STALE if ended is None else ended
+
+
+_seen: set[Path] = set()
+
+
+def _remove_leftovers_once(folder: Path) -> None:
+    """As `remove_leftovers`, for the first file that this process writes into a folder: it may hold very many."""
+    if folder not in _seen:
+        _seen.add(folder)
+        remove_leftovers(folder)
 
 
 def _umask() -> int:

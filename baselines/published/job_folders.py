@@ -1,18 +1,14 @@
 """Job folders: everything that one worker process may see, and nothing else.
 
-A job folder lies in the cache and holds the runner, the kit, links to the clips' inputs, the job file, and what the
-worker writes. Its owner holds a lock on it; folders without an owner are left over from a killed run and are removed
-when the next job is made.
+A job folder lies in the cache and holds the runner, the kit, copies of the clips' inputs, the job file, and what the
+worker writes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,7 @@ from visaudio_bench.baselines.published.contract import Options
 from visaudio_bench.baselines.published.installed import Installation
 from visaudio_bench.baselines.published.prompts import Texts
 from visaudio_bench.baselines.published.worker_inputs import Inputs
-from visaudio_bench.files import cache_dir, write_json
+from visaudio_bench.files import write_json
 from visaudio_bench.pool import available_cores
 
 # What a worker inherits of our environment: what the machine needs, nothing that tells where our files are.
@@ -71,31 +67,6 @@ class JobFolder:
         """The command line of the worker."""
         runner = self.path / "code" / "runner.py"
         return [str(python), "-u", str(runner), "--job", str(self.path / "job.json"), "--guard"]
-
-
-@contextmanager
-def job_area() -> Iterator[Path]:
-    """A folder for the job folders of one run, locked while it is used and removed at its end."""
-    base = cache_dir() / "published" / "jobs"
-    base.mkdir(parents=True, exist_ok=True)
-    with (base / ".lock").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        _remove_stale(base)
-        area = Path(tempfile.mkdtemp(dir=base))
-        lock = (area / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield area
-    finally:
-        lock.close()
-        shutil.rmtree(area, ignore_errors=True)
-
-
-def _remove_stale(base: Path) -> None:
-    for lock in base.glob("*/lock"):
-        with suppress(OSError), lock.open("r+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def write_job(

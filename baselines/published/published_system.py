@@ -16,14 +16,14 @@ from visaudio_bench.baselines.published.installed import (
     published_names,
     why_unavailable,
 )
-from visaudio_bench.baselines.published.job_folders import JobClip, job_area, visible_gpu, worker_environment, write_job
+from visaudio_bench.baselines.published.job_folders import JobClip, visible_gpu, worker_environment, write_job
 from visaudio_bench.baselines.published.options import choose, row_name, shown
 from visaudio_bench.baselines.published.prompts import texts
 from visaudio_bench.baselines.published.worker_inputs import Inputs, mono_gain, prepare
 from visaudio_bench.baselines.published.worker_process import Start, WorkerAnswer, supervise
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard, clip_seed
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest
+from visaudio_bench.files import cache_dir, digest, scratch_folder
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import available_cores, map_unordered
 from visaudio_bench.sources import source_revision
@@ -121,7 +121,7 @@ class PublishedSystem(System):
             return
         # A worker is given the sound itself; where it lies, others lie too.
         told = {name: value for name, value in self.options.items() if name != MONO}
-        with job_area() as area:
+        with scratch_folder(cache_dir() / "published" / "jobs", "job") as area:
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
                 here = area / f"shard-{shard}-{attempt}"

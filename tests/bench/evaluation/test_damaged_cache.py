@@ -57,5 +57,9 @@ def test_other_bytes_are_replaced(entry: Path, data: bytes) -> None:
 def test_foreign_folders_do_no_harm(entry: Path) -> None:
     (entry.parent / ".snapshot" / "deep").mkdir(parents=True)
     entry.unlink()
+    entry.mkdir()  # in the place of an entry
+    with pytest.raises(OSError, match="directory"):
+        cached(compute, ["one"])
+    entry.rmdir()
     assert read()
     assert (entry.parent / ".snapshot" / "deep").is_dir()
