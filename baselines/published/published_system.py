@@ -16,7 +16,13 @@ from visaudio_bench.baselines.published.installed import (
     published_names,
     why_unavailable,
 )
-from visaudio_bench.baselines.published.job_folders import JobClip, visible_gpu, worker_environment, write_job
+from visaudio_bench.baselines.published.job_folders import (
+    InputCopies,
+    JobClip,
+    visible_gpu,
+    worker_environment,
+    write_job,
+)
 from visaudio_bench.baselines.published.options import choose, row_name, shown
 from visaudio_bench.baselines.published.prompts import texts
 from visaudio_bench.baselines.published.worker_inputs import Inputs, mono_gain, prepare
@@ -122,12 +128,13 @@ class PublishedSystem(System):
         # A worker is given the sound itself; where it lies, others lie too.
         told = {name: value for name, value in self.options.items() if name != MONO}
         with scratch_folder(cache_dir() / "published" / "jobs", "job") as area:
+            copies = InputCopies(area / "inputs")
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
                 here = area / f"shard-{shard}-{attempt}"
                 gpu = visible_gpu(device, shard)
                 where = "cuda:0" if gpu else device  # the only one that it sees
-                job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids])
+                job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids], copies)
                 environment = worker_environment(self.installed, job, gpu)
                 return Start(job, job.command(self.installed.python), environment)
 
