@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -253,15 +253,28 @@ class FolderSuite(Suite):
         self.own_sound = own_sound
         self.duration = duration
         self.told = told
-        self._clips: tuple[Clip, ...] | None = None
+        self._clips: dict[str, Clip] = {}
 
     def clips(self) -> tuple[Clip, ...]:
         """One clip a name, in the order of the names."""
-        if self._clips is None:
-            self._clips = tuple(self._clip(name) for name in self.names)
-        return self._clips
+        return tuple(self._clip(name) for name in self.names)
+
+    def clip_ids(self) -> tuple[str, ...]:
+        """The names; no file is opened."""
+        return tuple(self.names)
+
+    def has_references(self, ids: Collection[str]) -> bool:
+        """As `Suite.has_references`; no more files are opened than it takes to find one."""
+        if self.sounds.keys() & ids:
+            return True
+        return self.own_sound and any(self._clip(name).audio is not None for name in self.names if name in ids)
 
     def _clip(self, name: str) -> Clip:
+        if name not in self._clips:
+            self._clips[name] = self._opened(name)
+        return self._clips[name]
+
+    def _opened(self, name: str) -> Clip:
         video, sound = self.videos.get(name), self.sounds.get(name)
         shown, heard = _probe(video), _probe(sound)
         if self.own_sound and shown.sound and not shown.picture:  # a .webm or .mp4 may hold sound alone

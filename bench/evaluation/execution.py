@@ -88,7 +88,8 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
         BenchError: a stage failed as a whole.
     """
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
-    summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
+    to_make = {key: len(_job(plan, key[0]).ids) - len(paths) for key, paths in made.items()}
+    summary = plan.summary(to_make, identified=not dry_run)
     note(describe(summary))
     if dry_run:
         return None

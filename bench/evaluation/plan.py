@@ -54,26 +54,31 @@ class Job:
                 raise UsageError(f'the system "{name}" has the name of the references. {NAMING}')
 
     @cached_property
-    def every_clip(self) -> tuple[Clip, ...]:
-        """Every clip of the suite.
+    def every_id(self) -> tuple[str, ...]:
+        """The ids of every clip of the suite.
 
         Raises:
-            UsageError: a clip's id cannot name its files.
+            UsageError: one cannot name its files.
         """
-        clips = self.suite.clips()
-        for clip in clips:
-            require_name(f'a clip of suite "{self.suite.name}"', clip.id, "Rename it.")
-        return clips
+        ids = self.suite.clip_ids()
+        for clip in ids:
+            require_name(f'a clip of suite "{self.suite.name}"', clip, "Rename it.")
+        return ids
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the clips to evaluate, in the suite's order; to know them may cost much less than the clips."""
+        return self.every_id[: self.limit]
 
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
         """The clips to evaluate, in the suite's order."""
-        return self.every_clip[: self.limit]
+        return self.suite.clips()[: len(self.ids)]
 
     @cached_property
     def usable(self) -> tuple[Clip, ...]:
         """Every clip of the suite that a system may be given or may look at: none whose reference was refused."""
-        return tuple(clip for clip in self.every_clip if clip.id not in self.refused)
+        return tuple(clip for clip in self.suite.clips() if clip.id not in self.refused)
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -90,10 +95,10 @@ class Job:
         """The systems that can run."""
         return tuple(system for system in self.systems if system.card.name not in self.absent)
 
-    @property
+    @cached_property
     def has_references(self) -> bool:
         """Whether any clip has a reference sound."""
-        return any(clip.audio is not None for clip in self.clips)
+        return self.suite.has_references(frozenset(self.ids))
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,10 @@ class Plan:
         command = " ".join(["bench weights fetch", *(one.name for one in self.missing_weights)])
         return f"{titles}: weights are not here ({files}). Get them: {command}"
 
-    def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
+    def summary(self, to_make: dict[tuple[str, str], int], *, identified: bool = True) -> dict[str, Any]:
         """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system.
+
+        What identifies a suite may need all of its files to be opened, and is left out unless `identified`.
 
         Raises:
             UsageError: metrics that cannot be computed together.
@@ -189,20 +196,20 @@ class Plan:
                 {
                     "name": job.suite.name,
                     "title": job.suite.title,
-                    "clips": len(job.clips),
-                    "of": len(job.every_clip),
+                    "clips": len(job.ids),
+                    "of": len(job.every_id),
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
                     "remarks": list(job.suite.remarks()),
                     "folders": list(job.suite.told) if isinstance(job.suite, FolderSuite) else [],
-                    "manifest": job.suite.manifest_hash(),
+                    "manifest": job.suite.manifest_hash() if identified else "",
                     "systems": [
                         {"name": system.card.name, "missing": job.absent[system.card.name]}
                         if system.card.name in job.absent
                         else {
                             "name": system.card.name,
                             "to_make": to_make[job.suite.name, system.card.name],
-                            "cached": len(job.clips) - to_make[job.suite.name, system.card.name],
+                            "cached": len(job.ids) - to_make[job.suite.name, system.card.name],
                             **_own_files(system, job),
                         }
                         for system in job.systems
@@ -227,14 +234,14 @@ class Plan:
     def _estimate(self, to_make: dict[tuple[str, str], int]) -> float:
         preparing = sum(len(job.pending) * job.suite.prepare_seconds for job in self.jobs)
         making = MAKE_SECONDS * sum(to_make.values())
-        scoring = SCORE_SECONDS * sum(len(job.clips) * len(job.present) for job in self.jobs)
+        scoring = SCORE_SECONDS * sum(len(job.ids) * len(job.present) for job in self.jobs)
         return (preparing + making + scoring) / self.workers
 
 
 def _own_files(system: System, job: Job) -> dict[str, Any]:
     if not isinstance(system, Outputs):
         return {}
-    return {"unmatched_files": system.unmatched(job.every_clip), "folders": system.contents.told()}
+    return {"unmatched_files": system.unmatched(job.every_id), "folders": system.contents.told()}
 
 
 def describe(summary: dict[str, Any]) -> str:
@@ -366,7 +373,7 @@ def _told_of_videos(pictures: Contents | None) -> list[str]:
 
 def _without_needless(job: Job, asked: set[str]) -> Job:
     """A suite without references leaves out the systems that hear the reference, unless they were asked for."""
-    if not job.clips:
+    if not job.ids:
         raise UsageError(f'suite "{job.suite.name}" has no clips.')
     if job.has_references:
         return job
