@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -159,9 +160,15 @@ def _csv(tables: Sequence[Table]) -> str:
     return out.getvalue()
 
 
+def _finite(number: float | None) -> float | None:
+    """JSON has no infinity; a change between infinite values is none of its numbers."""
+    return number if number is not None and math.isfinite(number) else None
+
+
 def _json(tables: Sequence[Table]) -> str:
     def cell_object(cell: Cell) -> dict[str, Any]:
-        return {key: getattr(cell, key) for key in ("text", "value", "low", "high", "mark", "reason")}
+        numbers = {key: _finite(getattr(cell, key)) for key in ("value", "low", "high")}
+        return {"text": cell.text, **numbers, "mark": cell.mark, "reason": cell.reason}
 
     value = [
         {

@@ -260,6 +260,8 @@ GOOD_LINE = "s,x,c,m,v,1.5,measured,\n"
         ("s,x,c,m,v,1.5,measured,,\n", "line 902, is not a row of this schema: 9 fields instead of 8"),
         ("s,../x,c,m,v,1.5,measured,\n", "line 902, is not a row of this schema: system '../x' cannot name a file"),
         ("s,x,c,m,v,1.5,failed,\n", "line 902, is not a row of this schema: value '1.5' with status failed"),
+        ("s,x,c,m[],v,1.5,measured,\n", "line 902, is not a row of this schema: metric 'm[]' is no name"),
+        ("s,x,c,m[9999999],v,1.5,measured,\n", "line 902, is not a row of this schema: metric 'm[9999999]' is no"),
         ("s,x,c,m,v,,measured,\n", "line 902, is not a row of this schema: value '' with status measured"),
         ("s,x,c0,m,v,1.5,measured,\n", "line 902, says again what line 2 says: m (v) of clip"),
         ("\n", "line 902, is not a row of this schema: 0 fields instead of 8"),
