@@ -43,7 +43,7 @@ def require(value: Any, shape: Any, where: str = "") -> None:
             raise ValueError(_wrong(value, f"one of {', '.join(sorted(shape))}", where))
     elif isinstance(shape, dict):
         _require_object(value, shape, where)
-    elif dataclasses.is_dataclass(shape):
+    elif isinstance(shape, type) and dataclasses.is_dataclass(shape):
         fields, known = _of_dataclass(shape)
         _require_object(value, fields, where)
         unknown = sorted(value.keys() - known)
@@ -120,7 +120,7 @@ def _dotted(where: str, name: str) -> str:
 
 
 @lru_cache
-def _of_dataclass(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
+def _of_dataclass(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
     """The shapes of a dataclass's fields, and their names; fields with a default may be absent."""
     hints = get_type_hints(kind)
     fields = {}
