@@ -189,8 +189,8 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     """Write `(C, N)` to wav or flac, atomically.
 
     The same samples make the same file, whenever they are written. A wav gets the smallest of 16-bit, 24-bit and
-    float that holds the samples exactly, so that writing and reading
-    back changes nothing; a flac gets 16 bits (round first what must be exact).
+    float that holds the samples exactly, so that writing and reading back changes nothing; a flac gets 16 bits (round
+    first what must be exact).
 
     Raises:
         ClipError: `beyond_full_scale`, for a flac.
