@@ -74,7 +74,9 @@ def tensors_of(folder: Path) -> Contents:
     found = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
-            found[path.name] = digest([file.metadata(), content_hash({n: file.get_tensor(n) for n in file.keys()})])
+            found[path.name] = digest(
+                [file.metadata(), content_hash({n: file.get_tensor(n) for n in sorted(file.keys())})]
+            )
     return found
 
 
