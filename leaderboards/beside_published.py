@@ -20,8 +20,8 @@ from visaudio_bench.leaderboards.published_tables import (
     content_columns,
     contradictions,
 )
-from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo, info_from
-from visaudio_bench.leaderboards.schema import Result, Run
+from visaudio_bench.leaderboards.results import info_from
+from visaudio_bench.leaderboards.schema import Result, Run, SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.suite_tables import HEARD_NOTE, SIMULATED, remarks_on, row_label
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import METRICS

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.frechet import frechet_distance, frechet_jackknife
 from visaudio_bench.metrics.uncertainty import Estimate
@@ -63,13 +64,35 @@ def read_features(path: Path, network: str) -> FeatureSet | None:
 
     Returns:
         The features by clip; None where the run has none.
+
+    Raises:
+        UsageError: the file is damaged, or holds something else.
     """
     if not path.is_file():
         return None
-    with np.load(path) as stored:
-        if network not in stored:
-            return None
-        rows, clip, names = stored[network], stored[f"{network}_clip"], stored["clips"]
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if network not in stored:
+                return None
+            rows, clip, names = stored[network], stored[f"{network}_clip"], stored["clips"]
+        return _checked(rows, clip, names)
+    except Exception as error:  # zipfile and numpy raise whatever comes to them of damaged bytes
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(
+            f"{path} does not hold the features of {network} ({why}). Make the run again, or take its folder from "
+            "where it came from once more."
+        ) from error
+
+
+def _checked(rows: NDArray[Any], clip: NDArray[Any], names: NDArray[Any]) -> FeatureSet:
+    if rows.ndim != 3 or rows.shape[1] != len(VIEWS) or rows.dtype.kind != "f" or not np.isfinite(rows).all():
+        raise ValueError(f"rows of shape {rows.shape} and type {rows.dtype}, (R, 3, d) finite numbers were expected")
+    if clip.shape != rows.shape[:1] or clip.dtype.kind != "i" or names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError("rows, their clips and the clips' names do not belong together")
+    if len(clip) and not (clip.min() >= 0 and clip.max() < len(names)):
+        raise ValueError("a row belongs to no clip")
+    if len(set(names.tolist())) < len(names):
+        raise ValueError("a clip is named twice")
     return FeatureSet(rows.astype(np.float64), clip, tuple(names[np.unique(clip)].tolist()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.opinion_tables import Study, counted
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
@@ -53,7 +54,7 @@ def localisations_csv(studies: Sequence[Study]) -> str:
         for row in study["scores"]
         for column in COLUMNS
     )
-    return csv_text(CSV_COLUMNS, rows)
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))
 
 
 def _cell(estimate: dict[str, Any], factor: int) -> Cell:

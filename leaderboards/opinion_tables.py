@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text, write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+from visaudio_bench.shapes import require
 
 SCHEMA = "visaudio-bench/mos/1"
 CSV_COLUMNS = (
@@ -37,6 +39,37 @@ BEYOND = "†"
 DIGITS = 2  # decimals; a table of the literature has three, which the intervals of twelve raters do not carry
 Study = dict[str, Any]
 
+METHODS = {
+    "crossed": "crossed (raters and clips both random)",
+    "raters-t": "raters-t (Student's t over rater means; clips fixed)",
+    "clips-t": "clips-t (Student's t over clip means; raters fixed)",
+    "bootstrap": "bootstrap (raters and clips resampled)",
+    "normal": "normal (assumes independent votes)",
+    "paper": "paper (normal quantile times the population SD of rater means / sqrt(raters))",
+    "paper-clips": "paper-clips (as paper, over clip means)",
+}
+
+_NUMBER = (float, None)
+_INTERVAL = {
+    "ci_method": frozenset(METHODS),
+    "low": _NUMBER,
+    "high": _NUMBER,
+    "half": _NUMBER,
+    "reason": str,
+    "beyond_scale": bool,
+}
+_OPINION = {"system": str, "dimension": str, "role": str, "mean": _NUMBER, "intervals": [_INTERVAL]}
+# What tables beside results read; `bench mos` reads its own studies whole.
+_STUDY = {
+    "study_id": str,
+    "confidence": float,
+    # a study of preferences or of places has none of these
+    "ci_methods?": [frozenset(METHODS)],
+    "dimensions?": [{"key": str}],
+    "report?": {"raters": int, "clips": int},
+    "opinions?": [_OPINION],
+}
+
 
 def read_opinions(path: Path) -> list[Study]:
     """The studies of a `mos.json`, or of the one in a folder.
@@ -49,11 +82,21 @@ def read_opinions(path: Path) -> list[Study]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; make it with: bench mos --ratings responses.csv --out DIR") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {error}. A mos.json written by bench mos was expected.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise UsageError(f'{path} has the schema "{schema}", "{SCHEMA}" was expected; write it again with: bench mos')
+    try:
+        require(document, {"studies": [_STUDY]})
+        for number, study in enumerate(document["studies"]):
+            methods = [[told["ci_method"] for told in row["intervals"]] for row in study.get("opinions", ())]
+            if methods and any(used != study.get("ci_methods") for used in methods):
+                raise ValueError(f"studies[{number}]: ci_methods and the intervals of its opinions differ")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} does not keep the schema {SCHEMA}: {error}. Write it again with: bench mos"
+        ) from error
     studies: list[Study] = document["studies"]
     return studies
 
@@ -78,7 +121,7 @@ def opinions_csv(studies: Sequence[Study]) -> str:
         for row in study.get("opinions", ())  # a study of preferences has none
         for interval in row["intervals"]
     )
-    return csv_text(CSV_COLUMNS, rows)
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))
 
 
 def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:
@@ -199,15 +242,6 @@ def _marks_note(study: Study, rows: Sequence[dict[str, Any]]) -> str:
 TESTS = {
     "crossed": "test over raters and clips, both random",
     "fixed-clips": "test over raters by sign flips; it holds for these clips alone",
-}
-METHODS = {
-    "crossed": "crossed (raters and clips both random)",
-    "raters-t": "raters-t (Student's t over rater means; clips fixed)",
-    "clips-t": "clips-t (Student's t over clip means; raters fixed)",
-    "bootstrap": "bootstrap (raters and clips resampled)",
-    "normal": "normal (assumes independent votes)",
-    "paper": "paper (normal quantile times the population SD of rater means / sqrt(raters))",
-    "paper-clips": "paper-clips (as paper, over clip means)",
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file, read_features, set_distance
-from visaudio_bench.leaderboards.schema import ClipTable, Result, Status
+from visaudio_bench.leaderboards.schema import ClipTable, Result, Status, SuiteInfo, SystemInfo
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
 from visaudio_bench.metrics.quantity import gather, positions, select
@@ -35,33 +35,6 @@ SIGNIFICANT = 0.05
 REFERENCE_SYSTEM = "reference"
 
 Values = dict[str, NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class SystemInfo:
-    """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
-
-    `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
-    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
-    """
-
-    name: str
-    title: str
-    anchor: bool
-    binauralises: bool
-    missing: str = ""
-    remarks: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class SuiteInfo:
-    """What a table must know of a suite; `remarks` are sentences under it."""
-
-    name: str
-    title: str
-    clips: int
-    synthetic: bool
-    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

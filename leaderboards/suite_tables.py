@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from visaudio_bench.leaderboards.results import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.schema import Result
+from visaudio_bench.leaderboards.results import REFERENCE_SYSTEM
+from visaudio_bench.leaderboards.schema import Result, SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import Metric
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from visaudio_bench.escapes import csv_cell, json_text, markdown, one_line, tex, tex_comment
 
 Mark = Literal["", "best", "second"]
 Format = Literal["text", "md", "tex", "csv", "json"]
@@ -86,10 +88,6 @@ def render(tables: Sequence[Table], form: Format, *, colour: bool = False, width
     return renderers[form](tables)
 
 
-def _with_unit(column: Column, sep: str = "\n") -> str:
-    return column.heading + (f"{sep}{column.unit}" if column.unit else "")
-
-
 def _text(tables: Sequence[Table], colour: bool, width: int | None) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -102,17 +100,19 @@ def _text(tables: Sequence[Table], colour: bool, width: int | None) -> str:
     )
     styles = {"": "", "best": "bold", "second": "underline"}
     for table in tables:
-        console.print(Text(table.title, "bold"), soft_wrap=True)
+        console.print(Text(one_line(table.title), "bold"), soft_wrap=True)
         grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
-        grid.add_column(table.corner, no_wrap=True)
+        grid.add_column(Text(one_line(table.corner)), no_wrap=True)
         for column in table.columns:
-            grid.add_column(_with_unit(column), justify="left" if column.left else "right", no_wrap=not column.left)
+            head = Text("\n".join(one_line(line) for line in (column.heading, column.unit) if line))
+            grid.add_column(head, justify="left" if column.left else "right", no_wrap=not column.left)
         for index, row in enumerate(table.rows):
             last = index + 1 == len(table.rows) or table.rows[index + 1].group != row.group
-            grid.add_row(Text(row.label), *(Text(cell.text, styles[cell.mark]) for cell in row.cells), end_section=last)
+            cells = (Text(one_line(cell.text), styles[cell.mark]) for cell in row.cells)
+            grid.add_row(Text(one_line(row.label)), *cells, end_section=last)
         console.print(grid)
         for note in table.notes:
-            console.print(Text(note), soft_wrap=True)
+            console.print(Text(one_line(note)), soft_wrap=True)
         console.print()
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
@@ -121,74 +121,14 @@ def _md(tables: Sequence[Table]) -> str:
     marks = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
     lines: list[str] = []
     for table in tables:
-        heads = [table.corner, *(_with_unit(column, " ") for column in table.columns)]
-        lines += [f"### {table.title}", "", "| " + " | ".join(_md_escape(head) for head in heads) + " |"]
+        heads = [table.corner, *(f"{column.heading} {column.unit}" for column in table.columns)]
+        lines += [f"### {markdown(table.title)}", "", "| " + " | ".join(markdown(head) for head in heads) + " |"]
         lines.append("|" + "|".join(["---", *("---" if column.left else "---:" for column in table.columns)]) + "|")
         for row in table.rows:
-            shown = [marks[cell.mark].format(_md_escape(cell.text)) for cell in row.cells]
-            lines.append("| " + " | ".join([_md_escape(row.label), *shown]) + " |")
-        lines += ["", *(f"{_md_escape(note)}\n" for note in table.notes)]
+            shown = [marks[cell.mark].format(markdown(cell.text)) for cell in row.cells]
+            lines.append("| " + " | ".join([markdown(row.label), *shown]) + " |")
+        lines += ["", *(f"{markdown(note)}\n" for note in table.notes)]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _md_escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("_", "\\_").replace("\n", " ")
-
-
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "_": r"\_",
-    "#": r"\#",
-    "$": r"\$",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "→": r"$\rightarrow$",
-    "Δ": r"$\Delta$",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "µ": r"$\mu$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "°": r"$^\circ$",
-    "×": r"$\times$",
-    "†": r"$^\dagger$",
-    EMPTY: "--",
-    # OT1 fonts have other characters in the places of these
-    "<": "$<$",
-    ">": "$>$",
-    "|": r"\textbar{}",
-    '"': "''",
-    # at the beginning of a row these would belong to the line end before it
-    "[": "{[}",
-    "*": "{*}",
-}
-_GREEK = {
-    "α": "alpha",
-    "β": "beta",
-    "γ": "gamma",
-    "δ": "delta",
-    "ε": "varepsilon",
-    "θ": "theta",
-    "κ": "kappa",
-    "λ": "lambda",
-    "μ": "mu",
-    "ρ": "rho",
-    "σ": "sigma",
-    "τ": "tau",
-    "φ": "varphi",
-    "χ": "chi",
-}
-_TEX |= {letter: f"$\\{name}$" for letter, name in _GREEK.items()}
-
-
-def _tex_escape(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
 
 
 def _tex(tables: Sequence[Table]) -> str:
@@ -196,22 +136,20 @@ def _tex(tables: Sequence[Table]) -> str:
     marks = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
     lines = [r"% needs \usepackage{booktabs}"]
     for table in tables:
-        lines += ["% " + " ".join(text.split()) for text in (table.title, *table.notes)]  # a line end would end it
+        lines += [tex_comment(line) for line in (table.title, *table.notes)]
         lines += [
             r"\begin{tabular}{l" + "".join("l" if column.left else "r" for column in table.columns) + "}",
             r"\toprule",
         ]
-        lines.append(
-            " & ".join(_tex_escape(head) for head in [table.corner, *(c.heading for c in table.columns)]) + r" \\"
-        )
+        lines.append(" & ".join(tex(head) for head in [table.corner, *(c.heading for c in table.columns)]) + r" \\")
         if any(column.unit for column in table.columns):
-            lines.append(" & ".join(["", *(_tex_escape(column.unit) for column in table.columns)]) + r" \\")
+            lines.append(" & ".join(["", *(tex(column.unit) for column in table.columns)]) + r" \\")
         lines.append(r"\midrule")
         for index, row in enumerate(table.rows):
             if index and row.group != table.rows[index - 1].group:
                 lines.append(r"\midrule")
-            shown = [marks[cell.mark].format(_tex_escape(cell.text)) for cell in row.cells]
-            lines.append(" & ".join([_tex_escape(row.label), *shown]) + r" \\")
+            shown = [marks[cell.mark].format(tex(cell.text)) for cell in row.cells]
+            lines.append(" & ".join([tex(row.label), *shown]) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}", ""]
     return "\n".join(lines)
 
@@ -224,15 +162,20 @@ def _csv(tables: Sequence[Table]) -> str:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 numbers = ["" if number is None else repr(number) for number in (cell.value, cell.low, cell.high)]
-                writer.writerow(
-                    [table.title, row.label, column.key, column.unit, cell.text, *numbers, cell.mark, cell.reason]
-                )
+                words = map(csv_cell, (table.title, row.label, column.key, column.unit, cell.text))
+                writer.writerow([*words, *numbers, cell.mark, csv_cell(cell.reason)])
     return out.getvalue()
+
+
+def _finite(number: float | None) -> float | None:
+    """JSON has no infinity; a change between infinite values is none of its numbers."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _json(tables: Sequence[Table]) -> str:
     def cell_object(cell: Cell) -> dict[str, Any]:
-        return {key: getattr(cell, key) for key in ("text", "value", "low", "high", "mark", "reason")}
+        numbers = {key: _finite(getattr(cell, key)) for key in ("value", "low", "high")}
+        return {"text": cell.text, **numbers, "mark": cell.mark, "reason": cell.reason}
 
     value = [
         {
@@ -250,4 +193,4 @@ def _json(tables: Sequence[Table]) -> str:
         }
         for table in tables
     ]
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(value) + "\n"

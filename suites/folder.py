@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,11 @@ from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
+from visaudio_bench.names import LONGEST, require_name
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
-# Bytes of an id: file systems take names of 255, and the longest suffix that is put behind an id is `.json`.
-LONGEST_ID = 250
 LISTS = frozenset({"failures.jsonl", "tracebacks.txt"})  # of `bench generate`, beside its sounds
 READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
@@ -215,7 +214,7 @@ def require_id(name: str, path: Path) -> None:
         path: what it comes from, for the message.
 
     Raises:
-        UsageError: it is too long, or no text.
+        UsageError: it is too long, no text, or holds what no name may (see `visaudio_bench.names`).
     """
     try:
         length = len(name.encode())
@@ -223,10 +222,11 @@ def require_id(name: str, path: Path) -> None:
         raise UsageError(
             f"the name of {str(path)!a} is not in UTF-8, as names written by an older system may be. Rename it."
         ) from error
-    if length > LONGEST_ID:
+    if length > LONGEST:
         raise UsageError(
-            f"{path} makes a clip id of {length} bytes; {LONGEST_ID} are the most that can name a file. Shorten it."
+            f"{path} makes a clip id of {length} bytes; {LONGEST} are the most that can name a file. Shorten it."
         )
+    require_name(f"the clip of {str(path)!a}", name, "Rename the file.")
 
 
 def _is_record(path: Path) -> bool:
@@ -272,15 +272,28 @@ class FolderSuite(Suite):
         self.own_sound = own_sound
         self.duration = duration
         self.told = told
-        self._clips: tuple[Clip, ...] | None = None
+        self._clips: dict[str, Clip] = {}
 
     def clips(self) -> tuple[Clip, ...]:
         """One clip a name, in the order of the names."""
-        if self._clips is None:
-            self._clips = tuple(self._clip(name) for name in self.names)
-        return self._clips
+        return tuple(self._clip(name) for name in self.names)
+
+    def clip_ids(self) -> tuple[str, ...]:
+        """The names; no file is opened."""
+        return tuple(self.names)
+
+    def has_references(self, ids: Collection[str]) -> bool:
+        """As `Suite.has_references`; no more files are opened than it takes to find one."""
+        if self.sounds.keys() & ids:
+            return True
+        return self.own_sound and any(self._clip(name).audio is not None for name in self.names if name in ids)
 
     def _clip(self, name: str) -> Clip:
+        if name not in self._clips:
+            self._clips[name] = self._opened(name)
+        return self._clips[name]
+
+    def _opened(self, name: str) -> Clip:
         video, sound = self.videos.get(name), self.sounds.get(name)
         video_info, sound_info = _probe(video), _probe(sound)
         if self.own_sound and video_info.sound and not video_info.picture:  # a .webm or .mp4 may hold sound alone

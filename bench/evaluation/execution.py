@@ -39,13 +39,15 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
-from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, judge
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
     Failure,
     Result,
     Status,
+    SuiteInfo,
+    SystemInfo,
     write_clip_rows,
     write_results,
 )
@@ -93,7 +95,8 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
         BenchError: a stage failed as a whole.
     """
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
-    summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
+    to_make = {key: len(_job(plan, key[0]).ids) - len(paths) for key, paths in made.items()}
+    summary = plan.summary(to_make, identified=not dry_run)
     note(describe(summary))
     if dry_run:
         return None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.schema import ClipTable, Result, read_clip_rows, read_results
 from visaudio_bench.metrics.opinion import Floats
@@ -130,4 +131,4 @@ def against_csv(studies: Sequence[dict[str, Any]]) -> str:
         for over in ("systems", "clips")
         for coefficient, found in row.get(over, {}).items()
     )
-    return csv_text(CSV_COLUMNS, rows)
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from visaudio_bench.leaderboards.opinion_tables import write_opinions
-from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.schema import ClipRow, Result, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import ClipRow, Result, SuiteInfo, SystemInfo, write_clip_rows, write_results
 
 OURS = SystemInfo("visaudio", "ViSAudio here", anchor=False, binauralises=False)
 OTHER = SystemInfo("own", "Own", anchor=False, binauralises=True)
@@ -30,8 +29,10 @@ def _run(folder: Path, suite: str = "biaudio", *, synthetic: bool = False, clips
         Result(suite, "own", "fd_vgg", "mix", 9.0, None, None, clips, status),
     ]
     info = SuiteInfo(suite, f"files of {suite}", clips, synthetic)
+    told = {"info": asdict(info), "manifest": "0" * 64, "systems": [asdict(OURS), asdict(OTHER)], "cards": []}
     extra = {
-        "suites": [{"info": asdict(info), "systems": [asdict(OURS), asdict(OTHER)], "metrics": ["kl_pann", "desync"]}],
+        "suites": [{**told, "metrics": ["kl_pann", "desync"]}],
+        "metrics": {},
         "unavailable": {"desync": "no weights of synchformer"},
     }
     write_results(folder, results, {"protocol": {"name": "visaudio-bench"}, "seed": 0}, extra)
