@@ -20,7 +20,7 @@ from visaudio_bench.leaderboards.published_tables import (
     content_columns,
     contradictions,
 )
-from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo, info_from
+from visaudio_bench.leaderboards.results import PLAIN, SuiteInfo, SystemInfo, info_from
 from visaudio_bench.leaderboards.schema import Result, Run
 from visaudio_bench.leaderboards.suite_tables import HEARD_NOTE, SIMULATED, remarks_on, row_label
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
@@ -78,11 +78,18 @@ def _measured(name: str, run: Run) -> list[MeasuredSystem]:
             run.provenance["protocol"]["name"],
             suite,
             system,
-            {(r.metric, r.view): r for r in run.results if (r.suite, r.system) == (suite.name, system.name)},
+            _by_place(r for r in run.results if (r.suite, r.system) == (suite.name, system.name)),
         )
         for suite in suites
         for system in systems[suite.name]
     ]
+
+
+def _by_place(results: Iterable[Result]) -> dict[Place, Result]:
+    """Results by column; a distance between sets is shown plain, as papers print it."""
+    found = {(result.metric, result.view): result for result in results}
+    plain = {(name.removesuffix(PLAIN), view): one for (name, view), one in found.items() if name.endswith(PLAIN)}
+    return found | plain
 
 
 def _table(measured: Sequence[MeasuredSystem], rows: Sequence[Published]) -> Table:
@@ -110,7 +117,7 @@ def _compared(
     lines, differences, first = [], [], _first(rows)
     for one in same:
         label = row_label(one.system) + (f" ({one.run})" if len(same) > 1 else "")
-        cells = {place: _measured_cell(one.results.get(place)) for place in columns}
+        cells = {place: _measured_cell(one.results.get(place), place) for place in columns}
         lines.append(TableRow(label, (*_status_and_size(one, columns), *cells.values()), group))
         gaps = (_difference(cells[place], first.get(place), place) for place in columns)
         differences.append(TableRow(f"{label}: difference", (Cell("difference"), Cell(EMPTY), *gaps), group))
@@ -127,12 +134,12 @@ def _status_and_size(one: MeasuredSystem, columns: Mapping[Place, Column]) -> tu
     return Cell(valued[0].status), Cell(str(low), low) if low == high else Cell(f"{low}–{high}")
 
 
-def _measured_cell(result: Result | None) -> Cell:
+def _measured_cell(result: Result | None, place: Place) -> Cell:
     if result is None:
         return Cell(EMPTY, reason="missing: not in this run")
     if result.value is None:
         return Cell(EMPTY, reason=f"{result.status}: {result.reason}")
-    digits = METRICS[result.metric].digits
+    digits = METRICS[place[0]].digits
     text = f"{result.value:.{digits}f}"
     if result.low is not None and result.high is not None:
         text += f" ±{(result.high - result.low) / 2:.{digits}f}"
@@ -193,6 +200,10 @@ def _conditions(measured: Sequence[MeasuredSystem]) -> list[str]:
     notes = [f"Measured in {run} under the protocol {protocol}." for run, protocol in runs]
     if measured[0].suite.synthetic:
         notes.append(SIMULATED)
+    if any(result.metric.endswith(PLAIN) for one in measured for result in one.results.values()):
+        notes.append(
+            "Fréchet distances are the plain values that papers print; bench report shows them less their bias."
+        )
     if any(one.system.binauralises and not one.system.anchor for one in measured):
         notes.append(HEARD_NOTE)
     return notes + remarks_on(one.system for one in measured)

@@ -39,12 +39,11 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
-from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, Judgement, SuiteInfo, SystemInfo, judge
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
     Failure,
-    Result,
     Status,
     write_clip_rows,
     write_results,
@@ -280,11 +279,12 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> Finis
     systems = {
         job.suite.name: [_system_info(job, system, ledger.failures) for system in job.systems] for job in plan.jobs
     }
-    results: list[Result] = []
-    basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
+    judged: list[Judgement] = []
+    basis = Basis(plan.seed, plan.out, plan.protocol, plan.unavailable)
     table = ClipTable.of(rows)
     for job, suite in zip(plan.jobs, suites, strict=True):
-        results += judge(table, suite, systems[suite.name], plan.metrics_for(job), basis)
+        judged.append(judge(table, suite, systems[suite.name], plan.metrics_for(job), basis))
+    results = [result for one in judged for result in one.results]
     tables = leaderboard(results, suites, systems, plan.all_metrics)
     ledger.write()
     write_clip_rows(plan.out, rows)
@@ -302,6 +302,7 @@ def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> Finis
         "metrics": {metric.key: metric.version for metric in plan.all_metrics},
         "unavailable": plan.unavailable,
         "failures": len(ledger.failures),
+        "comparisons": [dataclasses.asdict(pair) for one in judged for pair in one.comparisons],
     }
     origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
     weights = {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}

@@ -29,9 +29,8 @@ def recompute(folder: Path) -> tuple[list[Table], list[Result]]:
         suite["info"]["name"]: under_protocol([added.get(key) or metric_of(key) for key in suite["metrics"]], protocol)
         for suite in run.body["suites"]
     }
-    basis = Basis(run.provenance["seed"], folder, protocol.frechet_mean, run.body["unavailable"])
-    results = [
-        result for suite in suites for result in judge(rows, suite, systems[suite.name], metrics[suite.name], basis)
-    ]
+    basis = Basis(run.provenance["seed"], folder, protocol, run.body["unavailable"])
+    judged = [judge(rows, suite, systems[suite.name], metrics[suite.name], basis) for suite in suites]
+    results = [result for one in judged for result in one.results]
     every = list(dict.fromkeys(metric for chosen in metrics.values() for metric in chosen))
     return leaderboard(results, suites, systems, every), results
