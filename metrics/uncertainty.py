@@ -6,7 +6,8 @@ differ far more than systems do.
 
 - `intervals`: studentised bootstrap (Efron 1979; Hall 1988) with symmetric quantiles, on a scale where the metric is
   unbounded: the logarithm of what has one bound, the log-odds of what has two. So no end lies outside the range, and
-  the long tail of an error lies on its upper side. `interval` is that of one cell.
+  the long tail of an error lies on its upper side. Where a bound is nearer than the standard error, the scale is the
+  metric's own. `interval` is that of one cell.
 - `differences`: interval and p of the difference of two systems, by the same bootstrap in the metric's unit: what p
   says, the interval says too. `difference` is that of one pair.
 - `jackknife`, `Replicates`: value, interval and p of distances between sets by leaving out groups of clips (Busing,
@@ -24,13 +25,16 @@ says nothing about its size. An interval is of this suite's clips as a sample of
 other seeds of a system, nor clips of another kind.
 
 Clips where a quantity is NaN stay in the resampling and out of the aggregate. With fewer than `MINIMUM_CLIPS` defined
-clips there is neither interval nor test, nor where all clips say the same: an interval of zero width would claim
-certainty. The reason says which. Seeds are arguments, so that the same call gives the same numbers.
+clips there is neither interval nor test. There is no interval where all clips say the same, as one of zero width would
+claim certainty, nor where a single clip decides. The reason says which. Seeds are arguments, so that the same call
+gives the same numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,13 +49,17 @@ Aggregate: TypeAlias = Callable[[Quantities], Floats]
 CONFIDENCE = 0.95
 MINIMUM_CLIPS = 10  # fewer were not simulated, and most of what ten say is how little they say
 RESAMPLES = 1999
-DRAWS = 9999
+DRAWS = 4999
 JACKKNIFE_GROUPS = 20
 CHUNK = 4_000_000  # resampled values held at once, 32 MB
 BLOCK = 48  # rows: a multiple of 4, 8, 12, 16 and 24, the blocks of matrix products
 ROUNDING = 1e-9  # relative: spreads below this are rounding errors
+STEP = 1e-3  # of a derivative, in standard deviations of a sum
+LINEAR = 1e-5  # relative: errors below this come from the step of a derivative
 CONSTANT = "no interval: all clips say the same"
 TOO_ALIKE = "no interval: too few clips differ from the others"
+ONE_CLIP = "no interval: it hangs on a single clip"
+LONELY = 1.25  # effective number of clips below which one decides
 
 
 class Cell(NamedTuple):
@@ -187,14 +195,17 @@ def intervals(
         The mean of errors, which are never negative, and nine clips, which are too few:
 
         >>> from visaudio_bench.metrics.aggregate import mean
-        >>> errors = np.array([0, 0, 0, 0.1, 0, 0, 0.2, 0, 0, 0, 2])
+        >>> errors = np.array([0, 0, 0.1, 0.2, 0.2, 0.4, 0.5, 0.7, 1, 2])
         >>> found = intervals([Cell(mean("x"), {"x": errors}, low=0.0)])[0]
         >>> 0 < found.low < found.value < found.high
         True
         >>> intervals([Cell(mean("x"), {"x": np.arange(9.0)})])[0].reason
         'no interval below 10 clips'
     """
-    samples = [_Sample.of(cell.aggregate, cell.quantities, (cell.low, cell.high)) for cell in cells]
+    samples = [
+        _Sample(cell.aggregate, cell.quantities, int(_defined(cell.quantities).sum()), (cell.low, cell.high))
+        for cell in cells
+    ]
     drawn = _draw(samples, resamples, seed)
     return [_interval(sample, drawn.get(number), confidence) for number, sample in enumerate(samples)]
 
@@ -231,7 +242,7 @@ def difference(
         >>> clips = np.arange(20.0)
         >>> found = difference(mean("x"), {"x": clips + 2 + clips % 2 / 10}, {"x": clips})
         >>> round(found.value, 3), 2 < found.low < found.high < 2.1, found.p
-        (2.05, True, 0.0001)
+        (2.05, True, 0.0002)
     """
     return differences([(aggregate, first, second)], confidence=confidence, draws=draws, seed=seed)[0]
 
@@ -267,8 +278,10 @@ def differences(
     """
     samples = []
     for aggregate, first, second in pairs:
-        one, other = _on_common_clips(first, second)
-        samples.append(_Sample.minus(_Sample.of(aggregate, one), _Sample.of(aggregate, other)))
+        both = _defined(first) & _defined(second)
+        sides = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
+        common = {name: np.where(both, row, np.nan) for name, row in sides.items()}
+        samples.append(_Sample(_minus(aggregate), common, int(both.sum())))
     drawn = _draw(samples, draws, seed)
     return [_difference(sample, drawn.get(number), confidence) for number, sample in enumerate(samples)]
 
@@ -355,7 +368,7 @@ class Replicates(NamedTuple):
         if not (np.isfinite(self.full) and np.isfinite(self.left_out).all()):
             return Estimate(None, None, None, "the value is undefined with or without some clips")
         value = self.corrected if corrected else self.full
-        if not self.error > ROUNDING * abs(self.full):
+        if not self.error > ROUNDING * max(abs(self.full), 1.0):
             return Estimate(value, None, None, CONSTANT)
         half = float(stdtrit(len(self.left_out) - 1, (1 + confidence) / 2)) * self.error
         return Estimate(value, value - half, value + half)
@@ -480,73 +493,62 @@ def _defined(quantities: Quantities) -> npt.NDArray[np.bool_]:
     return np.all([np.atleast_2d(np.isfinite(row)).any(0) for row in quantities.values()], axis=0)
 
 
-def _on_common_clips(first: Quantities, second: Quantities) -> tuple[Quantities, Quantities]:
-    """Make both undefined where one of them is."""
-    _clips({"first": next(iter(first.values())), "second": next(iter(second.values()))})
-    both = _defined(first) & _defined(second)
-    one, other = ({name: np.where(both, row, np.nan) for name, row in side.items()} for side in (first, second))
-    return one, other
+def _part(quantities: Quantities, prefix: str) -> Quantities:
+    return {name[1:]: row for name, row in quantities.items() if name[0] == prefix}
 
 
-class _Sample(NamedTuple):
+def _minus(aggregate: Aggregate) -> Aggregate:
+    """Make the aggregate of the quantities that start with "0" minus that of those with "1"; pooled stays pooled."""
+    if not isinstance(aggregate, Pooled):
+        return lambda quantities: aggregate(_part(quantities, "0")) - aggregate(_part(quantities, "1"))
+
+    def terms(quantities: Quantities) -> Floats:
+        return np.concatenate([aggregate.terms(_part(quantities, prefix)) for prefix in "01"])
+
+    def finish(sums: Floats) -> Floats:
+        first, second = np.split(sums, 2)
+        return aggregate.finish(first) - aggregate.finish(second)
+
+    return Pooled(terms, finish)
+
+
+@dataclass(frozen=True)
+class _Sample:
     """A value with all that is resampled of it.
 
     Attributes:
-        value: of all clips.
-        defined: number of clips where it is defined.
-        clips: number of clips n.
-        influence: (n,) what each clip does to the value, as far as that is linear; None of what is no function of sums.
-        sides: (sign, aggregate, quantities): the value is the sum of these.
+        aggregate: makes the value of quantities.
+        quantities: of n clips.
+        defined: number of clips where the value is defined.
         bounds: ends of the range.
     """
 
-    value: float
+    aggregate: Aggregate
+    quantities: Quantities
     defined: int
-    clips: int
-    influence: Floats | None
-    sides: tuple[tuple[int, Aggregate, Quantities], ...]
     bounds: tuple[float | None, float | None] = (None, None)
 
-    @classmethod
-    def of(
-        cls, aggregate: Aggregate, quantities: Quantities, bounds: tuple[float | None, float | None] = (None, None)
-    ) -> _Sample:
-        clips = _clips(quantities)
-        value = float(aggregate(quantities)) if clips else np.nan
-        influence = None
-        if isinstance(aggregate, Pooled):
-            terms = aggregate.terms(quantities)
-            without = aggregate.finish(terms.sum(-1, keepdims=True) - terms) if clips else np.zeros(0)
-            influence = (clips - 1) * (value - without)
-        defined = int(_defined(quantities).sum())
-        return cls(value, defined, clips, influence, ((1, aggregate, quantities),), bounds)
+    @cached_property
+    def clips(self) -> int:
+        """Number n of clips."""
+        return _clips(self.quantities)
 
-    def minus(self, other: _Sample) -> _Sample:
-        influence = None
-        if self.influence is not None and other.influence is not None:
-            influence = self.influence - other.influence
-        turned = ((-sign, aggregate, quantities) for sign, aggregate, quantities in other.sides)
-        return self._replace(
-            value=self.value - other.value,
-            influence=influence,
-            sides=(*self.sides, *turned),
-        )
+    @cached_property
+    def value(self) -> float:
+        """The value of all clips."""
+        return float(self.aggregate(self.quantities)) if self.clips else np.nan
+
+    @cached_property
+    def sums(self) -> _Sums | None:
+        """The value as a function of sums, where it is one."""
+        return _Sums(self.aggregate, self.quantities) if isinstance(self.aggregate, Pooled) and self.clips > 1 else None
 
     @property
-    def error(self) -> float:
-        """Standard error by the jackknife; NaN of what is no function of sums, or without some clip undefined."""
-        if self.influence is None or self.clips < 2:
-            return np.nan
-        spread = self.influence - self.influence.mean()
-        return float(np.sqrt(spread @ spread / (self.clips * (self.clips - 1))))
-
-    @property
-    def rounding(self) -> float:
-        """A standard error that is a rounding error."""
+    def constant(self) -> bool:
+        """Whether no clip makes a difference, but for rounding."""
         low, high = self.bounds
         width = high - low if low is not None and high is not None else 0.0
-        size = max(abs(float(aggregate(quantities))) for _, aggregate, quantities in self.sides)
-        return ROUNDING * max(size, width)
+        return self.sums is not None and not self.sums.error > LINEAR * max(abs(self.value), width, self.sums.size)
 
     @property
     def refusal(self) -> str:
@@ -554,6 +556,48 @@ class _Sample(NamedTuple):
         if not np.isfinite(self.value):
             return "undefined on these clips"
         return few(self.defined)
+
+
+class _Sums:
+    """A function of sums over clips, with its standard error by linearisation (the delta method)."""
+
+    def __init__(self, aggregate: Pooled, quantities: Quantities):
+        self.finish = aggregate.finish
+        self.terms = aggregate.terms(quantities)
+        self.clips = self.terms.shape[-1]
+        self.total = self.terms.sum(-1, keepdims=True)
+        self._centred = self.terms - self.total / self.clips
+        self._steps = STEP * np.sqrt((self._centred**2).sum(-1))
+        self._pairs = np.triu_indices(len(self.terms))
+        first, second = self._pairs
+        self.products = self._centred[first] * self._centred[second]
+        self.error = float(self.errors(self.total, self.products.sum(-1, keepdims=True))[0])
+        # What rounding errors of a difference are measured against: its sides are larger than itself.
+        with np.errstate(invalid="ignore"):
+            self.size = float(np.nanmax(np.abs([0.0, *(self._gradient(self.total) * self.total).ravel()])))
+
+    def errors(self, sums: Floats, products: Floats) -> Floats:
+        """Standard errors (B,) of the function of sums (m, B), with the sums of products (m (m + 1) / 2, B)."""
+        first, second = self._pairs
+        gradient = self._gradient(sums)
+        weights = gradient[first] * gradient[second] * np.where(first == second, 1, 2)[:, None]
+        moved = (gradient * (sums - self.total)).sum(0)
+        square = (weights * products).sum(0) - moved**2 / self.clips
+        return np.asarray(np.sqrt(np.maximum(square, 0) * self.clips / (self.clips - 1)))
+
+    @property
+    def lonely(self) -> bool:
+        """Whether one clip outweighs all others together, so that nobody knows how often there is another like it."""
+        squares = (self._gradient(self.total)[:, 0] @ self._centred) ** 2
+        return bool(squares.sum() ** 2 < LONELY * (squares @ squares))
+
+    def _gradient(self, sums: Floats) -> Floats:
+        gradient = np.zeros_like(sums)
+        for row in np.flatnonzero(self._steps):
+            step = np.zeros((len(sums), 1))
+            step[row] = self._steps[row]
+            gradient[row] = (self.finish(sums + step) - self.finish(sums - step)) / (2 * self._steps[row])
+        return gradient
 
 
 class _Drawn(NamedTuple):
@@ -565,13 +609,9 @@ class _Drawn(NamedTuple):
 
 def _draw(samples: Sequence[_Sample], draws: int, seed: int) -> dict[int, _Drawn]:
     """Resample the clips of all samples together; those that are refused or constant are left out."""
-    if samples and len({sample.clips for sample in samples}) > 1:
+    if len({sample.clips for sample in samples}) > 1:
         raise ValueError(f"cells must be over the same clips, got {sorted({one.clips for one in samples})}")
-    kept = {
-        number: one
-        for number, one in enumerate(samples)
-        if not one.refusal and not one.error <= one.rounding  # a NaN is not known to be constant
-    }
+    kept = {number: one for number, one in enumerate(samples) if not (one.refusal or one.constant)}
     if not kept:
         return {}
     clips = next(iter(kept.values())).clips
@@ -581,9 +621,8 @@ def _draw(samples: Sequence[_Sample], draws: int, seed: int) -> dict[int, _Drawn
     found = {}
     for place, (number, sample) in enumerate(kept.items()):
         values = np.concatenate([chunk[place].values for chunk in chunks])
-        if sample.influence is None:
-            errors: Floats | float = float(np.std(values[np.isfinite(values)]))
-        else:
+        errors: Floats | float = float(np.std(values[np.isfinite(values)]))
+        if sample.sums is not None:
             errors = np.concatenate([np.atleast_1d(chunk[place].errors) for chunk in chunks])
         found[number] = _Drawn(values, errors)
     return found
@@ -594,35 +633,24 @@ def _resampler(samples: Sequence[_Sample]) -> Callable[[npt.NDArray[np.integer]]
 
     Sums need only how often each clip was picked.
     """
-    rows: list[Floats] = []
-    for sample in samples:
-        if sample.influence is not None:
-            spread = sample.influence - sample.influence.mean()
-            rows += [aggregate.terms(quantities) for _, aggregate, quantities in sample.sides]  # type: ignore[attr-defined]
-            rows.append(np.stack([spread, spread**2]))
+    rows = [part for one in samples if one.sums is not None for part in (one.sums.terms, one.sums.products)]
     stack = _Stack(rows) if rows else None
 
     def evaluate(picked: npt.NDArray[np.integer]) -> list[_Drawn]:
         parts: Iterator[Floats] = iter(())
-        clips = picked.shape[-1]
         if stack is not None:
+            clips = picked.shape[-1]
             flat = picked + clips * np.arange(len(picked))[:, None]
             times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
             parts = iter(stack.parts(stack.terms @ times.T.astype(np.float64)))
         found = []
-        for sample in samples:
-            sums = sample.influence is not None
-            values: Floats = np.zeros(len(picked))
-            for sign, aggregate, quantities in sample.sides:
-                if sums:
-                    values = values + sign * aggregate.finish(next(parts))  # type: ignore[attr-defined]
-                else:
-                    values = values + sign * aggregate({name: row[..., picked] for name, row in quantities.items()})
-            errors: Floats | float = np.nan
-            if sums:
-                first, second = next(parts) / clips
-                errors = np.sqrt(np.maximum(second - first**2, 0) / (clips - 1))
-            found.append(_Drawn(values, errors))
+        for one in samples:
+            if one.sums is not None:
+                sums = next(parts)
+                found.append(_Drawn(one.sums.finish(sums), one.sums.errors(sums, next(parts))))
+            else:
+                values = one.aggregate({name: row[..., picked] for name, row in one.quantities.items()})
+                found.append(_Drawn(values, np.nan))
         return found
 
     return evaluate
@@ -630,35 +658,37 @@ def _resampler(samples: Sequence[_Sample]) -> Callable[[npt.NDArray[np.integer]]
 
 def _interval(sample: _Sample, drawn: _Drawn | None, confidence: float) -> Interval:
     low = high = np.nan
-    reason = sample.refusal
-    if not reason and drawn is None:
-        reason = CONSTANT
+    reason = sample.refusal or ("" if drawn is not None else CONSTANT)
     if drawn is not None:
-        scale = _Scale.of(sample.value, *sample.bounds)
+        error = float(drawn.errors) if sample.sums is None else sample.sums.error
+        scale = _Scale.of(sample.value, error, *sample.bounds)
         middle, slope = float(scale.forward(np.asarray(sample.value))), float(scale.slope(np.asarray(sample.value)))
-        reach, error = _reach(sample, drawn, scale, confidence)
+        half = _reach(sample, drawn, scale, confidence) * slope
         with np.errstate(over="ignore"):
-            low, high = (float(scale.backward(middle + sign * reach * error * slope)) for sign in (-1, 1))
-        if not (np.isfinite(low) and np.isfinite(high) and reach * error > 0):
+            ends = (float(scale.backward(middle + sign * half)) for sign in (-1, 1))
+            low, high = np.clip(list(ends), *sample.bounds).tolist()
+        lonely = sample.sums is not None and sample.sums.lonely
+        if lonely or not (np.isfinite(low) and np.isfinite(high) and half > 0):
             low = high = np.nan
-            reason = TOO_ALIKE
+            reason = ONE_CLIP if lonely else TOO_ALIKE
     return Interval(sample.value, low, high, sample.defined, reason)
 
 
-def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> tuple[float, float]:
-    """How many standard errors the interval reaches, and the standard error."""
-    if isinstance(drawn.errors, float):
+def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> float:
+    """How far the interval reaches, in the unit of the metric: the standard error times a quantile."""
+    if sample.sums is None:
         from scipy.special import stdtrit
 
-        return float(stdtrit(sample.defined - 1, (1 + confidence) / 2)), drawn.errors
+        return float(stdtrit(sample.defined - 1, (1 + confidence) / 2) * drawn.errors)
     sizes = np.sort(_sizes(sample, drawn, scale))
     place = int(np.ceil(confidence * (len(sizes) + 1) - 1e-9)) - 1
-    return float(sizes[min(place, len(sizes) - 1)]), sample.error
+    return float(sizes[min(place, len(sizes) - 1)]) * sample.sums.error
 
 
 def _sizes(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
     """(B,) sizes of the studentised deviations; what is undefined counts as infinite, which is against a difference."""
-    errors = np.where(drawn.errors > ROUNDING * sample.error, drawn.errors, 0)
+    assert sample.sums is not None  # what is no function of sums is not studentised
+    errors = np.where(drawn.errors > ROUNDING * sample.sums.error, drawn.errors, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.abs(scale.forward(drawn.values) - scale.forward(np.asarray(sample.value)))
         sizes = steps / (errors * scale.slope(drawn.values))
@@ -666,20 +696,21 @@ def _sizes(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
 
 
 def _difference(sample: _Sample, drawn: _Drawn | None, confidence: float) -> Difference:
-    found = _interval(sample._replace(bounds=(None, None)), drawn, confidence)
-    p, error = np.nan, np.nan
+    found = _interval(sample, drawn, confidence)
+    p = error = np.nan
     if drawn is None and not sample.refusal:
         # All clips have the same difference: 2 / 2ⁿ is the p of their signs.
-        p = 1.0 if abs(sample.value) <= sample.rounding else max(2.0 ** (1 - sample.defined), 1 / (DRAWS + 1))
-    elif drawn is not None and isinstance(drawn.errors, float):
+        same = abs(sample.value) <= LINEAR * (sample.sums.size if sample.sums is not None else 0)
+        p = 1.0 if same else max(2.0 ** (1 - sample.defined), 1 / (DRAWS + 1))
+    elif drawn is not None and sample.sums is None:
         from scipy.special import stdtr
 
-        error = drawn.errors
+        error = float(drawn.errors)
         p = 2 * float(stdtr(sample.defined - 1, -abs(sample.value) / error)) if error > 0 else np.nan
-    elif drawn is not None:
-        error = sample.error
+    elif drawn is not None and sample.sums is not None:
+        error = sample.sums.error
         least = abs(sample.value) / error * (1 - 1e-12)
-        sizes = _sizes(sample, drawn, _Scale.of(sample.value, None, None))
+        sizes = _sizes(sample, drawn, _Scale.of(sample.value, error, None, None))
         p = float((np.sum(sizes >= least) + 1) / (len(sizes) + 1))
     return Difference(found.value, found.low, found.high, p, error, found.n, found.reason)
 
@@ -692,9 +723,9 @@ class _Scale(NamedTuple):
     backward: Callable[[float], float]
 
     @classmethod
-    def of(cls, value: float, low: float | None, high: float | None) -> _Scale:
-        """The scale of a range; that of the values themselves where they lie outside it."""
-        if (low is not None and not value > low) or (high is not None and not value < high):
+    def of(cls, value: float, error: float, low: float | None, high: float | None) -> _Scale:
+        """The scale of a range; that of the values themselves where an end is nearer than the standard error."""
+        if (low is not None and not value - low > error) or (high is not None and not high - value > error):
             low = high = None
         if low is None and high is None:
             return cls(lambda x: x, np.ones_like, lambda y: y)
