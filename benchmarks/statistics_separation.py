@@ -1,6 +1,6 @@
 """How often tests separate systems that are equal, and how often they find those that are not, at p < 0.05.
 
-Run: PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/statistics_separation.py      (about a minute)
+Run: PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/statistics_separation.py      (three minutes)
 
 Equal means with equal spread, equal means with unequal spread, and a real difference (power), in shares of simulated
 studies. `ours` is the test of the tables, `sign flips` (of clips' differences; for pooled scores, exchanges of the two
@@ -14,8 +14,8 @@ from functools import partial
 from itertools import combinations
 
 import numpy as np
-
 from statistics_coverage import Generator, features, lateralisation, percent
+
 from visaudio_bench.metrics.aggregate import Pooled, concordance, mean
 from visaudio_bench.metrics.frechet import frechet_replicates
 from visaudio_bench.metrics.interaural_sets import cue_frechet, wasserstein
@@ -23,9 +23,9 @@ from visaudio_bench.metrics.kernel_distance import kernel_replicates
 from visaudio_bench.metrics.quantity import Quantities
 from visaudio_bench.metrics.uncertainty import Replicates, differences, holm, jackknife
 
-STUDIES, FAMILIES, SET_STUDIES, DRAWS = 1000, 150, 400, 1999
+STUDIES, FAMILIES, SET_STUDIES, DRAWS = 600, 60, 200, 999
 CLIPS = (10, 40, 200)
-GAPS = {10: 0.8, 40: 0.4, 200: 0.15}  # what the better system is better by
+GAPS = {10: 0.5, 40: 0.2, 200: 0.08}  # what the better system is better by
 Pair = tuple[Quantities, Quantities]
 
 
@@ -52,7 +52,7 @@ def study(generator: Generator, kind: str, n: int, systems: int, unequal: bool, 
 
 
 def sign_flips(pairs: np.ndarray, generator: Generator) -> np.ndarray:
-    """p of each row of differences, by flipping their signs."""
+    """P-values of each row of differences, by flipping their signs."""
     signs = 1.0 - 2 * generator.integers(2, size=(DRAWS, pairs.shape[1]))
     least = np.abs(pairs.sum(1)) * (1 - 1e-12)
     return (np.sum(np.abs(signs @ pairs.T) >= least, axis=0) + 1) / (DRAWS + 1)
@@ -77,7 +77,7 @@ def clip_scores(generator: Generator) -> None:
 
 
 def exchanges(aggregate: Pooled, pair: Pair, generator: Generator) -> float:
-    """p by exchanging the two systems clip by clip."""
+    """P-value by exchanging the two systems clip by clip."""
     first, second = (aggregate.terms(side) for side in pair)
     kept = generator.random((first.shape[-1], DRAWS)) < 0.5
     moved = (first - second) @ kept

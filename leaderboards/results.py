@@ -80,6 +80,8 @@ class Basis:
         seed: of the bootstrap; every system is resampled with the same clips.
         run: the run folder, for the features that distances between sets are computed from; None without.
         protocol: the choices that papers leave open.
+        folders: run folders of the systems that are not from `run`, by name.
+        called: what such systems are called there, by name, where that is something else.
         missing: why a metric has no values at all, by key (its weights are missing).
     """
 
@@ -87,6 +89,8 @@ class Basis:
     run: Path | None = None
     protocol: Protocol = OURS
     missing: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Column(NamedTuple):
@@ -317,10 +321,11 @@ class _Table:
         return self._distances[key]
 
     def _feature_distance(self, metric: Metric, view: str, system: str) -> Distance | str:
-        assert self.basis.run is not None  # metrics of features come with a run folder
+        folder = self.basis.folders.get(system, self.basis.run)
+        assert folder is not None  # metrics of features come with a run folder
         own, true = (
-            read_features(feature_file(self.basis.run, self.suite.name, name), metric.features)
-            for name in (system, REFERENCE_SET)
+            read_features(feature_file(folder, self.suite.name, name), metric.features)
+            for name in (self.basis.called.get(system, system), REFERENCE_SET)
         )
         if own is None or true is None:
             return "no features: no sound was long enough, or none could be read"

@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "visaudio_bench.bench.cli.mos:mos",
         "Listening tests: questionnaire, server, table of mean opinion scores.",
     ),
+    "compare": (
+        "visaudio_bench.bench.cli.compare:compare",
+        "Compare two systems: by how much, is it real, on which clips.",
+    ),
     "diff": ("visaudio_bench.bench.cli.diff:diff", "Explain why the results of two runs differ."),
     "data": ("visaudio_bench.bench.cli.data:data", "Prepare and check the data of real suites."),
     "systems": ("visaudio_bench.bench.cli.systems:systems", "List, install, check and remove published systems."),
