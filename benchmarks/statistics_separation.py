@@ -116,8 +116,8 @@ def two(generator: Generator, clips: int, kind: str, other: str, share: float = 
     """Two systems on the same references."""
     seed = int(generator.integers(2**32))
     return (
-        lateralisation(np.random.default_rng([seed, 0]), clips, kind, share, np.random.default_rng(seed)),
-        lateralisation(np.random.default_rng([seed, 1]), clips, other, share, np.random.default_rng(seed)),
+        lateralisation(np.random.default_rng([seed, 1]), clips, kind, share, np.random.default_rng(seed)),
+        lateralisation(np.random.default_rng([seed, 2]), clips, other, share, np.random.default_rng(seed)),
     )
 
 

@@ -66,6 +66,7 @@ def comparison_tables(runs: Sequence[tuple[str, Run]], rows: Sequence[Published]
         rows: the published numbers.
     """
     every = [one for name, run in runs for one in _measured(name, run)]
+    every = [one for one in every if one.suite.name in DATASETS and not one.suite.synthetic]
     suites = dict.fromkeys((one.suite.name, one.suite.synthetic) for one in every)
     return [_table([one for one in every if (one.suite.name, one.suite.synthetic) == suite], rows) for suite in suites]
 

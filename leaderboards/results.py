@@ -371,6 +371,8 @@ class _Table:
         statuses, whys = ([self.labels[name][code] for code in self.codes[name][rows]] for name in ("status", "reason"))
         reasons = Counter(reason for reason in whys if reason)
         status: Status = "failed" if statuses and set(statuses) == {"failed"} else "missing"
+        if not len(rows) and self._scored(system).size:
+            return "missing", "not computed for this system; run it again with this metric into the same folder"
         return status, reasons.most_common(1)[0][0] if reasons else "undefined on these clips"
 
     def ranks(

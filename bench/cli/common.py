@@ -69,6 +69,7 @@ def run_options(command: Command) -> Command:
             help="Metrics to compute: keys or titles, `default`, or `all`. See: bench list metrics",
         ),
         click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<suites>]"),
+        click.option("--replace", is_flag=True, help="Give up the run in that folder; else this one adds to it."),
         click.option("--workers", type=click.IntRange(1), help="Processes for the work.  [default: every core]"),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option(
@@ -115,6 +116,7 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         protocol=PROTOCOLS[options["compat"]] if options["compat"] else OURS,
         dtype=options["dtype"],
         backbones=open_backbones(options["backbones"], jobs, device),
+        replace=options.get("replace", False),
     )
 
 

@@ -17,6 +17,18 @@ from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.accumulation import (
+    Earlier,
+    SuiteRecord,
+    earlier,
+    kept_words,
+    merged_failures,
+    merged_provenance,
+    merged_records,
+    merged_rows,
+    merged_unavailable,
+    require_alike,
+)
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
@@ -39,13 +51,15 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
-from visaudio_bench.leaderboards.results import Basis, Judgement, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.run_merging import rows_of
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
     Failure,
     Status,
     write_clip_rows,
+    write_failures,
     write_results,
 )
 from visaudio_bench.leaderboards.suite_tables import leaderboard
@@ -86,18 +100,21 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     """
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
     summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
-    note(describe(summary))
+    before = earlier(plan)
+    note("\n".join([describe(summary), *(kept_words(before, plan) if before else ())]))
     if dry_run:
         return None
     with hold(plan.out, "a run of bench"):
-        return _carry_out(plan, summary)
+        return _carry_out(plan, summary, before)
 
 
-def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
+def _carry_out(plan: Plan, summary: Mapping[str, Any], before: Earlier | None) -> FinishedRun:
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
     nets = _networks(plan)
+    if before is not None:
+        require_alike(plan, before.run, _weights(nets))
     for asked in plan.jobs:
         unmade = prepare(asked.suite, plan.workers)
         bad = _admit(plan, asked, unmade)
@@ -107,9 +124,9 @@ def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
         scored = _score_all(plan, job, paths)
         ledger.add(_problems(job, scored))
         _tell_padded(job, scored)
-        heard = _listen_all(plan, job, _scorable(paths, scored), nets, ledger)
+        heard = _listen_all(plan, job, _scorable(paths, scored), nets, ledger, keep=before is not None)
         rows += _rows(plan, job, scored, heard, ledger.failures)
-    return _write(plan, rows, ledger, nets)
+    return _write(plan, ClipTable.of(rows), ledger, nets, before)
 
 
 def _job(plan: Plan, suite: str) -> Job:
@@ -195,9 +212,12 @@ def _networks(plan: Plan) -> Nets:
 
 
 def _listen_all(
-    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger
+    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger, *, keep: bool
 ) -> dict[tuple[str, str], Judged]:
-    """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
+    """What the networks say of every prediction, by system and clip; their features are saved for set distances.
+
+    With `keep` beside those of other networks that are there.
+    """
     families = [family for family in plan.families_for(job) if family.alone]
     clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
     found: dict[tuple[str, str], Judged] = {}
@@ -210,7 +230,7 @@ def _listen_all(
             who = "" if heard.system == REFERENCE_SET else heard.system
             ledger.add(failure_of(error, job.suite.name, heard.clip, "networks", who) for error in heard.problems)
     for system, rows in features.items():
-        rows.save(feature_file(plan.out, job.suite.name, system))
+        rows.save(feature_file(plan.out, job.suite.name, system), keep=keep)
     return found
 
 
@@ -274,42 +294,47 @@ def _found(metrics: Sequence[Metric], one: Scored | None, heard: Judged) -> dict
     return found
 
 
-def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> FinishedRun:
-    suites = [_suite_info(job) for job in plan.jobs]
-    systems = {
-        job.suite.name: [_system_info(job, system, ledger.failures) for system in job.systems] for job in plan.jobs
-    }
-    judged: list[Judgement] = []
-    basis = Basis(plan.seed, plan.out, plan.protocol, plan.unavailable)
-    table = ClipTable.of(rows)
-    for job, suite in zip(plan.jobs, suites, strict=True):
-        judged.append(judge(table, suite, systems[suite.name], plan.metrics_for(job), basis))
+def _weights(nets: Nets) -> dict[str, str]:
+    return {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
+
+
+def _write(plan: Plan, own: ClipTable, ledger: Ledger, nets: Nets, before: Earlier | None) -> FinishedRun:
+    """Judge everything that the folder now holds, and write it."""
+    records = merged_records(before, [_record_of(plan, job, ledger.failures) for job in plan.jobs])
+    rows = merged_rows(before, own)
+    unavailable = merged_unavailable(before, plan)
+    basis = Basis(plan.seed, plan.out, plan.protocol, unavailable)
+    judged = [judge(rows, one.info, one.systems, one.metrics, basis) for one in records]
     results = [result for one in judged for result in one.results]
-    tables = leaderboard(results, suites, systems, plan.all_metrics)
-    ledger.write()
-    write_clip_rows(plan.out, rows)
+    metrics = {metric.key: metric for one in records for metric in one.metrics}
+    suites, systems = [one.info for one in records], {one.info.name: one.systems for one in records}
+    tables = leaderboard(results, suites, systems, list(metrics.values()))
+    failures = merged_failures(before, ledger.failures, plan)
+    write_failures(plan.out / "failures.jsonl", failures)
+    write_clip_rows(plan.out, rows_of(rows))
     extra = {
-        "suites": [
-            {
-                "info": dataclasses.asdict(info),
-                "manifest": job.suite.manifest_hash(),
-                "systems": [dataclasses.asdict(system) for system in systems[info.name]],
-                "metrics": [metric.key for metric in plan.metrics_for(job)],
-                "cards": [dataclasses.asdict(system.card) for system in job.systems],
-            }
-            for job, info in zip(plan.jobs, suites, strict=True)
-        ],
-        "metrics": {metric.key: metric.version for metric in plan.all_metrics},
-        "unavailable": plan.unavailable,
-        "failures": len(ledger.failures),
+        "suites": [one.body() for one in records],
+        "metrics": {key: metric.version for key, metric in metrics.items()},
+        "unavailable": unavailable,
+        "failures": len(failures),
         "comparisons": [dataclasses.asdict(pair) for one in judged for pair in one.comparisons],
     }
     origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
-    weights = {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
-    networks = {"weights": weights, "backbones": {name: one.identity for name, one in plan.backbones.items()}}
-    write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
+    networks = {"weights": _weights(nets), "backbones": {name: one.identity for name, one in plan.backbones.items()}}
+    origin = {**origin, **networks, "protocol": plan.protocol.record()}
+    write_results(plan.out, results, merged_provenance(before, origin, kept=len(rows) > len(own)), extra)
     save_tables(plan.out, tables)
     return FinishedRun(tables, ledger.failures)
+
+
+def _record_of(plan: Plan, job: Job, failures: Sequence[Failure]) -> SuiteRecord:
+    return SuiteRecord(
+        _suite_info(job),
+        job.suite.manifest_hash(),
+        [_system_info(job, system, failures) for system in job.systems],
+        plan.metrics_for(job),
+        [dataclasses.asdict(system.card) for system in job.systems],
+    )
 
 
 def save_tables(out: Path, tables: Sequence[Table]) -> None:

@@ -79,8 +79,8 @@ class Plan:
     """Everything a run was asked for.
 
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
-    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. `command` is what
-    the user wrote.
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
+    run that is in `out` is given up; else this one adds to it. `command` is what the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -94,6 +94,7 @@ class Plan:
     dtype: Dtype = "float32"
     backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
     sounds: Path | None = None
+    replace: bool = False
     command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:

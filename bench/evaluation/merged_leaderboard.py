@@ -1,0 +1,65 @@
+"""Several runs as one leaderboard: every suite and track that they have, judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from visaudio_bench.bench.evaluation.recomputation import metrics_of
+from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, info_from, judge
+from visaudio_bench.leaderboards.run_merging import chosen, disagreements, joined
+from visaudio_bench.leaderboards.schema import ClipTable, Run, read_clip_rows
+from visaudio_bench.leaderboards.suite_tables import leaderboard
+from visaudio_bench.leaderboards.tables import Table
+from visaudio_bench.metrics.catalogue import Metric
+from visaudio_bench.metrics.protocol import PROTOCOLS
+
+
+def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
+    """The tables of all runs together; a system that several have stands there once, as the first of them has it.
+
+    Raises:
+        UsageError: two of the runs do not compare.
+    """
+    for (one, first), (other, second) in combinations(runs, 2):
+        told = disagreements(first, second)
+        if told:
+            raise UsageError(
+                f"{one} and {other} cannot stand in one table: {'; '.join(told)}. See: bench diff {one} {other}"
+            )
+    suites: dict[str, SuiteInfo] = {}
+    systems: dict[str, dict[str, SystemInfo]] = {}
+    metrics: dict[str, dict[str, Metric]] = {}
+    folders: dict[str, dict[str, Path]] = {}
+    unavailable: dict[str, str] = {}
+    parts: list[ClipTable] = []
+    for folder, run in runs:
+        rows = read_clip_rows(folder / "clips.csv")
+        columns = zip(rows.column("suite").tolist(), rows.column("system").tolist(), strict=True)
+        found, of_suite = info_from(run.body)
+        new = {(s.name, one.name) for s in found for one in of_suite[s.name] if one.name not in systems.get(s.name, {})}
+        parts.append(chosen(rows, np.array([key in new for key in columns], dtype=bool)))
+        for suite in found:
+            suites.setdefault(suite.name, suite)
+            metrics.setdefault(suite.name, {}).update({one.key: one for one in metrics_of(run)[suite.name]})
+            for one in of_suite[suite.name]:
+                if one.name not in systems.setdefault(suite.name, {}):
+                    systems[suite.name][one.name] = one
+                    folders.setdefault(suite.name, {})[one.name] = folder
+        unavailable |= run.body["unavailable"]
+    had = {key for _, run in runs for key in run.body["metrics"] if key not in run.body["unavailable"]}
+    unavailable = {key: why for key, why in unavailable.items() if key not in had}
+    table, first = joined(parts), runs[0][1]
+    protocol = PROTOCOLS[first.provenance["protocol"]["name"]]
+    results = []
+    for name, suite in suites.items():
+        several = list(systems[name].values())
+        basis = Basis(first.provenance["seed"], runs[0][0], protocol, unavailable, folders[name])
+        results += judge(table, suite, several, list(metrics[name].values()), basis).results
+    every = {key: metric for several in metrics.values() for key, metric in several.items()}
+    listed = {name: list(several.values()) for name, several in systems.items()}
+    return leaderboard(results, list(suites.values()), listed, list(every.values()))
