@@ -44,6 +44,8 @@ def _plain(value: Any) -> Any:
 
 
 def _other_clips(name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    if one["info"]["synthetic"] != other["info"]["synthetic"]:
+        return [f"simulated and real clips of {name}"]
     counts = one["info"]["clips"], other["info"]["clips"]
     if counts[0] != counts[1]:
         return [f"{counts[0]} and {counts[1]} clips of {name}"]

@@ -12,12 +12,18 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
 
 Mark = Literal["", "best", "second"]
 Format = Literal["text", "md", "tex", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("text", "md", "tex", "csv", "json")
 EMPTY = "–"
+LABEL = 30  # characters of a label that a narrow terminal keeps on one line
+WORDS = 24  # characters that a column of words is given at least
+GAP = 3  # characters between columns
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,10 @@ class Table:
 def render(tables: Sequence[Table], form: Format, *, colour: bool = False, width: int | None = None) -> str:
     """The tables in one of the five formats, ending with a newline.
 
-    `colour` lets the text format use terminal attributes; `width` is the terminal's, None for as wide as needed.
+    `colour` lets the text format use terminal attributes; `width` is the terminal's, None for as wide as needed. What
+    does not fit is continued below; no number is cut. A table without rows is left out.
     """
+    tables = [table for table in tables if table.rows or table.notes or form == "json"]
     if form == "text":
         return _text(tables, colour, width)
     renderers: dict[str, Callable[[Sequence[Table]], str]] = {"md": _md, "tex": _tex, "csv": _csv, "json": _json}
@@ -84,30 +92,74 @@ def _with_unit(column: Column, sep: str = "\n") -> str:
 
 
 def _text(tables: Sequence[Table], colour: bool, width: int | None) -> str:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     out = io.StringIO()
     console = Console(
         file=out, width=width or 10_000, force_terminal=colour, color_system="standard" if colour else None
     )
-    styles = {"": "", "best": "bold", "second": "underline"}
     for table in tables:
-        console.print(Text(table.title, "bold"), soft_wrap=True)
-        grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
-        grid.add_column(table.corner, no_wrap=True)
-        for column in table.columns:
-            grid.add_column(_with_unit(column), justify="left" if column.left else "right", no_wrap=not column.left)
-        for index, row in enumerate(table.rows):
-            last = index + 1 == len(table.rows) or table.rows[index + 1].group != row.group
-            grid.add_row(Text(row.label), *(Text(cell.text, styles[cell.mark]) for cell in row.cells), end_section=last)
-        console.print(grid)
+        console.print(Text(table.title, "bold"), soft_wrap=width is None)
+        for columns in _fitting(table, width):
+            console.print(_grid(table, columns))
         for note in table.notes:
-            console.print(Text(note), soft_wrap=True)
+            console.print(Text(note), soft_wrap=width is None)
         console.print()
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _fitting(table: Table, width: int | None) -> list[list[int]]:
+    """The columns, in as many parts one below the other as it takes for no number to be cut."""
+    every = list(range(len(table.columns)))
+    if width is None or not every:
+        return [every]
+    label = min(_longest(table), LABEL)
+    parts: list[list[int]] = [[]]
+    left = width - label - 1
+    for column in every:
+        needed = _needed(table, column) + GAP
+        if parts[-1] and needed > left:
+            parts.append([])
+            left = width - label - 1
+        parts[-1].append(column)
+        left -= needed
+    return parts
+
+
+def _needed(table: Table, number: int) -> int:
+    """Characters that a column takes at least: words wrap, numbers do not."""
+    column = table.columns[number]
+    texts = [*_with_unit(column).split("\n"), *(row.cells[number].text for row in table.rows)]
+    return min(max(map(len, texts)), WORDS) if column.left else max(map(len, texts))
+
+
+def _grid(table: Table, columns: Sequence[int]) -> RichTable:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    styles = {"": "", "best": "bold", "second": "underline"}
+    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+    grid.add_column(table.corner, overflow="fold", min_width=min(_longest(table), LABEL))
+    for number in columns:
+        column = table.columns[number]
+        grid.add_column(
+            _with_unit(column),
+            justify="left" if column.left else "right",
+            no_wrap=not column.left,
+            overflow="fold",
+            min_width=_needed(table, number),
+        )
+    for index, row in enumerate(table.rows):
+        last = index + 1 == len(table.rows) or table.rows[index + 1].group != row.group
+        cells = (row.cells[number] for number in columns)
+        grid.add_row(Text(row.label), *(Text(cell.text, styles[cell.mark]) for cell in cells), end_section=last)
+    return grid
+
+
+def _longest(table: Table) -> int:
+    return max(len(table.corner), *(len(row.label) for row in table.rows), 1)
 
 
 def _md(tables: Sequence[Table]) -> str:

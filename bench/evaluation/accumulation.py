@@ -84,7 +84,10 @@ def require_alike(plan: Plan, found: Run, weights: Mapping[str, str]) -> None:
         {
             "metrics": {metric.key: metric.version for metric in plan.all_metrics},
             "suites": [
-                {"info": {"name": job.suite.name, "clips": len(job.clips)}, "manifest": job.suite.manifest_hash()}
+                {
+                    "info": {"name": job.suite.name, "clips": len(job.clips), "synthetic": job.suite.synthetic},
+                    "manifest": job.suite.manifest_hash(),
+                }
                 for job in plan.jobs
             ],
         },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, info_from, judge
-from visaudio_bench.leaderboards.run_merging import chosen, disagreements, joined
+from visaudio_bench.leaderboards.run_merging import chosen, disagreements, joined, renamed
 from visaudio_bench.leaderboards.schema import ClipTable, Run, read_clip_rows
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table
@@ -20,7 +22,10 @@ from visaudio_bench.metrics.protocol import PROTOCOLS
 
 
 def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
-    """The tables of all runs together; a system that several have stands there once, as the first of them has it.
+    """The tables of all runs together.
+
+    An anchor that several have stands there once, as the first has it; of another system that several have, every row
+    says the run that it is from.
 
     Raises:
         UsageError: two of the runs do not compare.
@@ -36,20 +41,25 @@ def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
     metrics: dict[str, dict[str, Metric]] = {}
     folders: dict[str, dict[str, Path]] = {}
     unavailable: dict[str, str] = {}
+    called: dict[str, str] = {}
     parts: list[ClipTable] = []
+    times = Counter(name for _, run in runs for name in _competing(run))
     for folder, run in runs:
-        rows = read_clip_rows(folder / "clips.csv")
+        again = {name: f"{name} ({folder})" for name in _competing(run) if times[name] > 1}
+        called |= {new: name for name, new in again.items()}
+        rows = renamed(read_clip_rows(folder / "clips.csv"), again)
         columns = zip(rows.column("suite").tolist(), rows.column("system").tolist(), strict=True)
         found, of_suite = info_from(run.body)
-        new = {(s.name, one.name) for s in found for one in of_suite[s.name] if one.name not in systems.get(s.name, {})}
-        parts.append(chosen(rows, np.array([key in new for key in columns], dtype=bool)))
+        new = set()
         for suite in found:
             suites.setdefault(suite.name, suite)
             metrics.setdefault(suite.name, {}).update({one.key: one for one in metrics_of(run)[suite.name]})
-            for one in of_suite[suite.name]:
+            for one in (_of_run(system, folder, again) for system in of_suite[suite.name]):
                 if one.name not in systems.setdefault(suite.name, {}):
                     systems[suite.name][one.name] = one
                     folders.setdefault(suite.name, {})[one.name] = folder
+                    new.add((suite.name, one.name))
+        parts.append(chosen(rows, np.array([key in new for key in columns], dtype=bool)))
         unavailable |= run.body["unavailable"]
     had = {key for _, run in runs for key in run.body["metrics"] if key not in run.body["unavailable"]}
     unavailable = {key: why for key, why in unavailable.items() if key not in had}
@@ -58,8 +68,20 @@ def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
     results = []
     for name, suite in suites.items():
         several = list(systems[name].values())
-        basis = Basis(first.provenance["seed"], runs[0][0], protocol, unavailable, folders[name])
+        basis = Basis(first.provenance["seed"], runs[0][0], protocol, unavailable, folders[name], called)
         results += judge(table, suite, several, list(metrics[name].values()), basis).results
     every = {key: metric for several in metrics.values() for key, metric in several.items()}
     listed = {name: list(several.values()) for name, several in systems.items()}
     return leaderboard(results, list(suites.values()), listed, list(every.values()))
+
+
+def _competing(run: Run) -> list[str]:
+    """The systems of a run that are no anchors, each once."""
+    _, systems = info_from(run.body)
+    return list(dict.fromkeys(one.name for several in systems.values() for one in several if not one.anchor))
+
+
+def _of_run(system: SystemInfo, folder: Path, again: Mapping[str, str]) -> SystemInfo:
+    if system.name not in again:
+        return system
+    return replace(system, name=again[system.name], title=f"{system.title} ({folder})")
