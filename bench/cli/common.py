@@ -163,11 +163,12 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     return [with_opinions(table, studies, titles) for table in tables]
 
 
-def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
+def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = False) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
 
     Raises:
-        BenchError: more clips were unusable than allowed; everything is written and printed by then.
+        BenchError: more clips were unusable than allowed, or a suite is not here; everything is written and printed by
+            then.
     """
     from visaudio_bench.bench.console import note
     from visaudio_bench.bench.evaluation.execution import execute, unusable
@@ -187,6 +188,9 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
     note(f"saved in {plan.out}")
+    if plan.absent_suites and not allow_missing_suite:
+        names = ", ".join(plan.absent_suites)
+        raise BenchError(f"not evaluated: {names}; the others are. To accept that: --allow-missing-suite")
     if len(bad) > plan.allow_missing:
         raise BenchError(
             f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "

@@ -33,7 +33,7 @@ from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets, listen
-from visaudio_bench.bench.evaluation.plan import Job, Plan, describe
+from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, refuse_strangers
 from visaudio_bench.bench.evaluation.signal_scores import (
     PADDED,
     Prediction,
@@ -63,7 +63,7 @@ from visaudio_bench.leaderboards.schema import (
     write_results,
 )
 from visaudio_bench.leaderboards.suite_tables import leaderboard
-from visaudio_bench.leaderboards.tables import Table, render
+from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
 from visaudio_bench.lock import hold
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE
@@ -84,6 +84,10 @@ REMARKS = {
 }
 
 
+UNUSABLE = "A sound that cannot be used"
+SHOWN = 5  # clips that a remark names
+
+
 class FinishedRun(NamedTuple):
     """What a run ends with."""
 
@@ -98,6 +102,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
         UsageError: the output folder cannot be written, or another process is at work there.
         BenchError: a stage failed as a whole.
     """
+    refuse_strangers(plan.jobs)
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
     summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
     before = earlier(plan)
@@ -300,7 +305,11 @@ def _weights(nets: Nets) -> dict[str, str]:
 
 def _write(plan: Plan, own: ClipTable, ledger: Ledger, nets: Nets, before: Earlier | None) -> FinishedRun:
     """Judge everything that the folder now holds, and write it."""
-    records = merged_records(before, [_record_of(plan, job, ledger.failures) for job in plan.jobs])
+    failures = merged_failures(before, ledger.failures, plan)
+    records = [
+        one._replace(info=_with_unusable(one.info, failures))
+        for one in merged_records(before, [_record_of(plan, job, ledger.failures) for job in plan.jobs])
+    ]
     rows = merged_rows(before, own)
     unavailable = merged_unavailable(before, plan)
     basis = Basis(plan.seed, plan.out, plan.protocol, unavailable)
@@ -309,7 +318,8 @@ def _write(plan: Plan, own: ClipTable, ledger: Ledger, nets: Nets, before: Earli
     metrics = {metric.key: metric for one in records for metric in one.metrics}
     suites, systems = [one.info for one in records], {one.info.name: one.systems for one in records}
     tables = leaderboard(results, suites, systems, list(metrics.values()))
-    failures = merged_failures(before, ledger.failures, plan)
+    if plan.absent_suites:
+        tables.append(_absent_table(plan.absent_suites))
     write_failures(plan.out / "failures.jsonl", failures)
     write_clip_rows(plan.out, rows_of(rows))
     extra = {
@@ -325,6 +335,25 @@ def _write(plan: Plan, own: ClipTable, ledger: Ledger, nets: Nets, before: Earli
     write_results(plan.out, results, merged_provenance(before, origin, kept=len(rows) > len(own)), extra)
     save_tables(plan.out, tables)
     return FinishedRun(tables, ledger.failures)
+
+
+def _with_unusable(info: SuiteInfo, failures: Iterable[Failure]) -> SuiteInfo:
+    """The suite with a remark on the clips that have a sound which cannot be used; every table shows it."""
+    found: dict[str, list[str]] = {}
+    for one in failures:
+        if one.suite == info.name and one.reason not in REMARKS:
+            found.setdefault(one.clip, []).append(f"{one.system} {one.reason}" if one.system else one.reason)
+    remarks = [remark for remark in info.remarks if not remark.startswith(UNUSABLE)]
+    if found:
+        some = "; ".join(f"{clip} ({', '.join(dict.fromkeys(whys))})" for clip, whys in list(found.items())[:SHOWN])
+        more = f"; and {len(found) - SHOWN} more, in failures.jsonl" if len(found) > SHOWN else ""
+        remarks.append(f"{UNUSABLE} of {len(found)} of {info.clips} clips: {some}{more}.")
+    return replace(info, remarks=tuple(remarks))
+
+
+def _absent_table(absent: Mapping[str, str]) -> Table:
+    rows = tuple(TableRow(name, (Cell(why),)) for name, why in absent.items())
+    return Table("suites that are not here", (Column("todo", "what to do", left=True),), rows, corner="suite")
 
 
 def _record_of(plan: Plan, job: Job, failures: Sequence[Failure]) -> SuiteRecord:
