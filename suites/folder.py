@@ -5,6 +5,9 @@ video alone brings its own sound track as the reference, a sound file alone is a
 are the paths below the folder without their suffix, joined by `__`, in Unicode's composed form (NFC): a name that one
 machine writes composed and another decomposed is one name. Links are followed. Each clip is as long as its file.
 
+A clip's caption is the text of the `.txt` of its name, or its row in `captions.csv` (columns `clip` and `caption`), as
+`bench export` writes it.
+
 What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of other kinds.
 """
 
@@ -21,12 +24,14 @@ from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
+from visaudio_bench.sheets import read_sheet, read_text
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 # Bytes of an id: file systems take names of 255, and the longest suffix that is put behind an id is `.json`.
 LONGEST_ID = 250
+CAPTIONS = "captions.csv"
 LISTS = frozenset({"failures.jsonl", "tracebacks.txt"})  # of `bench generate`, beside its sounds
 READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
@@ -244,6 +249,7 @@ class FolderSuite(Suite):
         own_sound: bool = True,
         duration: float | None = None,
         told: tuple[str, ...] = (),
+        captions: Mapping[str, str] | None = None,
     ):
         self.name = name
         self.names = sorted({*sounds, *videos} if names is None else names)
@@ -253,6 +259,8 @@ class FolderSuite(Suite):
         self.own_sound = own_sound
         self.duration = duration
         self.told = told
+        self.captions = captions or {}
+        self.captioned = bool(self.captions)
         self._clips: tuple[Clip, ...] | None = None
 
     def clips(self) -> tuple[Clip, ...]:
@@ -270,7 +278,13 @@ class FolderSuite(Suite):
         lengths = [heard.sound if sound else shown.sound if audio else None, shown.picture]
         known = [length for length in lengths if length]
         # A file that cannot be probed stays in the suite: reading it says what is wrong, for that clip alone.
-        return Clip(name, video, audio, duration=self.duration or (min(known) if known else None))
+        return Clip(
+            name,
+            video,
+            audio,
+            duration=self.duration or (min(known) if known else None),
+            caption=self.captions.get(name),
+        )
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, and the size of each file."""
@@ -304,4 +318,34 @@ def open_folder(argument: str | None) -> FolderSuite:
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
     found = look_into(folder)
     found.require("media file", found.heard)
-    return FolderSuite(folder.resolve().name, found.sounds, found.videos, told=unread_words(found.unread))
+    captions, read = _captions(found)
+    unread = [path for path in found.unread if path not in read]
+    names = folder.resolve().name
+    return FolderSuite(names, found.sounds, found.videos, told=unread_words(unread), captions=captions)
+
+
+def _captions(found: Contents) -> tuple[dict[str, str], set[Path]]:
+    """Captions by clip, and the files that they are from.
+
+    Raises:
+        UsageError: the table has no column `clip` or `caption`, or one of the files is no text.
+    """
+    captions: dict[str, str] = {}
+    read: set[Path] = set()
+    clips = found.sounds.keys() | found.videos.keys()
+    table = found.folder / CAPTIONS
+    if table in found.unread:
+        sheet = read_sheet(table, known=("clip", "caption"))
+        lacking = [name for name in ("clip", "caption") if name not in sheet.header]
+        if lacking:
+            raise UsageError(f"{table} has no column {lacking[0]}; expected clip,caption.")
+        rows = zip(sheet.column("clip"), sheet.column("caption"), strict=True)
+        captions |= {normalize("NFC", clip): caption for clip, caption in rows if caption}
+        read.add(table)
+    for path in found.unread:
+        name = clip_id(path, found.folder)
+        if path.suffix.lower() == ".txt" and name in clips and not path.name.startswith("."):
+            text, _ = read_text(path)
+            captions[name] = " ".join(text.split())
+            read.add(path)
+    return {clip: caption for clip, caption in captions.items() if clip in clips and caption}, read

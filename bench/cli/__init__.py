@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("visaudio_bench.bench.cli.score:score", "Score folders of sound files that you already have."),
     "generate": ("visaudio_bench.bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
     "list": ("visaudio_bench.bench.cli.list:list_command", "List suites, systems or metrics."),
+    "export": ("visaudio_bench.bench.cli.export:export", "Write the videos, captions and references of a suite."),
     "train": (
         "visaudio_bench.bench.cli.train:train",
         "Train our models; without options a small one, then its leaderboard.",
