@@ -2,8 +2,8 @@ r"""One table, five formats: terminal text, Markdown, LaTeX (booktabs), CSV and 
 
 A `Table` is data: what each cell shows, its exact value, and whether it is the best or second best of its column.
 The formats differ only in how they mark that: text and Markdown set the best in bold and underline the second
-(`<u>` in Markdown), LaTeX uses `\textbf` and `\underline`; CSV and JSON carry the exact values and the marks. Every format has the notes; in CSV they are rows
-of the column `note`.
+(`<u>` in Markdown), LaTeX uses `\textbf` and `\underline`; CSV and JSON carry the exact values and the marks. Every
+format has the notes; in CSV they are rows of the column `note`.
 """
 
 from __future__ import annotations
