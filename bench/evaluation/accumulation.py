@@ -166,7 +166,8 @@ def merged_unavailable(before: Earlier | None, plan: Plan) -> dict[str, str]:
     old = before.run.body["unavailable"]
     had = {key for key in before.run.body["metrics"] if key not in old}
     asked = {metric.key for metric in plan.all_metrics}
-    return {key: why for key, why in {**old, **plan.unavailable}.items() if key not in had} if asked else dict(old)
+    still = {key: why for key, why in old.items() if key not in asked}
+    return {key: why for key, why in {**still, **plan.unavailable}.items() if key not in had}
 
 
 def merged_provenance(before: Earlier | None, origin: dict[str, Any], *, kept: bool) -> dict[str, Any]:
