@@ -6,8 +6,9 @@ The rows are all that is needed, so that a finished run can be judged again, by 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -403,7 +404,7 @@ class _Table:
                 ]
             )
             ordered = contest.ordered if separated else []
-            ranks.append(tie_groups(ordered, lambda leader, other, told=separated: frozenset((leader, other)) in told))
+            ranks.append(tie_groups(ordered, partial(_separated, separated)))
         return [
             (without | heard, one + other)
             for without, heard, one, other in zip(ranks[::2], ranks[1::2], compared[::2], compared[1::2], strict=True)
@@ -414,10 +415,10 @@ class _Table:
         found: dict[int, Difference] = {}
         drawn = [number for number, (metric, *_) in enumerate(pairs) if metric.interval == "bootstrap"]
         if drawn:
-            sides = [
-                (pairs[number][0].aggregate, *(self.values(*pairs[number][:2], name) for name in pairs[number][2:]))
-                for number in drawn
-            ]
+            sides = []
+            for metric, view, first, second in (pairs[number] for number in drawn):
+                one, other = (self.values(metric, view, name) for name in (first, second))
+                sides.append((metric.aggregate, one, other))
             found |= dict(zip(drawn, differences(sides, seed=self.basis.seed), strict=True))
         for number, (metric, view, first, second) in enumerate(pairs):
             if number not in found:
@@ -480,11 +481,18 @@ def _contest(column: _Column, results: Sequence[Result], heard: bool) -> _Contes
     return _Contest(column.metric, column.view, sorted(value, key=value.__getitem__))
 
 
+def _separated(pairs: Set[frozenset[str]], leader: str, other: str) -> bool:
+    return frozenset((leader, other)) in pairs
+
+
 def _comparison(
     suite: SuiteInfo, contest: _Contest, pair: tuple[str, str], gap: Difference, adjusted: float
 ) -> Comparison:
-    numbers = (_finite(number) for number in (gap.value, gap.low, gap.high, gap.p, adjusted))
-    return Comparison(suite.name, contest.metric.key, contest.view, *pair, *numbers, gap.n, gap.reason)
+    difference, low, high, p, p_holm = (_finite(one) for one in (gap.value, gap.low, gap.high, gap.p, adjusted))
+    first, second = pair
+    return Comparison(
+        suite.name, contest.metric.key, contest.view, first, second, difference, low, high, p, p_holm, gap.n, gap.reason
+    )
 
 
 def _clips_of(quantities: Values) -> int:

@@ -130,8 +130,8 @@ def kernel_replicates(
         n, m = int(counts_x[kept].sum()), int(counts_y[kept].sum())
         if min(n, m) < 2:
             raise ValueError(f"expected rows of at least three clips on each side, got {len(np.unique(ids_x))}")
-        sums = (float(one[np.ix_(kept, kept)].sum()) for one in (xx, yy, xy))
-        left_out.append(_unbiased(*sums, n, m))
+        within_x, within_y, between = (float(one[np.ix_(kept, kept)].sum()) for one in (xx, yy, xy))
+        left_out.append(_unbiased(within_x, within_y, between, n, m))
     return Replicates(whole.value, np.array(left_out), np.bincount(np.arange(len(every)) % groups, minlength=groups))
 
 

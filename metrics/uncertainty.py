@@ -490,7 +490,7 @@ def _clips(quantities: Quantities) -> int:
 def _defined(quantities: Quantities) -> npt.NDArray[np.bool_]:
     """Say of each clip (n,) whether it has all quantities."""
     _clips(quantities)
-    return np.all([np.atleast_2d(np.isfinite(row)).any(0) for row in quantities.values()], axis=0)
+    return np.asarray(np.all([np.atleast_2d(np.isfinite(row)).any(0) for row in quantities.values()], axis=0))
 
 
 def _part(quantities: Quantities, prefix: str) -> Quantities:

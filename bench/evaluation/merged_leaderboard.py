@@ -54,11 +54,11 @@ def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
         for suite in found:
             suites.setdefault(suite.name, suite)
             metrics.setdefault(suite.name, {}).update({one.key: one for one in metrics_of(run)[suite.name]})
-            for one in (_of_run(system, folder, again) for system in of_suite[suite.name]):
-                if one.name not in systems.setdefault(suite.name, {}):
-                    systems[suite.name][one.name] = one
-                    folders.setdefault(suite.name, {})[one.name] = folder
-                    new.add((suite.name, one.name))
+            for system in (_of_run(one, folder, again) for one in of_suite[suite.name]):
+                if system.name not in systems.setdefault(suite.name, {}):
+                    systems[suite.name][system.name] = system
+                    folders.setdefault(suite.name, {})[system.name] = folder
+                    new.add((suite.name, system.name))
         parts.append(chosen(rows, np.array([key in new for key in columns], dtype=bool)))
         unavailable |= run.body["unavailable"]
     had = {key for _, run in runs for key in run.body["metrics"] if key not in run.body["unavailable"]}
