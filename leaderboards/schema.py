@@ -73,8 +73,9 @@ class Result:
         unit: unit of value, low and high.
         better: which values are better: higher, lower, reference (close to the reference's) or none.
         version: version of the metric's definition; numbers of different versions do not compare.
-        interval: how the interval was made: bootstrap, jackknife or none.
-        rank: place among the table's competing systems; systems that are not separable share one. Null for anchors.
+        interval: how the interval was made: bootstrap, jackknife, plain jackknife or none.
+        rank: place among the table's competing systems; systems that are not separable share one. Null for anchors,
+            and for all where no test separates any two.
     """
 
     suite: str
@@ -92,6 +93,39 @@ class Result:
     version: int = 1
     interval: str = "none"
     rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two competing systems in one column; `results.json` lists all pairs.
+
+    Attributes:
+        suite: name of the suite.
+        metric: key of the metric.
+        view: which sound was judged.
+        first: name of the system with the better value.
+        second: name of the other.
+        difference: first minus second, in the unit of the metric, on the clips that both have; null where undefined.
+        low: lower end of its 95 % interval; null where there is none.
+        high: upper end of its 95 % interval; null where there is none.
+        p: of no difference, by itself; null where there is no test.
+        p_holm: the same, adjusted by Holm over the pairs of the column; systems are separated below 0.05.
+        n: number of clips that it rests on.
+        reason: why something is null.
+    """
+
+    suite: str
+    metric: str
+    view: str
+    first: str
+    second: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ video alone brings its own sound track as the reference, a sound file alone is a
 are the paths below the folder without their suffix, joined by `__`, in Unicode's composed form (NFC): a name that one
 machine writes composed and another decomposed is one name. Links are followed. Each clip is as long as its file.
 
+A clip's caption is the text of the `.txt` of its name, or its row in `captions.csv` (columns `clip` and `caption`), as
+`bench export` writes it.
+
 What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of other kinds.
 """
 
@@ -22,10 +25,12 @@ from unicodedata import normalize
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
 from visaudio_bench.names import LONGEST, require_name
+from visaudio_bench.sheets import read_sheet, read_text
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+CAPTIONS = "captions.csv"
 LISTS = frozenset({"failures.jsonl", "tracebacks.txt"})  # of `bench generate`, beside its sounds
 READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
@@ -263,6 +268,7 @@ class FolderSuite(Suite):
         own_sound: bool = True,
         duration: float | None = None,
         told: tuple[str, ...] = (),
+        captions: Mapping[str, str] | None = None,
     ):
         self.name = name
         self.names = sorted({*sounds, *videos} if names is None else names)
@@ -273,6 +279,8 @@ class FolderSuite(Suite):
         self.duration = duration
         self.told = told
         self._clips: dict[str, Clip] = {}
+        self.captions = captions or {}
+        self.captioned = bool(self.captions)
 
     def clips(self) -> tuple[Clip, ...]:
         """One clip a name, in the order of the names."""
@@ -302,7 +310,13 @@ class FolderSuite(Suite):
         lengths = [sound_info.sound if sound else video_info.sound if audio else None, video_info.picture]
         known = [length for length in lengths if length]
         # A file that cannot be probed stays in the suite: reading it says what is wrong, for that clip alone.
-        return Clip(name, video, audio, duration=self.duration or (min(known) if known else None))
+        return Clip(
+            name,
+            video,
+            audio,
+            duration=self.duration or (min(known) if known else None),
+            caption=self.captions.get(name),
+        )
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, and the size of each file."""
@@ -336,4 +350,34 @@ def open_folder(argument: str | None) -> FolderSuite:
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
     contents = look_into(folder)
     contents.require("media file", contents.heard)
-    return FolderSuite(folder.resolve().name, contents.sounds, contents.videos, told=unread_words(contents.unread))
+    captions, read = _captions(contents)
+    unread = [path for path in contents.unread if path not in read]
+    name = folder.resolve().name
+    return FolderSuite(name, contents.sounds, contents.videos, told=unread_words(unread), captions=captions)
+
+
+def _captions(contents: Contents) -> tuple[dict[str, str], set[Path]]:
+    """Captions by clip, and the files that they are from.
+
+    Raises:
+        UsageError: the table has no column `clip` or `caption`, or one of the files is no text.
+    """
+    captions: dict[str, str] = {}
+    read: set[Path] = set()
+    clips = contents.sounds.keys() | contents.videos.keys()
+    table = contents.folder / CAPTIONS
+    if table in contents.unread:
+        sheet = read_sheet(table, known=("clip", "caption"))
+        lacking = [name for name in ("clip", "caption") if name not in sheet.header]
+        if lacking:
+            raise UsageError(f"{table} has no column {lacking[0]}; expected clip,caption.")
+        rows = zip(sheet.column("clip"), sheet.column("caption"), strict=True)
+        captions |= {normalize("NFC", clip): caption for clip, caption in rows if caption}
+        read.add(table)
+    for path in contents.unread:
+        name = clip_id(path, contents.folder)
+        if path.suffix.lower() == ".txt" and name in clips and not path.name.startswith("."):
+            text, _ = read_text(path)
+            captions[name] = " ".join(text.split())
+            read.add(path)
+    return {clip: caption for clip, caption in captions.items() if clip in clips and caption}, read

@@ -74,7 +74,7 @@ _MARKDOWN = re.compile(r"[\\`*_\[\]|~]")
 
 
 def visible(text: str, keep: str = "\n\t") -> str:
-    """A text for a terminal: `\x1b` stands where an escape was.
+    r"""A text for a terminal: `\x1b` stands where an escape was.
 
     Args:
         text: of whatever origin.

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("visaudio_bench.bench.cli.score:score", "Score folders of sound files that you already have."),
     "generate": ("visaudio_bench.bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
     "list": ("visaudio_bench.bench.cli.list:list_command", "List suites, systems or metrics."),
+    "export": ("visaudio_bench.bench.cli.export:export", "Write the videos, captions and references of a suite."),
     "train": (
         "visaudio_bench.bench.cli.train:train",
         "Train our models; without options a small one, then its leaderboard.",
@@ -34,6 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mos": (
         "visaudio_bench.bench.cli.mos:mos",
         "Listening tests: questionnaire, server, table of mean opinion scores.",
+    ),
+    "compare": (
+        "visaudio_bench.bench.cli.compare:compare",
+        "Compare two systems: by how much, is it real, on which clips.",
     ),
     "diff": ("visaudio_bench.bench.cli.diff:diff", "Explain why the results of two runs differ."),
     "data": ("visaudio_bench.bench.cli.data:data", "Prepare and check the data of real suites."),

@@ -24,7 +24,7 @@ from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.models.weights import MissingWeights, missing
 from visaudio_bench.names import require_name
 from visaudio_bench.pool import available_cores
-from visaudio_bench.suites import Clip, Suite, open_suite
+from visaudio_bench.suites import SUITES, Clip, Suite, open_suite
 from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unread_words
 
 if TYPE_CHECKING:
@@ -106,8 +106,9 @@ class Plan:
     """Everything a run was asked for.
 
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
-    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. `command` is what
-    the user wrote.
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
+    run that is in `out` is given up; else this one adds to it. `absent_suites` were
+    asked for and are not here, with what to do. `command` is what the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -121,6 +122,8 @@ class Plan:
     dtype: Dtype = "float32"
     backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
     sounds: Path | None = None
+    replace: bool = False
+    absent_suites: Mapping[str, str] = field(default_factory=dict)
     command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
@@ -237,6 +240,7 @@ class Plan:
                 }
                 for job in self.jobs
             ],
+            "absent_suites": dict(self.absent_suites),
             "metrics": [metric.key for metric in self.all_metrics],
             "out": str(self.out),
             "seed": self.seed,
@@ -285,12 +289,50 @@ def describe(summary: dict[str, Any]) -> str:
             if unmatched:
                 shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
                 lines.append(f"           {len(unmatched)} of its files belong to no clip of the suite: {shown}")
+    lines += [f"  missing  suite {name}: {why}" for name, why in summary["absent_suites"].items()]
     lines.append(f"  metrics  {', '.join(summary['metrics'])}")
     if summary["left_out"]:
         lines.append(f"  left out {summary['left_out']}")
     workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
     lines.append(f"  output   {summary['out']} ({workers}, about {clock(summary['estimate_seconds'])})")
     return "\n".join(lines)
+
+
+def present_suites(requests: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Which of several suites are here, and for the others the sentence that says what to do.
+
+    Raises:
+        UsageError: a name is unknown, or none is here.
+    """
+    present: list[str] = []
+    absent: dict[str, str] = {}
+    for request in dict.fromkeys(requests):
+        SUITES.get(request.partition(":")[0])  # an unknown name is no suite that is missing
+        try:
+            open_suite(request)
+        except UsageError as error:
+            absent[request] = str(error)
+        else:
+            present.append(request)
+    if not present:
+        raise UsageError(" ".join(absent.values()))
+    return tuple(present), absent
+
+
+def refuse_strangers(jobs: Sequence[Job]) -> None:
+    """Refuse a folder of outputs of which no name is that of a clip of any suite.
+
+    Raises:
+        UsageError: there is one; with names of both sides.
+    """
+    clips = [clip.id for job in jobs for clip in job.suite.clips()]
+    for system in dict.fromkeys(system for job in jobs for system in job.systems):
+        if isinstance(system, Outputs) and not set(clips) & set(system.files):
+            ours, theirs = (", ".join(sorted(names)[:3]) for names in (clips, system.files))
+            raise UsageError(
+                f"no file of {system.folder} has the name of a clip: it has {theirs} ..., and the clips are {ours} ... "
+                "Files are matched by their names without the suffix; rename them."
+            )
 
 
 def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:

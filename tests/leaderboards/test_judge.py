@@ -57,7 +57,7 @@ def rows(system: str, metric: str, values: list[float | None], status: str = "me
 def judge(
     table: list[ClipRow], suite: SuiteInfo, systems: list[SystemInfo], metrics: list[Metric], basis: Basis
 ) -> list[Result]:
-    return judge_table(ClipTable.of(table), suite, systems, metrics, basis)
+    return judge_table(ClipTable.of(table), suite, systems, metrics, basis).results
 
 
 def three_systems() -> list[ClipRow]:
