@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from visaudio_bench import __version__
 from visaudio_bench.bench.console import note, track
@@ -23,7 +23,7 @@ from visaudio_bench.bench.evaluation.generation import made_sounds
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.bench.failures import failure_of, tell
-from visaudio_bench.bench.report_pages.clip_page import ClipTask, show_clip
+from visaudio_bench.bench.report_pages.clip_page import REFERENCE, ClipTask, show_clip
 from visaudio_bench.bench.report_pages.page_data import write_data
 from visaudio_bench.bench.report_pages.run_content import (
     beside_published,
@@ -40,8 +40,9 @@ from visaudio_bench.leaderboards.schema import Failure, read_clip_rows, read_fai
 from visaudio_bench.leaderboards.tables import Table
 from visaudio_bench.lock import hold
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites import Clip
 
-PAGES = ("index.html", "report.css", "report.js", "leaderboard.js", "clips.js", "charts.js", "player.js", "about.js")
+PAGES = ("index.html", "report.css", "report.js", "leaderboard.js", "clips.js", "metrics.js", "charts.js", "player.js", "about.js")
 KEY = re.compile(r"[0-9a-f]{20}")
 
 
@@ -81,13 +82,13 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _write(
-    run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Any], workers: int
+    run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Sequence[Clip]], workers: int
 ) -> Report:
     content, rows = read_results(run), read_clip_rows(run / "clips.csv")
     suites, systems = info_from(content.body)
     told = read_failures(run / "failures.jsonl")
     (out / "media").mkdir(parents=True, exist_ok=True)
-    tasks = [task for suite in suites for task in _tasks(run, out, suite.name, media)]
+    tasks = [task for s in suites for task in _tasks(run, out, s.name, [i.name for i in systems[s.name]], media)]
     keys, failures = _show_clips(tasks, workers, out)
     metrics = metrics_of(content)
     for number, suite in enumerate(suites):
@@ -96,7 +97,8 @@ def _write(
             for task in tasks
             if task.suite == suite.name
         ]
-        scores = suite_scores(rows, suite, systems[suite.name], metrics[suite.name], clips, told)
+        seed = content.provenance["seed"]
+        scores = suite_scores(rows, suite, systems[suite.name], metrics[suite.name], clips, told, seed)
         write_data(out / "data" / f"scores-{number}.js", f"scores-{number}", scores)
     every = dict.fromkeys(metric for chosen in metrics.values() for metric in chosen)
     data = {
@@ -119,9 +121,13 @@ def _write(
     return Report(out / "index.html", len(keys), size, failures)
 
 
-def _tasks(run: Path, out: Path, suite: str, media: Mapping[str, Any]) -> list[ClipTask]:
+def _tasks(
+    run: Path, out: Path, suite: str, systems: Sequence[str], media: Mapping[str, Sequence[Clip]]
+) -> list[ClipTask]:
+    """The clips of a suite with their sounds, the reference first and then the systems in the order of the run."""
     records = run / "audio" / suite
-    sounds = {f.name: made_sounds(f) for f in sorted(records.iterdir()) if f.is_dir()} if records.is_dir() else {}
+    ordered = sorted(systems, key=lambda name: name != REFERENCE)
+    sounds = {name: made_sounds(records / name) for name in ordered if (records / name).is_dir()}
     return [
         ClipTask(
             suite,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.leaderboards.beside_published import DATASETS, comparison_tables
 from visaudio_bench.leaderboards.published_tables import read_published
 from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo
@@ -63,6 +64,7 @@ def suite_scores(
     metrics: Iterable[Metric],
     clips: Sequence[Mapping[str, Any]],
     failures: Iterable[Failure],
+    seed: int,
 ) -> dict[str, Any]:
     """The scores of every clip of a suite, one list for each metric and system.
 
@@ -73,10 +75,11 @@ def suite_scores(
         metrics: of the suite; those that are a mean over clips have scores.
         clips: what the list of clips shows beside scores, each with its `id`.
         failures: of the run.
+        seed: of the run.
 
     Returns:
-        JSON-able: `clips`, `systems`, `metrics`, `values[system][metric][clip]` with null where there is none, and
-        `flags`, what was said of single clips.
+        JSON-able: `clips`, `systems`, `metrics`, `values[system][metric][clip]` with null where there is none, `pairs`
+        as `paired_differences` says, and `flags`, what was said of single clips.
     """
     place = {clip["id"]: number for number, clip in enumerate(clips)}
     here = np.flatnonzero(rows.column("suite") == suite.name)
@@ -93,11 +96,13 @@ def suite_scores(
             for c in columns
         ]
     scored = [n for n in range(len(columns)) if any(v is not None for own in values.values() for v in own[n])]
+    shown = {system: [own[number] for number in scored] for system, own in values.items()}
     return {
         "clips": list(clips),
         "systems": [{"name": s.name, "title": row_label(s), "anchor": s.anchor} for s in systems],
         "metrics": [_metric_data(columns[number]) for number in scored],
-        "values": {system: [own[number] for number in scored] for system, own in values.items()},
+        "values": shown,
+        "pairs": paired_differences(shown, seed),
         "flags": [
             {"clip": place[f.clip], "system": f.system, "stage": f.stage, "reason": f.reason, "message": f.message}
             for f in failures

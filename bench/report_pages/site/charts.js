@@ -1,5 +1,20 @@
-/* Three kinds of chart, drawn as SVG: curves over time, values of clips as dots, differences as dots. */
+/* Two kinds of chart, drawn as SVG: values of clips as dots, and curves over time. */
 "use strict";
+
+const DOTS = [640, 40]; /* units of a strip of dots */
+
+/* Values of clips as dots on one axis from `low` to `high`, with their mean and its interval. */
+function dotStrip(points, low, high, mean, words) {
+  const [width, height] = DOTS;
+  const x = (value) => 8 + ((width - 16) * (value - low)) / (high - low || 1);
+  const jitter = (place) => 6 + (height - 12) * ((place * 0.6180339887) % 1); /* spread evenly, and the same each time */
+  return element("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": words },
+    low < 0 && high > 0 ? element("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: height }) : null,
+    points.map(([value, label, press], place) => element("path", { class: "clip", d: `M${x(value).toFixed(1)} ${jitter(place).toFixed(1)}h0`, onclick: press },
+      element("title", {}, label))),
+    mean && mean.low !== null ? element("line", { class: "interval", x1: x(mean.low), x2: x(mean.high), y1: height / 2, y2: height / 2 }) : null,
+    mean && mean.value !== null ? element("line", { class: "mean", x1: x(mean.value), x2: x(mean.value), y1: 4, y2: height - 4 }) : null);
+}
 
 /* Curves over the width of the clip; `range` is at the top, minus `range` at the bottom. */
 function timeCurve(lines, range, segments, seconds, words) {

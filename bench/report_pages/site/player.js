@@ -1,8 +1,9 @@
 /* One clip: every sound runs at the same position and all but one are muted, so that switching takes no time. */
 "use strict";
 
-const DRIFT = 0.02; /* s: a sound that is further off when it is switched to is put where the old one is */
-const VIDEO_DRIFT = 0.1;
+const NEAR = 0.004; /* s: as good as together */
+const DRIFT = 0.03; /* s: a sound that is further off when it is switched to is put where the old one is */
+const FAR = 0.5; /* s: what is muted catches up by playing faster or slower, beyond this by seeking */
 
 class Player {
   constructor(folder, clip, changed) {
@@ -19,7 +20,7 @@ class Player {
       audio.addEventListener("ended", () => audio === this.current && this.again());
     }
     this.loop = true;
-    this.select(this.systems[0]);
+    this.select(this.systems[0]); /* the reference, where there is one */
   }
 
   get current() { return this.audios[this.system]; }
@@ -37,6 +38,7 @@ class Player {
       if (this.playing && after.paused && !after.ended) after.play().catch(() => {});
       before.muted = true;
     }
+    after.playbackRate = 1;
     after.muted = false;
     this.changed();
   }
@@ -73,11 +75,14 @@ class Player {
     this.play();
   }
 
-  /* Called with every picture of the screen. */
+  /* Called with every picture of the screen: what is muted is drawn to the position of what is heard, without a gap. */
   tick() {
-    const video = this.video;
-    if (video && this.playing && !video.seeking && Math.abs(video.currentTime - this.position) > VIDEO_DRIFT && this.position < (video.duration || 0)) {
-      video.currentTime = this.position;
+    if (!this.playing) return;
+    for (const one of this.media) {
+      if (one === this.current || one.seeking || one.ended) continue;
+      const behind = this.position - one.currentTime;
+      if (Math.abs(behind) > FAR) one.currentTime = Math.min(this.position, one.duration || this.position);
+      else one.playbackRate = Math.abs(behind) < NEAR ? 1 : 1 + Math.max(-0.4, Math.min(0.4, 4 * behind));
     }
   }
 

@@ -101,7 +101,7 @@ function heading(label, state, key, first, change, properties) {
 }
 
 function show(...children) {
-  document.getElementById("main").replaceChildren(...children.flat());
+  document.getElementById("main").replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
 }
 
 const address = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
