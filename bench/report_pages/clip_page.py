@@ -157,7 +157,9 @@ class _Maker:
             return {}
         try:
             told = json.loads(record.read_text(encoding="utf-8"))
-            return {name: told[name] for name in ("revision", "seed", "device", "seconds", "provenance") if name in told}
+            return {
+                name: told[name] for name in ("revision", "seed", "device", "seconds", "provenance") if name in told
+            }
         except (OSError, ValueError, TypeError):
             return {}
 
@@ -167,7 +169,10 @@ class _Maker:
             return None
         try:
             with one_clip():
-                with pictures_file(clip, seconds, self.folder) as pictures, atomic_path(self.folder / "video.mp4") as out:
+                with (
+                    pictures_file(clip, seconds, self.folder) as pictures,
+                    atomic_path(self.folder / "video.mp4") as out,
+                ):
                     shutil.copyfile(pictures, out)
                 middle = clip.start + seconds / 2
                 _, frame = next(iter(iter_frames(clip.video, fps=1, start=middle, duration=1)))
@@ -191,7 +196,9 @@ class _Maker:
         return [
             {
                 "words": source.words,
-                "side": [round(float(v), 3) for v in np.sin(np.interp(centres, truth.times, np.unwrap(source.azimuth)))],
+                "side": [
+                    round(float(v), 3) for v in np.sin(np.interp(centres, truth.times, np.unwrap(source.azimuth)))
+                ],
             }
             for source in truth.sources
         ]

@@ -42,7 +42,17 @@ from visaudio_bench.lock import hold
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.suites import Clip
 
-PAGES = ("index.html", "report.css", "report.js", "leaderboard.js", "clips.js", "metrics.js", "charts.js", "player.js", "about.js")
+PAGES = (
+    "index.html",
+    "report.css",
+    "report.js",
+    "leaderboard.js",
+    "clips.js",
+    "metrics.js",
+    "charts.js",
+    "player.js",
+    "about.js",
+)
 KEY = re.compile(r"[0-9a-f]{20}")
 
 
@@ -78,12 +88,12 @@ def write_report(run: Path, out: Path, tables: Sequence[Table], workers: int) ->
 
 def _refuse_foreign(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "media").is_dir()):
-        raise UsageError(f"{out} is there and is not a report; --html expects a new or empty folder, or an older report.")
+        raise UsageError(
+            f"{out} is there and is not a report; --html expects a new or empty folder, or an older report."
+        )
 
 
-def _write(
-    run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Sequence[Clip]], workers: int
-) -> Report:
+def _write(run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Sequence[Clip]], workers: int) -> Report:
     content, rows = read_results(run), read_clip_rows(run / "clips.csv")
     suites, systems = info_from(content.body)
     told = read_failures(run / "failures.jsonl")
@@ -93,7 +103,11 @@ def _write(
     metrics = metrics_of(content)
     for number, suite in enumerate(suites):
         clips = [
-            {"id": task.clip.id, "caption": task.clip.caption or "", **_place(out, keys.get((suite.name, task.clip.id)))}
+            {
+                "id": task.clip.id,
+                "caption": task.clip.caption or "",
+                **_place(out, keys.get((suite.name, task.clip.id))),
+            }
             for task in tasks
             if task.suite == suite.name
         ]
@@ -140,9 +154,7 @@ def _tasks(
     ]
 
 
-def _show_clips(
-    tasks: Sequence[ClipTask], workers: int, out: Path
-) -> tuple[dict[tuple[str, str], str], list[Failure]]:
+def _show_clips(tasks: Sequence[ClipTask], workers: int, out: Path) -> tuple[dict[tuple[str, str], str], list[Failure]]:
     """The folder of each clip by suite and id, and the clips that have none."""
     keys, failures = {}, []
     outcomes = map_unordered(show_clip, tasks, workers)

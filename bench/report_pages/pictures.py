@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import rfft
 
 from visaudio_bench.suites.media import Frame, Samples
 
@@ -27,12 +28,13 @@ def spectra(samples: Samples, sample_rate: int) -> NDArray[np.float32]:
     padded = np.pad(samples, ((0, 0), (WINDOW // 2, WINDOW // 2)))
     starts = np.linspace(0, samples.shape[1] - 1, WIDTH).astype(int)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=1)[:, starts]
-    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32))) ** 2
+    spectrum = rfft(frames * np.hanning(WINDOW).astype(np.float32))
+    power = np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).transpose(0, 2, 1))
     edges = np.geomspace(LOWEST, HIGHEST, SPECTRUM_ROWS + 1) * WINDOW / sample_rate
     # Where a row is narrower than a bin it shows the bin that it lies in.
-    low = np.minimum(edges[:-1].astype(int), power.shape[2] - 1)
-    high = np.minimum(np.maximum(np.ceil(edges[1:]).astype(int), low + 1), power.shape[2])
-    rows = [power[:, :, first:end].max(axis=2) for first, end in zip(low, high, strict=True)]
+    low = np.minimum(edges[:-1].astype(int), power.shape[1] - 1)
+    high = np.minimum(np.maximum(np.ceil(edges[1:]).astype(int), low + 1), power.shape[1])
+    rows = [power[:, first:end].max(axis=1) for first, end in zip(low, high, strict=True)]
     levels: NDArray[np.float32] = 10 * np.log10(np.stack(rows[::-1], axis=1) + 1e-12)
     return levels
 

@@ -85,9 +85,7 @@ def suite_scores(
     here = np.flatnonzero(rows.column("suite") == suite.name)
     names = {name: rows.column(name)[here] for name in ("system", "clip", "metric", "view")}
     value = rows.value[here]
-    columns = [
-        Shown(metric, view) for metric in metrics if metric.quantities == (metric.key,) for view in metric.shown
-    ]
+    columns = [Shown(metric, view) for metric in metrics if metric.quantities == (metric.key,) for view in metric.shown]
     values: dict[str, list[list[float | None]]] = {}
     for system in systems:
         own = names["system"] == system.name

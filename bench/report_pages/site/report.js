@@ -11,7 +11,7 @@ function element(name, properties, ...children) {
     else if (key === "value") made.value = value;
     else made.setAttribute(key, value === true ? "" : value);
   }
-  for (const child of children.flat()) {
+  for (const child of children.flat(Infinity)) {
     if (child !== null && child !== undefined) made.append(child);
   }
   return made;
@@ -101,7 +101,7 @@ function heading(label, state, key, first, change, properties) {
 }
 
 function show(...children) {
-  document.getElementById("main").replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  document.getElementById("main").replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
 }
 
 const address = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
