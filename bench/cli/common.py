@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -221,7 +222,8 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
             note(f"unusable: {clip}{who}: {failure.message}")
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
-    note(f"saved in {plan.out}")
+    pages = shlex.join(["bench", "report", str(plan.out), "--html", str(plan.out / "pages")])
+    note(f"saved in {plan.out}; to look at it and listen: {pages}")
     if len(bad) > plan.allow_missing:
         raise BenchError(
             f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "

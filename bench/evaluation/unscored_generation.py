@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-
 from visaudio_bench.bench.console import note, track
 from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
 from visaudio_bench.bench.evaluation.generation import Generated, generate, recorded
