@@ -87,7 +87,8 @@ def write_report(run: Path, out: Path, tables: Sequence[Table], workers: int) ->
 
 
 def _refuse_foreign(out: Path) -> None:
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "media").is_dir()):
+    ours = (out / "report.js").is_file()  # among the first files that are written
+    if out.is_file() or (out.is_dir() and not ours and any(not path.name.startswith(".") for path in out.iterdir())):
         raise UsageError(
             f"{out} is there and is not a report; --html expects a new or empty folder, or an older report."
         )
@@ -97,7 +98,10 @@ def _write(run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Se
     content, rows = read_results(run), read_clip_rows(run / "clips.csv")
     suites, systems = info_from(content.body)
     told = read_failures(run / "failures.jsonl")
-    (out / "media").mkdir(parents=True, exist_ok=True)
+    for page in PAGES:
+        text = (files("visaudio_bench.bench.report_pages") / "site" / page).read_text(encoding="utf-8")
+        write_text(out / page, text)
+    (out / "media").mkdir(exist_ok=True)
     tasks = [task for s in suites for task in _tasks(run, out, s.name, [i.name for i in systems[s.name]], media)]
     keys, failures = _show_clips(tasks, workers, out)
     metrics = metrics_of(content)
@@ -127,9 +131,6 @@ def _write(run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Se
         "failures": [{name: value for name, value in f._asdict().items() if name != "trace"} for f in told],
     }
     write_data(out / "data" / "run.js", "run", data)
-    for page in PAGES:
-        text = (files("visaudio_bench.bench.report_pages") / "site" / page).read_text(encoding="utf-8")
-        write_text(out / page, text)
     _remove_stale(out / "media", {*keys.values()})
     size = sum(path.stat().st_size for path in (out / "media").rglob("*") if path.is_file())
     return Report(out / "index.html", len(keys), size, failures)

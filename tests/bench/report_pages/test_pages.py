@@ -138,7 +138,8 @@ def sort_and_filter_clips(reader):
     assert sorted(reader.texts("tbody th bdi")) == sorted(CLIPS)
     assert CAPTION in reader.texts("tbody th small")
     select = reader.run(
-        "return [...document.querySelectorAll('select')].findIndex((s) => [...s.options].some((o) => o.value === 'lat_err'))"
+        "return [...document.querySelectorAll('select')]"
+        ".findIndex((s) => [...s.options].some((o) => o.value === 'lat_err'))"
     )
     choose(reader, select, "lat_err")
     choose(reader, select + 1, "ours")
