@@ -48,4 +48,4 @@ def _write_pages(run: Path, html: Path, workers: int | None, tables: Sequence[Ta
 
     made = write_report(run, html, tables, workers or available_cores())
     each = f", {made.media_bytes / made.clips / 1e6:.1f} MB a clip" if made.clips else ""
-    note(f"{made.clips} clips{each}; open {made.index}")
+    note(f"{made.clips} clips{each}; open {made.page}")

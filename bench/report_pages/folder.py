@@ -59,7 +59,7 @@ KEY = re.compile(r"[0-9a-f]{20}")
 class Report(NamedTuple):
     """What was made: the page to open, how many clips it shows, their bytes, and what went wrong."""
 
-    index: Path
+    page: Path
     clips: int
     media_bytes: int
     failures: list[Failure]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from visaudio_bench.metrics.uncertainty import bootstraps, sign_flip_tests
 Scores = Mapping[str, Sequence[Sequence[float | None]]]
 
 
-def paired_differences(values: Scores, seed: int) -> list[dict[str, float | str | int | None]]:
+def paired_differences(values: Scores, seed: int) -> list[dict[str, Any]]:
     """Compare every two systems in every metric that is a mean over clips.
 
     Args:
@@ -37,7 +38,7 @@ def paired_differences(values: Scores, seed: int) -> list[dict[str, float | str 
         return []
     p_values = sign_flip_tests(differences, seed=seed)
     intervals = bootstraps([(mean("difference"), {"difference": row}) for row in differences], seed=seed)
-    told = []
+    told: list[dict[str, Any]] = []
     for (first, second, metric), row, p, interval in zip(pairs, differences, p_values, intervals, strict=True):
         spread = float(np.nanstd(row, ddof=1))
         told.append(

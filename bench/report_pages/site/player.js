@@ -265,7 +265,7 @@ function abx(player, title, changed) {
     const [a, b] = [first, second].map((label) => label.querySelector("select").value);
     if (a === b) { said.textContent = "A and B are the same sound; choose two."; return; }
     Object.assign(trial, { running: { A: a, B: b, X: a }, right: 0, done: 0 });
-    said.textContent = "Which one is X? Nothing else is shown meanwhile.";
+    said.textContent = "Which one is X? Names and pictures are hidden meanwhile.";
     letters.hidden = false;
     first.hidden = second.hidden = true;
     begin.textContent = "End";
