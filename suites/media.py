@@ -336,12 +336,13 @@ def write_picture(path: Path, picture: Frame) -> None:
 
     Args:
         path: of the png.
-        picture: `(H, W, 3)` uint8 RGB.
+        picture: `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 grey.
     """
     height, width = picture.shape[:2]
+    form = "gray" if picture.ndim == 2 else "rgb24"
     encoder: Any = av.CodecContext.create("png", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "rgb24", Fraction(1, 25)
-    packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, form, Fraction(1, 25)
+    packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=form))
     with atomic_path(path) as temporary:
         temporary.write_bytes(b"".join(bytes(packet) for packet in (*packets, *encoder.encode(None))))
 

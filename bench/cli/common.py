@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -225,7 +226,8 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
             note(f"unusable: {clip}{who}: {failure.message}")
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
-    note(f"saved in {plan.out}")
+    pages = shlex.join(["bench", "report", str(plan.out), "--html", str(plan.out / "pages")])
+    note(f"saved in {plan.out}; to look at it and listen: {pages}")
     if plan.absent_suites and not allow_missing_suite:
         names = ", ".join(plan.absent_suites)
         raise BenchError(f"not evaluated: {names}; the others are. To accept that: --allow-missing-suite")

@@ -34,6 +34,7 @@ from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets, listen
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, refuse_strangers
+from visaudio_bench.bench.evaluation.run_media import write_media
 from visaudio_bench.bench.evaluation.signal_scores import (
     PADDED,
     Prediction,
@@ -125,6 +126,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
 
 def _carry_out(plan: Plan, summary: Mapping[str, Any], before: Earlier | None) -> FinishedRun:
     write_json(plan.out / "plan.json", summary)
+    write_media(plan.out, plan.jobs)
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
     nets = _networks(plan)

@@ -9,30 +9,18 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
 from visaudio_bench.bench.evaluation.generation import Generated, generate, recorded
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import scratch_folder, write_json
+from visaudio_bench.files import write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.suites import Clip, Suite
 from visaudio_bench.suites.folder import clip_id, require_id
-from visaudio_bench.suites.media import (
-    TOLERANCE,
-    Frame,
-    can_be_copied,
-    iter_frames,
-    probe,
-    read_sound,
-    require_pictures,
-    whole_rate,
-    write_clip,
-    write_video,
-)
+from visaudio_bench.suites.media import read_sound, require_pictures, write_clip
 
 
 class VideoSuite(Suite):
@@ -182,21 +170,6 @@ def mux_clip(clip: Clip, sound: Path, out: Path) -> float:
     Returns:
         The gain of the sound, as `write_clip` says.
     """
-    assert clip.video is not None  # the caller asks only for clips with pictures
     played = read_sound(sound)
-    seconds = played.samples.shape[1] / played.sample_rate
-    whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + TOLERANCE
-    if whole and can_be_copied(clip.video):
-        return write_clip(out, clip.video, played.samples, played.sample_rate)
-    fps = whole_rate(clip.video)
-    with scratch_folder(out.parent, "pictures") as folder:
-        pictures = folder / "pictures.mp4"
-        frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))
-        write_video(pictures, (_even(picture) for picture in frames), fps)
+    with pictures_file(clip, played.samples.shape[1] / played.sample_rate, out.parent) as pictures:
         return write_clip(out, pictures, played.samples, played.sample_rate)
-
-
-def _even(picture: Frame) -> Frame:
-    """Without the last row or column where their number is odd, which the video format does not know."""
-    height, width = (size - size % 2 for size in picture.shape[:2])
-    return np.ascontiguousarray(picture[:height, :width])

@@ -1,0 +1,209 @@
+"""What the page of one clip shows, made in a folder of its own: video, sounds, pictures, and cues over time.
+
+The folder's name is a key of everything in it, and `clip.js` is written last, so that a report goes on where it was
+stopped, and makes again only what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visaudio_bench.bench.evaluation.clip_inputs import Ears
+from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
+from visaudio_bench.bench.evaluation.signal_scores import predicted_ears, read_reference
+from visaudio_bench.bench.report_pages.page_data import write_data
+from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.errors import ClipError
+from visaudio_bench.files import atomic_path, digest, file_stamp
+from visaudio_bench.guard import one_clip
+from visaudio_bench.metrics.interaural import HOP, SEGMENT_FRAMES, SEGMENT_HOP, Cues
+from visaudio_bench.sources import source_revision
+from visaudio_bench.suites import Clip
+from visaudio_bench.suites.media import iter_frames, within_full_scale, write_audio, write_picture
+from visaudio_bench.suites.simulator.truth import read_truth
+
+REFERENCE = "reference"
+SECONDS_BETWEEN = SEGMENT_HOP * HOP / SAMPLE_RATE
+FIRST_CENTRE = SEGMENT_FRAMES * HOP / SAMPLE_RATE / 2
+
+
+class ClipTask(NamedTuple):
+    """One clip of a suite: each system's sound, the folder of their records, and where the folders of clips lie."""
+
+    suite: str
+    clip: Clip
+    sounds: Mapping[str, Path]
+    records: Path
+    media: Path
+
+
+def show_clip(task: ClipTask) -> str:
+    """Make the folder of a clip, unless it is there.
+
+    Returns:
+        Its name.
+    """
+    name = _key(task)
+    folder = task.media / name
+    if not (folder / "clip.js").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_data(folder / "clip.js", name, _Maker(task, folder).content())
+    return name
+
+
+def _key(task: ClipTask) -> str:
+    clip = task.clip
+    files = [clip.video, clip.audio, clip.meta.get("truth"), *task.sounds.values()]
+    parts = {
+        "code": source_revision(show_clip),
+        "clip": [task.suite, clip.id, clip.start, clip.duration, clip.caption],
+        "sounds": list(task.sounds),
+        "files": [[str(path), file_stamp(path) if path.exists() else None] for path in files if path is not None],
+    }
+    return digest(parts)[:20]
+
+
+class _Maker:
+    """Makes the files of one clip; what cannot be made is told in `problems`, and costs no more than itself."""
+
+    def __init__(self, task: ClipTask, folder: Path):
+        self.task, self.folder = task, folder
+        self.problems: list[str] = []
+
+    def content(self) -> dict[str, Any]:
+        """Everything that the page must know."""
+        ears = self._ears()
+        sounds = self._sounds(ears)
+        seconds = max((sound["seconds"] for sound in sounds.values()), default=self.task.clip.duration or 0)
+        return {
+            "suite": self.task.suite,
+            "id": self.task.clip.id,
+            "caption": self.task.clip.caption or "",
+            "seconds": seconds,
+            "video": self._video(seconds),
+            "sounds": sounds,
+            "truth": self._truth(seconds),
+            "segments": {"first": FIRST_CENTRE, "step": SECONDS_BETWEEN},
+            "problems": self.problems,
+        }
+
+    def _ears(self) -> dict[str, Ears]:
+        """The sound of every system as it was judged, and the reference where no system repeats it."""
+        ears: dict[str, Ears] = {}
+        clip = self.task.clip
+        if REFERENCE not in self.task.sounds and clip.audio is not None:
+            try:
+                with one_clip():
+                    reference = read_reference(clip)
+                    assert reference is not None  # the clip has one
+                    ears[REFERENCE] = reference
+            except ClipError as error:
+                self.problems.append(error.message)
+        for system, path in self.task.sounds.items():
+            try:
+                with one_clip():
+                    ears[system] = predicted_ears(clip, path)
+            except ClipError as error:
+                self.problems.append(error.message)
+        return ears
+
+    def _sounds(self, ears: Mapping[str, Ears]) -> dict[str, Any]:
+        """Sounds and pictures; all pictures of a clip have one scale, so that what looks louder is louder."""
+        levels = {system: spectra(sound.samples, SAMPLE_RATE) for system, sound in ears.items()}
+        loudest = max((float(np.max(level)) for level in levels.values()), default=0.0)
+        peak = max((float(np.abs(sound.samples).max(initial=0)) for sound in ears.values()), default=1.0)
+        sounds = {}
+        for number, (system, sound) in enumerate(ears.items()):
+            samples, gain = within_full_scale(sound.samples)
+            write_audio(self.folder / f"{number}.flac", samples, SAMPLE_RATE)
+            write_picture(self.folder / f"{number}.png", picture(sound.samples, levels[system], loudest, peak))
+            sounds[system] = {
+                "file": f"{number}.flac",
+                "picture": f"{number}.png",
+                "seconds": round(samples.shape[1] / SAMPLE_RATE, 3),
+                "turned_down": round(-20 * math.log10(gain), 1),
+                "cues": self._cues(sound),
+                "made": self._made(system),
+            }
+        return sounds
+
+    def _cues(self, sound: Ears) -> dict[str, Any]:
+        try:
+            with one_clip():
+                cues: Cues = sound.cues
+        except ClipError as error:  # shorter than a segment
+            self.problems.append(error.message)
+            return {"ild": [], "itd": [], "side": []}
+        both = cues.active & (cues.ild_ok | cues.itd_ok)
+        return {
+            "ild": _rounded(cues.ild, cues.active & cues.ild_ok, 1),
+            "itd": _rounded(cues.itd, cues.active & cues.itd_ok, 0),
+            "side": _rounded(cues.lateralisation, both, 3),
+        }
+
+    def _made(self, system: str) -> dict[str, Any]:
+        """The record beside a sound."""
+        record = self.task.records / system / f"{self.task.clip.id}.json"
+        if not record.is_file():  # the reference of a run that has no such system
+            return {}
+        try:
+            told = json.loads(record.read_text(encoding="utf-8"))
+            return {
+                name: told[name] for name in ("revision", "seed", "device", "seconds", "provenance") if name in told
+            }
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def _video(self, seconds: float) -> dict[str, str] | None:
+        clip = self.task.clip
+        if clip.video is None:
+            return None
+        try:
+            with one_clip():
+                with (
+                    pictures_file(clip, seconds, self.folder) as pictures,
+                    atomic_path(self.folder / "video.mp4") as out,
+                ):
+                    shutil.copyfile(pictures, out)
+                middle = clip.start + seconds / 2
+                _, frame = next(iter(iter_frames(clip.video, fps=1, start=middle, duration=1)))
+                write_picture(self.folder / "thumbnail.png", thumbnail(frame))
+        except ClipError as error:
+            self.problems.append(error.message)
+            return None
+        return {"file": "video.mp4"}
+
+    def _truth(self, seconds: float) -> list[dict[str, Any]]:
+        """Where the sources of a simulated scene are, as the sine of their azimuth."""
+        path = self.task.clip.meta.get("truth")
+        if path is None:
+            return []
+        try:
+            truth = read_truth(path)
+        except ClipError as error:
+            self.problems.append(error.message)
+            return []
+        centres = np.arange(FIRST_CENTRE, seconds - FIRST_CENTRE + 1e-6, SECONDS_BETWEEN)
+        return [
+            {
+                "words": source.words,
+                "side": [
+                    round(float(v), 3) for v in np.sin(np.interp(centres, truth.times, np.unwrap(source.azimuth)))
+                ],
+            }
+            for source in truth.sources
+        ]
+
+
+def _rounded(values: NDArray[np.float64], valid: NDArray[np.bool_], digits: int) -> list[float | None]:
+    """Numbers for a curve, null where there is none."""
+    return [round(float(value), digits) if ok else None for value, ok in zip(values, valid, strict=True)]

@@ -1,0 +1,160 @@
+"""The folder of a report: what lies in it, what is made again, and what it does not touch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from visaudio_bench.bench.report_pages.paired import paired_differences
+from visaudio_bench.bench.report_pages.pictures import SPECTRUM_ROWS, WAVE_ROWS, WIDTH, picture, spectra, thumbnail
+from visaudio_bench.suites.media import read_sound, write_audio
+
+from .conftest import CAPTION, CLIPS, RATE
+
+
+def data_of(path: Path) -> dict:
+    """What a script with data hands over."""
+    told = re.fullmatch(r'REPORT\.add\("[\w-]+", (\{.*\})\);\n', path.read_text("utf-8"), re.DOTALL)
+    assert told
+    return json.loads(told[1])
+
+
+def stamps(pages: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in (pages / "media").rglob("*") if path.is_file()}
+
+
+def test_tables_are_those_of_the_terminal(pages: Path, finished: Path, bench: Callable) -> None:
+    assert data_of(pages / "data" / "run.js")["tables"] == json.loads(bench("report", finished, "--format", "json").out)
+
+
+def test_scores_are_those_of_the_run(pages: Path) -> None:
+    scores = data_of(pages / "data" / "scores-0.js")
+    assert [clip["id"] for clip in scores["clips"]] == sorted(CLIPS)
+    assert [clip["caption"] for clip in scores["clips"]].count(CAPTION) == 1
+    number = [metric["key"] for metric in scores["metrics"]].index("delta_ild")
+    assert scores["values"]["reference"][number] == [0, 0, 0]
+    without = scores["values"]["other"][number]
+    assert without[[clip["id"] for clip in scores["clips"]].index(CLIPS[1])] is None
+    assert sum(value is not None for value in without) == 2
+    assert "lat_ccc" not in [metric["key"] for metric in scores["metrics"]], "it is pooled, no clip has one"
+
+
+def test_a_sound_is_what_was_judged_and_every_file_is_there(pages: Path, finished: Path) -> None:
+    clips = data_of(pages / "data" / "scores-0.js")["clips"]
+    for clip in clips:
+        folder = pages / "media" / clip["key"]
+        content = data_of(folder / "clip.js")
+        assert (folder / content["video"]["file"]).is_file()
+        assert next(iter(content["sounds"])) == "reference"
+        for sound in content["sounds"].values():
+            assert (folder / sound["picture"]).is_file()
+            assert len(sound["cues"]["ild"]) == len(sound["cues"]["side"]) > 5
+        made = read_sound(folder / content["sounds"]["ours"]["file"]).samples
+        true = read_sound(finished.parent / "ours" / f"{clip['id']}.wav").samples
+        assert np.abs(made - true).max() < 2**-15
+
+
+def test_made_again_is_only_what_changed(pages: Path, finished: Path, tmp_path: Path, bench: Callable) -> None:
+    copy = tmp_path / "pages"
+    shutil.copytree(pages, copy)
+    before = stamps(copy)
+    assert bench("report", finished, "--html", copy, "--workers", "1").code == 0
+    assert stamps(copy) == before
+    key = data_of(copy / "data" / "scores-0.js")["clips"][0]["key"]
+    (copy / "media" / key / "clip.js").unlink()  # as after a kill
+    told = bench("report", finished, "--html", copy, "--workers", "1")
+    assert told.code == 0, told.err
+    after = stamps(copy)
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} == {path for path in after if key in path}
+
+
+def test_a_clip_whose_files_are_gone_costs_itself(finished: Path, tmp_path: Path, bench: Callable) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    media = json.loads((run / "media.json").read_text("utf-8"))
+    (clips,) = media.values()
+    clips[0] |= {"video": str(tmp_path / "gone.mp4")}
+    (run / "media.json").write_text(json.dumps(dict.fromkeys(media, clips[:1])), "utf-8")
+    told = bench("report", run, "--html", tmp_path / "pages", "--workers", "1")
+    assert told.code == 0, told.err
+    (clip,) = data_of(tmp_path / "pages" / "data" / "scores-0.js")["clips"]
+    content = data_of(tmp_path / "pages" / "media" / clip["key"] / "clip.js")
+    assert content["video"] is None
+    assert "gone.mp4" in " ".join(content["problems"])
+    assert "ours" in content["sounds"]
+
+
+def test_a_folder_of_something_else_is_refused(finished: Path, tmp_path: Path, bench: Callable) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    told = bench("report", finished, "--html", tmp_path)
+    assert told.code == 2
+    assert "is not a report" in told.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_of_an_older_version_is_told_what_it_lacks(finished: Path, tmp_path: Path, bench: Callable) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "media.json").unlink()
+    told = bench("report", tmp_path / "run", "--html", tmp_path / "pages")
+    assert told.code == 2
+    assert "media.json is not there" in told.err
+
+
+def test_a_tone_is_drawn_at_its_height_and_in_its_ear() -> None:
+    time = np.arange(2 * RATE) / RATE
+    sound = np.stack([np.sin(2 * np.pi * 1000 * time), np.zeros_like(time)]).astype(np.float32)
+    levels = spectra(sound, RATE)
+    assert levels.shape == (2, SPECTRUM_ROWS, WIDTH)
+    row = int(levels[0, :, WIDTH // 2].argmax())
+    expected = SPECTRUM_ROWS * (1 - np.log(1000 / 60) / np.log(16000 / 60))
+    assert abs(row - expected) <= 1
+    drawn = picture(sound, levels, float(levels.max()), 1.0)
+    assert drawn.shape == (2 * (SPECTRUM_ROWS + WAVE_ROWS), WIDTH)
+    assert drawn[row, WIDTH // 2] == 0
+    left, right = np.split(drawn, 2)
+    assert (right[WAVE_ROWS:] == 255).all(), "silence is white"
+    assert (left[SPECTRUM_ROWS:] < 255).mean() > 0.9, "a full wave fills its height"
+
+
+def test_a_thumbnail_keeps_the_shape_and_the_mean() -> None:
+    frame = np.random.default_rng(0).integers(0, 255, (360, 640, 3), dtype=np.uint8)
+    small = thumbnail(frame)
+    assert small.shape == (90, 160, 3)
+    assert abs(float(small.mean()) - float(frame.mean())) < 1
+
+
+def test_pairs_say_which_system_is_ahead_and_whether_it_may_be_chance() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal(40)
+    scores = {"a": [(base + 1 + 0.1 * rng.standard_normal(40)).tolist()], "b": [base.tolist()], "c": [[None] * 40]}
+    (pair,) = paired_differences(scores, seed=0)
+    assert (pair["first"], pair["second"], pair["metric"]) == ("a", "b", 0)
+    assert pair["low"] < 1 < pair["high"]
+    assert pair["mean"] == pytest.approx(1, abs=0.05)
+    assert pair["p"] < 0.001
+    assert pair["effect"] > 5
+
+
+def test_what_is_too_loud_for_16_bits_is_turned_down_and_told(finished: Path, tmp_path: Path, bench: Callable) -> None:
+    loud = tmp_path / "sounds" / "plain.wav"
+    samples = read_sound(finished.parent / "clips" / "plain.wav").samples
+    write_audio(loud, samples * np.float32(2 / np.abs(samples).max()), RATE)
+    told = bench(
+        "score", "--predictions", f"loud={loud.parent}", "--references", finished.parent / "clips",
+        "--metric", "delta_ild", "--out", tmp_path / "run", "--workers", "1", "--allow-missing", "9",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    told = bench("report", tmp_path / "run", "--html", tmp_path / "pages", "--workers", "1")
+    assert told.code == 0, told.err
+    scores = data_of(tmp_path / "pages" / "data" / "scores-0.js")
+    keys = {clip["id"]: clip["key"] for clip in scores["clips"]}
+    sounds = data_of(tmp_path / "pages" / "media" / keys["plain"] / "clip.js")["sounds"]
+    assert sounds["loud"]["turned_down"] == pytest.approx(6.0, abs=0.05)
+    assert sounds["reference"]["turned_down"] == 0

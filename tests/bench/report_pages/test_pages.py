@@ -1,0 +1,253 @@
+"""The pages of a report in a real Chromium: sort, filter, play, switch, seek, by pointer and by keyboard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from urllib.parse import quote
+
+import pytest
+
+from .conftest import CAPTION, CLIPS, EVIL, TITLE
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+)
+TOGETHER = 0.05  # s
+
+
+@pytest.fixture
+def browser(tmp_path):
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("BROWSER TEST NOT RUN: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+class Reader:
+    """Somebody at the pages."""
+
+    def __init__(self, browser, folder):
+        self.browser, self.index = browser, (folder / "index.html").as_uri()
+        self.wait = WebDriverWait(browser, 20, poll_frequency=0.03)
+
+    def open(self, *parts, expect="h1"):
+        self.browser.get(self.index + "#/" + "/".join(quote(part, safe="") for part in parts))
+        self.wait.until(lambda _: self.all(expect))
+
+    def all(self, selector):
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def find(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def texts(self, selector):
+        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def until(self, script):
+        self.wait.until(lambda _: self.run(script))
+
+    def press(self, *keys):
+        """On whatever has the focus."""
+        for key in keys:
+            self.browser.switch_to.active_element.send_keys(key)
+
+    def heard(self):
+        """The sounds that are not muted."""
+        return self.run(
+            "return Object.entries(REPORT.player.audios).filter(([, a]) => !a.muted).map(([system]) => system)"
+        )
+
+
+def test_pages_are_read_and_listened_to(browser, pages):
+    reader = Reader(browser, pages)
+    sort_and_filter_tables(reader)
+    sort_and_filter_clips(reader)
+    look_at_metrics(reader)
+    play_and_switch(reader)
+    listen_by_keyboard(reader)
+    compare_blindly(reader)
+    fit_on_a_phone(reader)
+    assert reader.run("return typeof hacked") == "undefined"
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    inside = reader.index.removesuffix("index.html")
+    told = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [message["params"] for message in told if message["method"] == "Network.requestWillBeSent"]
+    # The browser's own first page asks for things too.
+    addresses = {each["request"]["url"] for each in asked if each["documentURL"].startswith(inside)}
+    assert len(addresses) > 10
+    assert {address for address in addresses if not address.startswith(inside)} == set()
+
+
+def sort_and_filter_tables(reader):
+    reader.open("tables", expect="table")
+    before = reader.texts("section:first-of-type tbody th")
+    assert TITLE in before
+    heading = reader.find("[data-key=lat_err]")
+    assert "lateral" in heading.find_element(By.XPATH, "..").get_attribute("title")
+    heading.click()
+    values = reader.run(
+        "const at = [...document.querySelectorAll('section:first-of-type thead th')]"
+        ".findIndex((th) => th.querySelector('[data-key=lat_err]'));"
+        "return [...document.querySelectorAll('section:first-of-type tbody tr')]"
+        ".map((tr) => parseFloat(tr.children[at].textContent)).filter((v) => !isNaN(v))"
+    )
+    assert values == sorted(values)
+    assert len(values) > 2
+    assert reader.find("[aria-sort=ascending]").text.startswith("LatErr")
+    reader.press(Keys.ENTER)  # the heading keeps the focus
+    assert reader.find("[aria-sort=descending]").text.startswith("LatErr")
+    reader.press(Keys.ENTER)
+    assert reader.texts("section:first-of-type tbody th") == before
+    reader.all("input[type=search]")[0].send_keys("owl-less")
+    assert reader.texts("tbody th") == []
+    reader.all("input[type=search]")[0].send_keys(Keys.BACKSPACE * len("owl-less"), "ours")
+    assert set(reader.texts("tbody th")) == {TITLE}
+
+
+def sort_and_filter_clips(reader):
+    reader.open("clips", expect="tbody tr")
+    assert sorted(reader.texts("tbody th bdi")) == sorted(CLIPS)
+    assert CAPTION in reader.texts("tbody th small")
+    select = reader.run(
+        "return [...document.querySelectorAll('select')]"
+        ".findIndex((s) => [...s.options].some((o) => o.value === 'lat_err'))"
+    )
+    choose(reader, select, "lat_err")
+    choose(reader, select + 1, "ours")
+    choose(reader, select + 2, "other")
+    reader.find("[data-key=gap]").click()
+    gaps = reader.texts("tbody tr td:nth-last-child(2)")
+    assert gaps[-1] == "–", "a clip without a value comes last"
+    numbers = [float(gap) for gap in gaps[:-1]]
+    assert len(numbers) == 2
+    assert numbers == sorted(numbers, reverse=True)
+    choose(reader, select + 3, "missing")
+    assert reader.texts("tbody th bdi") == [CLIPS[1]]
+    choose(reader, select + 3, "")
+    reader.find("input[type=search]").send_keys("שלום")
+    assert reader.texts("tbody th bdi") == [CLIPS[2]]
+    assert reader.run(
+        "return document.querySelector('.clips img').naturalWidth || document.querySelector('.clips img').loading"
+    )
+
+
+def choose(reader, place, value):
+    reader.all("select")[place].find_element(By.CSS_SELECTOR, f"option[value='{value}']").click()
+
+
+def look_at_metrics(reader):
+    reader.open("metrics", expect=".dots svg")
+    assert len(reader.all(".dots path.clip")) >= 10
+    assert any("p = " in text for text in reader.texts("dd"))
+    for page in ("systems", "origin", "failures"):
+        reader.open(page)
+    assert EVIL in " ".join(reader.texts("td"))
+
+
+def play_and_switch(reader):
+    suite = reader.run("return REPORT.values.run.suites[0].name")
+    reader.open("clip", suite, CLIPS[1], expect="#play")
+    assert reader.texts("h1") == [CLIPS[1]]
+    reader.until("return REPORT.player.media.every((one) => one.readyState === 4)")
+    assert reader.heard() == ["reference"]
+    reader.find("#play").click()
+    # what is muted is drawn to what is heard
+    reader.until(
+        "const p = REPORT.player; return p.position > 0.3 &&"
+        f" p.media.every((one) => !one.paused && Math.abs(one.currentTime - p.position) < {TOGETHER})"
+    )
+    before, after, gone_on = reader.browser.execute_async_script(
+        "const [done] = arguments; const p = REPORT.player; const before = p.position;"
+        "document.querySelector('button[data-system=ours]').click(); const after = p.position;"
+        "requestAnimationFrame(() => requestAnimationFrame(() => done([before, after, p.position])));"
+    )
+    assert abs(after - before) < TOGETHER
+    assert gone_on >= after
+    assert reader.heard() == ["ours"]
+    assert reader.find("button[data-system=ours]").get_attribute("aria-pressed") == "true"
+    reader.until("return REPORT.player.media.every((one) => !one.paused)")
+    reader.run("const s = document.querySelector('#position'); s.value = 3; s.dispatchEvent(new Event('input'))")
+    assert reader.run("return REPORT.player.media.every((one) => Math.abs(one.currentTime - 3) < 0.5)")
+    assert reader.run("return getComputedStyle(document.querySelector('.head')).left !== '0px'")
+    assert len(reader.all(".strip svg path.reference")) == 3
+    assert reader.run(
+        "return [...document.querySelectorAll('.strip img')].every((i) => i.naturalWidth === 640 && i.alt)"
+    )
+    reader.find("#play").click()
+    assert reader.run("return REPORT.player.media.every((one) => one.paused)")
+
+
+def listen_by_keyboard(reader):
+    reader.run("document.activeElement.blur(); REPORT.player.seek(0)")
+    reader.press(Keys.SPACE)
+    reader.until("return REPORT.player.playing && REPORT.player.position > 0.05")
+    reader.press("2")
+    second = reader.run("return REPORT.player.systems[1]")
+    assert reader.heard() == [second]
+    reader.press("r")
+    assert reader.heard() == ["reference"]
+    reader.press(Keys.SPACE)
+    reader.run("REPORT.player.seek(1)")
+    reader.press(Keys.ARROW_RIGHT)
+    assert reader.run("return REPORT.player.position") == pytest.approx(2, abs=0.1)
+    # every control is reached with the Tab key
+    reader.run("document.querySelector('.skip').focus()")
+    reached = set()
+    for _ in range(30):
+        reader.press(Keys.TAB)
+        reached.add(reader.run("return document.activeElement.id || document.activeElement.dataset.system || ''"))
+    assert {"play", "position", "reference", "ours"} <= reached
+
+
+def compare_blindly(reader):
+    reader.find(".abx summary").click()
+    reader.find(".abx .begin").click()
+    assert not reader.find(".strips").is_displayed()
+    assert not reader.find("button[data-system=ours]").is_displayed(), "who is heard is not told"
+    hidden = reader.run("return REPORT.player.system")
+    reader.find("[data-letter=A]").click()
+    letter = "A" if hidden == reader.run("return REPORT.player.system") else "B"
+    reader.find(f"[data-answer={letter}]").click()
+    assert "1 of 1 right" in reader.find(".abx [role=status]").text
+    reader.find(".abx .begin").click()
+    assert reader.find(".strips").is_displayed()
+    reader.run("REPORT.player.pause()")
+
+
+def fit_on_a_phone(reader):
+    reader.browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
+    assert reader.run("return document.documentElement.scrollWidth") <= 390, "clip"
+    for page in ("tables", "clips", "metrics", "systems", "origin", "failures"):
+        reader.open(page)
+        assert reader.run("return document.documentElement.scrollWidth") <= 390, page
