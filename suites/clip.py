@@ -17,6 +17,7 @@ class Clip:
 
     `id` is unique within a suite and safe as a file name. `video` and `audio` may be the same file. `start` (seconds
     from the file's own start) and `duration` (seconds) cut the window; a duration of None is the whole file.
+    `labels` is the file that says where its sources are (`suites.direction_labels`), None where nobody knows.
     `meta` holds what only some suites know (for simulated scenes the true trajectories).
     """
 
@@ -27,6 +28,7 @@ class Clip:
     duration: float | None = 8.0
     caption: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    labels: Path | None = None
 
 
 class Suite(ABC):

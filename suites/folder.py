@@ -5,6 +5,9 @@ video alone brings its own sound track as the reference, a sound file alone is a
 are the paths below the folder without their suffix, joined by `__`, in Unicode's composed form (NFC): a name that one
 machine writes composed and another decomposed is one name. Links are followed. Each clip is as long as its file.
 
+A table (`*.csv`) with a column `azimuth_deg` holds direction labels (`suites.direction_labels`): of the clips that its
+column `clip` names, else of the clip of its own name.
+
 What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of other kinds.
 """
 
@@ -20,8 +23,16 @@ from typing import Any
 from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.suites.clip import Clip, Suite
+from visaudio_bench.suites.direction_labels import (
+    holds_labels,
+    label_remarks,
+    labelled_files,
+    read_labels,
+    strangers,
+)
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
@@ -247,8 +258,8 @@ class FolderSuite(Suite):
 
     `sounds` and `videos` map clip ids to files. A clip's reference is its file in `sounds`, or else, with
     `own_sound`, the sound track of its video. `names` are the clip ids where not just those with a file count.
-    `duration` in seconds cuts every clip; without it each is as long as its file. `told` are the lines of the plan
-    that say what of the folders is not read.
+    `labels` maps clip ids to files of direction labels. `duration` in seconds cuts every clip; without it each is as
+    long as its file. `told` are the lines of the plan that say what of the folders is not read.
     """
 
     split = "all"
@@ -262,6 +273,7 @@ class FolderSuite(Suite):
         names: tuple[str, ...] | None = None,
         own_sound: bool = True,
         duration: float | None = None,
+        labels: Mapping[str, Path] | None = None,
         told: tuple[str, ...] = (),
     ):
         self.name = name
@@ -271,7 +283,8 @@ class FolderSuite(Suite):
         self.videos = videos
         self.own_sound = own_sound
         self.duration = duration
-        self.told = told
+        self.labels = labels or {}
+        self.told = (*told, *strangers(self.labels, self.names))
         self._clips: tuple[Clip, ...] | None = None
 
     def clips(self) -> tuple[Clip, ...]:
@@ -289,15 +302,21 @@ class FolderSuite(Suite):
         lengths = [sound_info.sound if sound else video_info.sound if audio else None, video_info.picture]
         known = [length for length in lengths if length]
         # A file that cannot be probed stays in the suite: reading it says what is wrong, for that clip alone.
-        return Clip(name, video, audio, duration=self.duration or (min(known) if known else None))
+        duration = self.duration or (min(known) if known else None)
+        return Clip(name, video, audio, duration=duration, labels=self.labels.get(name))
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is odd about the direction labels of its clips."""
+        return label_remarks(self.clips())
 
     def manifest(self) -> list[dict[str, Any]]:
-        """Ids, windows, and the size of each file."""
+        """Ids, windows, the size of each file, and the direction labels where there are some."""
         sizes = {
             clip.id: [path.stat().st_size for path in (clip.video, clip.audio) if path is not None and path.exists()]
             for clip in self.clips()
         }
-        return [{**row, "bytes": sizes[row["id"]]} for row in super().manifest()]
+        labels = {name: {"labels": digest(read_labels(path)[name])} for name, path in self.labels.items()}
+        return [{**row, "bytes": sizes[row["id"]], **labels.get(row["id"], {})} for row in super().manifest()]
 
 
 def _probe(path: Path | None) -> MediaInfo:
@@ -323,4 +342,11 @@ def open_folder(argument: str | None) -> FolderSuite:
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
     contents = look_into(folder)
     contents.require("media file", contents.heard)
-    return FolderSuite(folder.resolve().name, contents.sounds, contents.videos, told=unread_words(contents.unread))
+    tables = [path for path in contents.unread if path.suffix.lower() == ".csv" and holds_labels(path)]
+    return FolderSuite(
+        folder.resolve().name,
+        contents.sounds,
+        contents.videos,
+        labels=labelled_files(tables),
+        told=unread_words(path for path in contents.unread if path not in tables),
+    )

@@ -15,6 +15,7 @@ not given is the manifest's own folder. Media stay where the user has them.
 | `visible`, `invisible` | what is heard and seen, what is heard and not seen, where the data set says |
 | `source_rate`, `channels` | of the sound file: Hz, count |
 | `licence` | of this clip |
+| `labels` | path of its direction labels relative to the root (`suites.direction_labels`), null where there are none |
 | `meta` | an object: what only some data sets know, and what preparation measured |
 """
 
@@ -55,11 +56,12 @@ class Entry:
     channels: int | None = None
     licence: str = "unknown"
     meta: Mapping[str, Any] = field(default_factory=dict)
+    labels: str | None = None
 
 
 COLUMNS = tuple(column.name for column in fields(Entry))
 _TEXT = {"clip_id", "split", "group_id", "licence"}
-_TEXT_OR_NULL = {"video", "audio", "caption", "visible", "invisible"}
+_TEXT_OR_NULL = {"video", "audio", "caption", "visible", "invisible", "labels"}
 _NUMBERS = {"start_s", "duration_s"}
 _WHOLE_OR_NULL = {"source_rate", "channels"}
 
@@ -164,7 +166,7 @@ def validate(entries: Sequence[Entry], path: Path) -> None:
         if entry.clip_id in seen:
             raise UsageError(f"{path}: the clip id {entry.clip_id} occurs twice.")
         seen.add(entry.clip_id)
-        for relative in (entry.video, entry.audio):
+        for relative in (entry.video, entry.audio, entry.labels):
             if relative is not None and (Path(relative).is_absolute() or ".." in Path(relative).parts):
                 raise UsageError(f"{path}: {entry.clip_id} points to {relative}; paths are relative to the root.")
         if not (entry.duration_s > 0 and entry.start_s >= 0):
