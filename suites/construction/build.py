@@ -29,7 +29,9 @@ from visaudio_bench.suites.construction.panorama import PanoramaCheck
 from visaudio_bench.suites.construction.perspective import Projector
 from visaudio_bench.suites.construction.sphere360 import Panorama
 from visaudio_bench.suites.construction.trajectory import Pose, Trajectory, draw_trajectory
+from visaudio_bench.suites.construction.view_labels import seen_by
 from visaudio_bench.suites.construction.width import width
+from visaudio_bench.suites.direction_labels import file_labels, write_labels
 from visaudio_bench.suites.media import Samples, Sound, read_sound, resample, write_audio
 from visaudio_bench.suites.yuv_pictures import Planes, iter_planes, video_facts, write_planes
 
@@ -59,11 +61,15 @@ class BuildSettings:
 
 
 class Files(NamedTuple):
-    """The files of a clip; the record is written last, so that it marks the clip as complete."""
+    """The files of a clip; the record is written last, so that it marks the clip as complete.
+
+    `labels` is there where the panorama has direction labels.
+    """
 
     video: Path
     audio: Path
     record: Path
+    labels: Path
 
 
 def clip_files(folder: Path, clip: str) -> Files:
@@ -76,7 +82,12 @@ def clip_files(folder: Path, clip: str) -> Files:
     Returns:
         Where they are, or will be.
     """
-    return Files(folder / "video" / f"{clip}.mp4", folder / "audio" / f"{clip}.flac", folder / "clips" / f"{clip}.json")
+    return Files(
+        folder / "video" / f"{clip}.mp4",
+        folder / "audio" / f"{clip}.flac",
+        folder / "clips" / f"{clip}.json",
+        folder / "labels" / f"{clip}.csv",
+    )
 
 
 def build_clip(panorama: Panorama, folder: Path, recipe: BuildSettings) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str,
     if error.trace:
         keep_trace(folder, f'clip "{panorama.id}" (build)', error.trace)
     files = clip_files(folder, panorama.id)
-    for path in (files.video, files.audio):
+    for path in (files.video, files.audio, files.labels):
         path.unlink(missing_ok=True)
     return _keep(panorama, files, {"reason": error.reason, "message": error.message})
 
@@ -129,7 +140,8 @@ def _keep(panorama: Panorama, files: Files, findings: dict[str, Any]) -> dict[st
 
 def source_sizes(panorama: Panorama) -> list[int]:
     """Bytes of the source's files: a file that was fetched anew has another size, and its clip is made again."""
-    return [path.stat().st_size if path.is_file() else 0 for path in (panorama.video, panorama.audio)]
+    paths = (panorama.video, panorama.audio, *([panorama.labels] if panorama.labels else []))
+    return [path.stat().st_size if path.is_file() else 0 for path in paths]
 
 
 @contextmanager
@@ -144,6 +156,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, Any]:
+    labels = file_labels(panorama.labels, panorama.id) if panorama.labels else None
     field = read_field(panorama.audio, recipe.duration)
     source = loudest(field.samples)
     trajectory = draw_trajectory(source.azimuth, source.elevation, recipe.duration, random_for(panorama.id, recipe))
@@ -156,6 +169,8 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
     pictures = render_pictures(panorama.video, fps, trajectory, recipe)
     write_planes(files.video, pictures, fps, facts.colours)
     write_audio(files.audio, sound, SAMPLE_RATE)
+    if labels is not None:
+        write_labels(files.labels, {panorama.id: seen_by(trajectory, labels, recipe.duration)})
     return {
         "duration": recipe.duration,
         "fps": str(fps),
@@ -165,6 +180,7 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
         "gain": gain,
         "difference": round(difference, 6),
         "width": width(sound, SAMPLE_RATE)._asdict(),
+        **({} if labels is None else {"labels": True}),
     }
 
 

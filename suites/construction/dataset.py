@@ -4,6 +4,7 @@
       build.json                the recipe; a folder is only ever made by one
       video/<clip>.mp4          512 x 512, silent
       audio/<clip>.flac         binaural, 44.1 kHz, 16 bits
+      labels/<clip>.csv         where its sources are, from where the camera looks; where the panorama says it
       clips/<clip>.json         how the clip was made, or why it was not; marks it as done
       manifest.jsonl            the clips (see suites.manifest)
       rejects.jsonl             the others: clip_id, reason, message
@@ -105,7 +106,8 @@ class Build:
         record = _record(files.record)
         if record is None or record.get("source") != source_sizes(panorama) or record.get("reason") in AGAIN:
             return False
-        return "reason" in record or (files.video.is_file() and files.audio.is_file())
+        wanted = (files.video, files.audio, *([files.labels] if "labels" in record else []))
+        return "reason" in record or all(path.is_file() for path in wanted)
 
     def run(self, engine: Engine) -> Iterator[str]:
         """Make what is pending, yielding the id of each clip as it is made or refused.
@@ -207,5 +209,6 @@ def _entry(record: Mapping[str, Any], caption: SoundCaption | None, source: Foun
         source_rate=SAMPLE_RATE,
         channels=2,
         licence=source.licence,
+        labels=f"labels/{record['id']}.csv" if "labels" in record else None,
         meta={**meta, "field_rate": record["source_rate"], "synthetic": source.synthetic},
     )

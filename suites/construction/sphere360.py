@@ -1,9 +1,10 @@
 """Sphere360 as users have it on disk, and its split without the leak.
 
 Clips are called `<video id>_<second at which they start>`, and are webm files with four sound channels, or a video
-with a sound file of the same name beside it. The lists `train.txt` and `test.txt` come with Sphere360's tools
-(`dataset/split`). 63 videos occur in both of them: 1,697 of the 3,063 test clips have sisters from the same video
-among the training clips. As BiAudio is split by video, those 719 training clips are left out here.
+with a sound file of the same name beside it; a table of that name (`.csv`) holds direction labels, if there are any
+(`suites.direction_labels`). The lists `train.txt` and `test.txt` come with Sphere360's tools (`dataset/split`). 63 videos
+occur in both of them: 1,697 of the 3,063 test clips have sisters from the same video among the training clips. As BiAudio
+is split by video, those 719 training clips are left out here.
 
 Source: OmniAudio (Sphere360), https://github.com/liuhuadai/OmniAudio.
 """
@@ -20,6 +21,7 @@ from visaudio_bench.sheets import read_names
 from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
+from visaudio_bench.suites.direction_labels import holds_labels, labelled_files
 from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -31,13 +33,17 @@ OURS = {TWIN, "train.txt", "test.txt", "captions.csv"}  # what may lie among the
 
 @dataclass(frozen=True)
 class Panorama:
-    """A 360-degree clip on disk: `video` and `audio` may be the same file; `group` is the source video."""
+    """A 360-degree clip on disk: `video` and `audio` may be the same file; `group` is the source video.
+
+    `labels` is the file of its direction labels, azimuth 0 in the middle of the picture; None where it has none.
+    """
 
     id: str
     split: str
     group: str
     video: Path
     audio: Path
+    labels: Path | None = None
 
 
 class FoundPanoramas(NamedTuple):
@@ -76,6 +82,8 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
     splits = read_splits(lists or _lists_below(folder))
     paths, others = media_paths(folder)
     videos, sounds = _by_stem(paths, VIDEO_SUFFIXES), _by_stem(paths, SOUND_SUFFIXES)
+    tables = [path for path in others if path.suffix == ".csv" and path.stem in videos and holds_labels(path)]
+    labels = labelled_files(tables)
     if not videos:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
@@ -95,8 +103,8 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
                 Reject(clip, "leak", f"{clip} is a training clip of the video {group}, which test.txt has too.")
             )
         else:
-            panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video)))
-    unread = unread_words(path for path in others if path.name not in OURS)
+            panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video), labels.get(clip)))
+    unread = unread_words(path for path in others if path.name not in OURS and path not in tables)
     absent = len(splits.keys() - videos.keys())
     return FoundPanoramas(tuple(panoramas), tuple(rejects), absent, (folder / TWIN).is_file(), unread)
 

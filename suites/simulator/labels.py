@@ -31,8 +31,9 @@ def scene_labels(scene: Scene, sounds: Sequence[SourceSound]) -> tuple[LabelledF
     for index, (source, sound) in enumerate(zip(scene.sources, sounds, strict=True)):
         seen = bearing(scene, source, middles)
         for frame in np.flatnonzero(_sounding(sound, middles - seen.distance / SPEED_OF_SOUND)).tolist():
-            place = (float(value[frame]) for value in (seen.azimuth, seen.elevation, seen.distance))
-            rows.append(LabelledFrame(frame, *place, str(index), source.sound, bool(seen.in_view[frame])))
+            azimuth, elevation, distance = (float(value[frame]) for value in seen)
+            visible = bool(seen.in_view[frame])
+            rows.append(LabelledFrame(frame, azimuth, elevation, distance, str(index), source.sound, visible))
     return tuple(sorted(rows, key=lambda row: (row.frame, row.source)))
 
 

@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from visaudio_bench.bench.evaluation.families.direction import FAMILY
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics
+from visaudio_bench.suites.direction_labels import LabelledFrame, write_labels
 from visaudio_bench.suites.media import write_audio
 
 from ...conftest import lateral_noise
@@ -98,3 +100,25 @@ def test_the_columns_are_shown_when_they_are_asked_for() -> None:
     assert not set(KEYS) & {metric.key for metric in default_metrics(references=False)}
     assert set(KEYS) <= {metric.key for metric in default_metrics(references=False, labels=True)}
     assert not any(metric.needs_reference for metric in FAMILY.metrics)
+
+
+def test_published_outputs_against_what_was_read_off_the_pictures(bench: Callable, media: Path, tmp_path: Path) -> None:
+    """Where the sounding object is in the picture, read by eye once a second; the field of view is assumed."""
+    with (media / "outputs" / "labels.csv").open(newline="") as file:
+        read = [(row["clip"], float(row["t"]), float(row["x"])) for row in csv.DictReader(file)]
+    clips = {}
+    for clip in {clip for clip, _, _ in read}:
+        times, across = np.array([(time, x) for name, time, x in read if name == clip]).T
+        frames = (np.arange(80) + 0.5) / 10
+        azimuths = -np.arctan(2 * np.interp(frames, times, across) - 1)  # of a picture that is 90 degrees wide
+        clips[clip] = [LabelledFrame(frame, float(azimuth)) for frame, azimuth in enumerate(azimuths)]
+    write_labels(tmp_path / "labels.csv", clips)
+    outputs, run = media / "outputs", tmp_path / "run"
+    asked = ("--predictions", outputs / "foleyspace", "--predictions", outputs / "audiox", "--workers", 1)
+    asked = (*asked, "--labels", tmp_path / "labels.csv", "--metric", "direction", "--allow-missing", 1)
+    told = bench("score", *asked, "--out", run, "--format", "csv")
+    assert told.code == 0, told.err
+    side, motion = values(run, "label_side"), values(run, "label_motion")
+    assert side["foleyspace"] > 90 > side["audiox"]
+    assert motion["foleyspace"] > 0.9
+    assert motion["audiox"] < 0
