@@ -31,7 +31,7 @@ from visaudio_bench.suites.construction.sphere360 import Panorama
 from visaudio_bench.suites.construction.trajectory import Pose, Trajectory, draw_trajectory
 from visaudio_bench.suites.construction.view_labels import seen_by
 from visaudio_bench.suites.construction.width import width
-from visaudio_bench.suites.direction_labels import file_labels, write_labels
+from visaudio_bench.suites.direction_labels import RATE, write_labels
 from visaudio_bench.suites.media import Samples, Sound, read_sound, resample, write_audio
 from visaudio_bench.suites.yuv_pictures import Planes, iter_planes, video_facts, write_planes
 
@@ -156,8 +156,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, Any]:
-    labels = file_labels(panorama.labels, panorama.id) if panorama.labels else None
-    field = read_field(panorama.audio, recipe.duration)
+    labels = panorama.read_labels(panorama.labels, panorama.id) if panorama.labels else None
+    field = read_field(panorama.audio, recipe.duration, panorama.start, panorama.lowest_rate)
     source = loudest(field.samples)
     trajectory = draw_trajectory(source.azimuth, source.elevation, recipe.duration, random_for(panorama.id, recipe))
     sound, gain = render_sound(field, trajectory, recipe)
@@ -166,11 +166,13 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
         raise ClipError("no_difference", f"both ears hear nearly the same: D = {difference:.4f} (Eq. 40).")
     facts = video_facts(panorama.video)
     fps = output_rate(facts.fps)
-    pictures = render_pictures(panorama.video, fps, trajectory, recipe)
+    pictures = render_pictures(panorama.video, fps, trajectory, recipe, panorama.start)
     write_planes(files.video, pictures, fps, facts.colours)
     write_audio(files.audio, sound, SAMPLE_RATE)
     if labels is not None:
-        write_labels(files.labels, {panorama.id: seen_by(trajectory, labels, recipe.duration)})
+        first = round(panorama.start * RATE)
+        own = tuple(row._replace(frame=row.frame - first) for row in labels if row.frame >= first)
+        write_labels(files.labels, {panorama.id: seen_by(trajectory, own, recipe.duration)})
     return {
         "duration": recipe.duration,
         "fps": str(fps),
@@ -197,27 +199,30 @@ def random_for(clip: str, recipe: BuildSettings) -> np.random.Generator:
     return np.random.default_rng(list(hashlib.sha256(f"{recipe.seed} {clip}".encode()).digest()))
 
 
-def read_field(path: Path, duration: float) -> Sound:
-    """Read the ambisonics of a file's first seconds.
+def read_field(path: Path, duration: float, start: float = 0.0, lowest_rate: int = LOWEST_RATE) -> Sound:
+    """Read the ambisonics of a window of a file.
 
     Args:
         path: the file.
         duration: seconds.
+        start: of the window, seconds.
+        lowest_rate: Hz.
 
     Returns:
         `(4, N)` at the rate that the file has.
 
     Raises:
-        ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below 32 kHz.
+        ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below
+            the lowest rate.
     """
-    field = read_sound(path, duration=duration)
+    field = read_sound(path, start=start, duration=duration)
     if len(field.samples) != CHANNELS:
         raise ClipError(
             "not_ambisonic",
             f"{path} has {len(field.samples)} sound channels; first-order ambisonics has four (W, Y, Z, X).",
         )
-    if field.source_rate < LOWEST_RATE:
-        raise ClipError("low_rate", f"{path} has {field.source_rate} Hz; at least {LOWEST_RATE} Hz are needed.")
+    if field.source_rate < lowest_rate:
+        raise ClipError("low_rate", f"{path} has {field.source_rate} Hz; at least {lowest_rate} Hz are needed.")
     refuse_silence(path, field.samples, field.source_rate)
     return field
 
@@ -267,7 +272,9 @@ def output_rate(source: Fraction) -> Fraction:
     return source / int(np.ceil(float(source) / FASTEST))
 
 
-def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: BuildSettings) -> Iterator[Planes]:
+def render_pictures(
+    path: Path, fps: Fraction, trajectory: Trajectory, recipe: BuildSettings, start: float = 0.0
+) -> Iterator[Planes]:
     """Render what the camera sees.
 
     Args:
@@ -275,6 +282,7 @@ def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: B
         fps: pictures a second.
         trajectory: where the camera looks.
         recipe: field of view and size of the pictures.
+        start: of the window in the video, seconds.
 
     Returns:
         An iterator over the pictures; each is valid until the next one is asked for.
@@ -283,7 +291,7 @@ def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: B
         ClipError: the video cannot be read, or proves in the end to be no panorama.
     """
     projector, check = Projector(recipe.size), PanoramaCheck()
-    for index, picture in enumerate(iter_planes(path, fps=fps, duration=recipe.duration)):
+    for index, picture in enumerate(iter_planes(path, fps=fps, duration=recipe.duration, start=start)):
         if index % round(fps) == 0:
             check.look(picture.y)
         yaw, pitch, roll = trajectory.at(float(index / fps))

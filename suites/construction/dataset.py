@@ -148,7 +148,7 @@ class Build:
             kept, rejects, {record["id"]: captions[record["id"]] for record in kept if record["id"] in captions}
         )
         entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
-        write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
+        write_manifest(self.folder / "manifest.jsonl", Manifest(self.found.suite, self.folder, entries))
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
         write_text(self.folder / "rejects.jsonl", "".join(f"{line}\n" for line in lines))
         return made

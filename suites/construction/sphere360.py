@@ -2,16 +2,16 @@
 
 Clips are called `<video id>_<second at which they start>`, and are webm files with four sound channels, or a video
 with a sound file of the same name beside it; a table of that name (`.csv`) holds direction labels, if there are any
-(`suites.direction_labels`). The lists `train.txt` and `test.txt` come with Sphere360's tools (`dataset/split`). 63 videos
-occur in both of them: 1,697 of the 3,063 test clips have sisters from the same video among the training clips. As BiAudio
-is split by video, those 719 training clips are left out here.
+(`suites.direction_labels`). The lists `train.txt` and `test.txt` come with Sphere360's tools (`dataset/split`). 63
+videos occur in both of them: 1,697 of the 3,063 test clips have sisters from the same video among the training clips.
+As BiAudio is split by video, those 719 training clips are left out here.
 
 Source: OmniAudio (Sphere360), https://github.com/liuhuadai/OmniAudio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +19,10 @@ from typing import NamedTuple
 from visaudio_bench.errors import UsageError
 from visaudio_bench.sheets import read_names
 from visaudio_bench.spelling import refuse_misspelt
+from visaudio_bench.suites.admission import LOWEST_RATE
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
-from visaudio_bench.suites.direction_labels import holds_labels, labelled_files
+from visaudio_bench.suites.direction_labels import Labels, file_labels, holds_labels, labelled_files
 from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -36,6 +37,8 @@ class Panorama:
     """A 360-degree clip on disk: `video` and `audio` may be the same file; `group` is the source video.
 
     `labels` is the file of its direction labels, azimuth 0 in the middle of the picture; None where it has none.
+    `read_labels` reads them, times counted from the file's own start. `start` is where the clip begins in its files,
+    seconds; `lowest_rate` the lowest rate of its sound that is accepted, Hz.
     """
 
     id: str
@@ -44,12 +47,16 @@ class Panorama:
     video: Path
     audio: Path
     labels: Path | None = None
+    start: float = 0.0
+    lowest_rate: int = LOWEST_RATE
+    read_labels: Callable[[Path, str], Labels] = file_labels
 
 
 class FoundPanoramas(NamedTuple):
     """What a folder holds: clips to build, clips left out, and how many listed clips are not there.
 
-    `synthetic` says that the folder is a twin of a simulated suite; `unread` tells of files of other kinds.
+    `synthetic` says that the folder is a twin of a simulated suite; `unread` tells of what is not read. `suite` is the
+    name of what is built; `licence_of_all` that of its clips where it is not Sphere360's.
     """
 
     panoramas: tuple[Panorama, ...]
@@ -57,11 +64,13 @@ class FoundPanoramas(NamedTuple):
     absent: int
     synthetic: bool
     unread: tuple[str, ...]
+    suite: str = "biaudio"
+    licence_of_all: str = LICENCE
 
     @property
     def licence(self) -> str:
         """The licence of the clips."""
-        return SYNTHETIC_LICENCE if self.synthetic else LICENCE
+        return SYNTHETIC_LICENCE if self.synthetic else self.licence_of_all
 
 
 def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
