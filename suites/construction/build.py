@@ -156,7 +156,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, Any]:
-    labels = panorama.read_labels(panorama.labels, panorama.id) if panorama.labels else None
+    every = panorama.read_labels(panorama.labels, panorama.id) if panorama.labels else ()
     field = read_field(panorama.audio, recipe.duration, panorama.start, panorama.lowest_rate)
     source = loudest(field.samples)
     trajectory = draw_trajectory(source.azimuth, source.elevation, recipe.duration, random_for(panorama.id, recipe))
@@ -169,10 +169,11 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
     pictures = render_pictures(panorama.video, fps, trajectory, recipe, panorama.start)
     write_planes(files.video, pictures, fps, facts.colours)
     write_audio(files.audio, sound, SAMPLE_RATE)
-    if labels is not None:
-        first = round(panorama.start * RATE)
-        own = tuple(row._replace(frame=row.frame - first) for row in labels if row.frame >= first)
-        write_labels(files.labels, {panorama.id: seen_by(trajectory, own, recipe.duration)})
+    first = round(panorama.start * RATE)
+    own = tuple(row._replace(frame=row.frame - first) for row in every if row.frame >= first)
+    labels = seen_by(trajectory, own, recipe.duration)
+    if labels:
+        write_labels(files.labels, {panorama.id: labels})
     return {
         "duration": recipe.duration,
         "fps": str(fps),
@@ -182,7 +183,7 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
         "gain": gain,
         "difference": round(difference, 6),
         "width": width(sound, SAMPLE_RATE)._asdict(),
-        **({} if labels is None else {"labels": True}),
+        **({"labels": True} if labels else {}),
     }
 
 

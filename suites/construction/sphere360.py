@@ -22,7 +22,7 @@ from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.admission import LOWEST_RATE
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
-from visaudio_bench.suites.direction_labels import Labels, file_labels, holds_labels, labelled_files
+from visaudio_bench.suites.direction_labels import Labels, file_labels, holds_labels
 from visaudio_bench.suites.folder import media_paths, unread_words
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -91,8 +91,9 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
     splits = read_splits(lists or _lists_below(folder))
     paths, others = media_paths(folder)
     videos, sounds = _by_stem(paths, VIDEO_SUFFIXES), _by_stem(paths, SOUND_SUFFIXES)
-    tables = [path for path in others if path.suffix == ".csv" and path.stem in videos and holds_labels(path)]
-    labels = labelled_files(tables)
+    labels = {
+        path.stem: path for path in others if path.suffix == ".csv" and path.stem in videos and holds_labels(path)
+    }
     if not videos:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
@@ -113,7 +114,7 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
             )
         else:
             panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video), labels.get(clip)))
-    unread = unread_words(path for path in others if path.name not in OURS and path not in tables)
+    unread = unread_words(path for path in others if path.name not in OURS and path not in labels.values())
     absent = len(splits.keys() - videos.keys())
     return FoundPanoramas(tuple(panoramas), tuple(rejects), absent, (folder / TWIN).is_file(), unread)
 

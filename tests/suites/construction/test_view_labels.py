@@ -88,7 +88,8 @@ def test_built_clips_sound_from_where_their_labels_say(panorama: Panoramas, tmp_
 
 def test_bad_labels_cost_their_clip(panorama: Panoramas, tmp_path: Path) -> None:
     folder = panorama("abcdefghijk_0", light=[texture()] * 50, field=encode(noise(SECONDS), 1.2))
-    (folder / "abcdefghijk_0.csv").write_text("clip,t,azimuth_deg\nabcdefghijk_0,0.0,20\n")
-    (one,) = find_panoramas(folder).panoramas
     (folder / "abcdefghijk_0.csv").write_text("clip,t,azimuth_deg\nabcdefghijk_0,0.0,200\n")
+    (one,) = find_panoramas(folder).panoramas
     assert build_clip(one, tmp_path / "out", RECIPE)["reason"] == "bad_labels"
+    (folder / "abcdefghijk_0.csv").write_text("clip,t,azimuth_deg\nabcdefghijk_0,2.0,20\n")
+    assert "labels" not in build_clip(one, tmp_path / "out", RECIPE), "nothing is labelled while the clip lasts"
