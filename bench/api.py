@@ -110,6 +110,7 @@ def score(
     references: Folder | None = None,
     *,
     videos: Folder | None = None,
+    labels: Folder | None = None,
     binauralised: bool = False,
     duration: float | None = None,
     metrics: str | Sequence[str] = (),
@@ -129,6 +130,7 @@ def score(
         predictions: a folder with one sound or video file for each clip, several, or folders by the name of their row.
         references: folder with the true sound of each clip; without it only descriptive cues are computed.
         videos: folder with the videos, for the metrics that look at pictures.
+        labels: file with direction labels of the clips, for the metrics of the family `direction`.
         binauralised: the predictions were made from the references' own mono sound: waveform distances apply.
         duration: seconds of each clip that are judged; the whole clip if None.
         metrics: keys or titles, or the groups `default` and `all`; the default ones if empty.
@@ -162,7 +164,14 @@ def score(
         named = [str(Path(folder)) if isinstance(folder, PathLike) else folder for folder in several]
     if not named:
         raise UsageError("score needs at least one folder of predictions, got none.")
-    job = score_job(named, _path(references), _path(videos), binauralised=binauralised, duration=duration)
+    job = score_job(
+        named,
+        _path(references),
+        _path(videos),
+        binauralised=binauralised,
+        duration=duration,
+        labels=_path(labels),
+    )
     return _evaluate("score", (job,), given)
 
 

@@ -67,6 +67,7 @@ class Metric:
         distance: what is asked of sets of features, their `frechet` or `kernel` distance from the reference's, or the
             `inception` score of a set of logits by itself; "" for other metrics.
         shown: the views that get a column.
+        needs_labels: whether the clip's direction labels are read.
         view_choice: the field of `metrics.protocol.Protocol` that names its only view, "" where nothing is to choose.
     """
 
@@ -95,6 +96,7 @@ class Metric:
     distance: DistanceKind = ""
     shown: tuple[str, ...] = BINAURAL
     view_choice: str = ""
+    needs_labels: bool = False
 
 
 def defaults(track: Track | None = None) -> tuple[Metric, ...]:

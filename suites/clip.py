@@ -17,6 +17,7 @@ class Clip:
 
     `id` is unique within a suite and safe as a file name. `video` and `audio` may be the same file. `start` (seconds
     from the file's own start) and `duration` (seconds) cut the window; a duration of None is the whole file.
+    `labels` is the file that says where its sources are (`suites.direction_labels`), None where nobody knows.
     `meta` holds what only some suites know (for simulated scenes the true trajectories).
     """
 
@@ -27,6 +28,7 @@ class Clip:
     duration: float | None = 8.0
     caption: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    labels: Path | None = None
 
 
 class Suite(ABC):
@@ -68,6 +70,10 @@ class Suite(ABC):
     def has_references(self, ids: Collection[str]) -> bool:
         """Whether any of these clips has a reference sound."""
         return any(clip.audio is not None for clip in self.clips() if clip.id in ids)
+
+    def has_labels(self, ids: Collection[str]) -> bool:
+        """Whether any of these clips has direction labels."""
+        return any(clip.labels is not None for clip in self.clips() if clip.id in ids)
 
     def pending(self) -> tuple[str, ...]:
         """Ids of the clips whose files must still be made by `prepare`."""

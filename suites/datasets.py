@@ -117,6 +117,7 @@ DATASETS: Registry[Dataset] = Registry(
         "biaudio": "visaudio_bench.suites.biaudio:BIAUDIO",
         "music": "visaudio_bench.suites.music:MUSIC",
         "fairplay": "visaudio_bench.suites.fairplay:FAIRPLAY",
+        "starss23": "visaudio_bench.suites.construction.starss23:STARSS23",
         "simbinaural": "visaudio_bench.suites.other_datasets:SIMBINAURAL",
         "youtube-binaural": "visaudio_bench.suites.other_datasets:YOUTUBE_BINAURAL",
         "oap": "visaudio_bench.suites.other_datasets:OAP",

@@ -8,6 +8,9 @@ machine writes composed and another decomposed is one name. Links are followed. 
 A clip's caption is the text of the `.txt` of its name, or its row in `captions.csv` (columns `clip` and `caption`), as
 `bench export` writes it.
 
+A table (`*.csv`) with a column `azimuth_deg` holds direction labels (`suites.direction_labels`): of the clips that its
+column `clip` names, else of the clip of its own name.
+
 What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of other kinds.
 """
 
@@ -23,10 +26,18 @@ from typing import Any
 from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.names import LONGEST, require_name
 from visaudio_bench.sheets import read_sheet, read_text
 from visaudio_bench.suites.clip import Clip, Suite
+from visaudio_bench.suites.direction_labels import (
+    holds_labels,
+    label_remarks,
+    labelled_files,
+    read_labels,
+    strangers,
+)
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
@@ -252,8 +263,8 @@ class FolderSuite(Suite):
 
     `sounds` and `videos` map clip ids to files. A clip's reference is its file in `sounds`, or else, with
     `own_sound`, the sound track of its video. `names` are the clip ids where not just those with a file count.
-    `duration` in seconds cuts every clip; without it each is as long as its file. `told` are the lines of the plan
-    that say what of the folders is not read.
+    `labels` maps clip ids to files of direction labels. `duration` in seconds cuts every clip; without it each is as
+    long as its file. `told` are the lines of the plan that say what of the folders is not read.
     """
 
     split = "all"
@@ -267,6 +278,7 @@ class FolderSuite(Suite):
         names: tuple[str, ...] | None = None,
         own_sound: bool = True,
         duration: float | None = None,
+        labels: Mapping[str, Path] | None = None,
         told: tuple[str, ...] = (),
         captions: Mapping[str, str] | None = None,
     ):
@@ -277,7 +289,8 @@ class FolderSuite(Suite):
         self.videos = videos
         self.own_sound = own_sound
         self.duration = duration
-        self.told = told
+        self.labels = labels or {}
+        self.told = (*told, *strangers(self.labels, self.names))
         self._clips: dict[str, Clip] = {}
         self.captions = captions or {}
         self.captioned = bool(self.captions)
@@ -295,6 +308,10 @@ class FolderSuite(Suite):
         if self.sounds.keys() & ids:
             return True
         return self.own_sound and any(self._clip(name).audio is not None for name in self.names if name in ids)
+
+    def has_labels(self, ids: Collection[str]) -> bool:
+        """As `Suite.has_labels`; no file is opened."""
+        return bool(self.labels.keys() & ids)
 
     def _clip(self, name: str) -> Clip:
         if name not in self._clips:
@@ -316,15 +333,21 @@ class FolderSuite(Suite):
             audio,
             duration=self.duration or (min(known) if known else None),
             caption=self.captions.get(name),
+            labels=self.labels.get(name),
         )
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is odd about the direction labels of its clips."""
+        return label_remarks(self.clips())
+
     def manifest(self) -> list[dict[str, Any]]:
-        """Ids, windows, and the size of each file."""
+        """Ids, windows, the size of each file, and the direction labels where there are some."""
         sizes = {
             clip.id: [path.stat().st_size for path in (clip.video, clip.audio) if path is not None and path.exists()]
             for clip in self.clips()
         }
-        return [{**row, "bytes": sizes[row["id"]]} for row in super().manifest()]
+        labels = {name: {"labels": digest(read_labels(path)[name])} for name, path in self.labels.items()}
+        return [{**row, "bytes": sizes[row["id"]], **labels.get(row["id"], {})} for row in super().manifest()]
 
 
 def _probe(path: Path | None) -> MediaInfo:
@@ -351,9 +374,16 @@ def open_folder(argument: str | None) -> FolderSuite:
     contents = look_into(folder)
     contents.require("media file", contents.heard)
     captions, read = _captions(contents)
-    unread = [path for path in contents.unread if path not in read]
-    name = folder.resolve().name
-    return FolderSuite(name, contents.sounds, contents.videos, told=unread_words(unread), captions=captions)
+    others = [path for path in contents.unread if path not in read]
+    tables = [path for path in others if path.suffix.lower() == ".csv" and holds_labels(path)]
+    return FolderSuite(
+        folder.resolve().name,
+        contents.sounds,
+        contents.videos,
+        labels=labelled_files(tables),
+        told=unread_words(path for path in others if path not in tables),
+        captions=captions,
+    )
 
 
 def _captions(contents: Contents) -> tuple[dict[str, str], set[Path]]:

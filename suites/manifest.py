@@ -15,6 +15,7 @@ not given is the manifest's own folder. Media stay where the user has them.
 | `visible`, `invisible` | what is heard and seen, what is heard and not seen, where the data set says |
 | `source_rate`, `channels` | of the sound file: Hz, count |
 | `licence` | of this clip |
+| `labels` | path of its direction labels relative to the root (`suites.direction_labels`), null where there are none |
 | `meta` | an object: what only some data sets know, and what preparation measured |
 """
 
@@ -57,6 +58,7 @@ class Entry:
     channels: int | None = None
     licence: str = "unknown"
     meta: Mapping[str, Any] = field(default_factory=dict)
+    labels: str | None = None
 
 
 COLUMNS = tuple(column.name for column in fields(Entry))
@@ -175,7 +177,7 @@ def validate(entries: Sequence[Entry], path: Path) -> None:
         if entry.clip_id in seen:
             raise UsageError(f"{path}: the clip id {entry.clip_id} occurs twice.")
         seen.add(entry.clip_id)
-        for relative in (entry.video, entry.audio, entry.meta.get("right")):
+        for relative in (entry.video, entry.audio, entry.labels, entry.meta.get("right")):
             if relative is not None and not _below_the_root(relative):
                 raise UsageError(f"{path}: {entry.clip_id} points to {relative!a}; paths are relative to the root.")
         if not (0 < entry.duration_s <= LONGEST_WINDOW and 0 <= entry.start_s <= LONGEST_WINDOW):

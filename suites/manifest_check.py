@@ -11,6 +11,7 @@ from visaudio_bench.guard import keep_trace, one_clip
 from visaudio_bench.suites.admission import fingerprint
 from visaudio_bench.suites.containers import refuse_absent
 from visaudio_bench.suites.datasets import Dataset, Reject
+from visaudio_bench.suites.direction_labels import file_labels
 from visaudio_bench.suites.manifest import Entry, Manifest
 from visaudio_bench.suites.media import sound_format
 from visaudio_bench.suites.preparation import read_rejects
@@ -20,7 +21,8 @@ def check_entry(entry: Entry, manifest: Manifest, traces: Path) -> list[Reject]:
     """Compare the files of one row with what the manifest says of them.
 
     Reasons are those of admission (`not_found`, `lfs_pointer`, `unreadable`), `wrong_rate` and `wrong_channels` where
-    the sound is not what it was, and `changed` where only the bytes are not.
+    the sound is not what it was, `bad_labels` where its direction labels cannot be used, and `changed` where only the
+    bytes are not what they were.
 
     Args:
         entry: the row.
@@ -46,6 +48,10 @@ def _refuse_changes(entry: Entry, manifest: Manifest) -> None:
         refuse_absent(path)
     _refuse_other_sound(entry, paths[-1])
     right = manifest.path(entry.meta.get("right"))
+    labels = manifest.path(entry.labels)
+    if labels is not None:
+        file_labels(labels, entry.clip_id)
+        paths.append(labels)
     now = fingerprint(*paths) if right is None else entry.meta.get("content")
     if now != entry.meta.get("content"):
         names = " and ".join(str(path) for path in dict.fromkeys(paths))

@@ -25,9 +25,10 @@ from visaudio_bench.files import digest, file_stamp, write_json, write_text
 from visaudio_bench.guard import UNEXPECTED, keep_trace, one_clip
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.sources import source_revision
-from visaudio_bench.suites.admission import AdmissionRules, ClipMeasurements, admit
+from visaudio_bench.suites.admission import AdmissionRules, ClipMeasurements, admit, fingerprint
 from visaudio_bench.suites.containers import picture_span
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject, data_dir
+from visaudio_bench.suites.direction_labels import file_labels
 from visaudio_bench.suites.manifest import (
     Entry,
     Manifest,
@@ -187,9 +188,18 @@ def examine(candidate: Candidate, root: Path, rules: AdmissionRules, joined: Pat
     video, audio = root / entry.video, root / entry.audio
     if "right" in entry.meta:
         audio = join(audio, root / entry.meta["right"], joined)
-    if not candidate.hops:
-        return [_measured(entry.start_s, admit(video, audio, entry.start_s, entry.duration_s, rules))]
-    return list(_hop(video, audio, entry.duration_s, rules))
+    if entry.labels is not None:
+        file_labels(root / entry.labels, entry.clip_id)
+    if candidate.hops:
+        windows = list(_hop(video, audio, entry.duration_s, rules))
+    else:
+        windows = [_measured(entry.start_s, admit(video, audio, entry.start_s, entry.duration_s, rules))]
+    if entry.labels is not None:
+        content = fingerprint(video, audio, root / entry.labels)
+        for window in windows:
+            if "measured" in window:
+                window["measured"]["content"] = content
+    return windows
 
 
 def _hop(video: Path, audio: Path, duration: float, rules: AdmissionRules) -> Iterator[Window]:
@@ -259,7 +269,7 @@ def key_of(candidate: Candidate, root: Path, rules: AdmissionRules) -> str:
         A hash of the window, the size and time of the files, the rules and the code.
     """
     entry = candidate.entry
-    paths = (entry.video, entry.audio, entry.meta.get("right"))
+    paths = (entry.video, entry.audio, entry.meta.get("right"), entry.labels)
     files = [_stamp(root / relative) for relative in paths if relative is not None]
     window = [*paths, entry.start_s, entry.duration_s, candidate.hops]
     return digest([window, files, asdict(rules), source_revision(examine)])

@@ -15,6 +15,7 @@ from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.datasets import DATASETS, Dataset
+from visaudio_bench.suites.direction_labels import label_remarks
 from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.manifest import Entry, Manifest, identity
 from visaudio_bench.suites.mono_pairs import join, joined_folder, joined_path
@@ -53,7 +54,8 @@ class PreparedSuite(Suite):
         if entry.visible is not None:
             caption = SoundCaption(entry.visible, entry.invisible)
             meta |= {"visible": entry.visible, "invisible": entry.invisible, "labelled_caption": caption.labelled()}
-        return Clip(entry.clip_id, video, audio, entry.start_s, entry.duration_s, entry.caption, meta)
+        labels = self._manifest.path(entry.labels)
+        return Clip(entry.clip_id, video, audio, entry.start_s, entry.duration_s, entry.caption, meta, labels)
 
     def _audio(self, entry: Entry) -> Path | None:
         audio, right = self._manifest.path(entry.audio), self._manifest.path(entry.meta.get("right"))
@@ -96,7 +98,8 @@ class PreparedSuite(Suite):
         beside = f"; the paper has {published:,}" if published else ""
         left_out = len(read_rejects(self.dataset))
         rejects = f", {left_out:,} left out in preparation (bench data check {self.dataset.name})" if left_out else ""
-        return (f"{self.name}: {clips}, manifest {self.manifest_hash()[:16]}{beside}{rejects}",)
+        known = f"{self.name}: {clips}, manifest {self.manifest_hash()[:16]}{beside}{rejects}"
+        return (known, *label_remarks(self.clips()))
 
 
 def _join(entry: Entry, root: Path, folder: Path) -> None:

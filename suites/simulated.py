@@ -20,7 +20,7 @@ from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.making import make_each
-from visaudio_bench.suites.simulator.render import RENDERER, clip_files, render_files
+from visaudio_bench.suites.simulator.render import RENDERER, clip_files, labels_file, render_files
 from visaudio_bench.suites.simulator.scenes import Scene
 
 SEED = 2025
@@ -137,7 +137,7 @@ def _clip(scene: Scene, folder: Path) -> Clip:
         "labelled_caption": scene.labelled_caption,
         "truth": truth,
     }
-    return Clip(scene.id, video, audio, 0.0, scene.duration, scene.caption, meta)
+    return Clip(scene.id, video, audio, 0.0, scene.duration, scene.caption, meta, labels_file(folder, scene.id))
 
 
 def _open(name: str, argument: str | None) -> SimulatedSuite:

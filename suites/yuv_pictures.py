@@ -66,13 +66,14 @@ def video_facts(path: Path) -> VideoFacts:
         return VideoFacts(Fraction(stream.average_rate), colours)
 
 
-def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Planes]:
-    """Read the picture nearest to each time `k / fps` from the file's own start.
+def iter_planes(path: Path, *, fps: Fraction, duration: float, start: float = 0.0) -> Iterator[Planes]:
+    """Read the picture nearest to each time `start + k / fps`; what lies before the start is decoded and left.
 
     Args:
         path: a video file.
         fps: pictures a second.
-        duration: seconds from the file's own start.
+        duration: seconds from the start on.
+        start: seconds from the file's own start.
 
     Returns:
         An iterator over `round(duration * fps)` pictures; the planes are valid until the next one is asked for.
@@ -80,7 +81,7 @@ def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Plane
     Raises:
         ClipError: the file is missing, unreadable or corrupt, or its pictures begin or end too far inside the window.
     """
-    wanted = [float(index / fps) for index in range(round(duration * fps))]
+    wanted = [start + float(index / fps) for index in range(round(duration * fps))]
     made = 0
     last: tuple[float, Any] | None = None
     with opened(path) as container:
@@ -101,7 +102,7 @@ def iter_planes(path: Path, *, fps: Fraction, duration: float) -> Iterator[Plane
         if last is None:
             raise ClipError("no_video", f"{path} has a video stream without any picture in it.")
         if wanted[-1] - last[0] > TOLERANCE:
-            raise ClipError("short", f"{path} ends at {last[0]:.2f} s; {duration:g} s were expected.")
+            raise ClipError("short", f"{path} ends at {last[0]:.2f} s; {start + duration:g} s were expected.")
         for _ in wanted[made:]:
             yield _planes(path, screen, last[1])
 

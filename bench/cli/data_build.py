@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,13 @@ from visaudio_bench.bench.cli.common import format_option, print_tables, refuse_
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
+    from visaudio_bench.suites.construction.sphere360 import FoundPanoramas
+    from visaudio_bench.suites.visibility_captions import SoundCaption
 
 EPILOG = """\b
 Examples
   bench data build biaudio --from /data/Sphere360 --out /data/biaudio
+  bench data build starss23 --from /data/STARSS23 --out /data/starss23
   bench data build twin --out twin                                       360-degree scenes with known directions
   bench data build biaudio --from twin --captions twin/captions.csv --out built
 """
@@ -24,6 +28,7 @@ BIAUDIO_EPILOG = """\b
 Killed at any moment, the same command goes on from there. The files do not depend on --workers or --shard.
 Then: bench data prepare biaudio --from DIR
 """
+STARSS23_EPILOG = BIAUDIO_EPILOG.replace("biaudio", "starss23")
 TIMEOUT = 900  # s a clip may take: a hundred times what it usually does
 
 
@@ -38,9 +43,47 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> Sh
     return Shard(int(index), int(count))
 
 
+_RECIPE = (
+    click.option(
+        "--decoder",
+        type=click.Choice(["omnitone", "kemar"]),
+        default="omnitone",
+        show_default=True,
+        help="What the ears hear of the field: as in the paper, or nearer to a head.",
+    ),
+    click.option(
+        "--segments",
+        type=click.IntRange(1),
+        metavar="M",
+        help="Turn the sound in M steps a clip, as the paper does.  [default: sample by sample]",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the camera's trajectories."),
+    click.option(
+        "--seconds", "duration", type=click.FloatRange(0.5), default=8.0, show_default=True, help="Length of the clips."
+    ),
+    click.option("--size", type=click.IntRange(32), default=512, show_default=True, help="Width and height in pixels."),
+    click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core]"),
+    click.option(
+        "--shard",
+        default="1/1",
+        callback=_shard,
+        metavar="I/N",
+        help="Make only the I-th of N parts, for several machines with one --out. Whoever is last writes the manifest.",
+    ),
+    format_option,
+)
+
+
+def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How clips are made, and by how many."""
+    for option in reversed(_RECIPE):
+        command = option(command)
+    return command
+
+
 @click.group("build", epilog=EPILOG)
 def build() -> None:
-    """Make data sets: BiAudio from 360-degree video with ambisonics."""
+    """Make data sets from 360-degree video with ambisonics: BiAudio, and STARSS23 with labelled directions."""
 
 
 @build.command(epilog=BIAUDIO_EPILOG)
@@ -65,33 +108,7 @@ def build() -> None:
     metavar="FILE",
     help=".csv or .jsonl with clip_id, visible, invisible.  [default: captions.jsonl in --out, if there is one]",
 )
-@click.option(
-    "--decoder",
-    type=click.Choice(["omnitone", "kemar"]),
-    default="omnitone",
-    show_default=True,
-    help="What the ears hear of the field: as in the paper, or nearer to a head.",
-)
-@click.option(
-    "--segments",
-    type=click.IntRange(1),
-    metavar="M",
-    help="Turn the sound in M steps a clip, as the paper does.  [default: sample by sample]",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the camera's trajectories.")
-@click.option(
-    "--seconds", "duration", type=click.FloatRange(0.5), default=8.0, show_default=True, help="Length of the clips."
-)
-@click.option("--size", type=click.IntRange(32), default=512, show_default=True, help="Width and height in pixels.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core]")
-@click.option(
-    "--shard",
-    default="1/1",
-    callback=_shard,
-    metavar="I/N",
-    help="Make only the I-th of N parts, for several machines with one --out. Whoever is last writes the manifest.",
-)
-@format_option
+@_recipe_options
 def biaudio(
     source: Path,
     out: Path,
@@ -103,24 +120,61 @@ def biaudio(
     **recipe: Any,
 ) -> None:
     """Make perspective videos with binaural sound out of 360-degree ones with ambisonics, as BiAudio was made."""
-    from visaudio_bench.bench.console import note
-    from visaudio_bench.lock import hold
-    from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.captioning import read_captions
-    from visaudio_bench.suites.construction.dataset import Build
     from visaudio_bench.suites.construction.sphere360 import find_panoramas
-    from visaudio_bench.suites.construction.statistics import write_statistics
 
-    if recipe["size"] % 2:
+    _refuse_places(source, out, recipe["size"])
+    said = captions or out / "captions.jsonl"
+    texts = read_captions(said) if captions or said.is_file() else {}
+    _build(find_panoramas(source, lists), out, recipe, shard, workers, texts, form)
+
+
+@build.command(epilog=STARSS23_EPILOG)
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="STARSS23: foa_dev, metadata_dev and video_dev side by side.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+@_recipe_options
+def starss23(source: Path, out: Path, workers: int | None, shard: Shard, form: str, **recipe: Any) -> None:
+    """Make perspective videos with binaural sound and direction labels out of STARSS23's real scenes."""
+    from visaudio_bench.suites.construction.starss23 import find_starss23
+
+    _refuse_places(source, out, recipe["size"])
+    _build(find_starss23(source, recipe["duration"]), out, recipe, shard, workers, {}, form)
+
+
+def _refuse_places(source: Path, out: Path, size: int) -> None:
+    if size % 2:
         raise click.BadParameter("the size must be even.", param_hint="--size")
     if out.resolve().is_relative_to(source.resolve()):
         raise click.BadParameter(f"{out} lies in {source}, where sources are looked for.", param_hint="--out")
-    work = Build(find_panoramas(source, lists), out, BuildSettings(**recipe), shard)
+
+
+def _build(
+    panoramas: FoundPanoramas,
+    out: Path,
+    recipe: Mapping[str, Any],
+    shard: Shard,
+    workers: int | None,
+    texts: Mapping[str, SoundCaption],
+    form: str,
+) -> None:
+    """Make the clips of what was found, and say what became of them."""
+    from visaudio_bench.bench.console import note
+    from visaudio_bench.lock import hold
+    from visaudio_bench.suites.construction.build import BuildSettings
+    from visaudio_bench.suites.construction.dataset import Build
+    from visaudio_bench.suites.construction.statistics import write_statistics
+
+    work = Build(panoramas, out, BuildSettings(**recipe), shard)
     work.begin()
-    said = captions or out / "captions.jsonl"
-    texts = read_captions(said) if captions or said.is_file() else {}
     part = f".in-use-{shard.index}-of-{shard.count}"  # the parts of one data set are made side by side
-    with hold(out, f"bench data build biaudio --shard {shard.index}/{shard.count}", name=part):
+    with hold(out, f"bench data build {panoramas.suite} --shard {shard.index}/{shard.count}", name=part):
         _run(work, workers)
         made = work.finish(texts)
     if made is None:
@@ -129,7 +183,7 @@ def biaudio(
     write_statistics(out / "statistics", made)
     _print_summary(made, work, form)
     note(f"saved in {out}, statistics in {out / 'statistics' / 'index.html'}")
-    note(f"next: bench data prepare biaudio --from {out}")
+    note(f"next: bench data prepare {panoramas.suite} --from {out}")
     refuse_unexpected(made.rejects, out)
 
 
@@ -145,7 +199,7 @@ def _run(work: Build, workers: int | None) -> None:
     if pending < mine:
         note(f"{mine - pending:,} of {mine:,} clips were made before")
     engine = partial(map_isolated, workers=workers or available_cores(), timeout=TIMEOUT)
-    for _ in track(work.run(engine), pending, "building biaudio"):
+    for _ in track(work.run(engine), pending, f"building {work.found.suite}"):
         pass
 
 
@@ -168,7 +222,7 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
         *work.found.unread,
     )
     columns = Column("clips", "clips"), Column("hours", "hours"), Column("videos", "source videos")
-    print_tables([Table("biaudio, built", columns, tuple(rows), corner="", notes=notes)], form)
+    print_tables([Table(f"{work.found.suite}, built", columns, tuple(rows), corner="", notes=notes)], form)
 
 
 @build.command()

@@ -14,6 +14,7 @@ Examples
   bench score --predictions outputs/ours                           descriptive cues only: there is no reference
   bench score --predictions outputs/ours --references data/wavs    paired metrics too, and the anchor rows
   bench score --predictions a --predictions b --references data/wavs
+  bench score --predictions a --labels labels.csv                  against labelled directions, without a reference
 """
 
 
@@ -31,6 +32,9 @@ Examples
 )
 @click.option("--videos", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the videos.")
 @click.option(
+    "--labels", type=click.Path(path_type=Path), metavar="FILE", help="Direction labels of the clips, as csv."
+)
+@click.option(
     "--binauralised",
     is_flag=True,
     help="The predictions were made from the references' own mono sound: waveform distances apply.",
@@ -46,6 +50,7 @@ def score(
     predictions: tuple[str, ...],
     references: Path | None,
     videos: Path | None,
+    labels: Path | None,
     binauralised: bool,
     duration: float | None,
     **options: Any,
@@ -56,6 +61,6 @@ def score(
     """
     from visaudio_bench.bench.evaluation.plan import score_job
 
-    job = score_job(predictions, references, videos, binauralised=binauralised, duration=duration)
+    job = score_job(predictions, references, videos, binauralised=binauralised, duration=duration, labels=labels)
     names = "-".join(system.card.name for system in job.systems if not system.card.anchor)
     finish(make_plan((job,), f"score-{names}", options), options["form"], dry_run=options["dry_run"])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # cues do not depend on how files are read
     from visaudio_bench import suites
     from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing
     from visaudio_bench.metrics.protocol import Protocol
+    from visaudio_bench.suites.direction_labels import Labels
     from visaudio_bench.suites.media import Samples
 
 
@@ -100,7 +101,7 @@ class ClipInputs:
     protocol: Protocol
     networks: Mapping[str, Net]
 
-    # What a clip may lack is asked for here; what suites come to know of a clip (labels, tracks) is the next property.
+    # What a clip may lack is asked for here.
 
     @property
     def has_reference(self) -> bool:
@@ -130,6 +131,20 @@ class ClipInputs:
         if self.maybe_pictures is None:
             raise LackingError("no_video", f"clip {self.clip.id} has no video, or its length is not known.")
         return self.maybe_pictures
+
+    @property
+    def labels(self) -> Labels:
+        """Where its sources are, frame by frame from the window's start.
+
+        Raises:
+            LackingError: `no_labels`, or `bad_labels` where their file cannot be used.
+        """
+        from visaudio_bench.suites.direction_labels import clip_labels
+
+        try:
+            return clip_labels(self.clip)
+        except ClipError as error:
+            raise LackingError(error.reason, error.message) from error
 
     @property
     def caption(self) -> str:

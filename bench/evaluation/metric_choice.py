@@ -32,10 +32,20 @@ def _chosen(metric: Metric, view: str) -> Metric:
     return replace(metric, views=(view,), shown=(view,))
 
 
-def default_metrics(*, references: bool) -> tuple[Metric, ...]:
-    """The metrics of a run that asks for none: the default ones, or what can be said of sound without a reference."""
+def default_metrics(*, references: bool, labels: bool = False) -> tuple[Metric, ...]:
+    """Choose the metrics of a run that asks for none.
+
+    Args:
+        references: whether there are references to compare with.
+        labels: whether there are direction labels.
+
+    Returns:
+        The default metrics, or without references all that can be said of sound by itself, and against its labels.
+    """
     return tuple(
-        metric for metric in own_metrics().values() if (metric.default if references else not metric.needs_reference)
+        metric
+        for metric in own_metrics().values()
+        if (metric.default if references else not metric.needs_reference and (labels or not metric.needs_labels))
     )
 
 

@@ -25,6 +25,7 @@ from visaudio_bench.models.weights import MissingWeights, missing
 from visaudio_bench.names import require_name
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import SUITES, Clip, Suite, open_suite
+from visaudio_bench.suites.direction_labels import read_labels
 from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unread_words
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class Job:
         """Whether any clip has a reference sound."""
         return self.suite.has_references(frozenset(self.ids))
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether any clip has direction labels."""
+        return self.suite.has_labels(frozenset(self.ids))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -130,7 +136,7 @@ class Plan:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
         chosen = self.metrics
         if chosen is None:
-            chosen = default_metrics(references=job.has_references)
+            chosen = default_metrics(references=job.has_references, labels=job.has_labels)
         added = [metric for family in self._scenes(job) for metric in family.metrics]
         return under_protocol((*chosen, *added), self.protocol)
 
@@ -364,6 +370,7 @@ def score_job(
     *,
     binauralised: bool,
     duration: float | None,
+    labels: Path | None = None,
 ) -> Job:
     """Open what `bench score` is asked for.
 
@@ -373,12 +380,14 @@ def score_job(
         videos: folder with the videos, None for none.
         binauralised: the predictions were made from the references' own mono sound.
         duration: seconds of each clip that are judged, None for all.
+        labels: file with direction labels, None for none.
 
     Returns:
         A job whose clips are the references, or without those every file that was predicted.
 
     Raises:
-        UsageError: a folder is not there or holds no media, or two folders of predictions have one name.
+        UsageError: a folder is not there or holds no media, two folders of predictions have one name, or the labels
+            cannot be used or are of none of the clips.
     """
     outputs = tuple(open_outputs(request, binauralised=binauralised) for request in predictions)
     _refuse_twins([*ANCHORS, *(system.card.name for system in outputs)], "systems")
@@ -388,6 +397,12 @@ def score_job(
     shown = pictures.videos if pictures else {}
     predicted = dict.fromkeys(name for system in outputs for name in system.files)
     wanted = sounds or predicted
+    directions = dict.fromkeys(read_labels(labels), labels) if labels else {}
+    if labels and not set(wanted).intersection(directions):
+        raise UsageError(
+            f"--labels {labels} is of none of the {len(wanted):,} clips: it labels {', '.join([*directions][:3])}, and "
+            f"clips are called {', '.join([*wanted][:3])}. A file without the column clip labels the clip of its name."
+        )
     suite = FolderSuite(
         references.resolve().name if references else "predictions",
         {name: sounds[name] for name in wanted if name in sounds},
@@ -395,6 +410,7 @@ def score_job(
         names=tuple(wanted),
         own_sound=False,
         duration=duration,
+        labels=directions,
         told=(*_told_of_references(true, predicted), *_told_of_videos(pictures)),
     )
     anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()

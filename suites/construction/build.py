@@ -29,7 +29,9 @@ from visaudio_bench.suites.construction.panorama import PanoramaCheck
 from visaudio_bench.suites.construction.perspective import Projector
 from visaudio_bench.suites.construction.sphere360 import Panorama
 from visaudio_bench.suites.construction.trajectory import Pose, Trajectory, draw_trajectory
+from visaudio_bench.suites.construction.view_labels import seen_by
 from visaudio_bench.suites.construction.width import width
+from visaudio_bench.suites.direction_labels import RATE, write_labels
 from visaudio_bench.suites.media import Samples, Sound, read_sound, resample, write_audio
 from visaudio_bench.suites.yuv_pictures import Planes, iter_planes, video_facts, write_planes
 
@@ -59,11 +61,15 @@ class BuildSettings:
 
 
 class Files(NamedTuple):
-    """The files of a clip; the record is written last, so that it marks the clip as complete."""
+    """The files of a clip; the record is written last, so that it marks the clip as complete.
+
+    `labels` is there where the panorama has direction labels.
+    """
 
     video: Path
     audio: Path
     record: Path
+    labels: Path
 
 
 def clip_files(folder: Path, clip: str) -> Files:
@@ -76,7 +82,12 @@ def clip_files(folder: Path, clip: str) -> Files:
     Returns:
         Where they are, or will be.
     """
-    return Files(folder / "video" / f"{clip}.mp4", folder / "audio" / f"{clip}.flac", folder / "clips" / f"{clip}.json")
+    return Files(
+        folder / "video" / f"{clip}.mp4",
+        folder / "audio" / f"{clip}.flac",
+        folder / "clips" / f"{clip}.json",
+        folder / "labels" / f"{clip}.csv",
+    )
 
 
 def build_clip(panorama: Panorama, folder: Path, recipe: BuildSettings) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def refuse_clip(panorama: Panorama, folder: Path, error: ClipError) -> dict[str,
     if error.trace:
         keep_trace(folder, f'clip "{panorama.id}" (build)', error.trace)
     files = clip_files(folder, panorama.id)
-    for path in (files.video, files.audio):
+    for path in (files.video, files.audio, files.labels):
         path.unlink(missing_ok=True)
     return _keep(panorama, files, {"reason": error.reason, "message": error.message})
 
@@ -129,7 +140,8 @@ def _keep(panorama: Panorama, files: Files, findings: dict[str, Any]) -> dict[st
 
 def source_sizes(panorama: Panorama) -> list[int]:
     """Bytes of the source's files: a file that was fetched anew has another size, and its clip is made again."""
-    return [path.stat().st_size if path.is_file() else 0 for path in (panorama.video, panorama.audio)]
+    paths = (panorama.video, panorama.audio, *([panorama.labels] if panorama.labels else []))
+    return [path.stat().st_size if path.is_file() else 0 for path in paths]
 
 
 @contextmanager
@@ -144,7 +156,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, Any]:
-    field = read_field(panorama.audio, recipe.duration)
+    every = panorama.read_labels(panorama.labels, panorama.id) if panorama.labels else ()
+    field = read_field(panorama.audio, recipe.duration, panorama.start, panorama.lowest_rate)
     source = loudest(field.samples)
     trajectory = draw_trajectory(source.azimuth, source.elevation, recipe.duration, random_for(panorama.id, recipe))
     sound, gain = render_sound(field, trajectory, recipe)
@@ -153,9 +166,14 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
         raise ClipError("no_difference", f"both ears hear nearly the same: D = {difference:.4f} (Eq. 40).")
     facts = video_facts(panorama.video)
     fps = output_rate(facts.fps)
-    pictures = render_pictures(panorama.video, fps, trajectory, recipe)
+    pictures = render_pictures(panorama.video, fps, trajectory, recipe, panorama.start)
     write_planes(files.video, pictures, fps, facts.colours)
     write_audio(files.audio, sound, SAMPLE_RATE)
+    first = round(panorama.start * RATE)
+    own = tuple(row._replace(frame=row.frame - first) for row in every if row.frame >= first)
+    labels = seen_by(trajectory, own, recipe.duration)
+    if labels:
+        write_labels(files.labels, {panorama.id: labels})
     return {
         "duration": recipe.duration,
         "fps": str(fps),
@@ -165,6 +183,7 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
         "gain": gain,
         "difference": round(difference, 6),
         "width": width(sound, SAMPLE_RATE)._asdict(),
+        **({"labels": True} if labels else {}),
     }
 
 
@@ -181,27 +200,30 @@ def random_for(clip: str, recipe: BuildSettings) -> np.random.Generator:
     return np.random.default_rng(list(hashlib.sha256(f"{recipe.seed} {clip}".encode()).digest()))
 
 
-def read_field(path: Path, duration: float) -> Sound:
-    """Read the ambisonics of a file's first seconds.
+def read_field(path: Path, duration: float, start: float = 0.0, lowest_rate: int = LOWEST_RATE) -> Sound:
+    """Read the ambisonics of a window of a file.
 
     Args:
         path: the file.
         duration: seconds.
+        start: of the window, seconds.
+        lowest_rate: Hz.
 
     Returns:
         `(4, N)` at the rate that the file has.
 
     Raises:
-        ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below 32 kHz.
+        ClipError: as `read_sound` and `refuse_silence`; `not_ambisonic` without four channels, `low_rate` below
+            the lowest rate.
     """
-    field = read_sound(path, duration=duration)
+    field = read_sound(path, start=start, duration=duration)
     if len(field.samples) != CHANNELS:
         raise ClipError(
             "not_ambisonic",
             f"{path} has {len(field.samples)} sound channels; first-order ambisonics has four (W, Y, Z, X).",
         )
-    if field.source_rate < LOWEST_RATE:
-        raise ClipError("low_rate", f"{path} has {field.source_rate} Hz; at least {LOWEST_RATE} Hz are needed.")
+    if field.source_rate < lowest_rate:
+        raise ClipError("low_rate", f"{path} has {field.source_rate} Hz; at least {lowest_rate} Hz are needed.")
     refuse_silence(path, field.samples, field.source_rate)
     return field
 
@@ -251,7 +273,9 @@ def output_rate(source: Fraction) -> Fraction:
     return source / int(np.ceil(float(source) / FASTEST))
 
 
-def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: BuildSettings) -> Iterator[Planes]:
+def render_pictures(
+    path: Path, fps: Fraction, trajectory: Trajectory, recipe: BuildSettings, start: float = 0.0
+) -> Iterator[Planes]:
     """Render what the camera sees.
 
     Args:
@@ -259,6 +283,7 @@ def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: B
         fps: pictures a second.
         trajectory: where the camera looks.
         recipe: field of view and size of the pictures.
+        start: of the window in the video, seconds.
 
     Returns:
         An iterator over the pictures; each is valid until the next one is asked for.
@@ -267,7 +292,7 @@ def render_pictures(path: Path, fps: Fraction, trajectory: Trajectory, recipe: B
         ClipError: the video cannot be read, or proves in the end to be no panorama.
     """
     projector, check = Projector(recipe.size), PanoramaCheck()
-    for index, picture in enumerate(iter_planes(path, fps=fps, duration=recipe.duration)):
+    for index, picture in enumerate(iter_planes(path, fps=fps, duration=recipe.duration, start=start)):
         if index % round(fps) == 0:
             check.look(picture.y)
         yaw, pitch, roll = trajectory.at(float(index / fps))

@@ -4,6 +4,7 @@
       build.json                the recipe; a folder is only ever made by one
       video/<clip>.mp4          512 x 512, silent
       audio/<clip>.flac         binaural, 44.1 kHz, 16 bits
+      labels/<clip>.csv         where its sources are, from where the camera looks; where the panorama says it
       clips/<clip>.json         how the clip was made, or why it was not; marks it as done
       manifest.jsonl            the clips (see suites.manifest)
       rejects.jsonl             the others: clip_id, reason, message
@@ -103,7 +104,8 @@ class Build:
         record = _record(files.record)
         if record is None or record.get("source") != source_sizes(panorama) or record.get("reason") in AGAIN:
             return False
-        return "reason" in record or (files.video.is_file() and files.audio.is_file())
+        wanted = (files.video, files.audio, *([files.labels] if "labels" in record else []))
+        return "reason" in record or all(path.is_file() for path in wanted)
 
     def run(self, engine: Engine) -> Iterator[str]:
         """Make what is pending, yielding the id of each clip as it is made or refused.
@@ -144,7 +146,7 @@ class Build:
             kept, rejects, {record["id"]: captions[record["id"]] for record in kept if record["id"] in captions}
         )
         entries = tuple(_entry(record, made.captions.get(record["id"]), self.found) for record in kept)
-        write_manifest(self.folder / "manifest.jsonl", Manifest("biaudio", self.folder, entries))
+        write_manifest(self.folder / "manifest.jsonl", Manifest(self.found.suite, self.folder, entries))
         lines = [json.dumps(reject._asdict(), ensure_ascii=False) for reject in made.rejects]
         write_text(self.folder / "rejects.jsonl", "".join(f"{line}\n" for line in lines))
         return made
@@ -205,5 +207,6 @@ def _entry(record: Mapping[str, Any], caption: SoundCaption | None, source: Foun
         source_rate=SAMPLE_RATE,
         channels=2,
         licence=source.licence,
+        labels=f"labels/{record['id']}.csv" if "labels" in record else None,
         meta={**meta, "field_rate": record["source_rate"], "synthetic": source.synthetic},
     )

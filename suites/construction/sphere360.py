@@ -1,16 +1,17 @@
 """Sphere360 as users have it on disk, and its split without the leak.
 
 Clips are called `<video id>_<second at which they start>`, and are webm files with four sound channels, or a video
-with a sound file of the same name beside it. The lists `train.txt` and `test.txt` come with Sphere360's tools
-(`dataset/split`). 63 videos occur in both of them: 1,697 of the 3,063 test clips have sisters from the same video
-among the training clips. As BiAudio is split by video, those 719 training clips are left out here.
+with a sound file of the same name beside it; a table of that name (`.csv`) holds direction labels, if there are any
+(`suites.direction_labels`). The lists `train.txt` and `test.txt` come with Sphere360's tools (`dataset/split`). 63
+videos occur in both of them: 1,697 of the 3,063 test clips have sisters from the same video among the training clips.
+As BiAudio is split by video, those 719 training clips are left out here.
 
 Source: OmniAudio (Sphere360), https://github.com/liuhuadai/OmniAudio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +19,10 @@ from typing import NamedTuple
 from visaudio_bench.errors import UsageError
 from visaudio_bench.sheets import read_names
 from visaudio_bench.spelling import refuse_misspelt
+from visaudio_bench.suites.admission import LOWEST_RATE
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
+from visaudio_bench.suites.direction_labels import Labels, file_labels, holds_labels
 from visaudio_bench.suites.folder import media_paths, require_id, unread_words
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -31,19 +34,29 @@ OURS = {TWIN, "train.txt", "test.txt", "captions.csv"}  # what may lie among the
 
 @dataclass(frozen=True)
 class Panorama:
-    """A 360-degree clip on disk: `video` and `audio` may be the same file; `group` is the source video."""
+    """A 360-degree clip on disk: `video` and `audio` may be the same file; `group` is the source video.
+
+    `labels` is the file of its direction labels, azimuth 0 in the middle of the picture; None where it has none.
+    `read_labels` reads them, times counted from the file's own start. `start` is where the clip begins in its files,
+    seconds; `lowest_rate` the lowest rate of its sound that is accepted, Hz.
+    """
 
     id: str
     split: str
     group: str
     video: Path
     audio: Path
+    labels: Path | None = None
+    start: float = 0.0
+    lowest_rate: int = LOWEST_RATE
+    read_labels: Callable[[Path, str], Labels] = file_labels
 
 
 class FoundPanoramas(NamedTuple):
     """What a folder holds: clips to build, clips left out, and how many listed clips are not there.
 
-    `synthetic` says that the folder is a twin of a simulated suite; `unread` tells of files of other kinds.
+    `synthetic` says that the folder is a twin of a simulated suite; `unread` tells of what is not read. `suite` is the
+    name of what is built; `licence_of_all` that of its clips where it is not Sphere360's.
     """
 
     panoramas: tuple[Panorama, ...]
@@ -51,11 +64,13 @@ class FoundPanoramas(NamedTuple):
     absent: int
     synthetic: bool
     unread: tuple[str, ...]
+    suite: str = "biaudio"
+    licence_of_all: str = LICENCE
 
     @property
     def licence(self) -> str:
         """The licence of the clips."""
-        return SYNTHETIC_LICENCE if self.synthetic else LICENCE
+        return SYNTHETIC_LICENCE if self.synthetic else self.licence_of_all
 
 
 def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
@@ -76,6 +91,9 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
     splits = read_splits(lists or _lists_below(folder))
     paths, others = media_paths(folder)
     videos, sounds = _by_stem(paths, VIDEO_SUFFIXES), _by_stem(paths, SOUND_SUFFIXES)
+    labels = {
+        path.stem: path for path in others if path.suffix == ".csv" and path.stem in videos and holds_labels(path)
+    }
     if not videos:
         known = ", ".join(sorted(VIDEO_SUFFIXES))
         raise UsageError(f"{folder} holds no 360-degree video. Expected files <video id>_<start> ending in {known}.")
@@ -95,8 +113,8 @@ def find_panoramas(folder: Path, lists: Path | None = None) -> FoundPanoramas:
                 Reject(clip, "leak", f"{clip} is a training clip of the video {group}, which test.txt has too.")
             )
         else:
-            panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video)))
-    unread = unread_words(path for path in others if path.name not in OURS)
+            panoramas.append(Panorama(clip, split, group, video, sounds.get(clip, video), labels.get(clip)))
+    unread = unread_words(path for path in others if path.name not in OURS and path not in labels.values())
     absent = len(splits.keys() - videos.keys())
     return FoundPanoramas(tuple(panoramas), tuple(rejects), absent, (folder / TWIN).is_file(), unread)
 

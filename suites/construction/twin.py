@@ -9,6 +9,7 @@ its panorama as it stands.
       dataset/split/train.txt, test.txt     every fifth scene is a test clip
       <id>_0.mp4, <id>_0.flac               ids have 11 characters, like those of videos
       <id>_0.json                           the truth (suites.simulator.truth)
+      <id>_0.csv                            its direction labels (suites.direction_labels)
       captions.csv
 """
 
@@ -27,10 +28,12 @@ from visaudio_bench.files import write_text
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.construction.dataset import claim
 from visaudio_bench.suites.construction.sphere360 import TWIN
+from visaudio_bench.suites.direction_labels import write_labels
 from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.media import write_audio, write_video
 from visaudio_bench.suites.simulated import PLANS, SimulatedSuite
 from visaudio_bench.suites.simulator.field import ambisonic_sound
+from visaudio_bench.suites.simulator.labels import scene_labels
 from visaudio_bench.suites.simulator.lenses import PanoramicLens
 from visaudio_bench.suites.simulator.render import RENDERER, scene_sounds
 from visaudio_bench.suites.simulator.scenes import Scene
@@ -108,4 +111,5 @@ def _render(item: tuple[str, Scene], folder: Path, height: int) -> None:
     onsets = [sound.onsets for sound in sounds]
     write_video(folder / f"{name}.mp4", frames(scene, onsets, PanoramicLens(height)), FPS)
     write_audio(folder / f"{name}.flac", ambisonic_sound(scene, sounds), SAMPLE_RATE)
+    write_labels(folder / f"{name}.csv", {name: scene_labels(scene, sounds)})
     write_text(folder / f"{name}.json", json.dumps(truth_of(scene, onsets, RENDERER), separators=(",", ":")) + "\n")

@@ -1,4 +1,4 @@
-"""From a scene to its three files: silent video, reference sound, truth."""
+"""From a scene to its files: silent video, reference sound, direction labels, truth."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from scipy import signal
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.files import write_text
+from visaudio_bench.suites.direction_labels import write_labels
 from visaudio_bench.suites.media import write_audio, write_video
 from visaudio_bench.suites.simulator.hrtf import Samples
+from visaudio_bench.suites.simulator.labels import scene_labels
 from visaudio_bench.suites.simulator.lenses import PerspectiveLens
 from visaudio_bench.suites.simulator.rooms import render
 from visaudio_bench.suites.simulator.scenes import Scene, at_times
@@ -40,6 +42,19 @@ def clip_files(folder: Path, clip: str) -> tuple[Path, Path, Path]:
     return folder / f"{clip}.mp4", folder / f"{clip}.flac", folder / f"{clip}.json"
 
 
+def labels_file(folder: Path, clip: str) -> Path:
+    """Name the file of a clip's direction labels.
+
+    Args:
+        folder: of the rendered suite.
+        clip: its id.
+
+    Returns:
+        Its path, beside the clip's sound.
+    """
+    return folder / f"{clip}.csv"
+
+
 def render_files(scene: Scene, folder: Path, size: int) -> None:
     """Write a scene's files; each appears whole or not at all.
 
@@ -53,6 +68,7 @@ def render_files(scene: Scene, folder: Path, size: int) -> None:
     onsets = [sound.onsets for sound in sounds]
     write_video(video, frames(scene, onsets, PerspectiveLens(size)), FPS)
     write_audio(audio, binaural_sound(scene, sounds), SAMPLE_RATE)
+    write_labels(labels_file(folder, scene.id), {scene.id: scene_labels(scene, sounds)})
     write_text(truth, json.dumps(truth_of(scene, onsets, RENDERER), separators=(",", ":"), allow_nan=False) + "\n")
 
 

@@ -144,7 +144,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path, monkeypatch):
         assert suite.pending() == ()
         contents.append({path.name: path.read_bytes() for path in sorted(suite.folder.iterdir())})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 6
+    assert len(contents[0]) == 8
 
 
 def test_a_failing_clip_is_named_and_the_others_are_made(monkeypatch):

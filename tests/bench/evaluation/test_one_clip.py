@@ -421,6 +421,8 @@ def test_construction(
     monkeypatch.setattr("visaudio_bench.suites.construction.twin.scene_sounds", lambda _: [])
     monkeypatch.setattr("visaudio_bench.suites.construction.twin.ambisonic_sound", lambda *_: None)
     monkeypatch.setattr("visaudio_bench.suites.construction.twin.truth_of", lambda *_: {})
+    monkeypatch.setattr("visaudio_bench.suites.construction.twin.scene_labels", lambda *_: ())
+    monkeypatch.setattr("visaudio_bench.suites.construction.twin.write_labels", lambda *_: None)
     throw("visaudio_bench.suites.construction.twin:_render", "simroom-001_0")
     told = bench("data", "build", "twin", "--suite", "simroom-mini", "--out", twin, "--workers", 1)
     assert told.code == 1 and "Traceback" not in told.err, told.err

@@ -1,0 +1,279 @@
+"""Where the sound is against where its source is: cues of one sound, and labels of directions instead of a reference.
+
+Labels say in frames of 0.1 s which sources sound, and where each is. They are laid under the segments of the cues of
+`metrics.interaural`, one second long every 0.25 s. A segment **counts** if exactly one labelled source has a frame in
+it and the sound is not more than 20 dB below its loudest segment (`Cues.active`); with two sources at once the cues are
+of neither. y is the mean of sin(azimuth) cos(elevation) over the frames of the source in a segment, positive left, in
+[-1, 1]; Λ is the lateralisation of the sound; Θ = asin:
+
+| quantity | definition, over the segments that count | unit | mono | swapped ears |
+|---|---|---|---|---|
+| `label_side` | of those with abs y > 0.15 (9°): 1 if Λ is on y's side, ½ if abs Λ < 0.02, else 0 | % | 50 | 100 - x |
+| `label_err` | mean of abs(Θ(Λ) - Θ(y)) | degrees | mean abs Θ(y) | about twice that |
+| `label_ccc.*` | sums from which concordance of Λ (x) and y is pooled over clips | | 0 | about -x |
+| `label_motion.*` | the same, less each source's means, of clips whose y has a range over 0.3 | | 0 | -x |
+| `label_side_seen`, `label_err_seen` | of segments whose source is in the picture in all of its frames | | | |
+| `label_side_unseen`, `label_err_unseen` | of segments whose source is out of the picture in all of them | | | |
+| `level_distance.*` | level of both ears in dB (x) and -20 log10(distance) (y), less their means as above | | | same |
+| `reverb_distance.*` | 10 log10(IACC / (1 - IACC)) in dB (x), y as before | | | same |
+| `label_segments` | how many segments count | 1 | | |
+| `label_share` | their share of all segments with a labelled source; the rest has several, or is quiet | % | | |
+
+The distance of a clip counts where that of one of its sources changes by more than 3 dB (a factor of 1.41). Coherence
+falls as reverberation takes over from the direct sound, so that its ratio stands for the direct-to-reverberant ratio,
+which no recording contains; it also falls to the side and with every other sound, and is the weaker cue.
+
+A perfect recording does not reach 0 degrees or 100 %. Λ is a ruler and no localiser: its sine is right to about 60
+degrees, reverberation pulls it inwards, and front and back look alike. What the reference of a suite reaches is the
+ruler's floor. On the 40 scenes of `simroom`, whose labels are exact (95 % intervals over clips in brackets, by lateral
+angle of the label; `benchmarks/direction_floor.py`):
+
+| segments | `label_side` % | `label_err` degrees | concordance | clips, segments |
+|---|---|---|---|---|
+| all | 95.0 (87.2 to 98.6) | 7.0 (5.5 to 9.8) | 0.81 (0.69 to 0.89) | 29, 812 |
+| 0 to 15 degrees | 91.8 (79.7 to 98.0) | 4.9 (3.5 to 7.3) | 0.46 (0.22 to 0.68) | 20, 427 |
+| 15 to 30 degrees | 94.9 (86.4 to 98.6) | 8.2 (6.3 to 10.7) | 0.88 (0.80 to 0.94) | 25, 312 |
+| 30 to 60 degrees | 100.0 (100.0 to 100.0) | 11.0 (7.5 to 19.4) | 0.67 (-0.02 to 0.96) | 8, 73 |
+| RT60 0.2 s | 100.0 (100.0 to 100.0) | 5.0 (3.7 to 7.2) | 0.90 (0.69 to 0.97) | 8, 224 |
+| RT60 0.35 s | 99.3 (95.8 to 100.0) | 3.7 (3.0 to 5.9) | 0.95 (0.93 to 0.96) | 6, 168 |
+| RT60 0.5 s | 99.0 (95.2 to 100.0) | 6.3 (3.7 to 10.7) | 0.81 (0.55 to 0.91) | 7, 196 |
+| RT60 0.8 s | 82.5 (64.4 to 98.7) | 12.0 (8.4 to 19.3) | 0.45 (0.28 to 0.73) | 8, 224 |
+| two sources at once, by the first alone | 49.5 (28.1 to 72.6) | 25.6 (18.2 to 34.9) | 0.28 (-0.28 to 0.69) | 11, 308 |
+
+The last row is why segments with two sources do not count: the cues are those of whichever is louder, near or not. (The
+eleven scenes with two sources never have one alone, and no scene of `simroom` has a single source out of the picture or
+beyond 60 degrees.) Of the other rows of that table mono has 50 % and 15.1 degrees, swapped ears 5.0 % (1.4 to 12.8) and
+25.5 degrees, another clip's sound 47.4 % (32.8 to 61.9), 20.0 degrees and a concordance of 0.02 (-0.16 to 0.20).
+Movement correlates by 0.72 (0.52 to 0.87) in 18 clips; level with distance by 0.78 and coherence by 0.57, in 4 clips,
+which is too few to rely on the intervals. A mono sound keeps its level: that column says nothing of direction.
+
+A system cannot be told from perfect beyond these numbers; where there is a reference, `metrics.interaural_scores`
+compares with it and has a floor of zero.
+
+A silent prediction is undefined (`prediction_silent`), except in `label_side`, where it counts as a guess (50). Other
+reasons: `no_single_source` where no segment has exactly one source, `label_centred`, `label_static`, `none_seen`,
+`none_unseen`, `distance_unknown`, `distance_constant`.
+
+Sources: Lin 1989 (concordance); labels by frames of 0.1 s as in the data sets of the DCASE challenges (Politis et al.
+2022). Definitions are this project's.
+
+Functions: `label_quantities`, `segment_labels`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from visaudio_bench.metrics.aggregate import CENTRED_MOMENTS, MOMENTS
+from visaudio_bench.metrics.interaural_scores import CENTRED, GUESS, LATERAL, MOVING
+from visaudio_bench.metrics.quantity import Quantity, undefined
+
+if TYPE_CHECKING:  # the cues' module needs torch, their scores do not
+    from visaudio_bench.metrics.interaural import Cues
+
+SEGMENT_STEP, SEGMENT_LENGTH = 0.25, 1.0  # s; of the cues
+SEGMENT_LEAD = 0.018  # s: the first window's taper, so that the second lies in the middle of what is measured
+NEARER = 3.0  # dB
+COHERENCE = (1e-3, 1 - 1e-4)  # -30 dB to 40 dB
+
+Floats = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
+
+
+class Labels(NamedTuple):
+    """Frames in which a labelled source sounds, in any order; arrays have one entry a frame and source (n,).
+
+    Attributes:
+        time: seconds from the clip's start to the frame's middle.
+        lateral: sin(azimuth) cos(elevation) of the source, in [-1, 1], positive left.
+        distance: metres, NaN where it is not known.
+        source: number of the source.
+        visible: 1 where it is in the picture, 0 where it is not, NaN where that is not known.
+    """
+
+    time: Floats
+    lateral: Floats
+    distance: Floats
+    source: npt.NDArray[np.int64]
+    visible: Floats
+
+
+class SegmentLabels(NamedTuple):
+    """What the labels say of each segment (K,).
+
+    Attributes:
+        sources: how many labelled sources have a frame in it.
+        source: the number of that source where there is exactly one, else -1.
+        lateral: mean of its `Labels.lateral`, NaN where there is not exactly one source.
+        nearness: mean of -20 log10 of its distance in metres, dB, NaN where it is not known.
+        visible: 1 where it is in the picture in all of its frames, 0 where in none, NaN elsewhere.
+    """
+
+    sources: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int64]
+    lateral: Floats
+    nearness: Floats
+    visible: Floats
+
+
+def segment_labels(labels: Labels, segments: int) -> SegmentLabels:
+    """Lay labels under the segments of cues.
+
+    Args:
+        labels: of the clip.
+        segments: how many segments K its cues have.
+
+    Returns:
+        What they say of each segment.
+
+    Example:
+        One source sounds from the start, a second one from 1.5 s on, so that the third segment (0.5 s to 1.5 s) still
+        has one and the fourth has two:
+
+        >>> time, source = np.r_[0.05:2:0.1, 1.55:2:0.1], np.r_[[0] * 20, [1] * 5]
+        >>> labels = Labels(time, np.full(25, 0.5), np.full(25, np.nan), source, np.ones(25))
+        >>> segment_labels(labels, 4).sources
+        array([1, 1, 1, 2])
+        >>> segment_labels(labels, 4).lateral
+        array([0.5, 0.5, 0.5, nan])
+    """
+    starts = SEGMENT_LEAD + SEGMENT_STEP * np.arange(segments)
+    inside = (starts[:, None] <= labels.time) & (labels.time < starts[:, None] + SEGMENT_LENGTH)
+    numbers = np.unique(labels.source)
+    present = np.zeros((segments, max(len(numbers), 1)), dtype=bool)
+    for index, number in enumerate(numbers):
+        present[:, index] = (inside & (labels.source == number)).any(1)
+    sources = present.sum(1)
+    single = sources == 1
+    source = np.full(segments, -1)
+    source[single] = numbers[present[single].argmax(1)] if len(numbers) else -1
+    nearness = -20 * np.log10(labels.distance)
+    visible = _mean_inside(labels.visible, inside, single)
+    return SegmentLabels(
+        sources,
+        source,
+        _mean_inside(labels.lateral, inside, single),
+        _mean_inside(nearness, inside, single),
+        np.where(np.isin(visible, (0.0, 1.0)), visible, np.nan),
+    )
+
+
+def label_quantities(cues: Cues, labels: Labels) -> dict[str, Quantity]:
+    """Compare the cues of a sound with labels.
+
+    Args:
+        cues: of the sound that is judged.
+        labels: of its clip.
+
+    Returns:
+        The quantities of the module's table by name, with a reason where they are NaN or a guess.
+
+    Example:
+        Noise that is 6 dB louder on the left, of a source that is 60 degrees to the right:
+
+        >>> from visaudio_bench.metrics.interaural import interaural_cues
+        >>> noise = 0.1 * np.random.default_rng(0).standard_normal(2 * 44100)
+        >>> left = interaural_cues(np.stack([noise, noise / 2]))
+        >>> time = np.r_[0.05:2:0.1]
+        >>> right = Labels(time, np.full(20, np.sin(-np.pi / 3)), np.full(20, 2.0), np.zeros(20, int), np.ones(20))
+        >>> scores = label_quantities(left, right)
+        >>> scores["label_side"].value, round(scores["label_err"].value)
+        (0.0, 72)
+    """
+    said = segment_labels(labels, len(cues.ild))
+    single = said.sources == 1
+    counts = single & cues.active
+    reason = None
+    if not single.any():
+        reason = "no_single_source"
+    elif not counts.any():
+        reason = "prediction_silent"
+    error = np.degrees(np.abs(np.arcsin(cues.lateralisation) - np.arcsin(np.where(single, said.lateral, 0))))
+    seen, unseen = counts & (said.visible == 1), counts & (said.visible == 0)
+    labelled = said.sources > 0
+    return {
+        "label_side": _side(cues, said, single, counts, reason),
+        "label_err": _mean(error, counts, reason),
+        "label_side_seen": _side(cues, said, single & (said.visible == 1), seen, reason or "none_seen"),
+        "label_err_seen": _mean(error, seen, reason or "none_seen"),
+        "label_side_unseen": _side(cues, said, single & (said.visible == 0), unseen, reason or "none_unseen"),
+        "label_err_unseen": _mean(error, unseen, reason or "none_unseen"),
+        "label_segments": Quantity(float(counts.sum())),
+        "label_share": _mean(100.0 * counts, labelled, "no_single_source"),
+        **_pooled("label_ccc", cues.lateralisation, said.lateral, counts, reason),
+        **_centred("label_motion", cues.lateralisation, said.lateral, said, counts, reason or _still(said, counts)),
+        **_distance(cues, said, counts, reason),
+    }
+
+
+def _mean_inside(values: Floats, inside: Booleans, single: Booleans) -> Floats:
+    """The mean of the frames of each segment that has one source, NaN elsewhere and where a frame's value is NaN."""
+    total = np.where(inside, values, 0).sum(1)
+    return np.where(single, total / np.maximum(inside.sum(1), 1), np.nan)
+
+
+def _mean(values: Floats, where: Booleans, reason: str | None) -> Quantity:
+    return Quantity(float(np.mean(values[where]))) if where.any() else Quantity(np.nan, reason)
+
+
+def _side(cues: Cues, said: SegmentLabels, labelled: Booleans, counts: Booleans, reason: str | None) -> Quantity:
+    """Points for the side, a guess where a lateral source is there and nothing is heard."""
+    if not labelled.any():
+        return undefined(reason or "no_single_source")
+    lateral = np.abs(said.lateral) > LATERAL
+    if not np.any(lateral & labelled):
+        return undefined("label_centred")
+    judged = lateral & counts
+    if not judged.any():
+        return Quantity(GUESS, "prediction_silent")
+    right = np.sign(cues.lateralisation) == np.sign(said.lateral)
+    return _mean(np.where(np.abs(cues.lateralisation) < CENTRED, GUESS, 100.0 * right), judged, None)
+
+
+def _pooled(key: str, x: Floats, y: Floats, counts: Booleans, reason: str | None) -> dict[str, Quantity]:
+    if reason:
+        return {f"{key}.{name}": undefined(reason) for name in MOMENTS}
+    x, y = x[counts], y[counts]
+    sums = (len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y)
+    return {f"{key}.{name}": Quantity(float(value)) for name, value in zip(MOMENTS, sums, strict=True)}
+
+
+def _centred(
+    key: str, x: Floats, y: Floats, said: SegmentLabels, counts: Booleans, reason: str | None
+) -> dict[str, Quantity]:
+    """Sums of products, each source less its means: what moves is one source, not the attention from one to another."""
+    if reason:
+        return {f"{key}.{name}": undefined(reason) for name in CENTRED_MOMENTS}
+    sums = np.zeros(3)
+    for group in _groups(said, counts):
+        own, true = x[group] - x[group].mean(), y[group] - y[group].mean()
+        sums += own @ own, true @ true, own @ true
+    return {f"{key}.{name}": Quantity(float(value)) for name, value in zip(CENTRED_MOMENTS, sums, strict=True)}
+
+
+def _groups(said: SegmentLabels, counts: Booleans) -> list[Booleans]:
+    return [counts & (said.source == number) for number in np.unique(said.source[counts])]
+
+
+def _still(said: SegmentLabels, counts: Booleans) -> str | None:
+    moved = max((np.ptp(said.lateral[group]) for group in _groups(said, counts)), default=0.0)
+    return None if moved > MOVING else "label_static"
+
+
+def _distance(cues: Cues, said: SegmentLabels, counts: Booleans, reason: str | None) -> dict[str, Quantity]:
+    known = counts & np.isfinite(said.nearness)
+    if reason is None and not known.any():
+        reason = "distance_unknown"
+    change = max((np.ptp(said.nearness[group]) for group in _groups(said, known)), default=0.0)
+    if reason is None and change <= NEARER:
+        reason = "distance_constant"
+    coherence = np.clip(cues.iacc, *COHERENCE)
+    level = 10 * np.log10(np.maximum(cues.energy, np.finfo(np.float64).tiny))
+    ratio = 10 * np.log10(coherence / (1 - coherence))
+    return {
+        **_centred("level_distance", level, said.nearness, said, known, reason),
+        **_centred("reverb_distance", ratio, said.nearness, said, known, reason),
+    }

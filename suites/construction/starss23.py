@@ -1,0 +1,196 @@
+"""STARSS23 as users have it on disk: real scenes all around, with labels of what sounds where, ten times a second.
+
+    DIR/
+      foa_dev/dev-train-sony/fold3_room21_mix001.wav       first-order ambisonics W, Y, Z, X (ACN, SN3D), 24 kHz
+      metadata_dev/dev-train-sony/fold3_room21_mix001.csv
+      video_dev/dev-train-sony/fold3_room21_mix001.mp4     equirectangular
+
+and likewise below `dev-train-tau`, `dev-test-sony` and `dev-test-tau`; fold 3 is for training, fold 4 for testing. A
+row of the metadata is `frame, class, source, azimuth, elevation, distance`: the frame counts from 0 in 100 ms, the
+azimuth is in degrees and grows to the left (counter-clockwise), the elevation upwards, the distance is in centimetres
+and is missing in the first edition. There is no header, and a frame without a row is one without a labelled source.
+Sources are numbered within their class: number 1 of two classes may be one person, and counts as two sources here.
+
+A recording is cut into windows that follow one another; one without a label is left out.
+
+Source: Shimada et al. 2023, arXiv 2306.09126 (STARSS23, MIT licence), and the documentation of the data set.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.sheets import LINE_END, read_text
+from visaudio_bench.suites.biaudio import find_generic
+from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
+from visaudio_bench.suites.datasets import Dataset, FoundData, Options, Reject
+from visaudio_bench.suites.direction_labels import RATE, LabelledFrame, Labels
+from visaudio_bench.suites.media import probe
+
+LICENCE = "MIT"
+NAME = re.compile(r"fold(?P<fold>\d+)_room\d+_mix\d+")
+SIDES = {"3": "train", "4": "test"}
+CLASSES = (
+    "female speech", "male speech", "clapping", "telephone", "laughter", "domestic sounds", "footsteps", "door",
+    "music", "musical instrument", "water tap", "bell", "knock",
+)  # fmt: skip
+LOWEST_RATE = 24_000  # Hz: of the data set; cues are measured up to 8 kHz
+
+
+def find_starss23(folder: Path, duration: float) -> FoundPanoramas:
+    """Find the windows of every recording below a folder.
+
+    Args:
+        folder: the one with `foa_dev`, `metadata_dev` and `video_dev`.
+        duration: of a window, seconds.
+
+    Returns:
+        The windows in the order of their names, and what was left out.
+
+    Raises:
+        UsageError: it is not this data set.
+    """
+    tables = sorted((folder / "metadata_dev").rglob("fold*.csv"))
+    if not tables:
+        raise UsageError(
+            f"{folder} holds no metadata_dev/*/fold*.csv. --from expects STARSS23 with foa_dev, metadata_dev and "
+            f"video_dev side by side. {STARSS23.obtain}"
+        )
+    panoramas: list[Panorama] = []
+    rejects: list[Reject] = []
+    unused = 0
+    for table in tables:
+        try:
+            windows, behind = _windows(folder, table, duration)
+        except ClipError as error:
+            rejects.append(Reject(table.stem, error.reason, error.message))
+            continue
+        unused += behind
+        panoramas += windows[0]
+        rejects += windows[1]
+    told = (f"{unused:,} labels behind the last whole window of their recording are not used",) if unused else ()
+    return FoundPanoramas(tuple(panoramas), tuple(rejects), 0, False, told, suite="starss23", licence_of_all=LICENCE)
+
+
+def _windows(folder: Path, table: Path, duration: float) -> tuple[tuple[list[Panorama], list[Reject]], int]:
+    """The windows of a recording, those without a label, and how many of its labels lie behind them."""
+    match = NAME.fullmatch(table.stem)
+    if match is None or match["fold"] not in SIDES:
+        raise ClipError("unknown_name", f"{table}: expected a name as fold3_room21_mix001, of fold 3 or 4.")
+    part = table.parent.relative_to(folder / "metadata_dev")
+    video, sound = (folder / kind / part / f"{table.stem}.{suffix}" for kind, suffix in KINDS)
+    for path, reason in ((video, "no_video"), (sound, "no_audio")):
+        if not path.is_file():
+            raise ClipError(reason, f"{table} is there, and {path} is not.")
+    frames = [row.frame for row in read_recording(table, table.stem)]
+    length = probe(sound).sound or 0.0
+    count = int(length / duration + 1e-6)
+    if not count:
+        raise ClipError("short", f"{sound} lasts {length:.2f} s; a clip lasts {duration:g} s.")
+    kept, rejects = [], []
+    for start in (index * duration for index in range(count)):
+        name = f"{table.stem}_{round(start * RATE):05d}"
+        if any(start <= frame / RATE < start + duration for frame in frames):
+            kept.append(
+                Panorama(
+                    name, SIDES[match["fold"]], table.stem, video, sound, table,
+                    start=start, lowest_rate=LOWEST_RATE, read_labels=read_recording,
+                )
+            )  # fmt: skip
+        else:
+            rejects.append(Reject(name, "no_labels", f"{table} labels nothing from {start:g} s on for {duration:g} s."))
+    return (kept, rejects), sum(frame / RATE >= count * duration for frame in frames)
+
+
+KINDS = (("video_dev", "mp4"), ("foa_dev", "wav"))
+
+
+def read_recording(path: Path, clip: str) -> Labels:
+    """Read the metadata of a recording.
+
+    Args:
+        path: of the csv.
+        clip: whose labels are wanted; all windows of a recording share its metadata.
+
+    Returns:
+        Its rows, by frame and source.
+
+    Raises:
+        ClipError: `bad_labels`, with the line of what is wrong.
+    """
+    del clip
+    try:
+        return _read(path, path.stat().st_mtime_ns if path.is_file() else None)
+    except UsageError as error:
+        raise ClipError("bad_labels", str(error)) from error
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, state: object) -> Labels:
+    del state
+    text, _ = read_text(path)
+    rows: dict[tuple[int, str], LabelledFrame] = {}
+    for line, row in enumerate(LINE_END.split(text), 1):
+        if not row.strip():
+            continue
+        labelled = _row(row, f"{path}:{line}")
+        key = labelled.frame, labelled.source
+        if key in rows:
+            raise UsageError(f"{path}:{line}: source {labelled.source} has a row in frame {labelled.frame} already.")
+        rows[key] = labelled
+    return tuple(rows[key] for key in sorted(rows))
+
+
+def _row(row: str, place: str) -> LabelledFrame:
+    try:
+        values = [float(cell) for cell in row.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{place}: {row!r} is not frame, class, source, azimuth, elevation, distance.") from error
+    if len(values) not in (5, 6) or not all(math.isfinite(value) for value in values):
+        raise UsageError(f"{place}: {row!r} is not frame, class, source, azimuth, elevation, distance.")
+    frame, kind, source, azimuth, elevation = values[:5]
+    distance = values[5] / 100 if len(values) == 6 else None
+    wrong = {
+        "frame": frame < 0 or frame != int(frame),
+        "class": kind not in range(len(CLASSES)),
+        "azimuth": abs(azimuth) > 180,
+        "elevation": abs(elevation) > 90,
+        "distance": distance is not None and distance <= 0,
+    }
+    for name, is_wrong in wrong.items():
+        if is_wrong:
+            raise UsageError(f"{place}: the {name} of {row!r} is out of range.")
+    return LabelledFrame(
+        int(frame), math.radians(azimuth), math.radians(elevation), distance, f"{kind:g}-{source:g}", CLASSES[int(kind)]
+    )
+
+
+def find_built(folder: Path, options: Options) -> FoundData:
+    """Find the clips that `bench data build starss23` has made.
+
+    Args:
+        folder: its `--out`.
+        options: what was chosen when preparing.
+
+    Returns:
+        What its manifest names; nothing is decoded.
+
+    Raises:
+        UsageError: there is no manifest.
+    """
+    return find_generic(STARSS23, folder, options)
+
+
+STARSS23 = Dataset(
+    name="starss23",
+    title="STARSS23, perspective views",
+    find=find_built,
+    licence=LICENCE,
+    home="Zenodo, record 7880637 (foa_dev, video_dev and metadata_dev), turned into clips by: "
+    "bench data build starss23 --from DIR --out OUT",
+    layouts=("the folder that bench data build starss23 has made, with manifest.jsonl",),
+)

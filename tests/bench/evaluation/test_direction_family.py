@@ -1,0 +1,124 @@
+"""Directions against labels through the command line: a folder with labels, labels alone, and what is not labelled."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from visaudio_bench.bench.evaluation.families.direction import FAMILY
+from visaudio_bench.bench.evaluation.metric_choice import default_metrics
+from visaudio_bench.suites.direction_labels import LabelledFrame, write_labels
+from visaudio_bench.suites.media import write_audio
+
+from ...conftest import lateral_noise
+
+KEYS = [metric.key for metric in FAMILY.metrics]
+
+
+def labelled(path: Path, *clips: tuple[str, float]) -> Path:
+    """Sources that stand still for two seconds, each clip's at an azimuth in degrees."""
+    rows = [f"{clip},{frame / 10},{azimuth},0,2,0,dog,1" for clip, azimuth in clips for frame in range(20)]
+    path.write_text("\n".join(["clip,t,azimuth_deg,elevation_deg,distance_m,source,class,visible", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for seed, side in enumerate(("left", "right")):
+        write_audio(folder / f"{side}.wav", lateral_noise(2.0, side=side, seed=seed), 44100)
+    return folder
+
+
+def results(run: Path) -> dict[tuple[str, str], dict[str, str]]:
+    with (run / "results.csv").open(newline="") as file:
+        return {(row["system"], row["metric"]): row for row in csv.DictReader(file)}
+
+
+def values(run: Path, metric: str) -> dict[str, float]:
+    return {
+        system: float(row["value"]) for (system, key), row in results(run).items() if key == metric and row["value"]
+    }
+
+
+def test_a_folder_with_labels_is_judged_and_its_reference_shows_the_floor(
+    bench: Callable, sounds: Path, tmp_path: Path
+) -> None:
+    labelled(sounds / "labels.csv", ("left", 50), ("right", -50))
+    run = tmp_path / "run"
+    asked = ("run", "--suite", f"folder:{sounds}", "--system", "noise", "--workers", 1, "--out", run)
+    told = bench(*asked, "--metric", "direction", "--format", "csv")
+    assert told.code == 0, told.err
+    side = values(run, "label_side")
+    assert (side["reference"], side["swapped"], side["repaired"], side["mono"]) == (100, 0, 0, 50)
+    error = values(run, "label_err")
+    assert 0 < error["reference"] < 25
+    assert error["mono"] == pytest.approx(50, abs=0.1)
+    assert error["swapped"] > 70
+    assert values(run, "label_ccc")["reference"] > 0.8
+    assert values(run, "label_segments")["reference"] == 4
+    assert results(run)["reference", "label_motion"]["reason"]
+    assert {key for _, key in results(run)} == set(KEYS)
+
+
+def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds: Path, tmp_path: Path) -> None:
+    labels = labelled(tmp_path / "labels.csv", ("left", 50), ("right", 50))
+    run = tmp_path / "run"
+    told = bench("score", "--predictions", sounds, "--labels", labels, "--out", run, "--workers", 1, "--format", "csv")
+    assert told.code == 0, told.err
+    assert "2 of 2 clips have direction labels" in told.err
+    assert values(run, "label_side") == {"sounds": 50}
+    assert set(KEYS) <= {key for _, key in results(run)}
+    told = bench("score", "--predictions", sounds, "--out", tmp_path / "other", "--workers", 1, "--format", "csv")
+    assert not {key for _, key in results(tmp_path / "other")} & set(KEYS), "no column without labels, unless asked for"
+    told = bench("score", "--predictions", sounds, "--labels", labelled(tmp_path / "x.csv", ("cat", 0)), "--out", run)
+    assert (told.code, "is of none of the 2 clips: it labels cat" in told.err) == (2, True)
+
+
+def test_clips_without_labels_are_left_out_with_the_reason(bench: Callable, sounds: Path, tmp_path: Path) -> None:
+    labelled(sounds / "left.csv", ("left", 50))
+    run = tmp_path / "run"
+    asked = ("run", "--suite", f"folder:{sounds}", "--system", "noise", "--workers", 1, "--out", run)
+    assert bench(*asked, "--metric", "label_side,lr_acc", "--format", "csv").code == 0
+    row = results(run)["reference", "label_side"]
+    assert (row["n"], float(row["value"])) == ("1", 100)
+    assert results(run)["reference", "lr_acc"]["n"] == "2"
+    plan = json.loads((run / "plan.json").read_text())
+    assert "1 of 2 clips have direction labels" in plan["suites"][0]["remarks"]
+    told = bench(*asked, "--metric", "label_side", "--allow-missing", 0, "--format", "csv")
+    assert told.code == 0, "a clip without labels is no failure"
+
+
+def test_the_columns_are_shown_when_they_are_asked_for() -> None:
+    assert not set(KEYS) & {metric.key for metric in default_metrics(references=True, labels=True)}
+    assert not set(KEYS) & {metric.key for metric in default_metrics(references=False)}
+    assert set(KEYS) <= {metric.key for metric in default_metrics(references=False, labels=True)}
+    assert not any(metric.needs_reference for metric in FAMILY.metrics)
+
+
+def test_published_outputs_against_what_was_read_off_the_pictures(bench: Callable, media: Path, tmp_path: Path) -> None:
+    """Where the sounding object is in the picture, read by eye once a second; the field of view is assumed."""
+    with (media / "outputs" / "labels.csv").open(newline="") as file:
+        read = [(row["clip"], float(row["t"]), float(row["x"])) for row in csv.DictReader(file)]
+    clips = {}
+    for clip in {clip for clip, _, _ in read}:
+        times, across = np.array([(time, x) for name, time, x in read if name == clip]).T
+        frames = (np.arange(80) + 0.5) / 10
+        azimuths = -np.arctan(2 * np.interp(frames, times, across) - 1)  # of a picture that is 90 degrees wide
+        clips[clip] = [LabelledFrame(frame, float(azimuth)) for frame, azimuth in enumerate(azimuths)]
+    write_labels(tmp_path / "labels.csv", clips)
+    outputs, run = media / "outputs", tmp_path / "run"
+    asked = ("--predictions", outputs / "foleyspace", "--predictions", outputs / "audiox", "--workers", 1)
+    asked = (*asked, "--labels", tmp_path / "labels.csv", "--metric", "direction", "--allow-missing", 1)
+    told = bench("score", *asked, "--out", run, "--format", "csv")
+    assert told.code == 0, told.err
+    side, motion = values(run, "label_side"), values(run, "label_motion")
+    assert side["foleyspace"] > 90 > side["audiox"]
+    assert motion["foleyspace"] > 0.9
+    assert motion["audiox"] < 0
