@@ -48,24 +48,24 @@ class ClipTask(NamedTuple):
     media: Path
 
 
-class Shown(NamedTuple):
+class ShownClip(NamedTuple):
     """The name of a clip's folder, and what could not be put there; nothing is said again of a folder that is there."""
 
     key: str
     failures: tuple[Failure, ...]
 
 
-def show_clip(task: ClipTask) -> Shown:
+def show_clip(task: ClipTask) -> ShownClip:
     """Make the folder of a clip, unless it is there."""
     name = _key(task)
     folder = task.media / name
     if (folder / "clip.js").is_file():
-        return Shown(name, ())
+        return ShownClip(name, ())
     folder.mkdir(parents=True, exist_ok=True)
     maker = _Maker(task, folder)
     write_data(folder / "clip.js", name, maker.content())
     failures = (failure_of(error, task.suite, task.clip.id, "report") for error in maker.errors)
-    return Shown(name, tuple(failures))
+    return ShownClip(name, tuple(failures))
 
 
 def _key(task: ClipTask) -> str:
