@@ -23,14 +23,12 @@ from visaudio_bench.suites.media import (
 
 @contextmanager
 def pictures_file(clip: Clip, seconds: float, folder: Path) -> Iterator[Path]:
-    """Find or make an mp4 that begins when the clip does and lasts about as long.
-
-    The block gets its path: that of the clip's own video, or of a copy that is removed at the end.
+    """Give an mp4 that begins when the clip does and lasts about as long: its own video, or a copy for the time being.
 
     Args:
         clip: one with pictures.
         seconds: how long they are shown.
-        folder: where a cut copy lies while it is used.
+        folder: where a cut copy lies until the block ends.
     """
     assert clip.video is not None  # the caller asks only for clips with pictures
     whole = clip.start == 0 and (probe(clip.video).picture or 0) <= seconds + TOLERANCE

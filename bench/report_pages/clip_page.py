@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from visaudio_bench.bench.evaluation.clip_inputs import Ears
 from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
 from visaudio_bench.bench.evaluation.signal_scores import predicted_ears, read_reference
+from visaudio_bench.bench.failures import failure_of
 from visaudio_bench.bench.report_pages.page_data import write_data
 from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path, digest, file_stamp
 from visaudio_bench.guard import one_clip
+from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.interaural import HOP, SEGMENT_FRAMES, SEGMENT_HOP, Cues
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
@@ -46,18 +48,24 @@ class ClipTask(NamedTuple):
     media: Path
 
 
-def show_clip(task: ClipTask) -> str:
-    """Make the folder of a clip, unless it is there.
+class ShownClip(NamedTuple):
+    """The name of a clip's folder, and what could not be put there; nothing is said again of a folder that is there."""
 
-    Returns:
-        Its name.
-    """
+    key: str
+    failures: tuple[Failure, ...]
+
+
+def show_clip(task: ClipTask) -> ShownClip:
+    """Make the folder of a clip, unless it is there."""
     name = _key(task)
     folder = task.media / name
-    if not (folder / "clip.js").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_data(folder / "clip.js", name, _Maker(task, folder).content())
-    return name
+    if (folder / "clip.js").is_file():
+        return ShownClip(name, ())
+    folder.mkdir(parents=True, exist_ok=True)
+    maker = _Maker(task, folder)
+    write_data(folder / "clip.js", name, maker.content())
+    failures = (failure_of(error, task.suite, task.clip.id, "report") for error in maker.errors)
+    return ShownClip(name, tuple(failures))
 
 
 def _key(task: ClipTask) -> str:
@@ -73,11 +81,11 @@ def _key(task: ClipTask) -> str:
 
 
 class _Maker:
-    """Makes the files of one clip; what cannot be made is told in `problems`, and costs no more than itself."""
+    """Makes the files of one clip; what cannot be made is kept in `errors`, and costs no more than itself."""
 
     def __init__(self, task: ClipTask, folder: Path):
         self.task, self.folder = task, folder
-        self.problems: list[str] = []
+        self.errors: list[ClipError] = []
 
     def content(self) -> dict[str, Any]:
         """Everything that the page must know."""
@@ -93,7 +101,7 @@ class _Maker:
             "sounds": sounds,
             "truth": self._truth(seconds),
             "segments": {"first": FIRST_CENTRE, "step": SECONDS_BETWEEN},
-            "problems": self.problems,
+            "problems": [error.message for error in self.errors],
         }
 
     def _ears(self) -> dict[str, Ears]:
@@ -107,13 +115,13 @@ class _Maker:
                     assert reference is not None  # the clip has one
                     ears[REFERENCE] = reference
             except ClipError as error:
-                self.problems.append(error.message)
+                self.errors.append(error)
         for system, path in self.task.sounds.items():
             try:
                 with one_clip():
                     ears[system] = predicted_ears(clip, path)
             except ClipError as error:
-                self.problems.append(error.message)
+                self.errors.append(error)
         return ears
 
     def _sounds(self, ears: Mapping[str, Ears]) -> dict[str, Any]:
@@ -138,10 +146,9 @@ class _Maker:
 
     def _cues(self, sound: Ears) -> dict[str, Any]:
         try:
-            with one_clip():
-                cues: Cues = sound.cues
+            cues: Cues = sound.cues
         except ClipError as error:  # shorter than a segment
-            self.problems.append(error.message)
+            self.errors.append(error)
             return {"ild": [], "itd": [], "side": []}
         both = cues.active & (cues.ild_ok | cues.itd_ok)
         return {
@@ -178,7 +185,7 @@ class _Maker:
                 _, frame = next(iter(iter_frames(clip.video, fps=1, start=middle, duration=1)))
                 write_picture(self.folder / "thumbnail.png", thumbnail(frame))
         except ClipError as error:
-            self.problems.append(error.message)
+            self.errors.append(error)
             return None
         return {"file": "video.mp4"}
 
@@ -190,7 +197,7 @@ class _Maker:
         try:
             truth = read_truth(path)
         except ClipError as error:
-            self.problems.append(error.message)
+            self.errors.append(error)
             return []
         centres = np.arange(FIRST_CENTRE, seconds - FIRST_CENTRE + 1e-6, SECONDS_BETWEEN)
         return [

@@ -157,16 +157,20 @@ def _tasks(
 
 def _show_clips(tasks: Sequence[ClipTask], workers: int, out: Path) -> tuple[dict[tuple[str, str], str], list[Failure]]:
     """The folder of each clip by suite and id, and the clips that have none."""
-    keys, failures = {}, []
+    keys: dict[tuple[str, str], str] = {}
+    failures: list[Failure] = []
     outcomes = map_unordered(show_clip, tasks, workers)
     for outcome in track(outcomes, len(tasks), "pages of clips"):
         task, error = outcome.item, outcome.clip_error()
         if error is None:
-            keys[task.suite, task.clip.id] = outcome.result()
+            keys[task.suite, task.clip.id], told = outcome.result()
         else:
-            failures.append(failure_of(error, task.suite, task.clip.id, "report"))
-            tell(failures[-1], out)
-            note(f"no page for {task.suite}/{task.clip.id}: {error.message}")
+            told = (failure_of(error, task.suite, task.clip.id, "report"),)
+        for failure in told:
+            tell(failure, out)
+            if not failure.trace:
+                note(f"{task.suite}/{task.clip.id}: {failure.message}")
+        failures += told
     return keys, failures
 
 

@@ -67,14 +67,14 @@ def _wave(ear: NDArray[np.float32], peak: float) -> Frame:
 
 
 def thumbnail(frame: Frame, width: int = 160) -> Frame:
-    """`(H, W, 3)`, each pixel the mean of a square, at most about `width` wide.
+    """Make a picture smaller by a whole factor.
 
     Args:
-        frame: `(H, W, 3)`.
-        width: of the picture in pixels.
+        frame: `(H, W, 3)` uint8.
+        width: of the small one, at most.
 
     Returns:
-        The picture.
+        `(H, W, 3)` uint8, each pixel the mean of a square.
     """
     factor = max(1, -(-frame.shape[1] // width))
     height, wide = (size // factor for size in frame.shape[:2])

@@ -40,7 +40,9 @@ function tableView(table, help) {
   };
   const arrow = { higher: " ↑", lower: " ↓", reference: " →ref", none: "" };
   const key = state.key;
-  const values = rows.map((row) => (key === "" ? row[corner] : row.cells[key]?.value ?? (row.cells[key]?.text !== missing ? null : null)));
+  const numbers = rows.map((row) => row.cells[key]?.value ?? null);
+  const texts = rows.map((row) => (key === "" ? row[corner] : row.cells[key]?.text));
+  const values = numbers.every((number) => number === null) ? texts : numbers;
   const places = key === null ? rows.map((_, place) => place) : order(values, state.down);
   const view = element("section", {},
     element("h2", {}, name(table.title)),

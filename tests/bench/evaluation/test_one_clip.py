@@ -456,6 +456,19 @@ def test_questionnaires(bench: Callable, clips: Path, tmp_path: Path, throw: Cal
     assert bench(*call, *asked).code == 0
 
 
+def test_pages_of_a_report(bench: Callable, three: Path, tmp_path: Path, throw: Callable) -> None:
+    assert run_of(bench, f"folder:{three}", tmp_path / "run", "--system", "noise").code == 0
+    for where in ("predicted_ears", "pictures_file"):
+        throw(f"visaudio_bench.bench.report_pages.clip_page:{where}", BAD)
+    throw("visaudio_bench.bench.report_pages.folder:show_clip", "clip2")
+    told = bench("report", tmp_path / "run", "--html", tmp_path / "pages", "--workers", 1)
+    assert (told.code, "Traceback" in told.err) == (0, False), told.err
+    assert "2 clips" in told.err
+    assert WORDS in (tmp_path / "pages" / "tracebacks.txt").read_text()
+    pages = [path.read_text() for path in (tmp_path / "pages" / "media").glob("*/clip.js")]
+    assert [WORDS in page for page in pages].count(True) == 1
+
+
 def test_what_is_not_of_one_clip_ends_the_command_as_before(
     bench: Callable, three: Path, tmp_path: Path, throw: Callable
 ) -> None:
@@ -491,6 +504,9 @@ SITES = {
     "bench.evaluation.generation:_kept": "test_a_run",
     "bench.evaluation.network_scores:_Attempts.__call__": "test_networks",
     "bench.mos.questionnaire:_fill": "test_questionnaires",
+    "bench.report_pages.folder:_show_clips": "test_pages_of_a_report",
+    "bench.report_pages.clip_page:_Maker._ears": "test_pages_of_a_report",
+    "bench.report_pages.clip_page:_Maker._video": "test_pages_of_a_report",
     "bench.evaluation.unscored_generation:_mux_all": "test_generation",
     "bench.evaluation.execution:_admit": "test_a_run",
     "bench.evaluation.execution:_score_all": "test_a_run",

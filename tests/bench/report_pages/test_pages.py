@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from urllib.parse import quote
 
 import pytest
@@ -47,6 +50,13 @@ def browser(tmp_path):
         driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     yield driver
     driver.quit()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A static host that tells nobody what it is asked."""
+
+    def log_message(self, *told):
+        pass
 
 
 class Reader:
@@ -96,6 +106,7 @@ def test_pages_are_read_and_listened_to(browser, pages):
     listen_by_keyboard(reader)
     compare_blindly(reader)
     fit_on_a_phone(reader)
+    listen_on_a_plain_host(browser, pages)
     assert reader.run("return typeof hacked") == "undefined"
     assert [entry["message"] for entry in browser.get_log("browser")] == []
     inside = reader.index.removesuffix("index.html")
@@ -251,3 +262,18 @@ def fit_on_a_phone(reader):
     for page in ("tables", "clips", "metrics", "systems", "origin", "failures"):
         reader.open(page)
         assert reader.run("return document.documentElement.scrollWidth") <= 390, page
+
+
+def listen_on_a_plain_host(browser, pages):
+    """One that sends whole files only, as Python's own server does."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(pages))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        reader = Reader(browser, pages)
+        reader.index = f"http://127.0.0.1:{server.server_port}/index.html"
+        reader.open("clip", "clips", CLIPS[0], expect="#play")
+        reader.until("return REPORT.player.media.every((one) => one.src.startsWith('blob:') && one.readyState === 4)")
+        reader.find("#play").click()
+        reader.run("REPORT.player.seek(3)")
+        reader.until("return REPORT.player.playing && REPORT.player.position > 3")
+        reader.run("REPORT.player.pause()")
+        server.shutdown()
