@@ -39,11 +39,11 @@ def pictures_file(clip: Clip, seconds: float, folder: Path) -> Iterator[Path]:
     with scratch_folder(folder, "pictures") as scratch:
         pictures = scratch / "pictures.mp4"
         frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))
-        write_video(pictures, (_even(picture) for picture in frames), fps)
+        write_video(pictures, (even(picture) for picture in frames), fps)
         yield pictures
 
 
-def _even(picture: Frame) -> Frame:
+def even(picture: Frame) -> Frame:
     """Without the last row or column where their number is odd, which the video format does not know."""
     height, width = (size - size % 2 for size in picture.shape[:2])
     return np.ascontiguousarray(picture[:height, :width])

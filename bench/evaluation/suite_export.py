@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.clip_pictures import even
 from visaudio_bench.bench.evaluation.signal_scores import read_reference
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.conventions import SAMPLE_RATE
@@ -13,7 +14,7 @@ from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.files import atomic_path
 from visaudio_bench.guard import one_clip
 from visaudio_bench.suites import Clip, Suite
-from visaudio_bench.suites.media import Frame, iter_frames, whole_rate, write_audio, write_video
+from visaudio_bench.suites.media import iter_frames, whole_rate, write_audio, write_video
 
 CAPTIONS = "captions.csv"
 
@@ -63,14 +64,8 @@ def _write(clip: Clip, out: Path) -> None:
     if clip.video is not None and not picture.exists():
         fps = whole_rate(clip.video)
         frames = iter_frames(clip.video, fps=fps, start=clip.start, duration=clip.duration)
-        write_video(picture, (_even(frame) for _, frame in frames), fps, crf=12)
+        write_video(picture, (even(frame) for _, frame in frames), fps, crf=12)
     if clip.audio is not None and not sound.exists():
         reference = read_reference(clip)
         assert reference is not None  # the clip has one
         write_audio(sound, reference.samples, SAMPLE_RATE)
-
-
-def _even(picture: Frame) -> Frame:
-    """Without the last row or column where their number is odd, which the video format does not know."""
-    height, width = (size - size % 2 for size in picture.shape[:2])
-    return picture[:height, :width].copy()

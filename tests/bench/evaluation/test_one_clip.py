@@ -379,6 +379,13 @@ def test_generation(bench: Callable, checkpoint: Path, clips: Path, tmp_path: Pa
     assert {path.stem for path in (tmp_path / "out").glob("*.wav")} == {"clip0", "clip4", "clip5"}
 
 
+def test_export(bench: Callable, clips: Path, tmp_path: Path, throw: Callable) -> None:
+    throw("visaudio_bench.bench.evaluation.suite_export:_write", BAD)
+    told = bench("export", f"folder:{clips}", "--out", tmp_path / "out", "--workers", 1)
+    require_told(told, tmp_path / "out", {("", BAD, "export")})
+    assert len(list((tmp_path / "out" / "references").glob("*.wav"))) == 5
+
+
 def test_features(bench: Callable, clips: Path, tmp_path: Path, throw: Callable) -> None:
     for clip, name in {"clip1": "features_of", "clip2": "row_of", "clip3": "write_shard"}.items():
         throw(f"visaudio_bench.bench.training.feature_extraction:{name}", clip)
@@ -496,6 +503,7 @@ SITES = {
     "bench.training.feature_extraction:_one_by_one": "test_features",
     "bench.failures:prepare": "test_rendering_of_simulated_scenes",
     "bench.evaluation.signal_scores:admit": "test_a_run",
+    "bench.evaluation.suite_export:export": "test_export",
     "bench.evaluation.signal_scores:score_clip": "test_scoring_of_a_reference_that_vanishes",
     "bench.evaluation.signal_scores:_score": "test_a_run",
     "bench.evaluation.generation:recorded": "test_a_run",
