@@ -44,6 +44,15 @@ class Extra:
 
 
 @dataclass(frozen=True)
+class Library:
+    """A shared library that must be on the machine: what it is, file names of which one must load, how to get it."""
+
+    name: str
+    any_of: tuple[str, ...]
+    get: str
+
+
+@dataclass(frozen=True)
 class Weights:
     """One file of weights, or one folder (a model hub's cache).
 
@@ -101,6 +110,9 @@ class Card:
         weights: the files.
         python: version of its environment.
         programs: what must be on the machine beside Python packages, such as ffmpeg.
+        libraries: shared libraries that must be on the machine.
+        built: packages of the lock that are published as source only: they are built here, all others are wheels.
+        deviations: where the lock differs from its authors' pins, and why.
         extras: further code on its path.
         gpu_memory_gb: what its authors or measurements say; None where unknown.
         timeout_seconds: longest time without a word from a worker before it counts as hanging.
@@ -129,6 +141,9 @@ class Card:
     weights: tuple[Weights, ...]
     python: str
     programs: tuple[str, ...]
+    libraries: tuple[Library, ...]
+    built: tuple[str, ...]
+    deviations: tuple[str, ...]
     extras: tuple[Extra, ...]
     gpu_memory_gb: float | None
     timeout_seconds: float
@@ -184,6 +199,9 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
         weights=tuple(Weights(**file) for file in weights.pop("files", ())),
         python=str(environment.pop("python", "")),
         programs=tuple(environment.pop("programs", ())),
+        libraries=tuple(Library(**_tuples(library)) for library in environment.pop("libraries", ())),
+        built=tuple(environment.pop("built", ())),
+        deviations=tuple(environment.pop("deviations", ())),
         extras=tuple(Extra(**extra) for extra in environment.pop("extras", ())),
         gpu_memory_gb=environment.pop("gpu_memory_gb", None),
         timeout_seconds=float(environment.pop("timeout_seconds", 1800)),
@@ -203,8 +221,8 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
     )
 
 
-def _tuples(option: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in option.items()}
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def _leftover(*parts: Mapping[str, Any]) -> dict[str, Any]:

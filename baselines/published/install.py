@@ -20,6 +20,7 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
+from visaudio_bench.baselines.published.machine import lacking
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import CACHE_VARIABLE, digest, write_json
 from visaudio_bench.lock import hold
@@ -46,16 +47,15 @@ def refuse_impossible(card: Card) -> None:
     """Complain before anybody is asked to accept a licence.
 
     Raises:
-        UsageError: nobody can run the system, or this machine lacks a program that it needs.
+        UsageError: nobody can run the system, or this machine lacks a program or a library that it needs.
     """
     if card.status == "outputs_only":
         raise UsageError(
             f"{card.title} cannot be installed: {card.reason} Score sounds that you have of it: "
             f"--system outputs:{card.name}=DIR"
         )
-    for program in card.programs:
-        if shutil.which(program) is None:
-            raise UsageError(f"{card.title} needs {program}, which is not on this machine's PATH. Install it first.")
+    for sentence in lacking(card):
+        raise UsageError(sentence)
 
 
 def install(card: Card, wishes: Wishes) -> Iterator[str]:
@@ -147,7 +147,8 @@ def _environment(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) 
     else:
         _run([_interpreter(card.python), "-m", "venv", str(folder)], home)
         install = [str(python), "-m", "pip", "install", "--quiet"]
-    _run([*install, "--no-deps", "--requirement", str(card.lock)], home)
+    source_only = [part for package in card.built for part in ("--no-binary", package)]
+    _run([*install, "--no-deps", "--only-binary", ":all:", *source_only, "--requirement", str(card.lock)], home)
     return {"python": str(python), "lock": lock, **_packages(python)}
 
 

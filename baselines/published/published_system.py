@@ -16,7 +16,14 @@ from visaudio_bench.baselines.published.installed import (
     published_names,
     why_unavailable,
 )
-from visaudio_bench.baselines.published.job_folders import JobClip, job_area, visible_gpu, worker_environment, write_job
+from visaudio_bench.baselines.published.job_folders import (
+    JobClip,
+    JobFolder,
+    job_area,
+    visible_gpu,
+    worker_environment,
+    write_job,
+)
 from visaudio_bench.baselines.published.options import choose, row_name, shown
 from visaudio_bench.baselines.published.prompts import texts
 from visaudio_bench.baselines.published.worker_inputs import Inputs, mono_gain, prepare
@@ -129,11 +136,15 @@ class PublishedSystem(System):
                 where = "cuda:0" if gpu else device  # the only one that it sees
                 job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids])
                 environment = worker_environment(self.installed, job, gpu)
-                return Start(job, job.command(self.installed.python), environment)
+                return Start(job, self.command(job), environment)
 
             timeout = self.details.timeout_seconds
             for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
                 yield self._generation(heard, out, tasks[heard.clip])
+
+    def command(self, job: JobFolder) -> list[str]:
+        """The command line of a worker."""
+        return job.command(self.installed.python)
 
     def _generation(self, heard: WorkerAnswer, out: Path, task: JobClip) -> Generation:
         seconds = float(heard.event.get("seconds", 0.0))

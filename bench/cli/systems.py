@@ -113,16 +113,24 @@ def _agree(card: Card, accepted: bool) -> None:
 
 @systems.command()
 @click.argument("name")
+@click.option(
+    "--source", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Try this checkout of the code instead of the installed one.",
+)  # fmt: skip
+@click.option(
+    "--opened", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write down which files of its checkout its program opens.",
+)  # fmt: skip
 @device_option
 @format_option
-def check(name: str, device: str, form: str) -> None:
+def check(name: str, source: Path | None, opened: Path | None, device: str, form: str) -> None:
     """Make one second of sound and judge whether a system keeps the contract. Exit code 1 if it does not."""
     from visaudio_bench.baselines.published.contract_check import checks
     from visaudio_bench.baselines.published.installed import find_card
     from visaudio_bench.errors import BenchError
     from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
-    checked = list(checks(find_card(name), find_device(device)))
+    checked = list(checks(find_card(name), find_device(device), source, opened))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
     rows = tuple(
         TableRow(check.what, (Cell("ok" if check.fine else "PROBLEM"), Cell(check.detail))) for check in checked
