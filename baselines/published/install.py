@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
+from visaudio_bench.baselines.published.fetching import folder_of
 from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
 from visaudio_bench.baselines.published.machine import lacking
 from visaudio_bench.errors import BenchError, UsageError
@@ -178,7 +179,7 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
     folder.mkdir()
     sums, absent = {}, []
     for wanted in card.weights:
-        path = _locate(wanted, wishes.weights)
+        path = _locate(wanted, wishes.weights) or _locate(wanted, folder_of(card))
         if path is None:
             absent += [] if wanted.optional else [wanted]
             continue
@@ -192,10 +193,12 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
 
 def _missing(card: Card, absent: Sequence[Weights]) -> str:
     fetched = [one.registry for one in absent if one.registry]
+    offered = any(one.url or one.hub for one in absent)
     brought = "; ".join(f"{one.file} from {one.origin}" for one in absent if not one.registry)
     return (
         f"weights of {card.title} are not here."
         + (f" Get them: bench weights fetch {' '.join(fetched)}" if fetched else "")
+        + (f" Get those that can be downloaded: bench systems fetch {card.name}" if offered else "")
         + (f" Put into a folder, under these names: {brought}" if brought else "")
         + f" Then: {install_command(card)}{' --weights DIR' if brought else ''}. "
         "To try it without weights: --random-weights"

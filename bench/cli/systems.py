@@ -17,6 +17,7 @@ Examples
   bench systems list
   bench systems install mmaudio --accept-licence
   bench systems install mmaudio --source ~/MMAudio --python ~/MMAudio/.venv/bin/python --weights ~/MMAudio/weights
+  bench systems fetch thinksound
   bench systems check mmaudio
 """
 
@@ -139,6 +140,25 @@ def check(name: str, source: Path | None, opened: Path | None, device: str, form
     wrong = [check.what for check in checked if not check.fine]
     if wrong:
         raise BenchError(f"{name} does not keep the contract yet: {', '.join(wrong)}. See docs/add-a-system.md")
+
+
+@systems.command()
+@click.argument("name")
+@click.option(
+    "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Take the files from this folder, by the card's names, instead of downloading them.",
+)  # fmt: skip
+def fetch(name: str, source: Path | None) -> None:
+    """Fetch the weights of a system: sizes and checksums are checked, interrupted downloads go on."""
+    from visaudio_bench.baselines.published.fetching import fetch_weights
+    from visaudio_bench.baselines.published.installed import find_card
+    from visaudio_bench.bench.cli.weights import progress_line
+    from visaudio_bench.bench.console import note
+
+    card = find_card(name)
+    note(f"{card.title}: licence of the weights: {card.weights_licence}")
+    for line in fetch_weights(card, source, progress_line(name)):
+        note(line)
 
 
 @systems.command()
