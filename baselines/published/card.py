@@ -58,8 +58,8 @@ class Weights:
 
     file: its name in the system's weights folder. origin: where its authors offer it. size: bytes, None where no
     record was found. url: the file itself, where it can be fetched without a person. hub: the repository of a model
-    hub that a folder is, with `revision`, a branch where no commit is known to be the authors'. licence: where it is not the
-    card's. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
+    hub that a folder is, with `revision`, a branch where no commit is known to be the authors'. licence: where it is
+    not the card's. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
     md5: known checksums. optional: only some options need it.
     """
 

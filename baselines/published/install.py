@@ -50,13 +50,22 @@ def refuse_impossible(card: Card) -> None:
     Raises:
         UsageError: nobody can run the system, or this machine lacks a program or a library that it needs.
     """
+    refuse_outputs_only(card)
+    for sentence in lacking(card):
+        raise UsageError(sentence)
+
+
+def refuse_outputs_only(card: Card) -> None:
+    """Complain that nobody can run a system.
+
+    Raises:
+        UsageError: its authors published no code that makes sounds.
+    """
     if card.status == "outputs_only":
         raise UsageError(
             f"{card.title} cannot be installed: {card.reason} Score sounds that you have of it: "
             f"--system outputs:{card.name}=DIR"
         )
-    for sentence in lacking(card):
-        raise UsageError(sentence)
 
 
 def install(card: Card, wishes: Wishes) -> Iterator[str]:
@@ -179,7 +188,7 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
     folder.mkdir()
     sums, absent = {}, []
     for wanted in card.weights:
-        path = _locate(wanted, wishes.weights) or _locate(wanted, folder_of(card))
+        path = locate(wanted, wishes.weights) or locate(wanted, folder_of(card))
         if path is None:
             absent += [] if wanted.optional else [wanted]
             continue
@@ -205,8 +214,13 @@ def _missing(card: Card, absent: Sequence[Weights]) -> str:
     )
 
 
-def _locate(wanted: Weights, given: Path | None) -> Path | None:
-    """Where a file lies: in the user's folder, or where `bench weights` keeps it; None for nowhere."""
+def locate(wanted: Weights, given: Path | None) -> Path | None:
+    """Where a file lies, None for nowhere.
+
+    Args:
+        wanted: the file.
+        given: a folder that has it, perhaps, by the card's name; else it is where `bench weights` keeps it.
+    """
     if given is not None and (given / wanted.file).exists():
         return given / wanted.file
     return path_of(wanted.registry) if wanted.registry and not missing([wanted.registry]) else None

@@ -11,6 +11,7 @@ from visaudio_bench.bench.cli.common import device_option, find_device, format_o
 
 if TYPE_CHECKING:
     from visaudio_bench.baselines.published.card import Card
+    from visaudio_bench.baselines.published.install import Wishes
 
 EPILOG = """\b
 Examples
@@ -69,6 +70,7 @@ def show(name: str, form: str) -> None:
 @click.option("--python", type=click.Path(path_type=Path), metavar="PATH", help="Use this environment's interpreter.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="DIR", help="Use the weights in this folder.")
 @click.option("--random-weights", is_flag=True, help="Without weights: to try that it runs. Its rows say so.")
+@click.option("--dry-run", is_flag=True, help="Say what would be cloned, built and downloaded; do nothing.")
 @click.option("--accept-licence", is_flag=True, help="Accept the licences of code and weights, which are shown.")
 def install(
     name: str,
@@ -76,6 +78,7 @@ def install(
     python: Path | None,
     weights: Path | None,
     random_weights: bool,
+    dry_run: bool,
     accept_licence: bool,
 ) -> None:
     """Put a system on this machine: code at the pinned commit, an environment, weights. Goes on where it stopped."""
@@ -85,11 +88,27 @@ def install(
 
     card = find_card(name)
     wishes = installer.Wishes(source, python, weights, random_weights)
+    if dry_run:
+        _show_plan(card, wishes)
+        return
     installer.refuse_impossible(card)
     _agree(card, accept_licence)
     for line in installer.install(card, wishes):
         note(line)
     note(f"check it: bench systems check {name}")
+
+
+def _show_plan(card: Card, wishes: Wishes) -> None:
+    from visaudio_bench.baselines.published.card_text import licences
+    from visaudio_bench.baselines.published.install import refuse_outputs_only
+    from visaudio_bench.baselines.published.install_plan import planned
+    from visaudio_bench.bench.console import note
+
+    refuse_outputs_only(card)
+    for line in licences(card):
+        note(line)
+    for label, text in planned(card, wishes):
+        note(f"{label}: {text}")
 
 
 def _agree(card: Card, accepted: bool) -> None:

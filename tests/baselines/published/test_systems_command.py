@@ -73,6 +73,24 @@ def test_install_check_remove(bench: Callable, doubles: Path, source: Path) -> N
     assert "nothing was installed" in bench("systems", "remove", "test-double").err
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(bench: Callable, own_cache: Path) -> None:
+    told = bench("systems", "install", "see2sound", "--dry-run")
+    assert told.code == 0, told.err
+    for said in (
+        "clone https://github.com/see2sound/see2sound at 4cf1d94a29d3aaf9070bd1cfd4fb8e657e1e0167; Apache-2.0",
+        "Python 3.10, 106 packages of requirements.lock, wheels, built from source: pyroomacoustics, wget",
+        "sam_vit_h_4b8939.pth: not here; 2,565 MB; Apache-2.0; bench systems fetch see2sound",
+        "licence of the weights",
+    ):
+        assert said in told.err
+    assert "bench weights fetch synchformer" in bench("systems", "install", "thinksound", "--dry-run").err
+    assert bench("systems", "install", "mmaudio", "--dry-run", "--random-weights").err.count("weights: ") == 1
+    assert not home_of(find_card("see2sound")).exists()
+    none = bench("systems", "install", "soundreactor", "--dry-run")
+    assert none.code == 2
+    assert "--system outputs:soundreactor=DIR" in none.err
+
+
 def test_what_the_machine_lacks_is_told_before_anything_is_done_and_by_check(
     bench: Callable, doubles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
