@@ -42,7 +42,20 @@ def fetch(name: str, progress: Progress | None = None) -> Located:
         BenchError: the server cannot be reached or does not have it, the disk is too small, or what came is not the
             published file (it is then kept aside as `FILE.wrong`).
     """
-    wanted, path = entry(name), path_of(name)
+    return fetch_to(entry(name), path_of(name), progress)
+
+
+def fetch_to(wanted: WeightFile, path: Path, progress: Progress | None = None) -> Located:
+    """Download any published file to `path`, or find it there; goes on where an earlier download stopped.
+
+    Args:
+        wanted: what is known of the file.
+        path: where it goes; its folder is made.
+        progress: is told how far it is.
+
+    Raises:
+        BenchError: as `fetch`.
+    """
     if path.is_file():  # in a folder that is only to be read, perhaps
         return Located(path, check_file(wanted, path, keep_receipt=True))
     with _hold(wanted, path):

@@ -37,7 +37,8 @@ class WeightFile:
     size: bytes; about right only where `size_is_exact` is False, because no record of the exact size was found.
     licence: of the weights. origin: where its authors offer it. sha256, md5: known checksums, from the authors or from
     records of others that agree (`checksum_from`). check: `module:function` that takes the path, answers whether the
-    file does what its authors say, and raises `BenchError` when not.
+    file does what its authors say, and raises `BenchError` when not. command: what fetches it, where that is not
+    `bench weights fetch`. A size of 0 is not known.
     """
 
     name: str
@@ -51,6 +52,7 @@ class WeightFile:
     md5: str | None = None
     checksum_from: str = ""
     check: str = ""
+    command: str = ""
 
     @property
     def shown_size(self) -> str:
@@ -60,7 +62,7 @@ class WeightFile:
     @property
     def fetch_command(self) -> str:
         """The command that puts it where it belongs."""
-        return f"bench weights fetch {self.name}"
+        return self.command or f"bench weights fetch {self.name}"
 
 
 _MMAUDIO = "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/"
@@ -312,7 +314,7 @@ def _wrong_size(wanted: WeightFile, path: Path) -> str:
     if wanted.size_is_exact and size != wanted.size:
         said = f"it has {size:,} bytes, expected {wanted.size:,}" + (", it is cut short" if size < wanted.size else "")
     # A size that is only about right still tells a web page or half a download from the file.
-    elif not 0.9 * wanted.size < size < 1.5 * wanted.size:
+    elif wanted.size and not 0.9 * wanted.size < size < 1.5 * wanted.size:
         said = f"it has {size:,} bytes, expected about {wanted.size:,}"
     else:
         return ""

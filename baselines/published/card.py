@@ -44,17 +44,32 @@ class Extra:
 
 
 @dataclass(frozen=True)
+class Library:
+    """A shared library that must be on the machine: what it is, file names of which one must load, how to get it."""
+
+    name: str
+    any_of: tuple[str, ...]
+    get: str
+
+
+@dataclass(frozen=True)
 class Weights:
     """One file of weights, or one folder (a model hub's cache).
 
     file: its name in the system's weights folder. origin: where its authors offer it. size: bytes, None where no
-    record was found. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
+    record was found. url: the file itself, where it can be fetched without a person. hub: the repository of a model
+    hub that a folder is, with `revision`, a branch where no commit is known to be the authors'. licence: where it is
+    not the card's. registry: its name in `bench weights`, where that knows it; it is then found by itself. sha256,
     md5: known checksums. optional: only some options need it.
     """
 
     file: str
     origin: str
     size: int | None = None
+    url: str = ""
+    hub: str = ""
+    revision: str = "main"
+    licence: str = ""
     registry: str = ""
     sha256: str = ""
     md5: str = ""
@@ -101,6 +116,9 @@ class Card:
         weights: the files.
         python: version of its environment.
         programs: what must be on the machine beside Python packages, such as ffmpeg.
+        libraries: shared libraries that must be on the machine.
+        built: packages of the lock that are published as source only: they are built here, all others are wheels.
+        deviations: where the lock differs from its authors' pins, and why.
         extras: further code on its path.
         gpu_memory_gb: what its authors or measurements say; None where unknown.
         timeout_seconds: longest time without a word from a worker before it counts as hanging.
@@ -129,6 +147,9 @@ class Card:
     weights: tuple[Weights, ...]
     python: str
     programs: tuple[str, ...]
+    libraries: tuple[Library, ...]
+    built: tuple[str, ...]
+    deviations: tuple[str, ...]
     extras: tuple[Extra, ...]
     gpu_memory_gb: float | None
     timeout_seconds: float
@@ -184,6 +205,9 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
         weights=tuple(Weights(**file) for file in weights.pop("files", ())),
         python=str(environment.pop("python", "")),
         programs=tuple(environment.pop("programs", ())),
+        libraries=tuple(Library(**_tuples(library)) for library in environment.pop("libraries", ())),
+        built=tuple(environment.pop("built", ())),
+        deviations=tuple(environment.pop("deviations", ())),
         extras=tuple(Extra(**extra) for extra in environment.pop("extras", ())),
         gpu_memory_gb=environment.pop("gpu_memory_gb", None),
         timeout_seconds=float(environment.pop("timeout_seconds", 1800)),
@@ -203,8 +227,8 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
     )
 
 
-def _tuples(option: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in option.items()}
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def _leftover(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,12 @@ def facts(card: Card) -> Iterator[tuple[str, str]]:
         yield "terms", card.terms
     if card.native:
         yield "environment", f"Python {card.python}{_memory(card)}{_programs(card)}"
+        for library in card.libraries:
+            yield "needs", f"{library.name}. {library.get}"
+        if card.built:
+            yield "built from source", ", ".join(card.built)
+        for deviation in card.deviations:
+            yield "not as pinned", deviation
         yield "is given", ", ".join(card.given)
         yield "makes", f"{card.native.layout}, {card.native.sample_rate} Hz, {card.native.seconds:g} s of an 8 s clip"
         yield "then", f"post-processing {card.postprocess}"

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +18,10 @@ import numpy as np
 
 from visaudio_bench.baselines.published import worker_kit
 from visaudio_bench.baselines.published.card import Card
-from visaudio_bench.baselines.published.installed import why_unavailable
-from visaudio_bench.baselines.published.job_folders import JobClip
+from visaudio_bench.baselines.published.installed import Installation, installation, why_unavailable
+from visaudio_bench.baselines.published.job_folders import JobClip, JobFolder
+from visaudio_bench.baselines.published.machine import lacking
+from visaudio_bench.baselines.published.opened_files import OpenedFile, opened_files, recording, write_opened
 from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
 from visaudio_bench.baselines.published.prompts import texts
 from visaudio_bench.baselines.published.published_system import PublishedSystem
@@ -42,8 +46,38 @@ class Checked(NamedTuple):
     detail: str
 
 
-def checks(card: Card, device: str) -> Iterator[Checked]:
-    """Everything that can be said of a system, cheapest first; ends at what makes going on pointless."""
+class RecordedSystem(PublishedSystem):
+    """A system whose workers write down in `listed` what they open; `source` is another checkout than the installed."""
+
+    def __init__(self, card: Card, listed: Path, source: Path | None = None):
+        self.listed, self.source = listed, source
+        super().__init__(card)
+
+    @cached_property
+    def installed(self) -> Installation:
+        """Where it lies on this machine, with the other checkout."""
+        here = installation(self.details)
+        return replace(here, source=self.source.resolve()) if self.source else here
+
+    def command(self, job: JobFolder) -> list[str]:
+        """The command line of a worker that is recorded."""
+        return recording(job, super().command(job), self.listed)
+
+    @property
+    def opened(self) -> tuple[OpenedFile, ...]:
+        """What was opened so far."""
+        return opened_files(self.listed, self.installed.source)
+
+
+def checks(card: Card, device: str, source: Path | None = None, opened: Path | None = None) -> Iterator[Checked]:
+    """Everything that can be said of a system, cheapest first; ends at what makes going on pointless.
+
+    Args:
+        card: the system's.
+        device: where its sounds are made.
+        source: a checkout to be tried instead of the one that is installed.
+        opened: file for the list of the files that its program opens, as it lies beside a double.
+    """
     yield Checked("card", True, f"{card.status}, {card.paper}")
     if card.status == "outputs_only":
         return
@@ -51,10 +85,29 @@ def checks(card: Card, device: str) -> Iterator[Checked]:
     yield from static
     if not all(one.fine for one in static):
         return
+    absent = list(lacking(card))
+    yield Checked("machine", not absent, " ".join(absent) or "programs and libraries are here")
     reason = why_unavailable(card)
     yield Checked("installed", not reason, reason or "yes")
     if not reason:
-        yield from _smoke(card, device)
+        with tempfile.TemporaryDirectory() as name:
+            system = RecordedSystem(card, Path(name) / "opened.jsonl", source)
+            yield from _smoke(card, device, system)
+            yield _opened(system.opened)
+            if opened is not None:
+                write_opened(opened, system.opened)
+
+
+def _opened(opened: Sequence[OpenedFile]) -> Checked:
+    """Whether what the program names relative to its own folder is in the worker's."""
+    gone = [one.path for one in opened if one.named == "relative" and not one.is_there]
+    if gone:
+        told = (
+            f"{gone[0]} is opened relative to the current folder, and is not in the worker's: the runner must link it"
+        )
+        return Checked("opened files", False, told)
+    relative = sum(one.named == "relative" for one in opened)
+    return Checked("opened files", True, f"{len(opened)} of the checkout, {relative} relative to the worker's folder")
 
 
 def static_checks(card: Card) -> Iterator[Checked]:
@@ -66,13 +119,18 @@ def static_checks(card: Card) -> Iterator[Checked]:
 
 
 def _lock(card: Card) -> Checked:
+    """Exact pins, and what is built from source among them."""
     if not card.lock.is_file():
         return Checked("lock", False, f"{card.lock.name} is missing")
     lines = [line.strip() for line in card.lock.read_text(encoding="utf-8").splitlines()]
     wrong = [line for line in lines if line and not line.startswith("#") and not PIN.fullmatch(line)]
     if wrong:
         return Checked("lock", False, f'"{wrong[0]}" is not an exact pin, name==version')
-    return Checked("lock", True, f"{sum(bool(PIN.fullmatch(line)) for line in lines)} exact pins")
+    pinned = {line.partition("==")[0] for line in lines if PIN.fullmatch(line)}
+    if strange := sorted(set(card.built) - pinned):
+        return Checked("lock", False, f"{strange[0]} is to be built from source and is not pinned")
+    built = f", all wheels but {', '.join(card.built)}" if card.built else ", all wheels"
+    return Checked("lock", True, f"{len(pinned)} exact pins{built}")
 
 
 def _runner(card: Card) -> Checked:
@@ -107,9 +165,8 @@ def _imports(tree: ast.AST) -> set[str]:
     return found
 
 
-def _smoke(card: Card, device: str) -> Iterator[Checked]:
+def _smoke(card: Card, device: str, system: PublishedSystem) -> Iterator[Checked]:
     """Two clips that differ in their name alone: both must be made, and sound the same."""
-    system = PublishedSystem(card)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
+from visaudio_bench.baselines.published.fetching import folder_of
 from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
+from visaudio_bench.baselines.published.machine import lacking
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import CACHE_VARIABLE, digest, write_json
 from visaudio_bench.lock import hold
@@ -46,16 +48,24 @@ def refuse_impossible(card: Card) -> None:
     """Complain before anybody is asked to accept a licence.
 
     Raises:
-        UsageError: nobody can run the system, or this machine lacks a program that it needs.
+        UsageError: nobody can run the system, or this machine lacks a program or a library that it needs.
+    """
+    refuse_outputs_only(card)
+    for sentence in lacking(card):
+        raise UsageError(sentence)
+
+
+def refuse_outputs_only(card: Card) -> None:
+    """Complain that nobody can run a system.
+
+    Raises:
+        UsageError: its authors published no code that makes sounds.
     """
     if card.status == "outputs_only":
         raise UsageError(
             f"{card.title} cannot be installed: {card.reason} Score sounds that you have of it: "
             f"--system outputs:{card.name}=DIR"
         )
-    for program in card.programs:
-        if shutil.which(program) is None:
-            raise UsageError(f"{card.title} needs {program}, which is not on this machine's PATH. Install it first.")
 
 
 def install(card: Card, wishes: Wishes) -> Iterator[str]:
@@ -147,7 +157,8 @@ def _environment(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) 
     else:
         _run([_interpreter(card.python), "-m", "venv", str(folder)], home)
         install = [str(python), "-m", "pip", "install", "--quiet"]
-    _run([*install, "--no-deps", "--requirement", str(card.lock)], home)
+    source_only = [part for package in card.built for part in ("--no-binary", package)]
+    _run([*install, "--no-deps", "--only-binary", ":all:", *source_only, "--requirement", str(card.lock)], home)
     return {"python": str(python), "lock": lock, **_packages(python)}
 
 
@@ -177,7 +188,7 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
     folder.mkdir()
     sums, absent = {}, []
     for wanted in card.weights:
-        path = _locate(wanted, wishes.weights)
+        path = locate(wanted, wishes.weights) or locate(wanted, folder_of(card))
         if path is None:
             absent += [] if wanted.optional else [wanted]
             continue
@@ -191,18 +202,25 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
 
 def _missing(card: Card, absent: Sequence[Weights]) -> str:
     fetched = [one.registry for one in absent if one.registry]
+    offered = any(one.url or one.hub for one in absent)
     brought = "; ".join(f"{one.file} from {one.origin}" for one in absent if not one.registry)
     return (
         f"weights of {card.title} are not here."
         + (f" Get them: bench weights fetch {' '.join(fetched)}" if fetched else "")
+        + (f" Get those that can be downloaded: bench systems fetch {card.name}" if offered else "")
         + (f" Put into a folder, under these names: {brought}" if brought else "")
         + f" Then: {install_command(card)}{' --weights DIR' if brought else ''}. "
         "To try it without weights: --random-weights"
     )
 
 
-def _locate(wanted: Weights, given: Path | None) -> Path | None:
-    """Where a file lies: in the user's folder, or where `bench weights` keeps it; None for nowhere."""
+def locate(wanted: Weights, given: Path | None) -> Path | None:
+    """Where a file lies, None for nowhere.
+
+    Args:
+        wanted: the file.
+        given: a folder that has it, perhaps, by the card's name; else it is where `bench weights` keeps it.
+    """
     if given is not None and (given / wanted.file).exists():
         return given / wanted.file
     return path_of(wanted.registry) if wanted.registry and not missing([wanted.registry]) else None

@@ -19,6 +19,7 @@ from visaudio_bench.baselines.published.installed import (
 from visaudio_bench.baselines.published.job_folders import (
     InputCopies,
     JobClip,
+    JobFolder,
     visible_gpu,
     worker_environment,
     write_job,
@@ -136,11 +137,15 @@ class PublishedSystem(System):
                 where = "cuda:0" if gpu else device  # the only one that it sees
                 job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids], copies)
                 environment = worker_environment(self.installed, job, gpu)
-                return Start(job, job.command(self.installed.python), environment)
+                return Start(job, self.command(job), environment)
 
             timeout = self.details.timeout_seconds
             for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
                 yield self._generation(heard, out, tasks[heard.clip])
+
+    def command(self, job: JobFolder) -> list[str]:
+        """The command line of a worker."""
+        return job.command(self.installed.python)
 
     def _generation(self, heard: WorkerAnswer, out: Path, task: JobClip) -> Generation:
         seconds = float(heard.event.get("seconds", 0.0))

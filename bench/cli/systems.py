@@ -11,12 +11,14 @@ from visaudio_bench.bench.cli.common import device_option, find_device, format_o
 
 if TYPE_CHECKING:
     from visaudio_bench.baselines.published.card import Card
+    from visaudio_bench.baselines.published.install import Wishes
 
 EPILOG = """\b
 Examples
   bench systems list
   bench systems install mmaudio --accept-licence
   bench systems install mmaudio --source ~/MMAudio --python ~/MMAudio/.venv/bin/python --weights ~/MMAudio/weights
+  bench systems fetch thinksound
   bench systems check mmaudio
 """
 
@@ -68,6 +70,7 @@ def show(name: str, form: str) -> None:
 @click.option("--python", type=click.Path(path_type=Path), metavar="PATH", help="Use this environment's interpreter.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="DIR", help="Use the weights in this folder.")
 @click.option("--random-weights", is_flag=True, help="Without weights: to try that it runs. Its rows say so.")
+@click.option("--dry-run", is_flag=True, help="Say what would be cloned, built and downloaded; do nothing.")
 @click.option("--accept-licence", is_flag=True, help="Accept the licences of code and weights, which are shown.")
 def install(
     name: str,
@@ -75,6 +78,7 @@ def install(
     python: Path | None,
     weights: Path | None,
     random_weights: bool,
+    dry_run: bool,
     accept_licence: bool,
 ) -> None:
     """Put a system on this machine: code at the pinned commit, an environment, weights. Goes on where it stopped."""
@@ -84,11 +88,27 @@ def install(
 
     card = find_card(name)
     wishes = installer.Wishes(source, python, weights, random_weights)
+    if dry_run:
+        _show_plan(card, wishes)
+        return
     installer.refuse_impossible(card)
     _agree(card, accept_licence)
     for line in installer.install(card, wishes):
         note(line)
     note(f"check it: bench systems check {name}")
+
+
+def _show_plan(card: Card, wishes: Wishes) -> None:
+    from visaudio_bench.baselines.published.card_text import licences
+    from visaudio_bench.baselines.published.install import refuse_outputs_only
+    from visaudio_bench.baselines.published.install_plan import planned
+    from visaudio_bench.bench.console import note
+
+    refuse_outputs_only(card)
+    for line in licences(card):
+        note(line)
+    for label, text in planned(card, wishes):
+        note(f"{label}: {text}")
 
 
 def _agree(card: Card, accepted: bool) -> None:
@@ -113,16 +133,24 @@ def _agree(card: Card, accepted: bool) -> None:
 
 @systems.command()
 @click.argument("name")
+@click.option(
+    "--source", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Try this checkout of the code instead of the installed one.",
+)  # fmt: skip
+@click.option(
+    "--opened", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write down which files of its checkout its program opens.",
+)  # fmt: skip
 @device_option
 @format_option
-def check(name: str, device: str, form: str) -> None:
+def check(name: str, source: Path | None, opened: Path | None, device: str, form: str) -> None:
     """Make one second of sound and judge whether a system keeps the contract. Exit code 1 if it does not."""
     from visaudio_bench.baselines.published.contract_check import checks
     from visaudio_bench.baselines.published.installed import find_card
     from visaudio_bench.errors import BenchError
     from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 
-    checked = list(checks(find_card(name), find_device(device)))
+    checked = list(checks(find_card(name), find_device(device), source, opened))
     columns = (Column("state", "state", left=True), Column("detail", "detail", left=True))
     rows = tuple(
         TableRow(check.what, (Cell("ok" if check.fine else "PROBLEM"), Cell(check.detail))) for check in checked
@@ -131,6 +159,25 @@ def check(name: str, device: str, form: str) -> None:
     wrong = [check.what for check in checked if not check.fine]
     if wrong:
         raise BenchError(f"{name} does not keep the contract yet: {', '.join(wrong)}. See docs/add-a-system.md")
+
+
+@systems.command()
+@click.argument("name")
+@click.option(
+    "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Take the files from this folder, by the card's names, instead of downloading them.",
+)  # fmt: skip
+def fetch(name: str, source: Path | None) -> None:
+    """Fetch the weights of a system: sizes and checksums are checked, interrupted downloads go on."""
+    from visaudio_bench.baselines.published.fetching import fetch_weights
+    from visaudio_bench.baselines.published.installed import find_card
+    from visaudio_bench.bench.cli.weights import progress_line
+    from visaudio_bench.bench.console import note
+
+    card = find_card(name)
+    note(f"{card.title}: licence of the weights: {card.weights_licence}")
+    for line in fetch_weights(card, source, progress_line(name)):
+        note(line)
 
 
 @systems.command()

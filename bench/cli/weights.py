@@ -69,7 +69,7 @@ def fetch(names: tuple[str, ...], source: Path | None) -> None:
         raise UsageError(f"--from {source} is one file, {len(wanted)} names were given; give a folder instead")
     for weight in wanted:
         note(f"{weight.name}: {weight.shown_size}, licence {weight.licence}, from {source or weight.origin}")
-        located = adopt(weight.name, source) if source else download(weight.name, _progress(weight.name))
+        located = adopt(weight.name, source) if source else download(weight.name, progress_line(weight.name))
         note(f"{weight.name}: whole, in {located.path}")
 
 
@@ -102,7 +102,7 @@ def where(names: tuple[str, ...]) -> None:
         click.echo(path)
 
 
-def _progress(name: str) -> Progress:
+def progress_line(name: str) -> Progress:
     """A line on stderr every two seconds."""
     from visaudio_bench.bench.console import note
 

@@ -92,7 +92,8 @@ def _spoiled(card: Card, folder: Path) -> Card:
 def seen_and_heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("clip")
     video, sound = folder / "video.mp4", folder / "sound.wav"
-    write_video(video, [np.full((32, 32, 3), 9 * index, dtype=np.uint8) for index in range(25)], 25)
+    # As large as See2Sound must have it.
+    write_video(video, [np.full((200, 200, 3), 9 * index, dtype=np.uint8) for index in range(25)], 25)
     noise = 0.1 * np.random.default_rng(0).standard_normal((2, 44100), dtype=np.float32)
     write_audio(sound, noise, 44100)
     return video, sound

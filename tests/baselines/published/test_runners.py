@@ -22,7 +22,7 @@ import pytest
 from visaudio_bench.baselines.published import worker_kit
 from visaudio_bench.baselines.published.card import read_card
 from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
-from visaudio_bench.suites.media import read_sound
+from visaudio_bench.suites.media import read_sound, write_picture
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {
@@ -223,9 +223,18 @@ def test_see2sound_is_run_as_its_authors_run_it(run: Run) -> None:
     assert "without a sound" in silent.of("gone")["message"]
 
 
-@pytest.mark.parametrize("system", ["audiox", "see2sound"])
-def test_systems_that_need_their_weights_say_so(system: str, run: Run) -> None:
-    ran = run(system, clip("a"), weights=False)
+def test_see2sound_refuses_a_picture_that_its_microphones_stand_outside_of(run: Run, tmp_path: Path) -> None:
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    write_picture(small, np.zeros((128, 240, 3), dtype=np.uint8))
+    write_picture(large, np.zeros((200, 200, 3), dtype=np.uint8))
+    ran = run("see2sound", {**clip("small"), "image": str(small)}, {**clip("large"), "image": str(large)})
+    assert ran.of("small")["event"] == "failed"
+    assert "240 x 128 pixels" in ran.of("small")["message"]
+    assert ran.of("large")["event"] == "done"
+
+
+def test_audiox_says_that_it_needs_its_weights(run: Run) -> None:
+    ran = run("audiox", clip("a"), weights=False)
     assert ran.code == worker_kit.NOT_LOADED
     assert "without its weights" in ran.events[-1]["message"]
 
@@ -235,7 +244,7 @@ def test_runners_keep_to_the_oldest_python_and_import_nothing_heavy_before_they_
     runner = CARDS[system].runner
     tree = ast.parse(runner.read_text(encoding="utf-8"), feature_version=(3, 8))
     at_the_top = {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}
-    assert at_the_top <= {"json", "math", "os", "worker_kit"}
+    assert at_the_top <= {"json", "math", "os", "struct", "worker_kit"}
     everywhere = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert not {name for name in everywhere if name.split(".")[0] == "visaudio_bench"}
 

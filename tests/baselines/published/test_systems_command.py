@@ -18,6 +18,7 @@ from visaudio_bench.baselines.published import install as installer
 from visaudio_bench.baselines.published.card import AuthorsSource, Card, Extra, Weights, read_card
 from visaudio_bench.baselines.published.contract_check import static_checks
 from visaudio_bench.baselines.published.installed import find_card, home_of, installation, read_state, why_unavailable
+from visaudio_bench.baselines.published.machine import lacking
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.suites.media import write_audio
 
@@ -58,7 +59,10 @@ def test_install_check_remove(bench: Callable, doubles: Path, source: Path) -> N
     (table,) = json.loads(checked.out)
     state = {row["check"]: row["cells"]["state"]["text"] for row in table["rows"]}
     assert set(state.values()) == {"ok"}
-    assert {"card", "lock", "runner", "postprocess", "installed", "first clip", "second clip", "seed"} == state.keys()
+    assert state.keys() == {
+        "card", "lock", "runner", "postprocess", "machine", "installed", "first clip", "second clip", "seed",
+        "opened files",
+    }  # fmt: skip
     (source / "load-fails").touch()
     broken = bench("systems", "check", "test-double", "--device", "cpu")
     assert broken.code == 1
@@ -67,6 +71,77 @@ def test_install_check_remove(bench: Callable, doubles: Path, source: Path) -> N
     assert source.is_dir()
     assert not home_of(find_card("test-double")).exists()
     assert "nothing was installed" in bench("systems", "remove", "test-double").err
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(bench: Callable, own_cache: Path) -> None:
+    told = bench("systems", "install", "see2sound", "--dry-run")
+    assert told.code == 0, told.err
+    for said in (
+        "clone https://github.com/see2sound/see2sound at 4cf1d94a29d3aaf9070bd1cfd4fb8e657e1e0167; Apache-2.0",
+        "Python 3.10, 106 packages of requirements.lock, wheels, built from source: pyroomacoustics, wget",
+        "sam_vit_h_4b8939.pth: not here; 2,565 MB; Apache-2.0; bench systems fetch see2sound",
+        "licence of the weights",
+    ):
+        assert said in told.err
+    assert "bench weights fetch synchformer" in bench("systems", "install", "thinksound", "--dry-run").err
+    assert bench("systems", "install", "mmaudio", "--dry-run", "--random-weights").err.count("weights: ") == 1
+    assert not home_of(find_card("see2sound")).exists()
+    none = bench("systems", "install", "soundreactor", "--dry-run")
+    assert none.code == 2
+    assert "--system outputs:soundreactor=DIR" in none.err
+
+
+def test_what_the_machine_lacks_is_told_before_anything_is_done_and_by_check(
+    bench: Callable, doubles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "systems" / "test_double"
+    shutil.copytree(doubles / "test_double", folder)
+    needs = """programs = ["{program}"]
+[[environment.libraries]]
+name = "a library of nobody's"
+any_of = ["libnobody.so.1", "{library}"]
+get = "Nobody has it."
+"""
+    text = (folder / "card.toml").read_text()
+    monkeypatch.setenv("VISAUDIO_BENCH_SYSTEMS", str(folder.parent))
+    install = ("systems", "install", "test-double", "--python", sys.executable, "--accept-licence")
+    for program, library, said in (
+        ("no-such-program", "libc.so.6", "needs no-such-program, which is not on this machine's PATH"),
+        ("git", "libnobody.so.2", "needs a library of nobody's: none of libnobody.so.1, libnobody.so.2 can be loaded"),
+    ):
+        need = needs.format(program=program, library=library)
+        (folder / "card.toml").write_text(text.replace("timeout_seconds = 20\n", "timeout_seconds = 20\n" + need))
+        told = bench(*install)
+        assert told.code == 2
+        assert said in told.err
+        assert "licence" not in told.err, "nobody is asked first"
+        checked = bench("systems", "check", "test-double", "--device", "cpu", "--format", "json")
+        assert checked.code == 1
+        (state,) = [row["cells"] for row in json.loads(checked.out)[0]["rows"] if row["check"] == "machine"]
+        assert state["state"]["text"] == "PROBLEM"
+        assert said in state["detail"]["text"]
+    need = needs.format(program="git", library="libc.so.6")
+    (folder / "card.toml").write_text(text.replace("timeout_seconds = 20\n", "timeout_seconds = 20\n" + need))
+    assert list(lacking(find_card("test-double"))) == []
+
+
+def test_an_environment_is_made_of_wheels_but_for_what_the_card_names(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    ran = installer._run
+
+    def spy(command: list[str], folder: Path) -> str:
+        commands.append(list(command))
+        return ran(command, folder)
+
+    monkeypatch.setattr(installer, "_run", spy)
+    list(installer.install(replace(card, built=("wget",)), installer.Wishes()))
+    (command,) = [command for command in commands if "--requirement" in command]
+    assert command[command.index("--only-binary") :][:4] == ["--only-binary", ":all:", "--no-binary", "wget"]
+    assert [one.detail for one in static_checks(replace(card, built=("wget",))) if not one.fine] == [
+        "wget is to be built from source and is not pinned"
+    ]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+# Stand-in: the double only opens it.
