@@ -38,10 +38,9 @@ class Outputs(System):
             weights_licence="unknown",
         )
 
-    def unmatched(self, clips: Sequence[Clip]) -> list[str]:
-        """Names in the folder that belong to no clip of the suite."""
-        known = {clip.id for clip in clips}
-        return sorted(name for name in self.files if name not in known)
+    def unmatched(self, ids: Collection[str]) -> list[str]:
+        """Names in the folder that belong to no clip of the suite, whose ids are given."""
+        return sorted(self.files.keys() - set(ids))
 
     def generate(
         self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
@@ -54,7 +53,9 @@ class Outputs(System):
             if clip.id in self.files:
                 yield self._found(clip.id, self.files[clip.id])
             else:
-                hint = self.contents.told_of(clip.id) or did_you_mean(clip.id, self.unmatched(clips))
+                hint = self.contents.told_of(clip.id) or did_you_mean(
+                    clip.id, self.unmatched({one.id for one in clips})
+                )
                 yield Generation(
                     clip.id, None, 0.0, "missing", f'{self.folder} has no sound file for clip "{clip.id}".{hint}'
                 )

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import click
 
+from visaudio_bench.escapes import visible
+
 T = TypeVar("T")
 
 LINE_EVERY = 10.0
@@ -32,7 +34,7 @@ def quiet() -> Iterator[None]:
 def note(message: str) -> None:
     """One line to the user."""
     if not _silent.get():
-        click.echo(message, err=True)
+        click.echo(visible(message), err=True)
 
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
@@ -113,6 +115,7 @@ class Ticker:
 
     def tell(self, line: str) -> None:
         """The newest state."""
+        line = visible(line, keep="")
         if self._live:
             click.echo("\r" + line.ljust(self._width), nl=False, err=True)
             self._width = len(line)

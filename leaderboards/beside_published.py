@@ -20,8 +20,8 @@ from visaudio_bench.leaderboards.published_tables import (
     content_columns,
     contradictions,
 )
-from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo, info_from
-from visaudio_bench.leaderboards.schema import Result, Run
+from visaudio_bench.leaderboards.results import PLAIN, info_from
+from visaudio_bench.leaderboards.schema import Result, Run, SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.suite_tables import HEARD_NOTE, SIMULATED, remarks_on, row_label
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import METRICS
@@ -69,6 +69,7 @@ def comparison_tables(runs: Sequence[tuple[str, Run]], rows: Sequence[Published]
         The tables, a suite each.
     """
     every = [measurement for name, run in runs for measurement in _measured(name, run)]
+    every = [entry for entry in every if entry.suite.name in DATASETS and not entry.suite.synthetic]
     suites = dict.fromkeys((measurement.suite.name, measurement.suite.synthetic) for measurement in every)
     return [
         _table(
@@ -87,11 +88,20 @@ def _measured(name: str, run: Run) -> list[MeasuredSystem]:
             run.provenance["protocol"]["name"],
             suite,
             system,
-            {(r.metric, r.view): r for r in run.results if (r.suite, r.system) == (suite.name, system.name)},
+            _by_place(r for r in run.results if (r.suite, r.system) == (suite.name, system.name)),
         )
         for suite in suites
         for system in systems[suite.name]
     ]
+
+
+def _by_place(results: Iterable[Result]) -> dict[Place, Result]:
+    """Results by column; a distance between sets is shown plain, as papers print it."""
+    by_place = {(result.metric, result.view): result for result in results}
+    plain = {
+        (name.removesuffix(PLAIN), view): result for (name, view), result in by_place.items() if name.endswith(PLAIN)
+    }
+    return by_place | plain
 
 
 def _table(measured: Sequence[MeasuredSystem], rows: Sequence[Published]) -> Table:
@@ -122,7 +132,7 @@ def _compared(
     lines, differences, first = [], [], _first(rows)
     for measurement in same:
         label = row_label(measurement.system) + (f" ({measurement.run})" if len(same) > 1 else "")
-        cells = {place: _measured_cell(measurement.results.get(place)) for place in columns}
+        cells = {place: _measured_cell(measurement.results.get(place), place) for place in columns}
         lines.append(TableRow(label, (*_status_and_size(measurement, columns), *cells.values()), group))
         gaps = (_difference(cells[place], first.get(place), place) for place in columns)
         differences.append(TableRow(f"{label}: difference", (Cell("difference"), Cell(EMPTY), *gaps), group))
@@ -139,12 +149,12 @@ def _status_and_size(measurement: MeasuredSystem, columns: Mapping[Place, Column
     return Cell(valued[0].status), Cell(str(low), low) if low == high else Cell(f"{low}–{high}")
 
 
-def _measured_cell(result: Result | None) -> Cell:
+def _measured_cell(result: Result | None, place: Place) -> Cell:
     if result is None:
         return Cell(EMPTY, reason="missing: not in this run")
     if result.value is None:
         return Cell(EMPTY, reason=f"{result.status}: {result.reason}")
-    digits = METRICS[result.metric].digits
+    digits = METRICS[place[0]].digits
     text = f"{result.value:.{digits}f}"
     if result.low is not None and result.high is not None:
         text += f" ±{(result.high - result.low) / 2:.{digits}f}"
@@ -205,6 +215,10 @@ def _conditions(measured: Sequence[MeasuredSystem]) -> list[str]:
     notes = [f"Measured in {run} under the protocol {protocol}." for run, protocol in runs]
     if measured[0].suite.synthetic:
         notes.append(SIMULATED)
+    if any(result.metric.endswith(PLAIN) for measurement in measured for result in measurement.results.values()):
+        notes.append(
+            "Fréchet distances are the plain values that papers print; bench report shows them less their bias."
+        )
     if any(measurement.system.binauralises and not measurement.system.anchor for measurement in measured):
         notes.append(HEARD_NOTE)
     return notes + remarks_on(measurement.system for measurement in measured)

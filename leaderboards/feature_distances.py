@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.catalogue import Metric
-from visaudio_bench.metrics.frechet import frechet_distance, frechet_jackknife
-from visaudio_bench.metrics.uncertainty import Estimate
+from visaudio_bench.metrics.frechet import frechet_distance, frechet_replicates, too_few
+from visaudio_bench.metrics.uncertainty import Replicates, few
 
 VIEWS = ("mix", "left", "right")
 REFERENCE_SET = "@reference"
@@ -31,13 +32,21 @@ class FeatureSet(NamedTuple):
 
 
 class Distance(NamedTuple):
-    """A distance between sets: its value, an interval where there is one, and the remark that it never goes without."""
+    """A distance between sets.
 
-    value: float
-    low: float | None
-    high: float | None
+    Attributes:
+        plain: the value that papers print.
+        replicates: what a jackknife needs, None where there are too few clips for one.
+        clips: number of clips.
+        size: N and d, without which such a distance is never shown.
+        refusal: why there are no replicates.
+    """
+
+    plain: float
+    replicates: Replicates | None
     clips: int
-    remark: str
+    size: str
+    refusal: str = ""
 
 
 def feature_file(run: Path, suite: str, system: str) -> Path:
@@ -63,13 +72,35 @@ def read_features(path: Path, network: str) -> FeatureSet | None:
 
     Returns:
         The features by clip; None where the run has none.
+
+    Raises:
+        UsageError: the file is damaged, or holds something else.
     """
     if not path.is_file():
         return None
-    with np.load(path) as stored:
-        if network not in stored:
-            return None
-        rows, clip, names = stored[network], stored[f"{network}_clip"], stored["clips"]
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if network not in stored:
+                return None
+            rows, clip, names = stored[network], stored[f"{network}_clip"], stored["clips"]
+        return _checked(rows, clip, names)
+    except Exception as error:  # zipfile and numpy raise whatever comes to them of damaged bytes
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(
+            f"{path} does not hold the features of {network} ({why}). Make the run again, or take its folder from "
+            "where it came from once more."
+        ) from error
+
+
+def _checked(rows: NDArray[Any], clip: NDArray[Any], names: NDArray[Any]) -> FeatureSet:
+    if rows.ndim != 3 or rows.shape[1] != len(VIEWS) or rows.dtype.kind != "f" or not np.isfinite(rows).all():
+        raise ValueError(f"rows of shape {rows.shape} and type {rows.dtype}, (R, 3, d) finite numbers were expected")
+    if clip.shape != rows.shape[:1] or clip.dtype.kind != "i" or names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError("rows, their clips and the clips' names do not belong together")
+    if len(clip) and not (clip.min() >= 0 and clip.max() < len(names)):
+        raise ValueError("a row belongs to no clip")
+    if len(set(names.tolist())) < len(names):
+        raise ValueError("a clip is named twice")
     return FeatureSet(rows.astype(np.float64), clip, tuple(names[np.unique(clip)].tolist()))
 
 
@@ -88,40 +119,35 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
     """
     if view == "avg":
         left, right = (set_distance(metric, prediction, reference, side, mean) for side in ("left", "right"))
-        return left._replace(value=(left.value + right.value) / 2, low=None, high=None)
+        both = None
+        if left.replicates is not None and right.replicates is not None:
+            both = left.replicates.mixed(right.replicates, 0.5, 0.5)
+        return left._replace(plain=(left.plain + right.plain) / 2, replicates=both)
     p, g = (side.rows[:, VIEWS.index(view)] for side in (prediction, reference))
-    clips = len(prediction.clips)
+    clips, dimension = len(prediction.clips), p.shape[1]
+    size = f"N = {len(p)} rows of {clips} clips, d = {dimension}"
+    # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.
     if metric.distance == "kernel":
-        # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.
-        from visaudio_bench.metrics.kernel_distance import kernel_distance
+        from visaudio_bench.metrics.kernel_distance import kernel_distance, kernel_replicates
 
-        kernel = kernel_distance(p, g)
-        return Distance(kernel.value, None, None, clips, _size(len(p), clips, kernel.d))
+        refusal = few(clips)
+        if refusal:
+            return Distance(kernel_distance(p, g).value, None, clips, size, refusal)
+        replicates = kernel_replicates(p, g, prediction.clip, reference.clip)
+        return Distance(replicates.full, replicates, clips, size)
     if metric.distance == "inception":
         from visaudio_bench.metrics.divergence import INCEPTION_SPLITS, inception_score
 
         size = f"N = {clips} clips in {INCEPTION_SPLITS} groups"
-        return Distance(inception_score(p).value, None, None, clips, size)
-    distance = frechet_distance(p, g)
-    value = distance.value
+        return Distance(inception_score(p).value, None, clips, size)
+    plain = frechet_distance(p, g).value
     if mean == "float32":
-        value += _mean_step(p, g, np.float32) - _mean_step(p, g, np.float64)
-    estimate = frechet_jackknife(p, g, clips=prediction.clip, reference_clips=reference.clip)
-    return Distance(
-        value, estimate.low, estimate.high, clips, _remark(_size(len(p), clips, distance.dimension), estimate)
-    )
+        plain += _mean_step(p, g, np.float32) - _mean_step(p, g, np.float64)
+    refusal = too_few(clips, dimension)
+    drawn = None if refusal else frechet_replicates(p, g, clips=prediction.clip, reference_clips=reference.clip)
+    return Distance(plain, drawn, clips, size, refusal)
 
 
 def _mean_step(p: Rows, g: Rows, dtype: Any) -> float:
     step = p.astype(dtype).mean(0) - g.astype(dtype).mean(0)
     return float(step @ step)
-
-
-def _size(rows: int, clips: int, dimension: int) -> str:
-    return f"N = {rows} rows of {clips} clips, d = {dimension}"
-
-
-def _remark(size: str, estimate: Estimate) -> str:
-    if estimate.value is None:
-        return f"{size}; {estimate.reason}"
-    return f"{size}; bias-corrected by jackknife: {estimate.value:.4g}"

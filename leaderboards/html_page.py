@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
+from visaudio_bench.escapes import visible
 from visaudio_bench.leaderboards.tables import Table
 
 
@@ -21,8 +22,9 @@ def page(tables: Sequence[Table], title: str) -> str:
     import jinja2
 
     template = (files("visaudio_bench.leaderboards") / "page.html").read_text(encoding="utf-8")
-    return (
-        jinja2.Environment(autoescape=True, keep_trailing_newline=True)
-        .from_string(template)
-        .render(tables=tables, title=title)
-    )
+    environment = jinja2.Environment(autoescape=True, keep_trailing_newline=True, finalize=_shown)
+    return environment.from_string(template).render(tables=tables, title=title)
+
+
+def _shown(value: object) -> object:
+    return visible(value) if isinstance(value, str) else value

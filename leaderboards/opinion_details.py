@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from visaudio_bench.leaderboards.opinion_tables import Study
+from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
 
+P_DIGITS = 3
 
-def pair_table(study: Study) -> Table:
-    """Every pair of systems on every dimension: difference, probability of a higher vote, p-values."""
+
+def pair_table(study: Study, digits: int = DIGITS) -> Table:
+    """Every pair of systems on every dimension: difference, probability of a higher vote, p-values.
+
+    Args:
+        study: as analysed.
+        digits: decimals.
+
+    Returns:
+        The table.
+    """
     columns = (
         Column("difference", "A − B", f"± {study['confidence']:.0%}"),
         Column("superiority", "P(A > B)"),
-        Column("p_sign_flip", "p sign flip"),
-        Column("p_holm", "p Holm"),
-        Column("p_wilcoxon", "p Wilcoxon"),
+        Column("p_crossed", "p crossed"),
+        Column("p_sign_flip", "p sign flip", "these clips"),
+        Column("p_wilcoxon", "p Wilcoxon", "these clips"),
+        Column("p_holm", "p Holm", study["test"]),
     )
     rows = []
     for pair in study["pairs"]:
         d = pair["difference"]
-        shown = EMPTY if d["mean"] is None else f"{d['mean']:+.3f} ± {_number(d['half'])}"
+        shown = EMPTY if d["mean"] is None else f"{d['mean']:+.{digits}f} ± {_number(d['half'], digits)}"
         cells = [Cell(shown, d["mean"], d["low"], d["high"], reason=d["reason"])]
-        cells += [Cell(_number(pair[c.key]), pair[c.key]) for c in columns[1:]]
+        cells += [Cell(_number(pair[c.key], P_DIGITS), pair[c.key]) for c in columns[1:]]
         rows.append(TableRow(f"{pair['dimension']}: {pair['a']} − {pair['b']}", tuple(cells), pair["dimension"]))
     groups = [
         f"{d['key']} tie groups (systems sharing a letter are not told apart): "
@@ -32,14 +43,22 @@ def pair_table(study: Study) -> Table:
         for d in study["dimensions"]
     ]
     tests = [
-        f"{row['dimension']} Friedman chi-square {_number(row['statistic'])}, p {_number(row['p'])}"
+        f"{row['dimension']} Friedman chi-square {_number(row['statistic'], digits)}, p {_number(row['p'], P_DIGITS)}"
         for row in study["omnibus"]
     ]
     return Table(f"Comparisons, study {study['study_id']}", columns, tuple(rows), "pair", (*groups, *tests))
 
 
-def agreement_table(study: Study) -> Table:
-    """Reliability of the ratings by dimension."""
+def agreement_table(study: Study, digits: int = DIGITS) -> Table:
+    """Reliability of the ratings by dimension.
+
+    Args:
+        study: as analysed.
+        digits: decimals.
+
+    Returns:
+        The table.
+    """
     columns = (
         Column("icc_2_1", "ICC(2,1)"),
         Column("icc_2_k", "ICC(2,k)"),
@@ -47,14 +66,22 @@ def agreement_table(study: Study) -> Table:
         Column("n_complete_samples", "samples", "complete"),
     )
     rows = [
-        TableRow(row["dimension"], tuple(Cell(_number(row[column.key]), row[column.key]) for column in columns))
+        TableRow(row["dimension"], tuple(Cell(_number(row[column.key], digits), row[column.key]) for column in columns))
         for row in study["agreement"]
     ]
     return Table(f"Agreement of raters, study {study['study_id']}", columns, tuple(rows), "dimension")
 
 
-def rater_table(study: Study) -> Table:
-    """Each rater's votes, bias, inconsistency, agreement with the others, and the rules that leave them out."""
+def rater_table(study: Study, digits: int = DIGITS) -> Table:
+    """Each rater's votes, bias, inconsistency, agreement with the others, and the rules that leave them out.
+
+    Args:
+        study: as analysed.
+        digits: decimals.
+
+    Returns:
+        The table.
+    """
     columns = (
         Column("n_votes", "votes"),
         Column("mean", "mean"),
@@ -65,14 +92,22 @@ def rater_table(study: Study) -> Table:
     )
     rows = []
     for rater in study["raters"]:
-        cells = [Cell(_number(rater[column.key]), rater[column.key]) for column in columns]
+        cells = [Cell(_number(rater[column.key], digits), rater[column.key]) for column in columns]
         label = rater["rater"] + (f" (out: {', '.join(rater['excluded_by'])})" if rater["excluded_by"] else "")
         rows.append(TableRow(label, tuple(cells)))
     return Table(f"Raters, study {study['study_id']}", columns, tuple(rows), "rater")
 
 
-def clip_table(study: Study) -> Table:
-    """Mean opinion score of every clip, systems in rows within clips, one column a dimension."""
+def clip_table(study: Study, digits: int = DIGITS) -> Table:
+    """Mean opinion score of every clip, systems in rows within clips, one column a dimension.
+
+    Args:
+        study: as analysed.
+        digits: decimals.
+
+    Returns:
+        The table.
+    """
     columns = tuple(Column(d["key"], d["title"], better="higher") for d in study["dimensions"])
     by_cell = {(row["clip"], row["system"], row["dimension"]): row for row in study["clips"]}
     rows = []
@@ -81,28 +116,36 @@ def clip_table(study: Study) -> Table:
             mine = [by_cell.get((clip, system, column.key)) for column in columns]
             if any(mine):
                 cells = tuple(
-                    Cell(_number(m["mean"]), m["mean"]) if m else Cell(EMPTY, reason="no votes") for m in mine
+                    Cell(_number(m["mean"], digits), m["mean"]) if m else Cell(EMPTY, reason="no votes") for m in mine
                 )
                 rows.append(TableRow(f"{clip}: {system}", cells, clip))
     return Table(f"Mean opinion scores by clip, study {study['study_id']}", columns, tuple(rows), "clip: system")
 
 
-def vote_table(study: Study) -> Table:
-    """How often each value of the scale was given, and the standard deviation of votes, by system and dimension."""
+def vote_table(study: Study, digits: int = DIGITS) -> Table:
+    """How often each value of the scale was given, and the standard deviation of votes, by system and dimension.
+
+    Args:
+        study: as analysed.
+        digits: decimals.
+
+    Returns:
+        The table.
+    """
     low, high = study["scale"]
     values = range(low, high + 1)
     columns = (*(Column(str(value), str(value), "votes") for value in values), Column("sd", "SD"))
     rows = []
     for row in study["opinions"]:
-        cells = [*(Cell(str(count), count) for count in row["histogram"]), Cell(_number(row["sd"]), row["sd"])]
+        cells = [*(Cell(str(count), count) for count in row["histogram"]), Cell(_number(row["sd"], digits), row["sd"])]
         rows.append(TableRow(f"{row['dimension']}: {row['system']}", tuple(cells), row["system"]))
     return Table(f"Votes, study {study['study_id']}", columns, tuple(rows), "dimension: system")
 
 
-def _number(value: float | None) -> str:
-    """Three decimals, three digits where that would show 0.000, integers as they are."""
+def _number(value: float | None, digits: int) -> str:
+    """So many decimals, two digits where that would show nothing but zeros, integers as they are."""
     if value is None:
         return EMPTY
     if isinstance(value, int):
         return str(value)
-    return f"{value:.2g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
+    return f"{value:.2g}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"

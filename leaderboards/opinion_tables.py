@@ -9,16 +9,17 @@ every table and every column carries its `study_id`.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import write_json, write_text
+from visaudio_bench.escapes import csv_row
+from visaudio_bench.files import csv_text, write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+from visaudio_bench.shapes import require
 
 SCHEMA = "visaudio-bench/mos/1"
 CSV_COLUMNS = (
@@ -35,7 +36,39 @@ CSV_COLUMNS = (
     "n_votes",
 )
 BEYOND = "†"
+DIGITS = 2  # decimals; a table of the literature has three, which the intervals of twelve raters do not carry
 Study = dict[str, Any]
+
+METHODS = {
+    "crossed": "crossed (raters and clips both random)",
+    "raters-t": "raters-t (Student's t over rater means; clips fixed)",
+    "clips-t": "clips-t (Student's t over clip means; raters fixed)",
+    "bootstrap": "bootstrap (raters and clips resampled)",
+    "normal": "normal (assumes independent votes)",
+    "paper": "paper (normal quantile times the population SD of rater means / sqrt(raters))",
+    "paper-clips": "paper-clips (as paper, over clip means)",
+}
+
+_NUMBER = (float, None)
+_INTERVAL = {
+    "ci_method": frozenset(METHODS),
+    "low": _NUMBER,
+    "high": _NUMBER,
+    "half": _NUMBER,
+    "reason": str,
+    "beyond_scale": bool,
+}
+_OPINION = {"system": str, "dimension": str, "role": str, "mean": _NUMBER, "intervals": [_INTERVAL]}
+# What tables beside results read; `bench mos` reads its own studies whole.
+_STUDY = {
+    "study_id": str,
+    "confidence": float,
+    # a study of preferences or of places has none of these
+    "ci_methods?": [frozenset(METHODS)],
+    "dimensions?": [{"key": str}],
+    "report?": {"raters": int, "clips": int},
+    "opinions?": [_OPINION],
+}
 
 
 def read_opinions(path: Path) -> list[Study]:
@@ -49,11 +82,21 @@ def read_opinions(path: Path) -> list[Study]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; make it with: bench mos --ratings responses.csv --out DIR") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {error}. A mos.json written by bench mos was expected.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise UsageError(f'{path} has the schema "{schema}", "{SCHEMA}" was expected; write it again with: bench mos')
+    try:
+        require(document, {"studies": [_STUDY]})
+        for number, study in enumerate(document["studies"]):
+            methods = [[told["ci_method"] for told in row["intervals"]] for row in study.get("opinions", ())]
+            if methods and any(used != study.get("ci_methods") for used in methods):
+                raise ValueError(f"studies[{number}]: ci_methods and the intervals of its opinions differ")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} does not keep the schema {SCHEMA}: {error}. Write it again with: bench mos"
+        ) from error
     studies: list[Study] = document["studies"]
     return studies
 
@@ -72,19 +115,17 @@ def write_opinions(folder: Path, studies: Sequence[Study], provenance: dict[str,
 
 def opinions_csv(studies: Sequence[Study]) -> str:
     """The long table: one row a study, system, dimension and interval method; a missing number is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for study in studies:
-        for row in study["opinions"]:
-            for interval in row["intervals"]:
-                values = {"study_id": study["study_id"], **row, **interval}
-                writer.writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
-    return out.getvalue()
+    rows = (
+        {"study_id": study["study_id"], **row, **interval}
+        for study in studies
+        for row in study.get("opinions", ())  # a study of preferences has none
+        for interval in row["intervals"]
+    )
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))
 
 
-def opinion_table(study: Study, *, screened: bool = True) -> Table:
-    """Lay a study out: systems by dimensions, `mean ± half`, best in bold, with what must be known to read it as notes.
+def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:
+    """Lay a study out: systems by dimensions, `mean ± half`, marked as tests allow, and what is needed to read it.
 
     Several interval methods stand side by side, the mean with the first. Controls (hidden reference, low anchor) come
     in a group of their own and are never marked.
@@ -92,6 +133,7 @@ def opinion_table(study: Study, *, screened: bool = True) -> Table:
     Args:
         study: what was rated and how.
         screened: show what is left after screening; false shows the table before it.
+        digits: decimals.
 
     Returns:
         The table.
@@ -105,7 +147,7 @@ def opinion_table(study: Study, *, screened: bool = True) -> Table:
         cells = tuple(
             cell
             for dimension in study["dimensions"]
-            for cell in _cells(study, mine.get(dimension["key"]), marks.get((system, dimension["key"]), ""))
+            for cell in _cells(study, mine.get(dimension["key"]), marks.get((system, dimension["key"]), ""), digits)
         )
         label = system if role == "test" else f"{system} ({role.replace('_', ' ')})"
         lines.append(TableRow(label, cells, "test" if role == "test" else "control"))
@@ -121,30 +163,31 @@ def _columns(study: Study, dimension: dict[str, Any]) -> list[Column]:
     return [first, *(Column(f"{key}:{method}", key, f"± {method}") for method in methods[1:])]
 
 
-def _cells(study: Study, row: dict[str, Any] | None, mark: Mark) -> list[Cell]:
+def _cells(study: Study, row: dict[str, Any] | None, mark: Mark, digits: int) -> list[Cell]:
     if row is None or row["mean"] is None:
         return [Cell(EMPTY, reason="no votes")] * len(study["ci_methods"])
-    return [_cell(row, interval, mark, position == 0) for position, interval in enumerate(row["intervals"])]
+    return [_cell(row, interval, mark, digits, position == 0) for position, interval in enumerate(row["intervals"])]
 
 
-def _cell(row: dict[str, Any], interval: dict[str, Any], mark: Mark, with_mean: bool) -> Cell:
-    half = EMPTY if interval["half"] is None else f"{interval['half']:.3f}"
+def _cell(row: dict[str, Any], interval: dict[str, Any], mark: Mark, digits: int, with_mean: bool = True) -> Cell:
+    half = EMPTY if interval["half"] is None else f"{interval['half']:.{digits}f}"
     flag = BEYOND if interval["beyond_scale"] else ""
-    text = f"{row['mean']:.3f} ± {half}{flag}" if with_mean else f"± {half}{flag}"
+    text = f"{row['mean']:.{digits}f} ± {half}{flag}" if with_mean else f"± {half}{flag}"
     return Cell(text, row["mean"], interval["low"], interval["high"], mark if with_mean else "", interval["reason"])
 
 
 def _marks(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Mark]:
-    """Best and second best mean of each dimension among the tested systems; equal means share a mark."""
+    """Best and second best of each dimension among the tested systems: the first two ranks, where a test ranked them.
+
+    Systems that the test cannot tell apart share a rank and a mark; where it tells no two apart there is none.
+    """
     marks: dict[tuple[str, str], Mark] = {}
+    names: tuple[Mark, ...] = ("best", "second")
     for key in {row["dimension"] for row in rows}:
-        mine = [row for row in rows if row["dimension"] == key and row["role"] == "test" and row["mean"] is not None]
-        means = sorted({row["mean"] for row in mine}, reverse=True)
-        names: tuple[Mark, ...] = ("best", "second")
-        for row in mine:
-            place = means.index(row["mean"])
-            if len(mine) > 1 and place < len(names):
-                marks[row["system"], key] = names[place]
+        ranks = {row["system"]: row.get("rank") for row in rows if row["dimension"] == key and row["role"] == "test"}
+        places = sorted({rank for rank in ranks.values() if rank is not None})
+        if len(places) > 1:
+            marks |= {(name, key): names[places.index(r)] for name, r in ranks.items() if r in places[:2]}
     return marks
 
 
@@ -153,7 +196,7 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     report, screening = study["report"], study["screening"]
     spread = [row["sd"] for row in rows if row["role"] == "test" and row["sd"] is not None]
     per_cell = sorted({row["n_votes"] for row in rows if row["role"] == "test"})
-    who = f"{report['raters']} raters" if report["raters_known"] else "unknown raters"
+    who = counted(report["raters"], "rater") if report["raters_known"] else "unknown raters"
     dates = f", {report['dates'][0]} to {report['dates'][1]}" if report["dates"] else ", dates not stated"
     devices = ", ".join(f"{name} ({count})" for name, count in report["listening_devices"].items())
     checks = "; ".join(
@@ -161,7 +204,8 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         for name, answers in report["checks"].items()
     )
     notes = [
-        f"{who}, {report['clips']} clips, {_range(per_cell)} votes a cell, {report['votes']} in all{dates}",
+        f"{who}, {counted(report['clips'], 'clip')}, {_range(per_cell)} vote{'s' * (per_cell != [1])} a cell, "
+        f"{report['votes']} in all{dates}",
         f"scale {study['scale'][0]} to {study['scale'][1]}; {report['test_method']}",
         *(f"{d['key']}: {d['question']}" for d in study["dimensions"] if d["question"]),
         f"listening: {devices}; {checks}",
@@ -175,19 +219,43 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     notes += [f"{name}: {count}" for name, count in report["exceptions"].items() if count]
     if any(interval["beyond_scale"] for row in rows for interval in row["intervals"]):
         notes.append(f"{BEYOND} the interval reaches beyond the scale")
+    notes.append(_marks_note(study, rows))
     notes.append("scores hold for this set of systems, clips and raters; do not merge them with those of another study")
     return tuple(notes)
 
 
-METHODS = {
-    "crossed": "crossed (raters and clips both random)",
-    "raters-t": "raters-t (Student's t over rater means; clips fixed)",
-    "clips-t": "clips-t (Student's t over clip means; raters fixed)",
-    "bootstrap": "bootstrap (raters and clips resampled)",
-    "normal": "normal (assumes independent votes)",
-    "paper": "paper (normal quantile times the population SD of rater means / sqrt(raters))",
-    "paper-clips": "paper-clips (as paper, over clip means)",
+def _marks_note(study: Study, rows: Sequence[dict[str, Any]]) -> str:
+    if not any(row.get("rank") for row in rows):
+        return "nothing is marked as best: no pair of systems could be tested"
+    if not _marks(rows):
+        raters, pairs = study["report"]["raters"], math.comb(len(study["systems"]), 2)
+        never = study["test"] == "fixed-clips" and pairs * 2.0 ** (1 - raters) > 0.05
+        return f"nothing is marked as best: no two systems are told apart ({TESTS[study['test']]}; Holm, 5 %)" + (
+            f"; {counted(raters, 'rater')} and {counted(pairs, 'pair')} could not, whatever they say" if never else ""
+        )
+    return (
+        "marks: the best and the second best, shared by systems that are not told apart "
+        f"({TESTS[study['test']]}; Holm, 5 %)"
+    )
+
+
+TESTS = {
+    "crossed": "test over raters and clips, both random",
+    "fixed-clips": "test over raters by sign flips; it holds for these clips alone",
 }
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 rater`, `12 raters`.
+
+    Args:
+        number: how many.
+        thing: what is counted, in the singular.
+
+    Returns:
+        The number and the thing, in the plural unless it is one.
+    """
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _range(numbers: Sequence[int]) -> str:
@@ -200,7 +268,7 @@ def _screening_note(screening: dict[str, Any], report: dict[str, Any]) -> str:
     if not screening["rules"]:
         return "no rater was screened out; no screening rule was asked for"
     each = ", ".join(f"{rule} ({len(names)})" for rule, names in screening["excluded"].items())
-    return f"screened by {each}: {report['raters_excluded']} rater(s) left out"
+    return f"screened by {each}: {counted(report['raters_excluded'], 'rater')} left out"
 
 
 def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, str] | None = None) -> Table:
@@ -220,7 +288,7 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
     columns, notes = list(table.columns), list(table.notes)
     cells = [list(row.cells) for row in table.rows]
     labels = [row.label for row in table.rows]
-    for study in studies:
+    for study in (rated for rated in studies if "opinions" in rated):  # a study of preferences has no opinions
         rows = [
             {**row, "system": (titles or {}).get(row["system"], row["system"])}
             for row in study["opinions"]
@@ -241,7 +309,7 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
 def _study_note(study: Study, absent: Sequence[str]) -> str:
     report = study["report"]
     return (
-        f"MOS of study {study['study_id']}: {report['raters']} raters, {report['clips']} clips, "
+        f"MOS of study {study['study_id']}: {counted(report['raters'], 'rater')}, {counted(report['clips'], 'clip')}, "
         f"± {study['confidence']:.0%} {study['ci_methods'][0]}"
         + (f"; rated but not in this table: {', '.join(absent)}" if absent else "")
     )
@@ -250,4 +318,4 @@ def _study_note(study: Study, absent: Sequence[str]) -> str:
 def _joined(row: dict[str, Any] | None, mark: Mark, study_id: str) -> Cell:
     if row is None or row["mean"] is None:
         return Cell(EMPTY, reason=f"not rated in study {study_id}")
-    return _cell(row, row["intervals"][0], mark, with_mean=True)
+    return _cell(row, row["intervals"][0], mark, DIGITS)

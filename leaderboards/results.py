@@ -1,4 +1,4 @@
-"""From per-clip rows to results: values, intervals, ranks. Everything a leaderboard shows is computed here.
+"""From per-clip rows to results: values, intervals, tests, ranks. Everything a leaderboard shows is computed here.
 
 The rows are all that is needed, so that a finished run can be judged again, by us or by a reader of its `clips.csv`.
 """
@@ -6,7 +6,7 @@ The rows are all that is needed, so that a finished run can be judged again, by 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
@@ -16,52 +16,34 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file, read_features, set_distance
-from visaudio_bench.leaderboards.schema import ClipTable, Result, Status
+from visaudio_bench.leaderboards.feature_distances import (
+    REFERENCE_SET,
+    Distance,
+    feature_file,
+    read_features,
+    set_distance,
+)
+from visaudio_bench.leaderboards.schema import ClipTable, Comparison, Result, Status, SuiteInfo, SystemInfo
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
+from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.metrics.quantity import gather, positions, select
 from visaudio_bench.metrics.uncertainty import (
+    Cell,
+    Difference,
     Interval,
-    bootstraps,
-    exchange_tests,
+    differences,
     holm,
+    intervals,
     jackknife,
-    sign_flip_tests,
     tie_groups,
 )
 
 SIGNIFICANT = 0.05
 REFERENCE_SYSTEM = "reference"
+PLAIN = "_plain"  # after a metric's key: the value of a distance between sets as papers print it
 
 Values = dict[str, NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class SystemInfo:
-    """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
-
-    `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
-    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
-    """
-
-    name: str
-    title: str
-    anchor: bool
-    binauralises: bool
-    missing: str = ""
-    remarks: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class SuiteInfo:
-    """What a table must know of a suite; `remarks` are sentences under it."""
-
-    name: str
-    title: str
-    clips: int
-    synthetic: bool
-    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -71,14 +53,18 @@ class Basis:
     Attributes:
         seed: of the bootstrap; every system is resampled with the same clips.
         run: the run folder, for the features that distances between sets are computed from; None without.
-        frechet_mean: precision of mean features, `float64` or `float32`.
+        protocol: the choices that papers leave open.
+        folders: run folders of the systems that are not from `run`, by name.
+        called: what such systems are called there, by name, where that is something else.
         missing: why a metric has no values at all, by key (its weights are missing).
     """
 
     seed: int = 0
     run: Path | None = None
-    frechet_mean: str = "float64"
+    protocol: Protocol = OURS
     missing: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Column(NamedTuple):
@@ -87,6 +73,13 @@ class _Column(NamedTuple):
     metric: Metric
     view: str
     systems: list[SystemInfo]
+
+
+class Judgement(NamedTuple):
+    """All results of a suite, and all pairs of its competing systems."""
+
+    results: list[Result]
+    comparisons: list[Comparison]
 
 
 class _Contest(NamedTuple):
@@ -99,10 +92,10 @@ class _Contest(NamedTuple):
 
 def judge(
     rows: ClipTable, suite: SuiteInfo, systems: Sequence[SystemInfo], metrics: Sequence[Metric], basis: Basis
-) -> list[Result]:
-    """Every metric of every system on one suite, with interval and rank.
+) -> Judgement:
+    """Every metric of every system on one suite, with interval and rank, and the tests behind the ranks.
 
-    All intervals come from the same resamples of the suite's clips, and all tests from the same exchanges of systems.
+    All intervals come from the same resamples of the suite's clips, and so do all tests.
 
     Args:
         rows: per-clip rows; those of other suites are left out, and the order does not matter.
@@ -122,12 +115,38 @@ def judge(
     ]
     table.draw_intervals(columns)
     judged = [[table.result(c.metric, c.view, s.name, s.missing) for s in c.systems] for c in columns]
-    results = []
-    for column, column_results, ranks in zip(columns, judged, table.ranks(columns, judged), strict=True):
+    results, comparisons = [], []
+    for column, column_results, (ranks, pairs) in zip(columns, judged, table.ranks(columns, judged), strict=True):
         results += [replace(result, rank=ranks.get(result.system)) for result in column_results]
+        results += [plain for result in column_results if (plain := table.plain(column.metric, result)) is not None]
+        comparisons += pairs
         if column.view == column.metric.views[-1]:
             results += table.floor(column.metric)
-    return results
+    return Judgement(results, comparisons)
+
+
+def compare(
+    rows: ClipTable,
+    suite: SuiteInfo,
+    columns: Sequence[tuple[Metric, str]],
+    pairs: Sequence[tuple[str, str]],
+    basis: Basis,
+) -> list[list[Difference]]:
+    """Compare pairs of systems of one suite, whatever they are, in some columns.
+
+    Args:
+        rows: per-clip rows.
+        suite: the suite.
+        columns: metrics, each in one view.
+        pairs: (first, second) names of systems.
+        basis: seed and features.
+
+    Returns:
+        For each column the differences of the pairs.
+    """
+    table = _Table(rows, suite, basis)
+    distances = iter(table.differences([(metric, view, *pair) for metric, view in columns for pair in pairs]))
+    return [[next(distances) for _ in pairs] for _ in columns]
 
 
 class _Table:
@@ -152,6 +171,7 @@ class _Table:
         }
         self._quantities: dict[tuple[str, str], Values] = {}
         self._intervals: dict[tuple[str, str, str], Interval] = {}
+        self._distances: dict[tuple[str, str, str], Distance | str] = {}
 
     def values(self, metric: Metric, view: str, system: str) -> Values:
         """The metric's quantities of one system, and of the reference set where the metric asks for it."""
@@ -174,14 +194,16 @@ class _Table:
     def draw_intervals(self, columns: Sequence[_Column]) -> None:
         """Compute at once the intervals of all cells that have one over clips."""
         cells = {
-            (metric.key, view, system.name): (metric.aggregate, self.values(metric, view, system.name))
+            (metric.key, view, system.name): Cell(
+                metric.aggregate, self.values(metric, view, system.name), metric.low, metric.high
+            )
             for metric, view, systems in columns
             for system in systems
             if metric.interval == "bootstrap"
             and not metric.features
             and self._refusal(metric, system.name, system.missing) is None
         }
-        drawn = bootstraps(list(cells.values()), seed=self.basis.seed)
+        drawn = intervals(list(cells.values()), seed=self.basis.seed)
         self._intervals = dict(zip(cells, drawn, strict=True))
 
     @property
@@ -209,47 +231,97 @@ class _Table:
         if refusal is not None:
             status, reason = refusal
             return replace(blank, status=status, reason=reason)
-        if metric.features:
-            return self._of_features(blank, metric, view, system)
-        quantities = self.values(metric, view, system)
+        if metric.interval in ("jackknife", "plain jackknife"):
+            return self._of_sets(blank, metric, view, system)
         if metric.interval == "bootstrap":
-            value, low, high, n = self._intervals[metric.key, view, system]
+            value, low, high, n, reason = self._intervals[metric.key, view, system]
         else:
+            quantities = self.values(metric, view, system)
             value = float(metric.aggregate(quantities))
-            n = int(np.any([np.atleast_2d(np.isfinite(q)).any(0) for q in quantities.values()], axis=0).sum())
+            n = _clips_of(quantities)
             low = high = float("nan")
+            reason = ""
         if not np.isfinite(value):
             status, reason = self._why_empty(metric, view, system)
             return replace(blank, status=status, reason=reason)
-        result = replace(blank, value=float(value), low=_finite(low), high=_finite(high), n=n, status=self._measured)
-        return self._jackknifed(result, metric, quantities) if metric.interval == "jackknife" else result
+        if n < metric.minimum_clips and metric.interval != "none":
+            low = high = float("nan")
+            reason = f"no interval below {metric.minimum_clips} clips"
+        status = self._measured
+        return replace(
+            blank, value=float(value), low=_finite(low), high=_finite(high), n=n, status=status, reason=reason
+        )
 
-    def _of_features(self, blank: Result, metric: Metric, view: str, system: str) -> Result:
-        """What is asked of the system's features: a distance from the reference's, or a score of theirs alone."""
-        assert self.basis.run is not None  # metrics of features come with a run folder
+    def _of_sets(self, blank: Result, metric: Metric, view: str, system: str) -> Result:
+        """A distance between the system's set and the reference's: value and interval are of one estimate."""
+        distances = self._distance(metric, view, system)
+        if isinstance(distances, str):
+            status: Status = "failed" if distances.startswith("scored on") else "missing"
+            return replace(blank, status=status, reason=distances)
+        if not np.isfinite(distances.plain):
+            status, reason = self._why_empty(metric, view, system)
+            return replace(blank, status=status, reason=reason)
+        result = replace(blank, value=distances.plain, n=distances.clips, status=self._measured)
+        corrected = metric.interval == "jackknife"
+        if corrected and self.basis.protocol.set_distances == "plain":
+            return replace(result, reason=_joined(distances.size, "plain value, as papers print it"))
+        if distances.replicates is None:
+            remark = f"plain value, biased: {distances.refusal}" if corrected else distances.refusal
+            return replace(result, reason=_joined(distances.size, remark))
+        value, low, high, refusal = distances.replicates.estimate(corrected=corrected)
+        if value is None:
+            return replace(result, reason=_joined(distances.size, f"plain value: {refusal}"))
+        remark = f"bias-corrected by jackknife, plain value {distances.plain:.4g}" if corrected else ""
+        return replace(result, value=value, low=low, high=high, reason=_joined(distances.size, remark, refusal or ""))
+
+    def plain(self, metric: Metric, result: Result) -> Result | None:
+        """The value of a distance between sets as papers print it, where the column shows another."""
+        if metric.interval != "jackknife" or result.value is None:
+            return None
+        distances = self._distance(metric, result.view, result.system)
+        assert isinstance(distances, Distance)  # else there were no value
+        reason = _joined(distances.size, "plain value, as papers print it")
+        name = f"{metric.key}{PLAIN}"
+        return replace(
+            result, metric=name, value=distances.plain, low=None, high=None, interval="none", rank=None, reason=reason
+        )
+
+    def _distance(self, metric: Metric, view: str, system: str) -> Distance | str:
+        """A distance between sets, computed once; a sentence where there is none."""
+        key = metric.key, view, system
+        if key not in self._distances:
+            self._distances[key] = (
+                self._feature_distance(metric, view, system)
+                if metric.features
+                else self._cue_distance(metric, view, system)
+            )
+        return self._distances[key]
+
+    def _feature_distance(self, metric: Metric, view: str, system: str) -> Distance | str:
+        folder = self.basis.folders.get(system, self.basis.run)
+        assert folder is not None  # metrics of features come with a run folder
+        mine = self.basis.called.get(system, system)
         own, true = (
-            read_features(feature_file(self.basis.run, self.suite.name, name), metric.features)
-            for name in (system, REFERENCE_SET if metric.needs_reference else system)
+            read_features(feature_file(folder, self.suite.name, name), metric.features)
+            for name in (mine, REFERENCE_SET if metric.needs_reference else mine)
         )
         if own is None or true is None:
-            return replace(blank, reason="no features: no sound was long enough, or none could be read")
+            return "no features: no sound was long enough, or none could be read"
         if set(own.clips) != set(true.clips):
-            return replace(blank, status="failed", reason=_other_clips(len(own.clips), len(true.clips)))
+            return _other_clips(len(own.clips), len(true.clips))
         if min(len(own.clips), len(true.clips)) < 2:
-            return replace(blank, reason="a distance between sets needs at least two clips")
-        value, low, high, clips, remark = set_distance(metric, own, true, view, self.basis.frechet_mean)
-        if not np.isfinite(value):
-            return replace(blank, reason=f"too few clips: {remark}")
-        return replace(blank, value=value, low=low, high=high, n=clips, status=self._measured, reason=remark)
+            return "a distance between sets needs at least two clips"
+        return set_distance(metric, own, true, view, self.basis.protocol.frechet_mean)
 
-    def _jackknifed(self, result: Result, metric: Metric, quantities: Values) -> Result:
-        if result.n < metric.minimum_clips:
-            return replace(result, reason=f"no interval below {metric.minimum_clips} clips")
-        estimate = jackknife(metric.aggregate, quantities)
-        if estimate.value is None:
-            return replace(result, reason=estimate.reason or "")
-        remark = f"bias-corrected by jackknife: {estimate.value:.4g}"
-        return replace(result, low=estimate.low, high=estimate.high, reason=remark)
+    def _cue_distance(self, metric: Metric, view: str, system: str) -> Distance:
+        quantities = self.values(metric, view, system)
+        clips = _clips_of(quantities)
+        if clips < metric.minimum_clips:
+            plain = float(metric.aggregate(quantities)) if clips else float("nan")
+            return Distance(plain, None, clips, "", f"no interval below {metric.minimum_clips} clips")
+        replicates = jackknife(metric.aggregate, quantities)
+        assert replicates is not None  # there are clips enough
+        return Distance(replicates.full, replicates, clips, "")
 
     def _refusal(self, metric: Metric, system: str, missing: str) -> tuple[Status, str] | None:
         """Status and reason of a cell that is not computed: nothing is there, or not what a distance needs.
@@ -277,44 +349,78 @@ class _Table:
         statuses, whys = ([self.labels[name][code] for code in self.codes[name][rows]] for name in ("status", "reason"))
         reasons = Counter(reason for reason in whys if reason)
         status: Status = "failed" if statuses and set(statuses) == {"failed"} else "missing"
+        if not len(rows) and self._scored(system).size:
+            return "missing", "not computed for this system; run it again with this metric into the same folder"
         return status, reasons.most_common(1)[0][0] if reasons else "undefined on these clips"
 
-    def ranks(self, columns: Sequence[_Column], judged: Sequence[Sequence[Result]]) -> list[dict[str, int]]:
-        """Ranks of the competing systems of each column.
+    def ranks(
+        self, columns: Sequence[_Column], judged: Sequence[Sequence[Result]]
+    ) -> list[tuple[dict[str, int], list[Comparison]]]:
+        """Ranks of the competing systems of each column, and the comparisons that they come from.
 
-        Holm over all pairs of a contest decides who can be told apart.
+        Holm over all pairs of a contest decides who can be told apart. Where it separates nobody there are no ranks.
         """
         contests = [
             _contest(column, results, binauralises)
             for column, results in zip(columns, judged, strict=True)
             for binauralises in (False, True)  # who is given the reference's sound has another task than who makes it
         ]
-        p_values = iter(self._p_values(contests))
-        ranks: list[dict[str, int]] = []
-        for contest in contests:
-            pairs = [frozenset(pair) for pair in combinations(contest.ordered, 2)]
-            adjusted = dict(zip(pairs, holm([next(p_values) for _ in pairs]), strict=True))
-            ranks.append(tie_groups(contest.ordered, partial(_separable, adjusted)))
-        return [without | binauralising for without, binauralising in zip(ranks[::2], ranks[1::2], strict=True)]
-
-    def _p_values(self, contests: Sequence[_Contest]) -> list[float]:
-        """P-values of all pairs of all contests, in their order; NaN for set distances, which exchange no clips."""
         pairs = [(c.metric, c.view, *pair) for c in contests for pair in combinations(c.ordered, 2)]
-        p_values = np.full(len(pairs), np.nan)
-        sides = {
-            number: (metric, self.values(metric, view, first), self.values(metric, view, second))
-            for number, (metric, view, first, second) in enumerate(pairs)
-            if metric.interval == "bootstrap"
-        }
-        means = [number for number, (metric, _, _) in sides.items() if metric.quantities == (metric.key,)]
-        if means:
-            differences = [a[metric.key] - b[metric.key] for metric, a, b in (sides[number] for number in means)]
-            p_values[means] = sign_flip_tests(differences, seed=self.basis.seed)
-        others = [number for number in sides if number not in means]
-        if others:
-            tested = [(metric.aggregate, a, b) for metric, a, b in (sides[number] for number in others)]
-            p_values[others] = exchange_tests(tested, seed=self.basis.seed)
-        return p_values.tolist()
+        distances = iter(self.differences(pairs))
+        ranks: list[dict[str, int]] = []
+        compared: list[list[Comparison]] = []
+        for contest in contests:
+            several = list(combinations(contest.ordered, 2))
+            gaps = [next(distances) for _ in several]
+            adjusted = dict(zip(several, holm([gap.p for gap in gaps]).tolist(), strict=True))
+            separated = {frozenset(pair) for pair, p in adjusted.items() if p < SIGNIFICANT}
+            compared.append(
+                [
+                    _comparison(self.suite, contest, pair, gap, adjusted[pair])
+                    for pair, gap in zip(several, gaps, strict=True)
+                ]
+            )
+            ordered = contest.ordered if separated else []
+            ranks.append(tie_groups(ordered, partial(_separated, separated)))
+        return [
+            (without | binauralising, left + right)
+            for without, binauralising, left, right in zip(
+                ranks[::2], ranks[1::2], compared[::2], compared[1::2], strict=True
+            )
+        ]
+
+    def differences(self, pairs: Sequence[tuple[Metric, str, str, str]]) -> list[Difference]:
+        """Compare systems: (metric, view, first, second)."""
+        distances: dict[int, Difference] = {}
+        drawn = [number for number, (metric, *_) in enumerate(pairs) if metric.interval == "bootstrap"]
+        if drawn:
+            sides = []
+            for metric, view, first, second in (pairs[number] for number in drawn):
+                left, right = (self.values(metric, view, name) for name in (first, second))
+                sides.append((metric.aggregate, left, right))
+            distances |= dict(zip(drawn, differences(sides, seed=self.basis.seed), strict=True))
+        for number, (metric, view, first, second) in enumerate(pairs):
+            if number not in distances:
+                distances[number] = self._set_difference(metric, view, first, second)
+            gap = distances[number]
+            if gap.n < metric.minimum_clips and not gap.reason:
+                reason = f"no interval below {metric.minimum_clips} clips"
+                distances[number] = gap._replace(low=np.nan, high=np.nan, p=np.nan, reason=reason)
+        return [distances[number] for number in range(len(pairs))]
+
+    def _set_difference(self, metric: Metric, view: str, first: str, second: str) -> Difference:
+        nothing = Difference(np.nan, np.nan, np.nan, np.nan, np.nan, 0)
+        if metric.interval == "none":
+            return nothing._replace(reason="this metric has no test")
+        left, right = (self._distance(metric, view, name) for name in (first, second))
+        if isinstance(left, str) or isinstance(right, str):
+            return nothing._replace(reason=left if isinstance(left, str) else str(right))
+        plain = nothing._replace(value=left.plain - right.plain, n=left.clips)
+        if left.replicates is None or right.replicates is None:
+            return plain._replace(reason=left.refusal or right.refusal)
+        if not np.array_equal(left.replicates.sizes, right.replicates.sizes):
+            return plain._replace(reason="the two are not of the same clips")
+        return left.replicates.against(right.replicates, corrected=metric.interval == "jackknife")
 
     def floor(self, metric: Metric) -> list[Result]:
         """What a distance between sets says about two random halves of the reference: less than this means nothing."""
@@ -354,8 +460,27 @@ def _contest(column: _Column, results: Sequence[Result], binauralises: bool) -> 
     return _Contest(column.metric, column.view, sorted(value, key=value.__getitem__))
 
 
-def _separable(p_values: Mapping[frozenset[str], float], leader: str, other: str) -> bool:
-    return bool(p_values[frozenset((leader, other))] < SIGNIFICANT)
+def _separated(pairs: Set[frozenset[str]], leader: str, right: str) -> bool:
+    return frozenset((leader, right)) in pairs
+
+
+def _comparison(
+    suite: SuiteInfo, contest: _Contest, pair: tuple[str, str], gap: Difference, adjusted: float
+) -> Comparison:
+    difference, low, high, p, p_holm = (_finite(left) for left in (gap.value, gap.low, gap.high, gap.p, adjusted))
+    first, second = pair
+    return Comparison(
+        suite.name, contest.metric.key, contest.view, first, second, difference, low, high, p, p_holm, gap.n, gap.reason
+    )
+
+
+def _clips_of(quantities: Values) -> int:
+    """How many clips have anything of what a set is made of."""
+    return int(np.any([np.atleast_2d(np.isfinite(row)).any(0) for row in quantities.values()], axis=0).sum())
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _finite(number: float) -> float | None:

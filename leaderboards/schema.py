@@ -2,8 +2,8 @@
 
 Two tables matter. `ClipRow` is the primary output: one value of one quantity for one clip of one system; every
 aggregate can be recomputed from these rows. `Result` is a metric's value for a suite and a system. A value that does
-not exist is null with a reason, never 0 or -1 or NaN. Readers refuse a file that does not keep the schema, and name
-the field.
+not exist is null with a reason, never 0 or -1 or NaN. Run folders come from strangers too: readers check everything
+before anything is done with it, and name file, row and field of what does not keep the schema.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import dataclasses
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -22,13 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import atomic_path, write_json
+from visaudio_bench.escapes import csv_cell, csv_text
+from visaudio_bench.files import atomic_path, write_json, write_text
+from visaudio_bench.metrics.protocol import PROTOCOLS
+from visaudio_bench.names import fault
+from visaudio_bench.shapes import require
 from visaudio_bench.sheets import read_objects, read_text
 
 SCHEMA_VERSION = 1
 
+FINISHED = "expected the folder of a finished run (bench run --out DIR makes one)"
 Status = Literal["measured", "published", "synthetic", "missing", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+VALUED: frozenset[Status] = frozenset({"measured", "published", "synthetic"})  # rows with a value, and no others
+_QUANTITY = re.compile(r"[^\[\]]+(\[\d{1,5}\])?")  # a value, or one of several of a clip
+KEY = ("suite", "system", "clip", "metric", "view")  # what a row is of; each is there once
 
 
 class ClipRow(NamedTuple):
@@ -63,8 +73,9 @@ class Result:
         unit: unit of value, low and high.
         better: which values are better: higher, lower, reference (close to the reference's) or none.
         version: version of the metric's definition; numbers of different versions do not compare.
-        interval: how the interval was made: bootstrap, jackknife or none.
-        rank: place among the table's competing systems; systems that are not separable share one. Null for anchors.
+        interval: how the interval was made: bootstrap, jackknife, plain jackknife or none.
+        rank: place among the table's competing systems; systems that are not separable share one. Null for anchors,
+            and for all where no test separates any two.
     """
 
     suite: str
@@ -84,6 +95,87 @@ class Result:
     rank: int | None = None
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two competing systems in one column; `results.json` lists all pairs.
+
+    Attributes:
+        suite: name of the suite.
+        metric: key of the metric.
+        view: which sound was judged.
+        first: name of the system with the better value.
+        second: name of the other.
+        difference: first minus second, in the unit of the metric, on the clips that both have; null where undefined.
+        low: lower end of its 95 % interval; null where there is none.
+        high: upper end of its 95 % interval; null where there is none.
+        p: of no difference, by itself; null where there is no test.
+        p_holm: the same, adjusted by Holm over the pairs of the column; systems are separated below 0.05.
+        n: number of clips that it rests on.
+        reason: why something is null.
+    """
+
+    suite: str
+    metric: str
+    view: str
+    first: str
+    second: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SystemInfo:
+    """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
+
+    `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
+    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
+    """
+
+    name: str
+    title: str
+    anchor: bool
+    binauralises: bool
+    missing: str = ""
+    remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SuiteInfo:
+    """What a table must know of a suite; `remarks` are sentences under it."""
+
+    name: str
+    title: str
+    clips: int
+    synthetic: bool
+    remarks: Sequence[str] = ()
+
+
+# What other code reads of `results.json`; what else is there is shown and not acted upon.
+_BODY = {
+    "schema_version": int,
+    "provenance": {
+        "seed": int,
+        "protocol": {"name": frozenset(PROTOCOLS)},
+        "backbones?": {str: {"module": str}},
+    },
+    "suites": [
+        {
+            "info": SuiteInfo,
+            "manifest": str,
+            "systems": [SystemInfo],
+            "metrics": [str],
+            "cards": [{"name": str, "revision": str}],
+        }
+    ],
+    "metrics": {str: int},
+    "unavailable": {str: str},
+    "results": [Result],
+}
 CSV_FIELDS = tuple(f.name for f in dataclasses.fields(Result))[:10]
 
 
@@ -148,33 +240,82 @@ def write_clip_rows(folder: Path, rows: Iterable[ClipRow]) -> None:
     path = folder / "clips.csv"
     _write_csv(path, ClipRow._fields, rows)
     with atomic_path(folder / "clips.parquet") as temporary:
-        pq.write_table(_read_csv(path.read_bytes(), "string"), temporary)
+        pq.write_table(_as_meant(_read_csv(path.read_bytes(), "string")), temporary)
+
+
+def _as_meant(table: Any) -> Any:
+    """A table of texts without the apostrophes that keep spreadsheets from calculating."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for place, name in enumerate(ClipRow._fields):
+        if name != "value" and compute.any(compute.starts_with(table[name], "'")).as_py():
+            table = table.set_column(place, name, pa.array(map(csv_text, table[name].to_pylist()), pa.string()))
+    return table
 
 
 def read_clip_rows(path: Path) -> ClipTable:
     """The rows of a `clips.csv`.
 
     Raises:
-        UsageError: the file is not there or does not keep the schema.
+        UsageError: the file is not there or does not keep the schema; names line and column.
     """
     import pyarrow as pa
 
     if not path.is_file():
-        raise UsageError(f"{path} is not there; expected the folder of a finished run (bench run --out DIR makes one).")
+        raise UsageError(f"{path} is not there; {FINISHED}.")
     text, _ = read_text(path)
     header, _, body = text.partition("\n")
-    if next(csv.reader([header]), None) != list(ClipRow._fields):
+    try:
+        columns = next(csv.reader([header]), None)
+    except csv.Error:
+        columns = None
+    if columns != list(ClipRow._fields):
         raise UsageError(f"{path} does not start with the columns {','.join(ClipRow._fields)}.")
     try:
         table = _columns(_read_csv(text.encode(), "dictionary")) if body else ClipTable.of([])
     except pa.ArrowInvalid:
         table = None
-    if table is None or not {*table.labels["status"]} <= {*STATUSES}:
+    if table is None or not _keeps_the_schema(table):
         # Row by row, which finds and names the first one that is wrong; or none, where Python reads more than pyarrow.
-        reader = csv.reader(io.StringIO(text, newline=""))
-        next(reader)
-        table = ClipTable.of([_clip_row(path, number, fields) for number, fields in enumerate(reader, start=2)])
+        table = ClipTable.of(_row_by_row(path, text))
     return table
+
+
+def _keeps_the_schema(table: ClipTable) -> bool:
+    """Whether every row may be there, and none twice; which row is wrong, and how, is found by `_row_by_row`."""
+    valued = np.array([status in VALUED for status in table.labels["status"]], dtype=bool)[table.codes["status"]]
+    named = [fault(name) for column in ("suite", "system", "clip") for name in table.labels[column]]
+    if any(named) or not all(_QUANTITY.fullmatch(name) for name in table.labels["metric"]):
+        return False
+    if not {*table.labels["status"]} <= {*STATUSES} or (valued == np.isnan(table.value)).any():
+        return False
+    place = np.zeros(len(table), np.int64)
+    for name in KEY:
+        _, place = np.unique(place * len(table.labels[name]) + table.codes[name], return_inverse=True)
+    return len(np.unique(place)) == len(table)
+
+
+def _row_by_row(path: Path, text: str) -> list[ClipRow]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[ClipRow] = []
+    lines: dict[tuple[Any, ...], int] = {}
+    begin = 2
+    try:
+        next(reader)
+        for fields in reader:
+            row = _clip_row(path, begin, fields)
+            first = lines.setdefault(tuple(getattr(row, name) for name in KEY), begin)
+            if first != begin:
+                raise UsageError(
+                    f"{path}, line {begin}, says again what line {first} says: {row.metric} ({row.view}) of clip "
+                    f'"{row.clip}" of system "{row.system}". Each is there once.'
+                )
+            rows.append(row)
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {begin}, is not a row of this schema: {error}.") from error
+    return rows
 
 
 def _read_csv(data: bytes, texts: Literal["string", "dictionary"]) -> Any:
@@ -205,7 +346,7 @@ def _columns(table: Any) -> ClipTable:
     known = np.from_dlpack(compute.is_valid(value).cast(pa.uint8())).astype(bool)
     numbers = np.frombuffer(value.buffers()[1], np.float64)[value.offset :][: len(value)]
     return ClipTable(
-        {name: tuple(column.dictionary.to_pylist()) for name, column in columns.items()},
+        {name: tuple(map(csv_text, column.dictionary.to_pylist())) for name, column in columns.items()},
         {name: np.asarray(np.from_dlpack(column.indices), np.int64) for name, column in columns.items()},
         np.where(known, numbers, math.nan),
     )
@@ -213,12 +354,34 @@ def _columns(table: Any) -> ClipTable:
 
 def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
     try:
-        suite, system, clip, metric, view, value, status, reason = fields
+        if len(fields) != len(ClipRow._fields):
+            raise ValueError(f"{len(fields)} fields instead of {len(ClipRow._fields)}")
+        suite, system, clip, metric, view, value, status, reason = map(csv_text, fields)
+        for name, text in (("suite", suite), ("system", system), ("clip", clip)):
+            if why := fault(text):
+                raise ValueError(f"{name} {text!a} cannot name a file: {why}")
+        if not _QUANTITY.fullmatch(metric):
+            raise ValueError(f"metric {metric!a} is no name of a quantity: `name`, or `name[0]`, `name[1]`, ...")
         if status not in STATUSES:
-            raise ValueError(f'status "{status}"')
-        return ClipRow(suite, system, clip, metric, view, float(value) if value else None, status, reason)
+            raise ValueError(f"status {status!a} is none of {', '.join(STATUSES)}")
+        known = _number(value)
+        if (known is None) == (status in VALUED):
+            raise ValueError(f"value {value!a} with status {status}")
+        return ClipRow(suite, system, clip, metric, view, known, status, reason)
     except ValueError as error:
         raise UsageError(f"{path}, line {number}, is not a row of this schema: {error}.") from error
+
+
+def _number(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise ValueError(f"value {text!a} is no number; a value that does not exist is empty")
+    return value
 
 
 def write_results(
@@ -260,17 +423,47 @@ def read_results(folder: Path) -> Run:
     """
     path = folder / "results.json"
     if not path.is_file():
-        raise UsageError(f"{path} is not there; expected the folder of a finished run (bench run --out DIR makes one).")
+        raise UsageError(f"{path} is not there; {FINISHED}.")
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-        if body["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {body['schema_version']}, this program reads {SCHEMA_VERSION}")
+        version = body.get("schema_version") if isinstance(body, dict) else None
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"schema version {version!a}, this program reads {SCHEMA_VERSION}")
+        require(body, _BODY)
         results = [Result(**row) for row in body["results"]]
         for result in results:
             _check(result)
+        _check_names(body, results)
         return Run(body["provenance"], results, body)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} does not keep the result schema: {error}.") from error
+
+
+def _check_names(body: Mapping[str, Any], results: Sequence[Result]) -> None:
+    """Suites and systems have names that files can have, each once, and results are of these, each once."""
+    known = set()
+    for suite in body["suites"]:
+        name, systems = suite["info"]["name"], [system["name"] for system in suite["systems"]]
+        for word in (name, *systems):
+            if why := fault(word):
+                raise ValueError(f"suites: the name {word!a} cannot name a file: {why}")
+        known |= {(name, system) for system in systems}
+        _once(systems, f'systems of suite "{name}"')
+    _once([suite["info"]["name"] for suite in body["suites"]], "suites")
+    _once([(result.suite, result.system, result.metric, result.view) for result in results], "results")
+    for number, result in enumerate(results):
+        if (result.suite, result.system) not in known:
+            raise ValueError(
+                f"results[{number}] is of {result.suite!a} and {result.system!a}, which suites do not list"
+            )
+
+
+def _once(names: Sequence[object], where: str) -> None:
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{where}: {name!a} is there twice")
+        seen.add(name)
 
 
 def _check(result: Result) -> None:
@@ -282,6 +475,8 @@ def _check(result: Result) -> None:
         number = getattr(result, name)
         if number is not None and not math.isfinite(number):
             raise ValueError(f"{where}: {name} is {number}; a value that does not exist is null")
+    if result.n < 0:
+        raise ValueError(f"{where}: n is {result.n}")
     if result.value is None and not result.reason:
         raise ValueError(f"{where}: the value is null without a reason")
 
@@ -293,10 +488,8 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
         path: of the file.
         failures: in the order in which they are told.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for failure in failures:
-            told = {name: value for name, value in failure._asdict().items() if name != "trace"}
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+    told = ({name: text for name, text in failure._asdict().items() if name != "trace"} for failure in failures)
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in told))
 
 
 def read_failures(path: Path) -> list[Failure]:
@@ -310,8 +503,9 @@ def read_failures(path: Path) -> list[Failure]:
 
 def _failure(path: Path, number: int, told: Mapping[str, Any]) -> Failure:
     try:
+        require(told, {str: str})
         return Failure(**told)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{path}:{number}: not a failure of this schema: {error}.") from error
 
 
@@ -323,4 +517,9 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return _cell(value)
     return "" if value is None else repr(value) if isinstance(value, float) else value
+
+
+_cell = lru_cache(maxsize=1 << 12)(csv_cell)  # the same few texts stand in millions of rows

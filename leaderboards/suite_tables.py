@@ -1,8 +1,8 @@
 """The leaderboard: one table a suite and track, from results.
 
-Anchors come first, then the competing systems, best first by the first ranked column. The best of a column is bold
-and the second best underlined, among competing systems only and only where there are at least two; systems that a
-test cannot tell apart share the mark. ± is half the width of the 95 % interval over clips.
+Anchors come first, then the competing systems, best first by the first column that has a direction. A mark stands for a
+test: the best of a column is bold, with all that no test separates from it, and the next such group underlined. Where
+no two systems of a column are separated, none of it has a mark. ± is half the width of the 95 % interval over clips.
 
 The two tracks never share a table: waveform distances mean something only for systems that were given the
 reference's own sound, and their table holds only those.
@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from visaudio_bench.leaderboards.results import REFERENCE_SYSTEM, SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.schema import Result
+from visaudio_bench.leaderboards.results import PLAIN, REFERENCE_SYSTEM
+from visaudio_bench.leaderboards.schema import Result, SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import Metric
+from visaudio_bench.metrics.uncertainty import MINIMUM_CLIPS
 
 TITLES = {
     "content": "what is heard, and when",
@@ -26,6 +27,10 @@ TITLES = {
 HEARD = "†"
 HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
+LEGEND = (
+    "Bold: the best of its column, with those that no paired test over clips separates from it (Holm, p < 0.05); "
+    "underlined: the next ones. No marks where no two are separated. ± is half of the 95 % interval."
+)
 # Values that rest on less than this share of the clips are named under the table.
 FEW = 0.5
 
@@ -119,9 +124,13 @@ class _Board:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
         return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
 
+    def rivals(self, system: SystemInfo) -> list[SystemInfo]:
+        """The systems with the same task, itself among them."""
+        return [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
+
     def _mark(self, system: SystemInfo, result: Result, shown: Shown) -> Mark:
-        """Best and second-best among the systems with the same task."""
-        rivals = [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
+        """Best and second-best among the systems with the same task; none where no test separates any two."""
+        rivals = self.rivals(system)
         if len(rivals) < 2:
             return ""
         results = (self.result(rival, shown) for rival in rivals)
@@ -157,6 +166,7 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
         notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
+    notes += _legend(suite, board)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
@@ -181,16 +191,31 @@ def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
     )
 
 
+def _legend(suite: SuiteInfo, board: _Board) -> list[str]:
+    """What the marks mean, or why there are none."""
+    if suite.clips < MINIMUM_CLIPS:
+        return [f"Fewer than {MINIMUM_CLIPS} clips: no intervals, no tests, no marks."]
+    cells = [board.cell(system, shown) for system in board.rows for shown in board.columns]
+    if any(cell.mark for cell in cells):
+        return [LEGEND]
+    lines = ["± is half of the 95 % interval over clips."] if any(cell.low is not None for cell in cells) else []
+    if any(len(board.rivals(system)) > 1 for system in board.rows):
+        lines.append("In no column does a test separate two systems on these clips; bench compare says how many would.")
+    return lines
+
+
 def _sizes(board: _Board) -> list[str]:
-    """A Fréchet distance never goes without N and d: its bias is about 1/N."""
+    """A Fréchet distance never goes without N and d: its bias is about 1/N. And which value is shown."""
     lines = []
     for shown in board.columns:
-        if shown.metric.features and shown.view == shown.metric.shown[0]:
+        if shown.metric.interval == "jackknife" and shown.view == shown.metric.shown[0]:
             results = (board.result(system, shown) for system in board.rows)
-            sizes = {
-                result.reason.partition(";")[0] for result in results if result is not None and result.value is not None
-            }
-            lines.append(f"{shown.metric.title}: {', '.join(sorted(sizes))}.")
+            reasons = [result.reason for result in results if result is not None and result.value is not None]
+            sizes = sorted({reason.partition(";")[0] for reason in reasons if shown.metric.features})
+            words = "plain values, as papers print them"
+            if any("bias-corrected" in reason for reason in reasons):
+                words = f"less their bias by few clips; {shown.metric.key}{PLAIN} in results.csv is what papers print"
+            lines.append(f"{shown.metric.title}: {'; '.join([', '.join(sizes), words]) if sizes else words}.")
     return lines
 
 

@@ -23,10 +23,11 @@ import numpy.typing as npt
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wasserstein
 from visaudio_bench.metrics.quantity import Quantities
+from visaudio_bench.metrics.uncertainty import MINIMUM_CLIPS
 
 Better = Literal["higher", "lower", "reference", "none"]
 Track = Literal["generation", "binauralisation", "content"]
-IntervalKind = Literal["bootstrap", "jackknife", "none"]
+IntervalKind = Literal["bootstrap", "jackknife", "plain jackknife", "none"]
 DistanceKind = Literal["", "frechet", "kernel", "inception"]
 Aggregate = Callable[[Quantities], npt.NDArray[np.float64]]
 
@@ -57,7 +58,9 @@ class Metric:
         description: one sentence for the legend of a table.
         views: what it is measured on; `binaural` for metrics that use both channels together.
         version: raised whenever the same input gives another number.
-        interval: how its interval is found.
+        interval: how its interval and its tests are found: `bootstrap` for what single clips have; for distances
+            between sets `jackknife`, which takes the bias of few clips off the value, or `plain jackknife`, which
+            leaves the value as it is; `none` has no marks either.
         minimum_clips: below this many clips no interval is given.
         weights: the networks that it needs, by the names of their weight files.
         features: the network whose sets of features it compares (it reads those instead of `quantities`), else "".
@@ -86,7 +89,7 @@ class Metric:
     views: tuple[str, ...] = BINAURAL
     version: int = 1
     interval: IntervalKind = "bootstrap"
-    minimum_clips: int = 2
+    minimum_clips: int = MINIMUM_CLIPS
     weights: tuple[str, ...] = ()
     features: str = ""
     distance: DistanceKind = ""
@@ -124,9 +127,10 @@ def _generation(key: str, title: str, unit: str, better: Better, description: st
 
 
 def _set_distance(key: str, title: str, unit: str, vector: str, description: str, **other: Any) -> Metric:
-    """Make a distance between sets: by default W1 of a vector, without an interval (tables print its floor instead)."""
+    """Make a distance between sets: by default W1 of a vector; tables print its floor beside it."""
     fields: dict[str, Any] = {
-        "quantities": (vector, REFERENCE + vector), "aggregate": partial(wasserstein, key=vector), "interval": "none",
+        "quantities": (vector, REFERENCE + vector), "aggregate": partial(wasserstein, key=vector),
+        "interval": "plain jackknife",
         "family": "visaudio_bench.metrics.interaural_sets", "digits": 2,
     }  # fmt: skip
     return _generation(key, title, unit, "lower", description, **fields | other)
@@ -206,12 +210,12 @@ _ALL = (
     ),
     _feature_distance(
         "kad_vgg", "KAD-VGG", "vggish", "Kernel distance of VGGish features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", distance="kernel", interval="none", low=None, default=False,
+        family="visaudio_bench.metrics.kernel_distance", distance="kernel", low=None, default=False,
         source="Chung et al. 2025",
     ),
     _feature_distance(
         "kad_pann", "KAD-PANN", "panns", "Kernel distance of PANNs features: unbiased, no Gaussian is assumed.",
-        family="visaudio_bench.metrics.kernel_distance", distance="kernel", interval="none", low=None, default=False,
+        family="visaudio_bench.metrics.kernel_distance", distance="kernel", low=None, default=False,
         source="Chung et al. 2025",
     ),
     _generation(

@@ -15,12 +15,13 @@ conditioned, Cholesky factors and the eigenvalues of (F₁F₂ᵀ)(F₁F₂ᵀ)�
 its error bound is below 1e-8 of the distance.
 
 An FD is biased upwards by about 1/N: the same system evaluated on fewer clips looks worse, and a bootstrap makes that
-worse still. So an FD never comes without N and d; `frechet_jackknife` estimates the bias and an interval by leaving
-out groups of clips, and `require_same_clips` refuses to compare what was measured on different clips. Below N = 2 d no
-correction works, and none is given.
+worse still. Papers print the biased value. `frechet_replicates` leaves out groups of clips: that gives a value without
+most of the bias, an interval around it, and a test between two systems. Below N = 2 d no correction works, and none is
+given. So an FD never comes without N and d, and `require_same_clips` refuses to compare what was measured on different
+clips.
 
-Functions: `frechet_distance`, `frechet_jackknife`, `frechet_difference`, `require_same_clips`; `GaussianStatistics`
-for sets that arrive in parts or whose features are not kept.
+Functions: `frechet_distance`, `frechet_replicates`, `too_few`, `require_same_clips`; `GaussianStatistics` for sets that
+arrive in parts or whose features are not kept.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.metrics.uncertainty import JACKKNIFE_GROUPS, Estimate, jackknife_estimate
+from visaudio_bench.metrics.uncertainty import JACKKNIFE_GROUPS, Replicates
 
 Floats = npt.NDArray[np.float64]
 Features: TypeAlias = npt.NDArray[np.floating]
@@ -201,16 +202,32 @@ def frechet_between(mean_1: Floats, covariance_1: Floats, mean_2: Floats, covari
     return _distance(_Side(0, mean_1, known_covariance=covariance_1), _Side(0, mean_2, known_covariance=covariance_2))
 
 
-def frechet_jackknife(
+def too_few(clips: int, dimension: int) -> str:
+    """Word why a Fréchet distance of so few clips cannot be corrected.
+
+    Args:
+        clips: number of clips on the smaller side.
+        dimension: number of features in a row.
+
+    Returns:
+        The reason; "" where there are enough clips.
+
+    Example:
+        >>> too_few(9, 8), too_few(40, 8)
+        ('9 clips are too few for 8 dimensions: 20 are needed', '')
+    """
+    needed = max(CLIPS_PER_DIMENSION * dimension, JACKKNIFE_GROUPS)
+    return f"{clips} clips are too few for {dimension} dimensions: {needed} are needed" if clips < needed else ""
+
+
+def frechet_replicates(
     prediction: Features,
     reference: Features,
     *,
     clips: npt.NDArray[np.integer] | None = None,
     reference_clips: npt.NDArray[np.integer] | None = None,
-    groups: int = JACKKNIFE_GROUPS,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Estimate a bias-corrected Fréchet distance with an interval, by leaving out groups of clips from both sets.
+) -> Replicates:
+    """Compute a Fréchet distance with and without each of 20 groups of clips, which leave both sets.
 
     Args:
         prediction: (n, d) features.
@@ -218,71 +235,45 @@ def frechet_jackknife(
         clips: (n,) clip number of every row, where a clip has several rows (VGGish frames); default one row a clip.
         reference_clips: (m,) clip number of every row of the reference; default as `clips`. The same number is the
             same clip, and both leave together.
-        groups: number of groups.
-        confidence: of the interval.
 
     Returns:
-        The estimate; its value and interval are None, with a reason, with fewer than 2 d clips, where no correction
-        works.
+        The replicates: `estimate()` is the bias-corrected distance with its interval, and `against` compares it with
+        that of another system on the same clips.
 
     Raises:
-        BenchError: a clip number is missing, or as `frechet_distance`.
+        BenchError: a clip number is missing; too few clips, as `too_few` says; or as `frechet_distance`.
 
     Example:
-        A shift by 3 is 9 whichever clips are left out:
+        A shift by 3 is 9 whichever clips are left out, and 8 more than a shift by 1:
 
         >>> rows = np.random.default_rng(0).standard_normal((40, 2))
-        >>> [round(number, 4) for number in frechet_jackknife(rows + [3, 0], rows)[:3]]
-        [9.0, 9.0, 9.0]
-        >>> frechet_jackknife(rows[:9], rows[:9]).reason
-        '9 clips are too few for 2 dimensions: 20 are needed'
+        >>> far, near = frechet_replicates(rows + [3, 0], rows), frechet_replicates(rows + [1, 0], rows)
+        >>> round(far.corrected, 4), round(far.against(near).value, 4)
+        (9.0, 8.0)
     """
-    replicates = _replicates(prediction, reference, clips, reference_clips, groups)
-    if isinstance(replicates, str):
-        return Estimate(None, None, None, replicates)
-    return jackknife_estimate(replicates.full, replicates.left_out, replicates.clips, confidence)
-
-
-def frechet_difference(
-    first: Features,
-    second: Features,
-    reference: Features,
-    *,
-    clips: npt.NDArray[np.integer] | None = None,
-    reference_clips: npt.NDArray[np.integer] | None = None,
-    groups: int = JACKKNIFE_GROUPS,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Estimate FD(first) - FD(second), bias-corrected with an interval, for two systems on the same clips.
-
-    Groups of clips leave both systems together: what a hard clip does to both cancels.
-
-    Args:
-        first: (n, d) features of the first system.
-        second: (n, d) features of the second system, of the same clips in the same order.
-        reference: (m, d) features of the reference.
-        clips: (n,) clip number of every row of both systems; default one row a clip.
-        reference_clips: (m,) clip number of every row of the reference; default as `clips`.
-        groups: number of groups.
-        confidence: of the interval.
-
-    Returns:
-        The estimate; its value and interval are None, with a reason, with fewer than 2 d clips.
-
-    Raises:
-        BenchError: the systems differ in their number of rows, or as `frechet_jackknife`.
-
-    Example:
-        >>> rows = np.random.default_rng(0).standard_normal((40, 2))
-        >>> round(frechet_difference(rows + [3, 0], rows + [1, 0], rows).value, 4)
-        8.0
-    """
-    if len(first) != len(second):
-        raise BenchError(f"got {len(first)} and {len(second)} rows, expected features of the same clips")
-    a, b = (_replicates(side, reference, clips, reference_clips, groups) for side in (first, second))
-    if isinstance(a, str) or isinstance(b, str):
-        return Estimate(None, None, None, a if isinstance(a, str) else str(b))
-    return jackknife_estimate(a.full - b.full, a.left_out - b.left_out, a.clips, confidence)
+    p, g = _checked(prediction, minimum=2), _checked(reference, minimum=2)
+    ids_p = np.arange(len(p)) if clips is None else np.asarray(clips)
+    default = np.arange(len(g)) if clips is None else ids_p
+    ids_g = default if reference_clips is None else np.asarray(reference_clips)
+    if (len(ids_p), len(ids_g)) != (len(p), len(g)):
+        raise BenchError(
+            f"got clip numbers for {len(ids_p)} and {len(ids_g)} rows, expected one for each of {len(p)} and {len(g)} "
+            "rows of prediction and reference: pass reference_clips where the two differ"
+        )
+    refusal = too_few(min(len(np.unique(ids_p)), len(np.unique(ids_g))), p.shape[1])
+    if refusal:
+        raise BenchError(refusal)
+    every, index = np.unique(np.concatenate([ids_p, ids_g]), return_inverse=True)
+    group = index % JACKKNIFE_GROUPS  # neighbours in different groups: suites are often ordered by category
+    all_p, all_g = GaussianStatistics.from_features(p), GaussianStatistics.from_features(g)
+    left_out = np.empty(JACKKNIFE_GROUPS)
+    for number in range(JACKKNIFE_GROUPS):
+        in_p, in_g = p[group[: len(p)] == number], g[group[len(p) :] == number]
+        rest_p = all_p.without(GaussianStatistics.from_features(in_p)) if len(in_p) else all_p
+        rest_g = all_g.without(GaussianStatistics.from_features(in_g)) if len(in_g) else all_g
+        left_out[number] = frechet_distance(rest_p, rest_g).value
+    sizes = np.bincount(np.arange(len(every)) % JACKKNIFE_GROUPS, minlength=JACKKNIFE_GROUPS)
+    return Replicates(frechet_distance(p, g).value, left_out, sizes)
 
 
 def require_same_clips(clips: Mapping[str, Sequence[str]]) -> None:
@@ -340,14 +331,6 @@ class _Side(NamedTuple):
         return self.scaled is not None and len(self.scaled) <= self.scaled.shape[1]
 
 
-class _Replicates(NamedTuple):
-    """FD of everything, FD without each group (groups,), and the number of clips in each group (groups,)."""
-
-    full: float
-    left_out: Floats
-    clips: npt.NDArray[np.intp]
-
-
 def _side(data: Features | GaussianStatistics) -> _Side:
     if isinstance(data, GaussianStatistics):
         return _Side(data.count, data.mean, known_covariance=data.covariance)
@@ -388,39 +371,6 @@ def _root(covariance: Floats) -> Floats:
     values = np.where(values > len(values) * np.finfo(np.float64).eps * values[-1], values, 0)
     factor: Floats = np.sqrt(values)[:, None] * vectors.T
     return factor
-
-
-def _replicates(
-    prediction: Features,
-    reference: Features,
-    clips: npt.NDArray[np.integer] | None,
-    reference_clips: npt.NDArray[np.integer] | None,
-    groups: int,
-) -> _Replicates | str:
-    """Compute the distances that a jackknife needs, or say why it cannot be done."""
-    p, g = _checked(prediction, minimum=2), _checked(reference, minimum=2)
-    ids_p = np.arange(len(p)) if clips is None else np.asarray(clips)
-    default = np.arange(len(g)) if clips is None else ids_p
-    ids_g = default if reference_clips is None else np.asarray(reference_clips)
-    if (len(ids_p), len(ids_g)) != (len(p), len(g)):
-        raise BenchError(
-            f"got clip numbers for {len(ids_p)} and {len(ids_g)} rows, expected one for each of {len(p)} and {len(g)} "
-            "rows of prediction and reference: pass reference_clips where the two differ"
-        )
-    count, needed = min(len(np.unique(ids_p)), len(np.unique(ids_g))), max(CLIPS_PER_DIMENSION * p.shape[1], groups)
-    if count < needed:
-        return f"{count} clips are too few for {p.shape[1]} dimensions: {needed} are needed"
-    every, index = np.unique(np.concatenate([ids_p, ids_g]), return_inverse=True)
-    group = index % groups  # neighbours in different groups: suites are often ordered by category
-    all_p, all_g = GaussianStatistics.from_features(p), GaussianStatistics.from_features(g)
-    left_out = np.empty(groups)
-    for number in range(groups):
-        in_p, in_g = p[group[: len(p)] == number], g[group[len(p) :] == number]
-        rest_p = all_p.without(GaussianStatistics.from_features(in_p)) if len(in_p) else all_p
-        rest_g = all_g.without(GaussianStatistics.from_features(in_g)) if len(in_g) else all_g
-        left_out[number] = frechet_distance(rest_p, rest_g).value
-    sizes = np.bincount(np.arange(len(every)) % groups, minlength=groups)
-    return _Replicates(frechet_distance(p, g).value, left_out, sizes)
 
 
 def _checked(features: Features, minimum: int) -> Floats:

@@ -18,10 +18,12 @@ speak of votes, these are the votes of the test, without gold, trap, hidden refe
 `incomplete`   votes are missing.
 `headphones`   the headphone check was not passed.
 `orientation`  the left/right check was not passed.
+`completion`   a recruiting service does not list the rater as one who has completed.
 `trap`         a trap question was answered otherwise than asked, be it once.
 `gold`         a sample with a known rating was missed by more than 1, be it once.
 `straightline` the variance of all votes is below 0.1 (default of the P.808 toolkit).
 `anchor`       the hidden reference is rated below the low anchor on average.
+`reference`    the hidden reference is rated below 90 on more than 15 % of the clips (ITU-R BS.1534, scale 0 to 100).
 `agreement`    the correlation with the other raters is below 0.25 or undefined (a choice of this project).
 
 Functions: `intraclass`, `krippendorff_alpha`, `rater_reports`, `screen`, `sample_matrix`.
@@ -37,7 +39,10 @@ import numpy as np
 
 from visaudio_bench.metrics.opinion import ROLES, Floats, Votes
 
-RULES = ("incomplete", "headphones", "orientation", "trap", "gold", "straightline", "anchor", "agreement")
+KNOWN_REFERENCE = 90
+MISSED_REFERENCES = 0.15
+CHECKS = ("headphones", "orientation", "completion")
+RULES = ("incomplete", *CHECKS, "trap", "gold", "straightline", "anchor", "reference", "agreement")
 STRAIGHTLINE_VARIANCE = 0.1
 LOWEST_AGREEMENT = 0.25
 
@@ -234,7 +239,7 @@ def screen(
         votes: of a study.
         rules: names out of `RULES`.
         checks: what the questionnaire's checks said, `{"headphones": {rater: "pass" | "fail" | "none"}, ...}`, likewise
-            for "orientation".
+            for "orientation" and "completion".
 
     Returns:
         The names of the raters by rule, in the order of `votes.raters`.
@@ -251,15 +256,19 @@ def screen(
     for rule in rules:
         if rule not in RULES:
             raise ValueError(f'unknown screening rule "{rule}"; known: {", ".join(RULES)}')
-        if rule in ("headphones", "orientation"):
+        if rule in CHECKS:
             answers = (checks or {}).get(rule, {})
             if not any(answers.get(rater, "none") != "none" for rater in votes.raters):
                 raise ValueError(f'rule "{rule}" needs the results of that check, and the data has none')
             excluded[rule] = [rater for rater in votes.raters if answers.get(rater, "none") != "pass"]
         else:
-            caught = {"incomplete": _incomplete, "trap": _trap, "gold": _gold, "anchor": _anchor}.get(rule, _erratic)(
-                votes, rule
-            )
+            caught = {
+                "incomplete": _incomplete,
+                "trap": _trap,
+                "gold": _gold,
+                "anchor": _anchor,
+                "reference": _reference,
+            }.get(rule, _erratic)(votes, rule)
             excluded[rule] = [rater for rater, bad in zip(votes.raters, caught, strict=True) if bad]
     return excluded
 
@@ -296,6 +305,15 @@ def _anchor(votes: Votes, rule: str) -> list[bool]:
     reference = _mean_by_rater(votes.with_role("hidden_reference"))
     anchor = _mean_by_rater(votes.with_role("low_anchor"))
     return [bool(value < low) for value, low in zip(reference, anchor, strict=True)]
+
+
+def _reference(votes: Votes, rule: str) -> list[bool]:
+    _needs(votes, rule, "hidden_reference")
+    hidden = votes.with_role("hidden_reference")
+    size = len(votes.raters)
+    asked = np.bincount(hidden.rater, minlength=size)
+    missed = np.bincount(hidden.rater[hidden.rating < KNOWN_REFERENCE], minlength=size)
+    return [bool(share) for share in missed > MISSED_REFERENCES * asked]
 
 
 def _mean_by_rater(votes: Votes) -> Floats:

@@ -3,20 +3,22 @@
 Every comparison is paired: the difference of the two votes that one rater gave one clip. Raters differ by two points
 and more in how they use the scale (Rosenberg and Ramabhadran 2017, Interspeech), and that cancels in the difference.
 
-- the mean difference with a `crossed` interval (module `opinion`);
+- the mean difference with a `crossed` interval (module `opinion`), and the p that belongs to it: raters and clips are
+  both drawn at random, so that a small p speaks of other raters and other clips (test `crossed`, what marks stand for);
 - p by sign flips: under the null hypothesis each rater's total difference is as likely with the other sign. All 2^R
   sign patterns are counted exactly, for any R, because totals of integer votes are integers and their distribution is
-  a convolution;
-- p by Wilcoxon's signed-rank test over the mean differences of the raters;
+  a convolution. It takes the clips as they are (test `fixed-clips`): where a system does better on some clips than on
+  others, systems that are equal over all clips are told apart in a third of the studies;
+- p by Wilcoxon's signed-rank test over the mean differences of the raters; clips as they are;
 - the probability that A is rated above B, P(A > B) + P(A = B) / 2;
-- Holm (1979) corrects the sign-flip p over the pairs of a dimension;
+- Holm (1979) corrects the p of the chosen test over the pairs of a dimension;
 - Friedman's test asks whether any system differs, over the rater means;
 - tie groups: runs of the ranking within which no pair differs significantly.
 
 Differences are in points of the scale, A minus B: above 0 A is better. p and probabilities are in [0, 1]. A p is small
-where chance explains a difference badly, and says nothing about its size; sign flips take the clips as they are.
+where chance explains a difference badly, and says nothing about its size.
 
-Functions: `compare`, `sign_flip_p`, `wilcoxon_p`, `friedman`, `tie_groups`.
+Functions: `compare`, `crossed_p`, `sign_flip_p`, `wilcoxon_p`, `friedman`, `tie_groups`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, cross
 from visaudio_bench.metrics.uncertainty import holm
 
 EXACT_RANKS = 50
+TESTS = ("crossed", "fixed-clips")
 
 
 class Comparison(NamedTuple):
@@ -45,9 +48,10 @@ class Comparison(NamedTuple):
         b: name of system B.
         difference: mean of A minus B with its interval, in points of the scale.
         superiority: probability that A is rated above B, ties by half.
-        p_sign_flip: p of the mean difference by sign flips of the raters.
-        p_wilcoxon: p of Wilcoxon's test over the raters.
-        p_holm: `p_sign_flip` corrected over the pairs of the dimension.
+        p_crossed: p of the mean difference for other raters and other clips.
+        p_sign_flip: p of the mean difference by sign flips of the raters, for these clips.
+        p_wilcoxon: p of Wilcoxon's test over the raters, for these clips.
+        p_holm: p of the chosen test corrected over the pairs of the dimension.
         n_raters: number of raters with a pair.
         n_clips: number of clips with a pair.
         n_pairs: number of pairs: one rater's votes on A and B for one clip.
@@ -58,12 +62,44 @@ class Comparison(NamedTuple):
     b: str
     difference: OpinionInterval
     superiority: float
+    p_crossed: float
     p_sign_flip: float
     p_wilcoxon: float
     p_holm: float
     n_raters: int
     n_clips: int
     n_pairs: int
+
+
+def crossed_p(differences: Floats) -> float:
+    """Test whether a mean difference is zero over all raters and all clips, of which both are samples.
+
+    The mean over its standard error, both as in the interval `crossed`, in Student's t. Where all differences are
+    alike there is no standard error: p is then that of as many sign flips as there are units of the fewer kind.
+
+    Args:
+        differences: (R, I) of raters by clips, NaN where there is none.
+
+    Returns:
+        The two-sided p; NaN with fewer than two raters or clips, or too many missing votes.
+
+    Example:
+        Rater means of 1.5 and 0.5 and clip means of 0.5 and 1.5 vary by more than two of each can rule out:
+
+        >>> round(crossed_p(np.array([[1.0, 2.0], [0.0, 1.0]])), 2)
+        0.29
+        >>> crossed_p(np.ones((3, 5)))
+        0.25
+    """
+    interval = crossed(differences)
+    if math.isnan(interval.half):
+        return math.nan
+    if interval.half == 0:
+        voted = ~np.isnan(differences)
+        units = min(np.count_nonzero(voted.any(1)), np.count_nonzero(voted.any(0)))
+        return float(2.0 ** (1 - units)) if interval.mean else 1.0
+    error = interval.half / stats.t.ppf(0.975, interval.df)
+    return float(2 * stats.t.sf(abs(interval.mean) / error, interval.df))
 
 
 def sign_flip_p(totals: npt.ArrayLike) -> float:
@@ -129,7 +165,9 @@ def wilcoxon_p(differences: Floats) -> float:
     return sign_flip_p(np.rint(2 * stats.rankdata(np.abs(nonzero)) * np.sign(nonzero)))
 
 
-def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: float = 0.95) -> list[Comparison]:
+def compare(
+    votes: Votes, dimension: str, systems: Sequence[str], confidence: float = 0.95, test: str = "crossed"
+) -> list[Comparison]:
     """Compare every pair of systems on one dimension.
 
     Args:
@@ -137,12 +175,14 @@ def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: fl
         dimension: name of the dimension.
         systems: names of the systems.
         confidence: coverage of the intervals.
+        test: one of `TESTS`, whose p is corrected: `crossed` for other raters and clips, `fixed-clips` for other
+            raters and these clips.
 
     Returns:
         One comparison for each pair in the order of `systems`, with Holm's correction over the pairs.
 
     Raises:
-        ValueError: an unknown system or dimension, or a rater voted twice on the same clip.
+        ValueError: an unknown system, dimension or test, or a rater voted twice on the same clip.
 
     Example:
         >>> votes = Votes.from_cells({"ours": [[4, 5], [3, 3]], "theirs": [[3, 3], [2, 3]]}, "realism")
@@ -152,7 +192,9 @@ def compare(votes: Votes, dimension: str, systems: Sequence[str], confidence: fl
     """
     cells = {system: votes.full_matrix(system, dimension) for system in systems}
     pairs = [_pair(dimension, a, b, cells[a] - cells[b], confidence) for a, b in combinations(systems, 2)]
-    corrected = holm([pair.p_sign_flip for pair in pairs])
+    if test not in TESTS:
+        raise ValueError(f'unknown test "{test}"; known: {", ".join(TESTS)}')
+    corrected = holm([pair.p_crossed if test == "crossed" else pair.p_sign_flip for pair in pairs])
     return [pair._replace(p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
 
 
@@ -168,6 +210,7 @@ def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float
         b=b,
         difference=crossed(kept, confidence),
         superiority=float(((pairs > 0) + 0.5 * (pairs == 0)).mean()) if len(pairs) else math.nan,
+        p_crossed=crossed_p(kept),
         p_sign_flip=sign_flip_p(totals),
         p_wilcoxon=wilcoxon_p(totals / np.maximum(inside.sum(1), 1)),
         p_holm=math.nan,
@@ -241,7 +284,7 @@ def tie_groups(means: dict[str, float], comparisons: Sequence[Comparison], alpha
         The letters of each system, best system first.
 
     Example:
-        >>> cells = {"a": np.full((12, 2), 5), "b": np.full((12, 2), 4), "c": np.full((12, 2), 4)}
+        >>> cells = {"a": np.full((12, 9), 5), "b": np.full((12, 9), 4), "c": np.full((12, 9), 4)}
         >>> pairs = compare(Votes.from_cells(cells, "realism"), "realism", list(cells))
         >>> tie_groups({"a": 5.0, "b": 4.0, "c": 4.0}, pairs)
         {'a': 'a', 'b': 'b', 'c': 'b'}

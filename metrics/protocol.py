@@ -35,6 +35,8 @@ class Protocol:
         ib_view: the channel that IB-Score is of; the reference implementation takes the left one of a stereo file
             and does not say so.
         frechet_mean: precision of the mean features in a Fréchet distance; the covariances are float64 in both.
+        set_distances: what a distance between sets shows: the value less its bias, with an interval, where there are
+            enough clips for that; or the plain one that papers print, and no interval.
         short_video: whether the last frame is held to fill the clip, and the clip recorded, or the clip is dropped.
             The reference implementation's frame filter never emits the last frame, so that it drops every video of
             exactly 8 s with up to 30 frames a second.
@@ -55,6 +57,7 @@ class Protocol:
     desync_view: View = "mix"
     ib_view: View = "mix"
     frechet_mean: Literal["float64", "float32"] = "float64"
+    set_distances: Literal["bias-corrected", "plain"] = "bias-corrected"
     short_video: Literal["hold", "drop"] = "hold"
     nan_logits: Literal["missing", "maximum"] = "missing"
 
@@ -78,6 +81,7 @@ AV_BENCHMARK = Protocol(
     window="file",
     ib_view="left",
     frechet_mean="float32",
+    set_distances="plain",
     short_video="drop",
     nan_logits="maximum",
 )

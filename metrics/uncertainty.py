@@ -1,29 +1,40 @@
 """How sure a number is: intervals over clips, paired tests, and which systems of a table cannot be told apart.
 
-Clips are the unit everywhere: frames or segments of one clip are not independent. Two systems are always compared on
-the same clips, resampled or exchanged together, because clips differ far more than systems do.
+Every column stands for one number: what the metric would be over all clips like those of the suite. Clips are the unit:
+frames or segments of one clip are not independent. Two systems are always compared on the same clips, because clips
+differ far more than systems do.
 
-- `bootstrap`, `paired_difference`: BCa interval (Efron 1987) of any aggregate over clips, or of its difference between
-  two systems. Corrects the skew and the bias that a percentile interval of a heavy-tailed error has.
-- `sign_flip_test`: p of a mean difference, exact for up to 20 clips (Fisher 1935).
-- `exchange_test`: p of the difference of any aggregate, by exchanging the systems clip by clip at random.
-- `jackknife`, `jackknife_estimate`: bias-corrected value and interval for distances between sets, which a bootstrap
-  gets wrong (a resample holds duplicates, so that every distance grows).
+- `intervals`: studentised bootstrap (Efron 1979; Hall 1988) with symmetric quantiles, on a scale where the metric is
+  unbounded: the logarithm of what has one bound, the log-odds of what has two. So no end lies outside the range, and
+  the long tail of an error lies on its upper side. Where a bound is nearer than the standard error, the scale is the
+  metric's own. `interval` is that of one cell.
+- `differences`: interval and p of the difference of two systems, by the same bootstrap in the metric's unit: what p
+  says, the interval says too. `difference` is that of one pair.
+- `jackknife`, `Replicates`: value, interval and p of distances between sets by leaving out groups of clips (Busing,
+  Meijer and Van der Leeden 1999). A bootstrap gets these wrong: a resample holds duplicates, and every distance grows.
 - `holm`: p-values of one table together. `tie_groups`: ranks that respect them.
 
-Intervals are in the unit of the aggregate and have, by default, a coverage of 95 %; p is in [0, 1], small where chance
-explains the difference badly, and says nothing about its size. An interval is of this suite's clips as a sample of all
-clips like them; it does not hold other seeds of a system, nor clips of another kind.
+A test by flipping the signs of differences would ask whether they are symmetric about zero, not whether their mean is
+zero: two systems of equal means, one of them with the wider spread, are separated too often. Dividing by the standard
+error changes nothing about that, since flips leave the sum of squares as it is, so that both order the flips alike. The
+bootstrap resamples the differences as they lie. `benchmarks/statistics_coverage.py` and `statistics_separation.py`
+measure all of these; the manual's page on statistics has the tables.
 
-Clips where a quantity is NaN stay in the resampling and out of the aggregate. With fewer than two defined clips the
-interval is NaN: an interval of zero width would claim certainty. Seeds are arguments, so that the same call gives the
-same numbers.
+Intervals have, by default, a coverage of 95 %; p is in [0, 1], small where chance explains the difference badly, and
+says nothing about its size. An interval is of this suite's clips as a sample of all clips like them; it does not hold
+other seeds of a system, nor clips of another kind.
+
+Clips where a quantity is NaN stay in the resampling and out of the aggregate. With fewer than `MINIMUM_CLIPS` defined
+clips there is neither interval nor test. There is no interval where all clips say the same, as one of zero width would
+claim certainty, nor where a single clip decides. The reason says which. Seeds are arguments, so that the same call
+gives the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from statistics import NormalDist
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -36,13 +47,35 @@ Floats = npt.NDArray[np.float64]
 Aggregate: TypeAlias = Callable[[Quantities], Floats]
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
-DRAWS = 9999
-EXACT_CLIPS = 20
+MINIMUM_CLIPS = 10  # fewer were not simulated, and most of what ten say is how little they say
+RESAMPLES = 1999
+DRAWS = 4999
 JACKKNIFE_GROUPS = 20
 CHUNK = 4_000_000  # resampled values held at once, 32 MB
 BLOCK = 48  # rows: a multiple of 4, 8, 12, 16 and 24, the blocks of matrix products
-_NORMAL = NormalDist()
+ROUNDING = 1e-9  # relative: spreads below this are rounding errors
+STEP = 1e-3  # of a derivative, in standard deviations of a sum
+LINEAR = 1e-5  # relative: errors below this come from the step of a derivative
+CONSTANT = "no interval: all clips say the same"
+TOO_ALIKE = "no interval: too few clips differ from the others"
+ONE_CLIP = "no interval: it hangs on a single clip"
+LONELY = 1.25  # effective number of clips below which one decides
+
+
+class Cell(NamedTuple):
+    """What an interval is computed from.
+
+    Attributes:
+        aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
+        quantities: arrays (n,) or (K, n), all over the same clips.
+        low: lower end of the metric's range, None where it is unbounded.
+        high: upper end of the metric's range, None where it is unbounded.
+    """
+
+    aggregate: Aggregate
+    quantities: Quantities
+    low: float | None = None
+    high: float | None = None
 
 
 class Interval(NamedTuple):
@@ -50,22 +83,46 @@ class Interval(NamedTuple):
 
     Attributes:
         value: of all clips.
-        low: lower end of the interval, NaN if n < 2.
-        high: upper end of the interval, NaN if n < 2.
+        low: lower end of the interval, NaN where there is none.
+        high: upper end of the interval, NaN where there is none.
         n: number of clips where the value is defined.
+        reason: why there is no interval, else "".
     """
 
     value: float
     low: float
     high: float
     n: int
+    reason: str = ""
+
+
+class Difference(NamedTuple):
+    """The difference of two systems, first minus second, on the clips where both are defined.
+
+    Attributes:
+        value: the difference, in the unit of the metric; NaN where there is none.
+        low: lower end of its interval, NaN where there is none.
+        high: upper end of its interval, NaN where there is none.
+        p: two-sided p of no difference, NaN where there is no test.
+        error: standard error of the difference, NaN where there is none.
+        n: number of clips that it rests on.
+        reason: why something is NaN, else "".
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    error: float
+    n: int
+    reason: str = ""
 
 
 class Estimate(NamedTuple):
-    """A bias-corrected value with its interval, or the reason why there is none.
+    """What a jackknife says, or the reason why it says nothing.
 
     Attributes:
-        value: bias-corrected value, else None.
+        value: the value, else None.
         low: lower end of the interval, else None.
         high: upper end of the interval, else None.
         reason: why the others are None, else None.
@@ -77,52 +134,56 @@ class Estimate(NamedTuple):
     reason: str | None = None
 
 
-def bootstrap(
-    aggregate: Aggregate,
-    quantities: Quantities,
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Interval:
-    """Compute the BCa bootstrap interval over clips (Efron 1987).
+def few(clips: int) -> str:
+    """Word why there is no interval of so few clips.
 
     Args:
-        aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
-        quantities: arrays (n,) or (K, n), all over the same clips.
-        confidence: coverage of the interval.
-        resamples: number of resamples.
-        seed: of the resamples; the same for all systems of a table.
+        clips: number of clips.
 
     Returns:
-        The value of all clips with its interval; the interval is NaN with fewer than two defined clips.
+        The reason; "" for `MINIMUM_CLIPS` clips and more.
+
+    Example:
+        >>> few(9), few(10)
+        ('no interval below 10 clips', '')
+    """
+    return f"no interval below {MINIMUM_CLIPS} clips" if clips < MINIMUM_CLIPS else ""
+
+
+def interval(cell: Cell, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+    """Compute the interval of one cell over clips.
+
+    Args:
+        cell: aggregate, quantities and range.
+        confidence: coverage of the interval.
+        resamples: number of resamples.
+        seed: of the resamples.
+
+    Returns:
+        The value of all clips with its interval.
 
     Raises:
         ValueError: the quantities are not over the same clips.
 
     Example:
         >>> from visaudio_bench.metrics.aggregate import mean
-        >>> interval = bootstrap(mean("x"), {"x": np.arange(100.0)}, resamples=500)
-        >>> interval.value, interval.n, 42 < interval.low < 46, 53 < interval.high < 57
+        >>> found = interval(Cell(mean("x"), {"x": np.arange(100.0)}))
+        >>> found.value, found.n, 43 < found.low < 45, 54 < found.high < 56
         (49.5, 100, True, True)
     """
-    return bootstraps([(aggregate, quantities)], confidence=confidence, resamples=resamples, seed=seed)[0]
+    return intervals([cell], confidence=confidence, resamples=resamples, seed=seed)[0]
 
 
-def bootstraps(
-    cells: Sequence[tuple[Aggregate, Quantities]],
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+def intervals(
+    cells: Sequence[Cell], *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Interval]:
-    """The `bootstrap` of every cell of a table: what each gives by itself, for the price of drawing once.
+    """Compute the `interval` of every cell of a table for the price of drawing once.
 
     Args:
-        cells: aggregates and their quantities, all over the same clips.
+        cells: what the intervals are of, all over the same clips.
         confidence: coverage of the intervals.
         resamples: number of resamples, the same clips for every cell.
-        seed: of the resamples.
+        seed: of the resamples; the same for all systems of a table.
 
     Returns:
         The interval of each cell, in their order.
@@ -131,229 +192,228 @@ def bootstraps(
         ValueError: the quantities are not over the same clips.
 
     Example:
+        The mean of errors, which are never negative, and nine clips, which are too few:
+
         >>> from visaudio_bench.metrics.aggregate import mean
-        >>> cells = [(mean("x"), {"x": np.arange(9.0)}), (mean("x"), {"x": np.arange(9.0) + 1})]
-        >>> [interval.value for interval in bootstraps(cells, resamples=99)]
-        [4.0, 5.0]
+        >>> errors = np.array([0, 0, 0.1, 0.2, 0.2, 0.4, 0.5, 0.7, 1, 2])
+        >>> found = intervals([Cell(mean("x"), {"x": errors}, low=0.0)])[0]
+        >>> 0 < found.low < found.value < found.high
+        True
+        >>> intervals([Cell(mean("x"), {"x": np.arange(9.0)})])[0].reason
+        'no interval below 10 clips'
     """
-    clips = _common_clips([quantities for _, quantities in cells]) if cells else 0
-    if clips == 0:
-        return [Interval(np.nan, np.nan, np.nan, 0) for _ in cells]
-    intervals = [_without_ends(aggregate, quantities, clips) for aggregate, quantities in cells]
-    wide = [number for number, one in enumerate(intervals) if one.n >= 2 and np.isfinite(one.value)]
-    if not wide:
-        return intervals
-    generator = np.random.default_rng(seed)
-    evaluate = _resampler([cells[number] for number in wide])
-    chunks = [evaluate(generator.integers(clips, size=(rows, clips))) for rows in _chunks(resamples, clips)]
-    for place, number in enumerate(wide):
-        draws = np.concatenate([chunk[place] for chunk in chunks])
-        draws = draws[np.isfinite(draws)]
-        if len(draws):
-            levels = _bca_levels(draws, intervals[number].value, _leave_one_out(*cells[number]), confidence)
-            low, high = np.quantile(draws, levels)
-            intervals[number] = intervals[number]._replace(low=float(low), high=float(high))
-    return intervals
+    samples = [
+        _Sample(cell.aggregate, cell.quantities, int(_defined(cell.quantities).sum()), (cell.low, cell.high))
+        for cell in cells
+    ]
+    drawn = _draw(samples, resamples, seed)
+    return [_interval(sample, drawn.get(number), confidence) for number, sample in enumerate(samples)]
 
 
-def _without_ends(aggregate: Aggregate, quantities: Quantities, clips: int) -> Interval:
-    """The value, and on how many clips it rests."""
-    defined = np.all([np.isfinite(row).reshape(-1, clips).any(0) for row in quantities.values()], axis=0)
-    return Interval(float(aggregate(quantities)), np.nan, np.nan, int(defined.sum()))
-
-
-def paired_difference(
+def difference(
     aggregate: Aggregate,
     first: Quantities,
     second: Quantities,
     *,
     confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
+    draws: int = DRAWS,
     seed: int = 0,
-) -> Interval:
-    """Compute the BCa interval of aggregate(first) - aggregate(second), two systems on the same clips.
+) -> Difference:
+    """Compute interval and p of aggregate(first) - aggregate(second), two systems on the same clips.
 
     Args:
         aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
         first: quantities of the first system.
         second: quantities of the second system, of the same clips in the same order.
         confidence: coverage of the interval.
-        resamples: number of resamples.
-        seed: of the resamples; the same for all pairs of a table.
+        draws: number of resamples.
+        seed: of the resamples.
 
     Returns:
-        The difference with its interval.
+        The difference with its interval and p.
 
     Raises:
         ValueError: the quantities are not over the same clips.
 
     Example:
-        Two systems that differ by 2 on every clip, however much the clips differ:
+        Two systems that differ by about 2 on every clip, however much the clips differ:
 
         >>> from visaudio_bench.metrics.aggregate import mean
         >>> clips = np.arange(20.0)
-        >>> interval = paired_difference(mean("x"), {"x": clips + 2}, {"x": clips}, resamples=200)
-        >>> [round(number, 6) for number in interval[:3]]
-        [2.0, 2.0, 2.0]
+        >>> found = difference(mean("x"), {"x": clips + 2 + clips % 2 / 10}, {"x": clips})
+        >>> round(found.value, 3), 2 < found.low < found.high < 2.1, found.p
+        (2.05, True, 0.0002)
     """
-    both = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
-    return bootstrap(_difference(aggregate), both, confidence=confidence, resamples=resamples, seed=seed)
+    return differences([(aggregate, first, second)], confidence=confidence, draws=draws, seed=seed)[0]
 
 
-def sign_flip_test(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> float:
-    """Test whether a mean difference is zero, from the signs of the differences (Fisher 1935).
+def differences(
+    pairs: Sequence[tuple[Aggregate, Quantities, Quantities]],
+    *,
+    confidence: float = CONFIDENCE,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> list[Difference]:
+    """Compute the `difference` of many pairs of systems over the same clips for the price of drawing once.
 
     Args:
-        differences: (n,) difference of two systems on each clip; NaN are left out.
-        draws: number of draws of signs where n > 20. Up to there all 2ⁿ signs are counted.
-        seed: of the draws.
+        pairs: (aggregate, first, second) as `difference` takes them.
+        confidence: coverage of the intervals.
+        draws: number of resamples, the same clips for every pair.
+        seed: of the resamples.
 
     Returns:
-        The two-sided p: the share of signs whose sum is at least as large, in draws (k + 1) / (draws + 1); NaN without
-        any difference.
-
-    Example:
-        Of the 2³ signs of three differences, all plus and all minus reach the sum:
-
-        >>> sign_flip_test([1.0, 2.0, 3.0])
-        0.25
-    """
-    return float(sign_flip_tests(np.atleast_2d(np.asarray(differences, dtype=np.float64)), draws, seed)[0])
-
-
-def sign_flip_tests(differences: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> Floats:
-    """Test many mean differences over the same clips, drawing the signs once.
-
-    Args:
-        differences: (m, n), each row the differences of two systems; NaN are left out.
-        draws: number of draws of signs where n > 20.
-        seed: of the draws.
-
-    Returns:
-        (m,) what `sign_flip_test` says of each row.
-
-    Example:
-        >>> sign_flip_tests([[1.0, 2.0, 3.0], [1.0, -1.0, 0.0]]).tolist()
-        [0.25, 1.0]
-    """
-    values = np.asarray(differences, dtype=np.float64)
-    p_values = np.full(len(values), np.nan)
-    counts = np.isfinite(values).sum(-1)
-    for row in np.flatnonzero((counts > 0) & (counts <= EXACT_CLIPS)):
-        p_values[row] = _exact_sign_flip(values[row][np.isfinite(values[row])])
-    drawn = counts > EXACT_CLIPS
-    if drawn.any():
-        # A clip without a difference adds nothing to a sum, whatever its sign.
-        p_values[drawn] = _drawn_sign_flips(np.where(np.isfinite(values[drawn]), values[drawn], 0), draws, seed)
-    return p_values
-
-
-def _least(differences: Floats) -> Floats:
-    """How far from zero a sum must be to count; rounding must not break a tie."""
-    return np.asarray(np.abs(differences.sum(-1)) - 1e-12 * np.abs(differences).sum(-1))
-
-
-def _exact_sign_flip(values: Floats) -> float:
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums + value, sums - value])
-    return float(np.mean(np.abs(sums) >= _least(values)))
-
-
-def _drawn_sign_flips(values: Floats, draws: int, seed: int) -> Floats:
-    generator = np.random.default_rng(seed)
-    least = _least(values)
-    count = np.zeros(len(values))
-    for rows in _chunks(draws, values.shape[-1]):
-        signs = 2.0 * generator.integers(2, size=(rows, values.shape[-1]), dtype=np.int8) - 1
-        count += np.sum(np.abs(signs @ values.T) >= least, axis=0)
-    return (count + 1) / (draws + 1)
-
-
-def exchange_test(
-    aggregate: Aggregate, first: Quantities, second: Quantities, draws: int = DRAWS, seed: int = 0
-) -> float:
-    """Test whether aggregate(first) = aggregate(second), exchanging the two systems clip by clip at random.
-
-    For a mean this is `sign_flip_test` by draws; it also holds for medians and pooled correlations.
-
-    Args:
-        aggregate: reduces the last axis (clips) of every quantity and accepts leading axes.
-        first: quantities of the first system.
-        second: quantities of the second system, of the same clips in the same order.
-        draws: number of random exchanges.
-        seed: of the exchanges.
-
-    Returns:
-        The two-sided Monte Carlo p, (k + 1) / (draws + 1); NaN if a value is undefined.
+        What `difference` says of each pair. Where all clips have one and the same difference there is no interval, and
+        p is that of a sign test.
 
     Raises:
         ValueError: the quantities are not over the same clips.
 
     Example:
         >>> from visaudio_bench.metrics.aggregate import mean
-        >>> clips = {"x": np.arange(8.0)}
-        >>> exchange_test(mean("x"), clips, clips, draws=99)
-        1.0
+        >>> clips = {"x": np.arange(12.0)}
+        >>> [found] = differences([(mean("x"), clips, clips)])
+        >>> found.value, found.p, found.reason
+        (0.0, 1.0, 'no interval: all clips say the same')
     """
-    return float(exchange_tests([(aggregate, first, second)], draws, seed)[0])
+    samples = []
+    for aggregate, first, second in pairs:
+        both = _defined(first) & _defined(second)
+        sides = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
+        common = {name: np.where(both, row, np.nan) for name, row in sides.items()}
+        samples.append(_Sample(_minus(aggregate), common, int(both.sum())))
+    drawn = _draw(samples, draws, seed)
+    return [_difference(sample, drawn.get(number), confidence) for number, sample in enumerate(samples)]
 
 
-def exchange_tests(
-    pairs: Sequence[tuple[Aggregate, Quantities, Quantities]], draws: int = DRAWS, seed: int = 0
-) -> Floats:
-    """Test many pairs of systems over the same clips, drawing the exchanges once.
+class Replicates(NamedTuple):
+    """A statistic of all clips and without each group of clips: all that a jackknife needs.
 
-    Args:
-        pairs: (aggregate, first, second) as `exchange_test` takes them.
-        draws: number of random exchanges, the same clips for every pair.
-        seed: of the exchanges.
-
-    Returns:
-        (m,) what `exchange_test` says of each pair.
-
-    Raises:
-        ValueError: the quantities are not over the same clips.
-
-    Example:
-        >>> from visaudio_bench.metrics.aggregate import mean
-        >>> clips = {"x": np.arange(8.0)}
-        >>> exchange_tests([(mean("x"), clips, clips)], draws=99).tolist()
-        [1.0]
+    Attributes:
+        full: the statistic of all clips.
+        left_out: (groups,) the statistic without each group.
+        sizes: (groups,) the number of clips in each group; groups may be unequal.
     """
-    p_values = np.full(len(pairs), np.nan)
-    values = np.array([[float(aggregate(side)) for side in sides] for aggregate, *sides in pairs]).reshape(-1, 2)
-    found = np.flatnonzero(np.isfinite(values).all(-1)).tolist()
-    if not found:
-        return p_values
-    # Rounding must not break a tie.
-    least = np.abs(values[found, 0] - values[found, 1]) - 1e-12 * np.abs(values[found]).max(-1)
-    clips = _common_clips([side for number in found for side in pairs[number][1:]])
-    generator = np.random.default_rng(seed)
-    evaluate = _exchanger([pairs[number] for number in found])
-    count = np.zeros(len(found))
-    for rows in _chunks(draws, clips):
-        kept = generator.integers(2, size=(rows, clips), dtype=np.int8).astype(bool)
-        # An undefined draw counts against a difference.
-        count += np.sum(~(np.abs(evaluate(kept)) < least[:, None]), axis=-1)
-    p_values[found] = (count + 1) / (draws + 1)
-    return p_values
+
+    full: float
+    left_out: Floats
+    sizes: npt.NDArray[np.integer]
+
+    @property
+    def corrected(self) -> float:
+        """The statistic less its bias, as far as that falls with the number of clips.
+
+        Example:
+            >>> round(Replicates(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1])).corrected, 6)
+            2.0
+        """
+        share = self.sizes.sum() / self.sizes
+        return float(len(self.left_out) * self.full - np.sum((1 - 1 / share) * self.left_out))
+
+    @property
+    def error(self) -> float:
+        """The standard error.
+
+        Example:
+            The mean of 1, 2 and 3 has the error 1 / √3:
+
+            >>> round(Replicates(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1])).error, 3)
+            0.577
+        """
+        share = self.sizes.sum() / self.sizes
+        pseudo = share * self.full - (share - 1) * self.left_out
+        return float(np.sqrt(np.mean((pseudo - self.corrected) ** 2 / (share - 1))))
+
+    def mixed(self, other: Replicates, weight: float, other_weight: float) -> Replicates:
+        """Combine with another statistic of the same groups.
+
+        Args:
+            other: the other one.
+            weight: factor of this one.
+            other_weight: factor of the other one.
+
+        Returns:
+            The weighted sum.
+
+        Example:
+            >>> one = Replicates(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1]))
+            >>> one.mixed(one, 1, -1).error
+            0.0
+        """
+        return Replicates(
+            weight * self.full + other_weight * other.full,
+            weight * self.left_out + other_weight * other.left_out,
+            self.sizes,
+        )
+
+    def estimate(self, *, corrected: bool = True, confidence: float = CONFIDENCE) -> Estimate:
+        """Compute value and interval.
+
+        Args:
+            corrected: whether to take the bias off; else the value is that of all clips, and the interval around it.
+            confidence: of the interval, by Student's t with groups - 1 degrees of freedom.
+
+        Returns:
+            The estimate; None with a reason where it is undefined.
+
+        Example:
+            The mean of 1, 2 and 3, which has no bias, and its interval 2 ± 4.303 / √3:
+
+            >>> found = Replicates(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1])).estimate()
+            >>> round(found.value, 3), round(found.high, 3)
+            (2.0, 4.484)
+        """
+        from scipy.special import stdtrit
+
+        if not (np.isfinite(self.full) and np.isfinite(self.left_out).all()):
+            return Estimate(None, None, None, "the value is undefined with or without some clips")
+        value = self.corrected if corrected else self.full
+        if not self.error > ROUNDING * max(abs(self.full), 1.0):
+            return Estimate(value, None, None, CONSTANT)
+        half = float(stdtrit(len(self.left_out) - 1, (1 + confidence) / 2)) * self.error
+        return Estimate(value, value - half, value + half)
+
+    def against(self, other: Replicates, *, corrected: bool = True, confidence: float = CONFIDENCE) -> Difference:
+        """Compare with the same statistic of another system, of the same groups of clips.
+
+        Args:
+            other: the other system.
+            corrected: as `estimate` takes it.
+            confidence: of the interval.
+
+        Returns:
+            This minus the other, with interval and p by Student's t.
+
+        Example:
+            >>> one = Replicates(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1]))
+            >>> two = Replicates(1.0, np.array([1.0, 1.0, 1.0]), np.array([1, 1, 1]))
+            >>> found = one.against(two)
+            >>> round(found.value, 3), round(found.p, 3)
+            (1.0, 0.225)
+        """
+        from scipy.special import stdtr
+
+        gap = self.mixed(other, 1, -1)
+        found = gap.estimate(corrected=corrected, confidence=confidence)
+        n = int(self.sizes.sum())
+        value, low, high = (np.nan if number is None else number for number in found[:3])
+        if found.low is None:
+            same = gap.full == 0 and not gap.left_out.any()
+            return Difference(value, low, high, 1.0 if same else np.nan, np.nan, n, found.reason or "")
+        p = 2 * float(stdtr(len(self.left_out) - 1, -abs(value) / gap.error))
+        return Difference(value, low, high, p, gap.error, n)
 
 
-def jackknife(
-    aggregate: Aggregate, quantities: Quantities, groups: int = JACKKNIFE_GROUPS, confidence: float = CONFIDENCE
-) -> Estimate:
-    """Estimate the value of all clips like these by a delete-a-group jackknife.
+def jackknife(aggregate: Aggregate, quantities: Quantities, groups: int = JACKKNIFE_GROUPS) -> Replicates | None:
+    """Compute a statistic with and without each of some groups of clips.
 
     Args:
         aggregate: reduces the last axis (clips) of every quantity; it need not accept leading axes.
         quantities: arrays (n,) or (K, n), all over the same clips.
         groups: number of groups; with fewer clips than that each clip is one.
-        confidence: of the interval.
 
     Returns:
-        The bias-corrected value with its interval; None with a reason with fewer than two clips, or where the value is
-        undefined.
+        The replicates; None with fewer than two clips.
 
     Raises:
         ValueError: the quantities are not over the same clips.
@@ -361,53 +421,19 @@ def jackknife(
     Example:
         A variance that divides by n, 2 for five numbers, is corrected to the one that divides by n - 1:
 
-        >>> estimate = jackknife(lambda clips: clips["x"].var(), {"x": np.array([1.0, 2.0, 3.0, 4.0, 5.0])})
-        >>> round(estimate.value, 6)
+        >>> found = jackknife(lambda clips: clips["x"].var(), {"x": np.array([1.0, 2.0, 3.0, 4.0, 5.0])})
+        >>> round(found.corrected, 6)
         2.5
     """
     clips = _clips(quantities)
     if clips < 2:
-        return Estimate(None, None, None, f"{clips} clips are too few to leave one out")
+        return None
     groups = min(groups, clips)
     number = np.arange(clips) % groups
     left_out = np.array(
         [aggregate({name: row[..., number != group] for name, row in quantities.items()}) for group in range(groups)]
     )
-    return jackknife_estimate(float(aggregate(quantities)), left_out, np.bincount(number), confidence)
-
-
-def jackknife_estimate(
-    full: float, left_out: Floats, sizes: npt.NDArray[np.integer], confidence: float = CONFIDENCE
-) -> Estimate:
-    """Compute value and interval of a delete-a-group jackknife (Busing, Meijer and Van der Leeden 1999).
-
-    Args:
-        full: the statistic of all clips.
-        left_out: (groups,) the statistic without each group.
-        sizes: (groups,) the number of clips in each group; groups may be unequal.
-        confidence: of the interval, by Student's t with groups - 1 degrees of freedom.
-
-    Returns:
-        The bias-corrected value with its interval; None with a reason where one of the statistics is undefined.
-
-    Example:
-        The mean of 1, 2 and 3, which has no bias, and its interval 2 ± 4.303 / √3:
-
-        >>> estimate = jackknife_estimate(2.0, np.array([2.5, 2.0, 1.5]), np.array([1, 1, 1]))
-        >>> round(estimate.value, 3), round(estimate.high, 3)
-        (2.0, 4.484)
-    """
-    from scipy.special import stdtrit
-
-    if not (np.isfinite(full) and np.isfinite(left_out).all()):
-        return Estimate(None, None, None, "the value is undefined with or without some clips")
-    groups = len(left_out)
-    share = sizes.sum() / sizes
-    pseudo = share * full - (share - 1) * left_out
-    value = groups * full - np.sum((1 - 1 / share) * left_out)
-    variance = np.mean((pseudo - value) ** 2 / (share - 1))
-    half = float(stdtrit(groups - 1, (1 + confidence) / 2) * np.sqrt(variance))
-    return Estimate(float(value), float(value) - half, float(value) + half)
+    return Replicates(float(aggregate(quantities)), left_out, np.bincount(number))
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
@@ -461,16 +487,18 @@ def _clips(quantities: Quantities) -> int:
     return int(lengths.pop())
 
 
-def _common_clips(tables: Sequence[Quantities]) -> int:
-    return _clips({f"{number} {name}": row for number, rows in enumerate(tables) for name, row in rows.items()})
+def _defined(quantities: Quantities) -> npt.NDArray[np.bool_]:
+    """Say of each clip (n,) whether it has all quantities."""
+    _clips(quantities)
+    return np.asarray(np.all([np.atleast_2d(np.isfinite(row)).any(0) for row in quantities.values()], axis=0))
 
 
 def _part(quantities: Quantities, prefix: str) -> Quantities:
     return {name[1:]: row for name, row in quantities.items() if name[0] == prefix}
 
 
-def _difference(aggregate: Aggregate) -> Aggregate:
-    """Make the aggregate of the rows that start with "0" minus that of those with "1"; pooled stays pooled."""
+def _minus(aggregate: Aggregate) -> Aggregate:
+    """Make the aggregate of the quantities that start with "0" minus that of those with "1"; pooled stays pooled."""
     if not isinstance(aggregate, Pooled):
         return lambda quantities: aggregate(_part(quantities, "0")) - aggregate(_part(quantities, "1"))
 
@@ -482,6 +510,239 @@ def _difference(aggregate: Aggregate) -> Aggregate:
         return aggregate.finish(first) - aggregate.finish(second)
 
     return Pooled(terms, finish)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A value with all that is resampled of it.
+
+    Attributes:
+        aggregate: makes the value of quantities.
+        quantities: of n clips.
+        defined: number of clips where the value is defined.
+        bounds: ends of the range.
+    """
+
+    aggregate: Aggregate
+    quantities: Quantities
+    defined: int
+    bounds: tuple[float | None, float | None] = (None, None)
+
+    @cached_property
+    def clips(self) -> int:
+        """Number n of clips."""
+        return _clips(self.quantities)
+
+    @cached_property
+    def value(self) -> float:
+        """The value of all clips."""
+        return float(self.aggregate(self.quantities)) if self.clips else np.nan
+
+    @cached_property
+    def sums(self) -> _Sums | None:
+        """The value as a function of sums, where it is one."""
+        return _Sums(self.aggregate, self.quantities) if isinstance(self.aggregate, Pooled) and self.clips > 1 else None
+
+    @property
+    def constant(self) -> bool:
+        """Whether no clip makes a difference, but for rounding."""
+        low, high = self.bounds
+        width = high - low if low is not None and high is not None else 0.0
+        return self.sums is not None and not self.sums.error > LINEAR * max(abs(self.value), width, self.sums.size)
+
+    @property
+    def refusal(self) -> str:
+        """Why there is neither interval nor test; "" where there may be."""
+        if not np.isfinite(self.value):
+            return "undefined on these clips"
+        return few(self.defined)
+
+
+class _Sums:
+    """A function of sums over clips, with its standard error by linearisation (the delta method)."""
+
+    def __init__(self, aggregate: Pooled, quantities: Quantities):
+        self.finish = aggregate.finish
+        self.terms = aggregate.terms(quantities)
+        self.clips = self.terms.shape[-1]
+        self.total = self.terms.sum(-1, keepdims=True)
+        self._centred = self.terms - self.total / self.clips
+        self._steps = STEP * np.sqrt((self._centred**2).sum(-1))
+        self._pairs = np.triu_indices(len(self.terms))
+        first, second = self._pairs
+        self.products = self._centred[first] * self._centred[second]
+        self.error = float(self.errors(self.total, self.products.sum(-1, keepdims=True))[0])
+        # What rounding errors of a difference are measured against: its sides are larger than itself.
+        with np.errstate(invalid="ignore"):
+            self.size = float(np.nanmax(np.abs([0.0, *(self._gradient(self.total) * self.total).ravel()])))
+
+    def errors(self, sums: Floats, products: Floats) -> Floats:
+        """Standard errors (B,) of the function of sums (m, B), with the sums of products (m (m + 1) / 2, B)."""
+        first, second = self._pairs
+        gradient = self._gradient(sums)
+        weights = gradient[first] * gradient[second] * np.where(first == second, 1, 2)[:, None]
+        moved = (gradient * (sums - self.total)).sum(0)
+        square = (weights * products).sum(0) - moved**2 / self.clips
+        return np.asarray(np.sqrt(np.maximum(square, 0) * self.clips / (self.clips - 1)))
+
+    @property
+    def lonely(self) -> bool:
+        """Whether one clip outweighs all others together, so that nobody knows how often there is another like it."""
+        squares = (self._gradient(self.total)[:, 0] @ self._centred) ** 2
+        return bool(squares.sum() ** 2 < LONELY * (squares @ squares))
+
+    def _gradient(self, sums: Floats) -> Floats:
+        gradient = np.zeros_like(sums)
+        for row in np.flatnonzero(self._steps):
+            step = np.zeros((len(sums), 1))
+            step[row] = self._steps[row]
+            gradient[row] = (self.finish(sums + step) - self.finish(sums - step)) / (2 * self._steps[row])
+        return gradient
+
+
+class _Drawn(NamedTuple):
+    """What resampling makes of a value: (B,) values, and (B,) standard errors, or one for all of them."""
+
+    values: Floats
+    errors: Floats | float
+
+
+def _draw(samples: Sequence[_Sample], draws: int, seed: int) -> dict[int, _Drawn]:
+    """Resample the clips of all samples together; those that are refused or constant are left out."""
+    if len({sample.clips for sample in samples}) > 1:
+        raise ValueError(f"cells must be over the same clips, got {sorted({one.clips for one in samples})}")
+    kept = {number: one for number, one in enumerate(samples) if not (one.refusal or one.constant)}
+    if not kept:
+        return {}
+    clips = next(iter(kept.values())).clips
+    generator = np.random.default_rng(seed)
+    evaluate = _resampler(list(kept.values()))
+    chunks = [evaluate(generator.integers(clips, size=(rows, clips))) for rows in _chunks(draws, clips)]
+    found = {}
+    for place, (number, sample) in enumerate(kept.items()):
+        values = np.concatenate([chunk[place].values for chunk in chunks])
+        errors: Floats | float = float(np.std(values[np.isfinite(values)]))
+        if sample.sums is not None:
+            errors = np.concatenate([np.atleast_1d(chunk[place].errors) for chunk in chunks])
+        found[number] = _Drawn(values, errors)
+    return found
+
+
+def _resampler(samples: Sequence[_Sample]) -> Callable[[npt.NDArray[np.integer]], list[_Drawn]]:
+    """Make a function from (B, n) picked clips to the B values and errors of each sample.
+
+    Sums need only how often each clip was picked.
+    """
+    rows = [part for one in samples if one.sums is not None for part in (one.sums.terms, one.sums.products)]
+    stack = _Stack(rows) if rows else None
+
+    def evaluate(picked: npt.NDArray[np.integer]) -> list[_Drawn]:
+        parts: Iterator[Floats] = iter(())
+        if stack is not None:
+            clips = picked.shape[-1]
+            flat = picked + clips * np.arange(len(picked))[:, None]
+            times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
+            parts = iter(stack.parts(stack.terms @ times.T.astype(np.float64)))
+        found = []
+        for one in samples:
+            if one.sums is not None:
+                sums = next(parts)
+                found.append(_Drawn(one.sums.finish(sums), one.sums.errors(sums, next(parts))))
+            else:
+                values = one.aggregate({name: row[..., picked] for name, row in one.quantities.items()})
+                found.append(_Drawn(values, np.nan))
+        return found
+
+    return evaluate
+
+
+def _interval(sample: _Sample, drawn: _Drawn | None, confidence: float) -> Interval:
+    low = high = np.nan
+    reason = sample.refusal or ("" if drawn is not None else CONSTANT)
+    if drawn is not None:
+        error = float(drawn.errors) if sample.sums is None else sample.sums.error
+        scale = _Scale.of(sample.value, error, *sample.bounds)
+        middle, slope = float(scale.forward(np.asarray(sample.value))), float(scale.slope(np.asarray(sample.value)))
+        half = _reach(sample, drawn, scale, confidence) * slope
+        with np.errstate(over="ignore"):
+            ends = (float(scale.backward(middle + sign * half)) for sign in (-1, 1))
+            low, high = np.clip(list(ends), *sample.bounds).tolist()
+        lonely = sample.sums is not None and sample.sums.lonely
+        if lonely or not (np.isfinite(low) and np.isfinite(high) and half > 0):
+            low = high = np.nan
+            reason = ONE_CLIP if lonely else TOO_ALIKE
+    return Interval(sample.value, low, high, sample.defined, reason)
+
+
+def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> float:
+    """How far the interval reaches, in the unit of the metric: the standard error times a quantile."""
+    if sample.sums is None:
+        from scipy.special import stdtrit
+
+        return float(stdtrit(sample.defined - 1, (1 + confidence) / 2) * drawn.errors)
+    sizes = np.sort(_sizes(sample, drawn, scale))
+    place = int(np.ceil(confidence * (len(sizes) + 1) - 1e-9)) - 1
+    return float(sizes[min(place, len(sizes) - 1)]) * sample.sums.error
+
+
+def _sizes(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
+    """(B,) sizes of the studentised deviations; what is undefined counts as infinite, which is against a difference."""
+    assert sample.sums is not None  # what is no function of sums is not studentised
+    errors = np.where(drawn.errors > ROUNDING * sample.sums.error, drawn.errors, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.abs(scale.forward(drawn.values) - scale.forward(np.asarray(sample.value)))
+        sizes = steps / (errors * scale.slope(drawn.values))
+    return np.where(np.isnan(sizes), np.inf, sizes)
+
+
+def _difference(sample: _Sample, drawn: _Drawn | None, confidence: float) -> Difference:
+    found = _interval(sample, drawn, confidence)
+    p = error = np.nan
+    if drawn is None and not sample.refusal:
+        # All clips have the same difference: 2 / 2ⁿ is the p of their signs.
+        same = abs(sample.value) <= LINEAR * (sample.sums.size if sample.sums is not None else 0)
+        p = 1.0 if same else max(2.0 ** (1 - sample.defined), 1 / (DRAWS + 1))
+    elif drawn is not None and sample.sums is None:
+        from scipy.special import stdtr
+
+        error = float(drawn.errors)
+        p = 2 * float(stdtr(sample.defined - 1, -abs(sample.value) / error)) if error > 0 else np.nan
+    elif drawn is not None and sample.sums is not None:
+        error = sample.sums.error
+        least = abs(sample.value) / error * (1 - 1e-12)
+        sizes = _sizes(sample, drawn, _Scale.of(sample.value, error, None, None))
+        p = float((np.sum(sizes >= least) + 1) / (len(sizes) + 1))
+    return Difference(found.value, found.low, found.high, p, error, found.n, found.reason)
+
+
+class _Scale(NamedTuple):
+    """A scale on which a metric is unbounded: there, its slope, and back."""
+
+    forward: Callable[[Floats], Floats]
+    slope: Callable[[Floats], Floats]
+    backward: Callable[[float], float]
+
+    @classmethod
+    def of(cls, value: float, error: float, low: float | None, high: float | None) -> _Scale:
+        """The scale of a range; that of the values themselves where an end is nearer than the standard error."""
+        if (low is not None and not value - low > error) or (high is not None and not high - value > error):
+            low = high = None
+        if low is None and high is None:
+            return cls(lambda x: x, np.ones_like, lambda y: y)
+        if low is not None and high is not None:
+            start, width = low, high - low
+            return cls(
+                lambda x: np.log((x - start) / (start + width - x)),
+                lambda x: width / ((x - start) * (start + width - x)),
+                lambda y: start + width / (1 + float(np.exp(-y))),
+            )
+        sign, end = (1, low) if low is not None else (-1, high)
+        assert end is not None  # one of the two is given
+        return cls(
+            lambda x: sign * np.log(sign * (x - end)),
+            lambda x: 1 / np.abs(x - end),
+            lambda y: end + sign * float(np.exp(sign * y)),
+        )
 
 
 def _chunks(total: int, clips: int) -> Iterator[int]:
@@ -503,100 +764,3 @@ class _Stack:
     def parts(self, sums: Floats) -> list[Floats]:
         """The rows of each aggregate, from the rows of all."""
         return np.split(sums, self._ends)[:-1]
-
-
-def _pooled(aggregates: Iterable[Aggregate]) -> list[tuple[int, Pooled]]:
-    return [(number, one) for number, one in enumerate(aggregates) if isinstance(one, Pooled)]
-
-
-def _resampler(
-    cells: Sequence[tuple[Aggregate, Quantities]],
-) -> Callable[[npt.NDArray[np.integer]], list[Floats]]:
-    """Make a function from (B, m) picked clips to the B aggregates of each cell.
-
-    Sums need only how often each clip was picked.
-    """
-    pooled = _pooled(aggregate for aggregate, _ in cells)
-    stack = _Stack([one.terms(cells[number][1]) for number, one in pooled]) if pooled else None
-
-    def evaluate(picked: npt.NDArray[np.integer]) -> list[Floats]:
-        values: dict[int, Floats] = {}
-        if stack is not None:
-            clips = stack.terms.shape[-1]
-            flat = picked + clips * np.arange(len(picked))[:, None]
-            times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
-            sums = stack.parts(stack.terms @ times.T.astype(np.float64))
-            values = {number: one.finish(part) for (number, one), part in zip(pooled, sums, strict=True)}
-        for number, (aggregate, quantities) in enumerate(cells):
-            if number not in values:
-                values[number] = np.asarray(aggregate({name: row[..., picked] for name, row in quantities.items()}))
-        return [values[number] for number in range(len(cells))]
-
-    return evaluate
-
-
-def _exchanger(
-    pairs: Sequence[tuple[Aggregate, Quantities, Quantities]],
-) -> Callable[[npt.NDArray[np.bool_]], Floats]:
-    """Make a function from (B, n) flags, true where a clip keeps its systems, to (m, B) differences of aggregates."""
-    pooled = _pooled(aggregate for aggregate, _, _ in pairs)
-    if pooled:
-        first = _Stack([one.terms(pairs[number][1]) for number, one in pooled])
-        second = _Stack([one.terms(pairs[number][2]) for number, one in pooled])
-        gap = first.terms - second.terms
-        total, other_total = (stack.terms.sum(-1, keepdims=True) for stack in (first, second))
-
-    def evaluate(kept: npt.NDArray[np.bool_]) -> Floats:
-        differences = np.empty((len(pairs), len(kept)))
-        if pooled:
-            moved = gap @ kept.T.astype(np.float64)
-            ones, others = second.parts(other_total + moved), first.parts(total - moved)
-            for (number, one), a, b in zip(pooled, ones, others, strict=True):
-                differences[number] = one.finish(a) - one.finish(b)
-        for number, (aggregate, first_side, second_side) in enumerate(pairs):
-            if not isinstance(aggregate, Pooled):
-                a, b = (
-                    aggregate({name: _exchanged(one[name], other[name], kept) for name in first_side})
-                    for one, other in ((first_side, second_side), (second_side, first_side))
-                )
-                differences[number] = a - b
-        return differences
-
-    return evaluate
-
-
-def _leave_one_out(aggregate: Aggregate, quantities: Quantities) -> Floats:
-    if isinstance(aggregate, Pooled):
-        terms = aggregate.terms(quantities)
-        return aggregate.finish(terms.sum(-1, keepdims=True) - terms)
-    clips = _clips(quantities)
-    others, evaluate = np.arange(clips - 1), _resampler([(aggregate, quantities)])
-    values = []
-    start = 0
-    for rows in _chunks(clips, clips):
-        left_out = np.arange(start, start + rows)[:, None]
-        values += evaluate(others + (others >= left_out))
-        start += rows
-    return np.concatenate(values)
-
-
-def _bca_levels(draws: Floats, value: float, left_out: Floats, confidence: float) -> list[float]:
-    """Compute the two quantile levels of the bias-corrected and accelerated interval (Efron 1987)."""
-    below = (np.sum(draws < value) + 0.5 * np.sum(draws == value)) / len(draws)
-    bias = _NORMAL.inv_cdf(float(np.clip(below, 1 / (2 * len(draws)), 1 - 1 / (2 * len(draws)))))
-    step = left_out[np.isfinite(left_out)]
-    step = step.mean() - step if len(step) else np.zeros(1)
-    spread = float(np.sum(step**2))
-    acceleration = float(np.sum(step**3)) / (6 * spread**1.5) if spread > 0 else 0.0
-    levels = []
-    for level in ((1 - confidence) / 2, (1 + confidence) / 2):
-        shifted = bias + _NORMAL.inv_cdf(level)
-        levels.append(_NORMAL.cdf(bias + shifted / (1 - acceleration * shifted)))
-    return levels
-
-
-def _exchanged(mine: Floats, other: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
-    """Take `mine` where kept (B, n), else `other`; a vector (K, n) becomes (K, B, n)."""
-    if mine.ndim > 1:
-        mine, other = mine[:, None], other[:, None]
-    return np.where(kept, mine, other)

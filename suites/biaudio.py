@@ -30,7 +30,7 @@ from visaudio_bench.sheets import read_objects, read_sheet
 from visaudio_bench.spelling import difference, pairs_alike, plain, refuse_misspelt
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.folder import Contents, look_into, unread_words
-from visaudio_bench.suites.manifest import SAFE, Entry, find_manifest, read_manifest
+from visaudio_bench.suites.manifest import Entry, fault_of_id, find_manifest, read_manifest
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from visaudio_bench.suites.visibility_captions import SoundCaption, parse_labelled
 
@@ -263,8 +263,8 @@ def _sorted_out(root: Path, rows: list[tuple[Entry, Reject | None]]) -> FoundDat
         absent = _absent(root, entry)
         if entry.clip_id in seen:
             rejects.append(Reject(entry.clip_id, "duplicate", "the lists name it twice; the first one counts."))
-        elif not SAFE.fullmatch(entry.clip_id):
-            rejects.append(Reject(entry.clip_id, "bad_id", "the id cannot name a file."))
+        elif why := fault_of_id(entry.clip_id):
+            rejects.append(Reject(entry.clip_id, "bad_id", f"the id cannot name a file: {why}."))
         elif refused is not None:
             rejects.append(refused)
         elif absent:

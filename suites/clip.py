@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,14 @@ class Suite(ABC):
     @abstractmethod
     def clips(self) -> tuple[Clip, ...]:
         """Every clip, in the suite's own order, which never depends on the machine."""
+
+    def clip_ids(self) -> tuple[str, ...]:
+        """The ids of `clips`, in their order; a suite that must open files to tell more knows them before."""
+        return tuple(clip.id for clip in self.clips())
+
+    def has_references(self, ids: Collection[str]) -> bool:
+        """Whether any of these clips has a reference sound."""
+        return any(clip.audio is not None for clip in self.clips() if clip.id in ids)
 
     def pending(self) -> tuple[str, ...]:
         """Ids of the clips whose files must still be made by `prepare`."""

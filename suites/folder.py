@@ -5,6 +5,9 @@ video alone brings its own sound track as the reference, a sound file alone is a
 are the paths below the folder without their suffix, joined by `__`, in Unicode's composed form (NFC): a name that one
 machine writes composed and another decomposed is one name. Links are followed. Each clip is as long as its file.
 
+A clip's caption is the text of the `.txt` of its name, or its row in `captions.csv` (columns `clip` and `caption`), as
+`bench export` writes it.
+
 What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of other kinds.
 """
 
@@ -13,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +24,13 @@ from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
+from visaudio_bench.names import LONGEST, require_name
+from visaudio_bench.sheets import read_sheet, read_text
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
 
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
-# Bytes of an id: file systems take names of 255, and the longest suffix that is put behind an id is `.json`.
-LONGEST_ID = 250
+CAPTIONS = "captions.csv"
 LISTS = frozenset({"failures.jsonl", "tracebacks.txt"})  # of `bench generate`, beside its sounds
 READ = f"files are read that end in {', '.join(sorted(SOUND_SUFFIXES))} or {', '.join(sorted(VIDEO_SUFFIXES))}"
 
@@ -215,7 +219,7 @@ def require_id(name: str, path: Path) -> None:
         path: what it comes from, for the message.
 
     Raises:
-        UsageError: it is too long, or no text.
+        UsageError: it is too long, no text, or holds what no name may (see `visaudio_bench.names`).
     """
     try:
         length = len(name.encode())
@@ -223,10 +227,11 @@ def require_id(name: str, path: Path) -> None:
         raise UsageError(
             f"the name of {str(path)!a} is not in UTF-8, as names written by an older system may be. Rename it."
         ) from error
-    if length > LONGEST_ID:
+    if length > LONGEST:
         raise UsageError(
-            f"{path} makes a clip id of {length} bytes; {LONGEST_ID} are the most that can name a file. Shorten it."
+            f"{path} makes a clip id of {length} bytes; {LONGEST} are the most that can name a file. Shorten it."
         )
+    require_name(f"the clip of {str(path)!a}", name, "Rename the file.")
 
 
 def _is_record(path: Path) -> bool:
@@ -263,6 +268,7 @@ class FolderSuite(Suite):
         own_sound: bool = True,
         duration: float | None = None,
         told: tuple[str, ...] = (),
+        captions: Mapping[str, str] | None = None,
     ):
         self.name = name
         self.names = sorted({*sounds, *videos} if names is None else names)
@@ -272,15 +278,30 @@ class FolderSuite(Suite):
         self.own_sound = own_sound
         self.duration = duration
         self.told = told
-        self._clips: tuple[Clip, ...] | None = None
+        self._clips: dict[str, Clip] = {}
+        self.captions = captions or {}
+        self.captioned = bool(self.captions)
 
     def clips(self) -> tuple[Clip, ...]:
         """One clip a name, in the order of the names."""
-        if self._clips is None:
-            self._clips = tuple(self._clip(name) for name in self.names)
-        return self._clips
+        return tuple(self._clip(name) for name in self.names)
+
+    def clip_ids(self) -> tuple[str, ...]:
+        """The names; no file is opened."""
+        return tuple(self.names)
+
+    def has_references(self, ids: Collection[str]) -> bool:
+        """As `Suite.has_references`; no more files are opened than it takes to find one."""
+        if self.sounds.keys() & ids:
+            return True
+        return self.own_sound and any(self._clip(name).audio is not None for name in self.names if name in ids)
 
     def _clip(self, name: str) -> Clip:
+        if name not in self._clips:
+            self._clips[name] = self._opened(name)
+        return self._clips[name]
+
+    def _opened(self, name: str) -> Clip:
         video, sound = self.videos.get(name), self.sounds.get(name)
         video_info, sound_info = _probe(video), _probe(sound)
         if self.own_sound and video_info.sound and not video_info.picture:  # a .webm or .mp4 may hold sound alone
@@ -289,7 +310,13 @@ class FolderSuite(Suite):
         lengths = [sound_info.sound if sound else video_info.sound if audio else None, video_info.picture]
         known = [length for length in lengths if length]
         # A file that cannot be probed stays in the suite: reading it says what is wrong, for that clip alone.
-        return Clip(name, video, audio, duration=self.duration or (min(known) if known else None))
+        return Clip(
+            name,
+            video,
+            audio,
+            duration=self.duration or (min(known) if known else None),
+            caption=self.captions.get(name),
+        )
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, and the size of each file."""
@@ -323,4 +350,34 @@ def open_folder(argument: str | None) -> FolderSuite:
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
     contents = look_into(folder)
     contents.require("media file", contents.heard)
-    return FolderSuite(folder.resolve().name, contents.sounds, contents.videos, told=unread_words(contents.unread))
+    captions, read = _captions(contents)
+    unread = [path for path in contents.unread if path not in read]
+    name = folder.resolve().name
+    return FolderSuite(name, contents.sounds, contents.videos, told=unread_words(unread), captions=captions)
+
+
+def _captions(contents: Contents) -> tuple[dict[str, str], set[Path]]:
+    """Captions by clip, and the files that they are from.
+
+    Raises:
+        UsageError: the table has no column `clip` or `caption`, or one of the files is no text.
+    """
+    captions: dict[str, str] = {}
+    read: set[Path] = set()
+    clips = contents.sounds.keys() | contents.videos.keys()
+    table = contents.folder / CAPTIONS
+    if table in contents.unread:
+        sheet = read_sheet(table, known=("clip", "caption"))
+        lacking = [name for name in ("clip", "caption") if name not in sheet.header]
+        if lacking:
+            raise UsageError(f"{table} has no column {lacking[0]}; expected clip,caption.")
+        rows = zip(sheet.column("clip"), sheet.column("caption"), strict=True)
+        captions |= {normalize("NFC", clip): caption for clip, caption in rows if caption}
+        read.add(table)
+    for path in contents.unread:
+        name = clip_id(path, contents.folder)
+        if path.suffix.lower() == ".txt" and name in clips and not path.name.startswith("."):
+            text, _ = read_text(path)
+            captions[name] = " ".join(text.split())
+            read.add(path)
+    return {clip: caption for clip, caption in captions.items() if clip in clips and caption}, read

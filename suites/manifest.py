@@ -29,12 +29,14 @@ from typing import Any
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import atomic_path, digest, write_text
+from visaudio_bench.names import fault
+from visaudio_bench.shapes import require
 from visaudio_bench.sheets import read_objects
 
 VERSION = 1
 NAMES = ("manifest.parquet", "manifest.jsonl")
-# A clip's id names files: no separators, no control characters, not hidden, short enough for a suffix.
-SAFE = re.compile(r"(?!\.)[^/\\\x00-\x1f:*?\"<>|]{1,200}")
+# Beyond what no name may hold: what only some file systems take, for a data set goes from one to another.
+_PORTABLE = re.compile(r"[^:*?\"|]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,10 @@ class Entry:
 
 
 COLUMNS = tuple(column.name for column in fields(Entry))
-_TEXT = {"clip_id", "split", "group_id", "licence"}
-_TEXT_OR_NULL = {"video", "audio", "caption", "visible", "invisible"}
 _NUMBERS = {"start_s", "duration_s"}
 _WHOLE_OR_NULL = {"source_rate", "channels"}
+_HEADER = {"manifest": int, "suite?": str, "root?": (str, None)}
+LONGEST_WINDOW = 1e6  # s, eleven days: a number that is larger is not of a clip
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,13 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         header, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
-    except (OSError, ValueError, UsageError) as error:
-        why = str(error).rstrip(".")
+        require(header, _HEADER, "the header")
+        if "\0" in (header.get("root") or ""):
+            raise ValueError("the header's root holds a NUL character")
+    except Exception as error:  # readers of parquet raise whatever comes to them of damaged bytes
+        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UsageError(f"{path} cannot be read as a manifest: {why}. Make it again: bench data prepare") from error
-    if header.get("manifest") != VERSION:
+    if header["manifest"] != VERSION:
         raise UsageError(
             f"{path} is a manifest of form {header.get('manifest')}, this version reads form {VERSION}. "
             "Make it again: bench data prepare"
@@ -144,6 +149,11 @@ def read_manifest(path: Path) -> Manifest:
     validate(entries, path)
     root = header.get("root")
     return Manifest(str(header.get("suite", "")), Path(root) if root else path.parent, entries)
+
+
+def fault_of_id(clip_id: str) -> str:
+    """Why a clip's id cannot name files on every system; empty if it can."""
+    return fault(clip_id) or ("" if _PORTABLE.fullmatch(clip_id) else 'it holds one of : * ? " |, or is too long')
 
 
 def validate(entries: Sequence[Entry], path: Path) -> None:
@@ -159,15 +169,16 @@ def validate(entries: Sequence[Entry], path: Path) -> None:
     """
     seen: set[str] = set()
     for entry in entries:
-        if not SAFE.fullmatch(entry.clip_id):
-            raise UsageError(f"{path}: the clip id {entry.clip_id!r} cannot name a file.")
+        why = fault_of_id(entry.clip_id)
+        if why:
+            raise UsageError(f"{path}: the clip id {entry.clip_id!a} cannot name a file: {why}.")
         if entry.clip_id in seen:
             raise UsageError(f"{path}: the clip id {entry.clip_id} occurs twice.")
         seen.add(entry.clip_id)
-        for relative in (entry.video, entry.audio):
-            if relative is not None and (Path(relative).is_absolute() or ".." in Path(relative).parts):
-                raise UsageError(f"{path}: {entry.clip_id} points to {relative}; paths are relative to the root.")
-        if not (entry.duration_s > 0 and entry.start_s >= 0):
+        for relative in (entry.video, entry.audio, entry.meta.get("right")):
+            if relative is not None and not _below_the_root(relative):
+                raise UsageError(f"{path}: {entry.clip_id} points to {relative!a}; paths are relative to the root.")
+        if not (0 < entry.duration_s <= LONGEST_WINDOW and 0 <= entry.start_s <= LONGEST_WINDOW):
             raise UsageError(f"{path}: {entry.clip_id} has the window {entry.start_s:g} s + {entry.duration_s:g} s.")
     leaks = leaking_groups(entries)
     if leaks:
@@ -175,6 +186,13 @@ def validate(entries: Sequence[Entry], path: Path) -> None:
             f"{path}: {len(leaks)} source videos lie on both sides of the split, first {sorted(leaks)[0]}. "
             "Clips of one video belong to one split, else the test set is not unseen."
         )
+
+
+def _below_the_root(relative: object) -> bool:
+    """Whether a path of a row is one, and leads to no other folder."""
+    if not isinstance(relative, str) or "\0" in relative:
+        return False
+    return not (Path(relative).is_absolute() or ".." in Path(relative).parts)
 
 
 def leaking_groups(entries: Iterable[Entry]) -> frozenset[str]:
@@ -190,25 +208,15 @@ def _entry(row: Mapping[str, Any], path: Path, number: int) -> Entry:
     unknown = set(row) - set(COLUMNS)
     if unknown:
         raise UsageError(f"{path}, row {number}: unknown column {sorted(unknown)[0]!r}. Known: {', '.join(COLUMNS)}")
-    for name in COLUMNS:
-        if name in row and not _fits(name, row[name]):
-            raise UsageError(f"{path}, row {number}: {name} is {row[name]!r}.")
     try:
-        return Entry(**row)
-    except TypeError as error:  # a column without a default is missing
-        raise UsageError(f"{path}, row {number}: {str(error).partition(': ')[2] or error} is missing.") from error
-
-
-def _fits(name: str, value: Any) -> bool:
-    if name in _TEXT:
-        return isinstance(value, str) and bool(value)
-    if name in _TEXT_OR_NULL:
-        return value is None or isinstance(value, str)
-    if name in _NUMBERS:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _WHOLE_OR_NULL:
-        return value is None or (isinstance(value, int) and not isinstance(value, bool))
-    return isinstance(value, dict)
+        require(row, Entry)
+    except ValueError as error:
+        raise UsageError(f"{path}, row {number}: {error}.") from error
+    entry = Entry(**row)
+    for name in ("split", "group_id", "licence"):
+        if not getattr(entry, name):
+            raise UsageError(f"{path}, row {number}: {name} is empty.")
+    return entry
 
 
 def _read_jsonl(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

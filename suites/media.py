@@ -228,8 +228,9 @@ def within_full_scale(samples: Samples) -> tuple[Samples, float]:
 def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     """Write wav or flac, atomically.
 
-    A wav gets the smallest of 16-bit, 24-bit and float that holds the samples exactly, so that writing and reading back
-    changes nothing; a flac gets 16 bits (round first what must be exact).
+    The same samples make the same file, whenever they are written. A wav gets the smallest of 16-bit, 24-bit and
+    float that holds the samples exactly, so that writing and reading back changes nothing; a flac gets 16 bits (round
+    first what must be exact).
 
     Args:
         path: its suffix says which.
@@ -245,7 +246,15 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     encoded = io.BytesIO()  # encoded in memory, so that a full disk is the system's own error and not libsndfile's
     soundfile.write(encoded, samples.T, sample_rate, subtype=subtype, format=path.suffix[1:].upper())
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+        temporary.write_bytes(_without_time(encoded.getbuffer()))
+
+
+def _without_time(wav: memoryview) -> memoryview:
+    """The file with 0 for the second of its writing, which libsndfile notes with the peak of floats."""
+    peak = bytes(wav[:128]).find(b"PEAK")  # then four bytes each: length, version, time
+    if peak > 0:
+        wav[peak + 12 : peak + 16] = bytes(4)
+    return wav
 
 
 def round_to_16_bit(samples: Samples) -> Samples:

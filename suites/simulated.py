@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import cache_dir, digest, remove_leftovers
+from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.making import make_each
@@ -118,7 +118,6 @@ class SimulatedSuite(Suite):
             ClipsError: a scene could not be rendered; the others are, and stay.
             BenchError: files could not be written.
         """
-        remove_leftovers(self.folder)
         yield from make_each(
             partial(render_files, folder=self.folder, size=self.size),
             {name: self.scenes[name] for name in self.pending()},

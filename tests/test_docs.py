@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from visaudio_bench.bench.cli import cli
+from visaudio_bench.bench.cli.commands import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / ".github").glob("*.md")])

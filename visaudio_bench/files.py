@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
-import tempfile
+import re
+import shutil
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
+from visaudio_bench.processes import began, has_ended, place, responsible
+
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
-STALE = 600  # s: a temporary file that has not been written to for so long has lost its writer
+STALE = 600  # s: a temporary file of another machine that was not written to for so long has lost its writer
+_WHOSE = re.compile(r"~(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d+)~[0-9a-f]{8}(\.[^~]*)?$")
 
 
 def cache_dir() -> Path:
@@ -25,32 +32,93 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mode: int | None = None) -> Iterator[Path]:
     """A temporary path with the same suffix beside `path`, renamed to it when the block ends well.
 
-    A killed process leaves at most a temporary file (its name starts with a dot), never half of `path`.
+    `mode` says who may read it, from the start; without it the user's mask does.
+
+    A killed process leaves at most a temporary file, never half of `path`; the next one that writes into the folder
+    removes it.
+
+    Args:
+        path: of the file.
+        mode: of the file, as in `chmod`; None for the usual one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Eighty bytes, for names may be at most 255 long, and letters take up to four.
-    prefix = path.stem.encode(errors="surrogateescape")[:80].decode(errors="ignore")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{prefix}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    _remove_leftovers_once(path.parent)
+    temporary = beside(path)
     try:
+        temporary.touch(0o666 if mode is None else mode, exist_ok=False)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A hidden folder below `parent` for as long as the block lasts; a killed process leaves it to the next one.
+
+    Args:
+        parent: where it lies.
+        name: what its name begins with.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(parent)
+    folder = beside(parent / name)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def beside(path: Path) -> Path:
+    """A new hidden name beside `path` with its suffix, which says whose it is, so that leftovers can be told."""
+    # Eighty bytes, for names may be at most 255 long, and letters take up to four.
+    stem = path.stem.encode(errors="surrogateescape")[:80].decode(errors="ignore").lstrip(".")
+    pid = responsible()
+    return path.with_name(f".{stem}~{_here()}-{pid}-{began(pid) or 0}~{uuid.uuid4().hex[:8]}{path.suffix}")
+
+
+def _here() -> str:
+    return hashlib.sha256(place().encode()).hexdigest()[:8]
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs left half written; a file that another process is writing now is younger."""
-    for leftover in folder.glob(".*"):
-        with suppress(FileNotFoundError):  # another process has just finished or removed it
-            if time.time() - leftover.stat().st_mtime > STALE:
-                leftover.unlink()
+    """Remove what killed processes left half written in a folder; nothing that is not named as `beside` names it.
+
+    On this machine the process is looked for; what belongs to another one goes once nobody has written to it for
+    `STALE` seconds.
+    """
+    try:
+        hidden = [Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith(".")]
+    except OSError:
+        return
+    for leftover in hidden:
+        with suppress(OSError):  # another process has just finished or removed it
+            if _is_left(leftover):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    whose = _WHOSE.search(path.name)
+    if whose is None:
+        return False
+    ended = has_ended(int(whose["pid"]), whose["start"]) if place() and whose["place"] == _here() else None
+    return time.time() - path.stat().st_mtime > STALE if ended is None else ended
+
+
+_seen: set[Path] = set()
+
+
+def _remove_leftovers_once(folder: Path) -> None:
+    """As `remove_leftovers`, for the first file that this process writes into a folder: it may hold very many."""
+    if folder not in _seen:
+        _seen.add(folder)
+        remove_leftovers(folder)
 
 
 def _umask() -> int:
@@ -60,14 +128,14 @@ def _umask() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8, atomically.
+    """Write a text as UTF-8, atomically; half a character, which UTF-8 does not have, as JSON spells it.
 
     Args:
         path: of the file.
         text: what is in it.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -91,6 +159,44 @@ def file_stamp(path: Path) -> dict[str, int]:
     """
     status = path.stat()
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table as CSV with a header: of each row the columns, empty where it has none or None.
+
+    Args:
+        columns: names, in order.
+        rows: values by name; what is missing or None is an empty cell.
+
+    Returns:
+        The text, a header first.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def write_sealed(path: Path, data: bytes) -> None:
+    """Write bytes behind their SHA-256, atomically.
+
+    Args:
+        path: of the file.
+        data: what is written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(hashlib.sha256(data).digest() + data)
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """What `write_sealed` wrote; None where there is nothing, or anything else."""
+    try:
+        sealed = path.read_bytes()
+    except OSError:  # most often there is no file; it may be a folder of somebody's, or a bad sector
+        return None
+    seal, data = sealed[:32], sealed[32:]
+    return data if hashlib.sha256(data).digest() == seal else None
 
 
 def digest(value: Any) -> str:

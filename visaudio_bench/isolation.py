@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.pool import CRASHED, Outcome, attempt_far, start_worker
+from visaudio_bench.pool import CRASHED, Outcome, attempt_far, deaf_children, start_worker
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -84,7 +84,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other,), daemon=True)
-        self.process.start()
+        with deaf_children():
+            self.process.start()
         other.close()
         self.alive = True
         self.item: Any = None

@@ -26,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.escapes import visible
+from visaudio_bench.files import beside, remove_leftovers
+from visaudio_bench.processes import began, has_ended, place
 
 NAME = ".in-use"
 LEASE = 60.0  # s without a sign of life after which a record of another machine is taken over
@@ -61,7 +64,7 @@ class _Lock:
         self.folder, self.path, self.otherwise = folder, folder / name, otherwise
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         self.mine: Record = {"host": socket.gethostname(), "pid": os.getpid(), "since": since, "doing": doing}
-        self.mine |= {"place": _place(), "start": _start(os.getpid()), "path": str(self.path.absolute())}
+        self.mine |= {"place": place(), "start": began(os.getpid()), "path": str(self.path.absolute())}
         self.mine |= {"token": uuid.uuid4().hex, "beat": 0}
         self._stop = threading.Event()
         self._new = not folder.exists()
@@ -85,6 +88,7 @@ class _Lock:
                 watched, deadline = text, time.monotonic() + LEASE
                 self._say_that_we_wait(record)
             time.sleep(_POLL)
+        remove_leftovers(self.folder)
         threading.Thread(target=self._keep, daemon=True).start()
 
     def give_back(self) -> None:
@@ -125,18 +129,12 @@ class _Lock:
             self.mine["path"],
         ):
             return None
-        pid = int(record["pid"])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            return None  # another user's
-        return _start(pid) == record.get("start")
+        ended = has_ended(int(record["pid"]), str(record.get("start")))
+        return None if ended is None else not ended
 
     def _put_away(self, dead: str) -> None:
         """Remove a record that has lost its writer; of several processes that see it, one does."""
-        aside = self.path.with_name(f"{self.path.name}.{self.mine['token']}")
+        aside = beside(self.path)
         with suppress(FileNotFoundError):
             self.path.rename(aside)
             if _text(aside) != dead and not self.path.exists():
@@ -169,11 +167,9 @@ class _Lock:
             self._give_up()
 
     def _give_up(self) -> None:
-        print(
+        _say(
             f"error: {self.folder} was taken over by another process while this one gave no sign of life for "
-            f"{LEASE:.0f} s; it ends here, so that nothing is overwritten. What was finished is kept",
-            file=sys.stderr,
-            flush=True,
+            f"{LEASE:.0f} s; it ends here, so that nothing is overwritten. What was finished is kept"
         )
         os._exit(BenchError.exit_code)
 
@@ -186,11 +182,11 @@ class _Lock:
 
     def _say_that_we_wait(self, record: Record | None) -> None:
         who = f"process {record['pid']} on {record['host']}, since {record['since']}" if record else "a process unknown"
-        print(
-            f"{self.folder} was in use ({who}); watching for up to {LEASE:.0f} s whether it still is",
-            file=sys.stderr,
-            flush=True,
-        )
+        _say(f"{self.folder} was in use ({who}); watching for up to {LEASE:.0f} s whether it still is")
+
+
+def _say(line: str) -> None:
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 def _text(path: Path) -> str | None:
@@ -208,21 +204,3 @@ def _record(text: str) -> Record | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) and {"host", "pid", "since", "doing", "token"} <= record.keys() else None
-
-
-def _place() -> str:
-    """The running system and the name space of its process numbers: two containers may share a host's name."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').stat().st_ino}"
-    except OSError:
-        return ""
-
-
-def _start(pid: int) -> str:
-    """When a process started, in ticks, because its number may be another's later; empty where it has ended."""
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if told[0] in "ZX" else told[19]

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, cast
 
@@ -118,7 +119,7 @@ def _drain(
     try:
         while waiting or running:
             while waiting and len(running) < ahead:
-                running[executor.submit(attempt_far, function, waiting[0])] = waiting[0]
+                running[_submit(executor, function, waiting[0])] = waiting[0]
                 waiting.popleft()
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -128,6 +129,13 @@ def _drain(
     finally:  # the caller may stop early
         for future in running:
             future.cancel()
+
+
+def _submit(
+    executor: ProcessPoolExecutor, function: Callable[[Item], Value], item: Item
+) -> Future[Outcome[Item, Value]]:
+    with deaf_children():
+        return executor.submit(attempt_far, function, item)
 
 
 def _outcome(future: Future[Outcome[Item, Value]], item: Item) -> Outcome[Item, Value]:
@@ -143,7 +151,7 @@ def _one_by_one(function: Callable[[Item], Value], items: Sequence[Item]) -> Ite
     """Each item in a process that works on nothing else meanwhile."""
     for item in items:
         try:
-            yield _outcome(_executor(1).submit(attempt_far, function, item), item)
+            yield _outcome(_submit(_executor(1), function, item), item)
         except BrokenProcessPool:
             _executor.cache_clear()
             said = "the process that worked on it died, and died again when it worked on nothing else."
@@ -179,6 +187,19 @@ def attempt_far(function: Callable[[Item], Value], item: Item) -> Outcome[Item, 
     """
     outcome = attempt(function, item)
     return outcome if outcome.error is None else outcome._replace(error=portable(outcome.error))
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started inside do not hear Ctrl-C, not even while they import; this one hears it after."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_worker() -> None:

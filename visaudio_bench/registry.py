@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.names import fault
 
 T = TypeVar("T")
 
@@ -45,10 +46,9 @@ class Registry(Generic[T]):
     def _plugins(self) -> dict[str, EntryPoint]:
         points: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
-            if point.name in self._builtin or point.name in points:
-                warnings.warn(
-                    f'{self.kind} "{point.name}" of {point.value} is ignored: the name is taken', stacklevel=3
-                )
+            why = "the name is taken" if point.name in self._builtin or point.name in points else fault(point.name)
+            if why:
+                warnings.warn(f"{self.kind} {point.name!a} of {point.value} is ignored: {why}", stacklevel=3)
             else:
                 points[point.name] = point
         return points

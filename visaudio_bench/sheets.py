@@ -33,6 +33,7 @@ NAMED = {"\t": "tab"}
 LINE_END = re.compile(r"\r\n|\r|\n")
 # What Excel writes, and understands, as the first line: which delimiter follows.
 SEPARATOR_LINE = re.compile(r'"?sep=(?P<mark>[^"\r\n])"?[,;\t ]*(\r\n|\r|\n)', re.I)
+_HALF = re.compile(r"\\[uU][dD][89a-fA-F]")  # what JSON spells half of a character with
 SHOWN = 80  # characters of a row that a message shows
 
 
@@ -303,4 +304,9 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise UsageError(f"{path}:{number}: not a JSON object: {error}.") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}:{number}: not a JSON object.")
+    if _HALF.search(line):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{path}:{number}: a text holds half a character (a lone surrogate).") from error
     return value

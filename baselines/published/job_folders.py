@@ -1,8 +1,7 @@
 """Job folders: everything that one worker process may see, and nothing else.
 
-A job folder lies in the cache and holds the runner, the kit, links to the clips' inputs, the job file, and what the
-worker writes. Its owner holds a lock on it; folders without an owner are left over from a killed run and are removed
-when the next job is made.
+A job folder lies in the cache and holds the runner, the kit, copies of the clips' inputs, the job file, and what the
+worker writes.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +20,10 @@ from visaudio_bench.baselines.published.contract import Options
 from visaudio_bench.baselines.published.installed import Installation
 from visaudio_bench.baselines.published.prompts import Texts
 from visaudio_bench.baselines.published.worker_inputs import Inputs
-from visaudio_bench.files import cache_dir, write_json
+from visaudio_bench.files import write_json
 from visaudio_bench.pool import available_cores
 
+FICLONE = 0x40049409  # Linux: let a new file share the blocks of another one
 # What a worker inherits of our environment: what the machine needs, nothing that tells where our files are.
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "OMP_NUM_THREADS")
 
@@ -73,35 +71,16 @@ class JobFolder:
         return [str(python), "-u", str(runner), "--job", str(self.path / "job.json"), "--guard"]
 
 
-@contextmanager
-def job_area() -> Iterator[Path]:
-    """A folder for the job folders of one run, locked while it is used and removed at its end."""
-    base = cache_dir() / "published" / "jobs"
-    base.mkdir(parents=True, exist_ok=True)
-    with (base / ".lock").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        _remove_stale(base)
-        area = Path(tempfile.mkdtemp(dir=base))
-        lock = (area / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield area
-    finally:
-        lock.close()
-        shutil.rmtree(area, ignore_errors=True)
-
-
-def _remove_stale(base: Path) -> None:
-    for lock in base.glob("*/lock"):
-        with suppress(OSError), lock.open("r+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
-
-
 def write_job(
-    path: Path, card: Card, installation: Installation, options: Options, device: str, tasks: Sequence[JobClip]
+    path: Path,
+    card: Card,
+    installation: Installation,
+    options: Options,
+    device: str,
+    tasks: Sequence[JobClip],
+    copies: InputCopies,
 ) -> JobFolder:
-    """Make a job folder: code, inputs as links, the job file.
+    """Make a job folder: code, inputs as copies, the job file.
 
     The runner is the one of the card's folder; both code files are copied, so that a worker's path leads to nothing
     else of ours.
@@ -123,35 +102,66 @@ def write_job(
             "events": str(folder.events),
             "device": device,
             "options": dict(options),
-            "clips": [_clip(path / "inputs", task) for task in tasks],
+            "clips": [_clip(path / "inputs", task, copies) for task in tasks],
         },
     )
     return folder
 
 
-def _clip(folder: Path, task: JobClip) -> dict[str, Any]:
-    links = {name: _link(folder, task.clip, path) for name, path in task.inputs._asdict().items()}
-    return {"id": task.clip, "seed": task.seed, "seconds": task.seconds, **links, **task.texts._asdict()}
+class InputCopies:
+    """The inputs of one run's clips, copied once for all of its workers; what one of them changes is copied again.
+
+    A worker may write into the files that it is given: what the cache holds is not within its reach. A copy costs no
+    room where the file system can share blocks (btrfs, XFS, ZFS).
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._made: dict[Path, tuple[Path, tuple[int, ...]]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def of(self, source: Path) -> Path:
+        """A copy of a file that may only be read, as it was made."""
+        copy, before = self._made.get(source, (self.folder / f"{len(self._made):06d}{source.suffix}", ()))
+        if not copy.is_file() or _state(copy) != before:
+            copy.unlink(missing_ok=True)
+            _clone(source, copy)
+            copy.chmod(0o444)
+            self._made[source] = copy, _state(copy)
+        return copy
 
 
-def _link(folder: Path, clip: str, path: Path | None) -> str | None:
-    """A hard link under the clip's own name, a copy where the file system has none; folders are linked by name."""
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to; not its links, of which every job folder adds one."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode
+
+
+def _clone(source: Path, target: Path) -> None:
+    with source.open("rb") as whole, target.open("xb") as copy:
+        try:
+            fcntl.ioctl(copy.fileno(), FICLONE, whole.fileno())
+        except OSError:  # a file system that cannot share blocks
+            shutil.copyfileobj(whole, copy, 1 << 20)
+
+
+def _clip(folder: Path, task: JobClip, copies: InputCopies) -> dict[str, Any]:
+    given = {name: _place(folder, task.clip, path, copies) for name, path in task.inputs._asdict().items()}
+    return {"id": task.clip, "seed": task.seed, "seconds": task.seconds, **given, **task.texts._asdict()}
+
+
+def _place(folder: Path, clip: str, path: Path | None, copies: InputCopies) -> str | None:
+    """An input under the clip's own name, a folder with its files."""
     if path is None:
         return None
     target = folder / f"{clip}{path.suffix}"
     if path.is_dir():
-        shutil.copytree(path, target, copy_function=_link_file)
+        target.mkdir()
+        for one in sorted(path.iterdir()):
+            os.link(copies.of(one), target / one.name)
     else:
-        _link_file(str(path), str(target))
+        os.link(copies.of(path), target)
     return str(target)
-
-
-def _link_file(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-    return target
 
 
 def visible_gpu(device: str, shard: int) -> str:

@@ -17,9 +17,9 @@ from visaudio_bench.baselines.published.installed import (
     why_unavailable,
 )
 from visaudio_bench.baselines.published.job_folders import (
+    InputCopies,
     JobClip,
     JobFolder,
-    job_area,
     visible_gpu,
     worker_environment,
     write_job,
@@ -30,7 +30,7 @@ from visaudio_bench.baselines.published.worker_inputs import Inputs, mono_gain, 
 from visaudio_bench.baselines.published.worker_process import Start, WorkerAnswer, supervise
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard, clip_seed
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest
+from visaudio_bench.files import cache_dir, digest, scratch_folder
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import available_cores, map_unordered
 from visaudio_bench.sources import source_revision
@@ -128,13 +128,14 @@ class PublishedSystem(System):
             return
         # A worker is given the sound itself; where it lies, others lie too.
         told = {name: value for name, value in self.options.items() if name != MONO}
-        with job_area() as area:
+        with scratch_folder(cache_dir() / "published" / "jobs", "job") as area:
+            copies = InputCopies(area / "inputs")
 
             def start(shard: int, attempt: int, ids: Sequence[str]) -> Start:
                 here = area / f"shard-{shard}-{attempt}"
                 gpu = visible_gpu(device, shard)
                 where = "cuda:0" if gpu else device  # the only one that it sees
-                job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids])
+                job = write_job(here, self.details, self.installed, told, where, [tasks[i] for i in ids], copies)
                 environment = worker_environment(self.installed, job, gpu)
                 return Start(job, self.command(job), environment)
 

@@ -4,10 +4,13 @@ The pictures: 25 a second, silent, as long as the clip, the last one held for 0.
 systems count frames (AudioX takes every fifth and so squeezes 24 frames/s in time), the held picture because readers
 lose the last frame (199 of 200 at 25 frames/s) and MMAudio then shortens the sound. Size and aspect stay as they are:
 every system does its own. No sound track, so that no system can hear the answer.
+
+What is in the cache may only be read, and is compared with its hash whenever it is used again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
@@ -17,7 +20,7 @@ from typing import NamedTuple
 from visaudio_bench.baselines.published.card import Card
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import cache_dir, digest, file_stamp, write_json
+from visaudio_bench.files import cache_dir, digest, file_stamp, write_json, write_text
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import (
@@ -38,6 +41,7 @@ FRAMES_PER_SECOND = 25
 HELD_SECONDS = 0.2
 # Visually lossless: what a system sees differs from the original by less than the original's own coding noise.
 CRF = 12
+FRAMES = ".frames"  # of the file that says that a folder of pictures is whole
 
 
 class Inputs(NamedTuple):
@@ -71,14 +75,34 @@ def prepare(card: Card, clip: Clip, seconds: float, mono: Path | None) -> Inputs
 
 
 def _made(source: Path, suffix: str, make: Callable[[Path], None], *parameters: object) -> Path:
-    """The file that `make` makes from `source` with these parameters, from the cache where it is there."""
+    """The file that `make` makes from `source` with these parameters, from the cache where it is there and whole."""
     if not source.is_file():
         raise ClipError("not_found", f"{source} does not exist.")
     key = digest([str(source.resolve()), file_stamp(source), suffix, parameters, source_revision(__name__)])
     path = cache_dir() / "published" / "inputs" / f"{key[:32]}{suffix}"
-    if not path.exists():
+    seal = path.with_name(f"{path.name}.sha256")
+    if not (seal.is_file() and seal.read_text(encoding="ascii", errors="replace") == _hash_of(path)):
         make(path)
+        for part in _parts(path):
+            part.chmod(0o444)
+        write_text(seal, _hash_of(path))
     return path
+
+
+def _parts(path: Path) -> list[Path]:
+    """A made file with what belongs to it: the pictures that it stands for, the gain of a sound."""
+    pictures = path.with_name(path.name.removesuffix(FRAMES))
+    several = sorted(pictures.iterdir()) if path.name.endswith(FRAMES) and pictures.is_dir() else []
+    return [one for one in (path, _gain_of(path), *several) if one.is_file()]
+
+
+def _hash_of(path: Path) -> str:
+    found = hashlib.sha256()
+    for part in _parts(path):
+        found.update(f"{part.name} {part.stat().st_size} ".encode())
+        with part.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
 
 
 def _pictures(clip: Clip, seconds: float, fps: float) -> Iterator[Frame]:
@@ -127,11 +151,11 @@ def _frames(clip: Clip, seconds: float, fps: float) -> Path:
 
     def make(path: Path) -> None:
         for number, picture in enumerate(_pictures(clip, seconds, fps), start=1):
-            write_picture(path.parent / path.name.removesuffix(".frames") / f"{number:06d}.png", picture)
-        path.touch()
+            write_picture(path.parent / path.name.removesuffix(FRAMES) / f"{number:06d}.png", picture)
+        write_text(path, "")
 
-    mark = _made(_source(clip), ".frames", make, clip.start, seconds, fps, count)
-    return mark.parent / mark.name.removesuffix(".frames")
+    mark = _made(_source(clip), FRAMES, make, clip.start, seconds, fps, count)
+    return mark.parent / mark.name.removesuffix(FRAMES)
 
 
 def _mono(clip: Clip, seconds: float, other: Path | None) -> Path:

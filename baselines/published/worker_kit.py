@@ -27,10 +27,12 @@ from __future__ import annotations
 
 import argparse
 import array
+import contextlib
 import json
 import os
 import platform
 import random
+import select
 import signal
 import struct
 import sys
@@ -224,16 +226,103 @@ def _memory() -> dict[str, int | None]:
 
 
 def _guard() -> None:
-    """Start a process that waits for the end of stdin and then ends the whole process group, itself included.
+    """Go on as the child of a keeper, which ends everything that was started here when stdin is closed.
 
-    A process and not a thread: a worker that hangs inside a library never gives a thread its turn.
+    Whatever is started here, with a session of its own or without a parent, becomes the keeper's child, where the
+    system knows such adoption (Linux). The keeper ends as its child has ended, after all others. It is a process and
+    not a thread: a worker that hangs inside a library never gives a thread its turn.
     """
-    if os.fork() > 0:
+    adopts = _adopt_orphans()
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    worker = os.fork()
+    if worker == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        for used in (nothing, woken, wake):
+            os.close(used)
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while os.read(0, 4096):
-        pass
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    _end_as(_keep(worker, woken), adopts)
+
+
+def _adopt_orphans() -> bool:
+    """Become the parent of all descendants that lose theirs; False where the system has no such thing."""
+    try:
+        import ctypes
+
+        return bool(ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0)  # PR_SET_CHILD_SUBREAPER
+    except Exception:
+        return False
+
+
+def _keep(worker: int, woken: int) -> int | None:
+    """Wait until the worker has ended, or who started it; the status it ended with, or None."""
+    while True:
+        ready, _, _ = select.select([0, woken], [], [])
+        if 0 in ready and not os.read(0, 4096):
+            return None
+        if woken in ready:
+            os.read(woken, 4096)
+        ended, status = 1, 0
+        while ended:
+            try:
+                ended, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                ended = 0
+            if ended == worker:
+                return status
+
+
+def _end_as(status: int | None, adopts: bool) -> None:
+    """End all that is left, and then this process in the same way as the worker ended."""
+    deadline = time.monotonic() + 10
+    while adopts and time.monotonic() < deadline:
+        children = _children()
+        for child in children:
+            _kill(child)
+        try:
+            os.waitpid(-1, 0 if children else os.WNOHANG)
+        except ChildProcessError:
+            break
+    if status is None:
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+    elif os.WIFSIGNALED(status):
+        _die_of(os.WTERMSIG(status))
+    else:
+        os._exit(os.WEXITSTATUS(status))
+
+
+def _die_of(number: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core file is enough
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(1)
+
+
+def _children() -> list[int]:
+    """The numbers of this process's children."""
+    own, found = str(os.getpid()), []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if told.rpartition(")")[2].split()[1] == own:
+            found.append(int(process.name))
+    return found
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def write_wav(path: Path, samples: Any, sample_rate: int) -> dict[str, Any]:

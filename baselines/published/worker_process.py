@@ -3,7 +3,11 @@
 Clips are dealt to shards; a shard is one process at a time. A clip that fails is reported and the process goes on. A
 process that ends, hangs or is killed takes the clip that it was at with it and a new one goes on behind that clip;
 only when memory ran out is the clip tried once more, first of all in a fresh process. A process that never gets its
-model loaded is not started again. When the caller stops listening, or dies, all processes end with their children.
+model loaded is not started again. When the caller stops listening, or dies, all processes end with their children, also
+with those that have left the group (see `worker_kit`).
+
+What a worker says is not believed further than it can be checked: time counts between steps that each clip takes once,
+whatever else is written, and events and log are read and kept up to a limit.
 """
 
 from __future__ import annotations
@@ -27,6 +31,12 @@ POLL_SECONDS = 0.02
 # How long a process that is through may take to leave: authors' code starts threads that never end.
 LEAVE_SECONDS = 20.0
 LOG_CHARACTERS = 300
+# Bytes of a log beyond which its beginning is thrown away, and what is then kept: authors' code may print for ever.
+LOG_LIMIT, LOG_KEPT = 32 << 20, 1 << 20
+# Bytes of events: of one that is not whole, and of all: a clip has two, of some hundred bytes each.
+LINE_LIMIT, EVENTS_LIMIT = 1 << 20, 64 << 20
+# How long a worker's keeper may take to end everything, before the group is ended from here.
+KEEPER_SECONDS = 15.0
 
 
 class WorkerAnswer(NamedTuple):
@@ -58,7 +68,8 @@ def supervise(clips: Sequence[str], start: Starter, *, shards: int = 1, timeout:
         clips: ids, each once.
         start: prepares a worker for some of them.
         shards: how many processes at a time.
-        timeout: seconds without an event after which a process counts as hanging.
+        timeout: seconds after which a process counts as hanging that has not got further: loaded its model, begun or
+            concluded a clip. Each counts once, so that nothing a process writes holds its time up.
     """
     count = max(1, min(shards, len(clips)))
     running = [_Shard(number, deque(clips[number::count]), start, timeout) for number in range(count)]
@@ -93,7 +104,8 @@ class _Shard:
         if self.worker is None:
             if not self.pending:
                 return
-            self.worker = _Worker(self.start(self.number, self.attempts, tuple(self.pending)))
+            asked = tuple(self.pending)
+            self.worker = _Worker(self.start(self.number, self.attempts, asked), asked)
             self.attempts += 1
         worker = self.worker
         code = worker.poll()  # before reading: what was said before the end is then read
@@ -101,14 +113,19 @@ class _Shard:
             if heard.clip in self.pending and not self._again(worker, heard):
                 self.pending.remove(heard.clip)
                 yield heard
-        quiet = time.monotonic() - worker.last_word
+        quiet = time.monotonic() - worker.last_step
         if code is not None:
             yield from self._bury(worker, code)
         elif worker.is_finished and quiet > LEAVE_SECONDS:
             yield from self._bury(worker, 0)
         elif quiet > self.timeout:
             worker.stop()
-            yield from self._lose(worker, "timeout", f"said nothing for {self.timeout:g} s and was ended")
+            yield from self._lose(worker, "timeout", f"got no further for {self.timeout:g} s and was ended")
+        elif worker.is_flooding:
+            worker.stop()
+            yield from self._lose(worker, "flood", f"wrote over {EVENTS_LIMIT >> 20} MiB of events and was ended")
+        else:
+            worker.shorten_log()
         if self.worker is not None and self.worker.is_ended:
             self.worker = None
 
@@ -162,78 +179,109 @@ class _Shard:
 class _Worker:
     """One process and what is known of it."""
 
-    def __init__(self, start: Start):
-        self.job = start.job
+    def __init__(self, start: Start, clips: Sequence[str]):
+        self.job, self.clips = start.job, frozenset(clips)
         with self.job.log.open("ab") as log:
-            # Its own session: it and its children are ended as a group. The pipe tells its guard that we are here.
+            # Its own session: it and its children are ended as a group. The pipe tells its keeper that we are here.
             self.process = subprocess.Popen(
                 list(start.command), stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.job.work,
                 env=dict(start.environment), start_new_session=True,
             )  # fmt: skip
         self.read = 0
-        self.last_word = time.monotonic()
-        self.is_loaded = self.is_finished = self.is_ended = False
+        self.last_step = time.monotonic()
+        self.is_loaded = self.is_finished = self.is_ended = self.is_flooding = False
         self.not_loaded = ""
         self.current: str | None = None
         self.concluded = 0
         self.setting: dict[str, Any] = {}
+        self._taken: set[tuple[str, str]] = set()
 
     def poll(self) -> int | None:
         return self.process.poll()
 
     def listen(self) -> Iterator[WorkerAnswer]:
         """The clips that were concluded since the last call; a line without its end is left for the next one."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # not there yet, or something else in its place
             with self.job.events.open("rb") as stream:
                 stream.seek(self.read)
-                said = stream.read()
+                said = stream.read(LINE_LIMIT)
             whole = said[: said.rfind(b"\n") + 1]
-            self.read += len(whole)
+            self.read += len(whole) or (len(said) if len(said) == LINE_LIMIT else 0)  # such a line is no event
+            self.is_flooding = self.read > EVENTS_LIMIT
             for line in whole.splitlines():
-                self.last_word = time.monotonic()
                 yield from self._understand(line)
+
+    def _step(self, kind: str, clip: str = "") -> None:
+        """Time begins anew, the first time that the process gets so far."""
+        if (kind, clip) not in self._taken:
+            self._taken.add((kind, clip))
+            self.last_step = time.monotonic()
 
     def _understand(self, line: bytes) -> Iterator[WorkerAnswer]:
         try:
             event = json.loads(line)
-            kind, clip = event["event"], event.get("clip")
+            kind, clip = event["event"], event.get("clip", "")
+            if not (isinstance(kind, str) and isinstance(clip, str)):
+                return
             heard = self._concluded(kind, clip, event) if kind in ("done", "failed") else None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return  # damaged: the clip it spoke of is missed at the end of the process
         if kind in ("environment", "loaded"):
+            self._step(kind)
             self.setting |= {name: value for name, value in event.items() if name not in ("event", "pid")}
             self.is_loaded |= kind == "loaded"
         elif kind == "not_loaded":
             self.not_loaded = f"the model could not be loaded: {event.get('message')} ({event.get('where')})."
-        elif kind == "started":
+        elif kind == "started" and clip in self.clips:
+            self._step(kind, clip)
             self.current = clip
         elif kind == "finished":
+            self._step(kind)
             self.is_finished = True
         elif heard is not None and clip == self.current:
+            self._step(kind, clip)
             self.current = None
             self.concluded += 1
             yield heard
 
     def _concluded(self, kind: str, clip: str, event: dict[str, Any]) -> WorkerAnswer:
         if kind == "done":
-            return WorkerAnswer(clip, self.job.native / Path(event["file"]).name, {**event, "setting": self.setting})
-        return WorkerAnswer(clip, None, event, event["reason"], f"{event['message']} ({event['where']})")
+            told = {**event, "seconds": float(event.get("seconds", 0.0)), "setting": self.setting}
+            return WorkerAnswer(clip, self.job.native / Path(event["file"]).name, told)
+        told = {"seconds": float(event.get("seconds", 0.0))}
+        return WorkerAnswer(clip, None, told, str(event["reason"]), f"{event['message']} ({event['where']})")
 
     def last_lines(self) -> str:
         """The end of what the process printed, for messages."""
         with suppress(OSError):
-            text = self.job.log.read_text(encoding="utf-8", errors="replace").strip()
+            with self.job.log.open("rb") as log:
+                log.seek(max(0, self.job.log.stat().st_size - 4 * LOG_CHARACTERS))
+                text = log.read().decode("utf-8", errors="replace").strip()
             if text:
                 return f" It last said: {text[-LOG_CHARACTERS:].splitlines()[-1]}"
         return ""
 
+    def shorten_log(self) -> None:
+        """Keep the end of a log that has grown too long; the process appends to the same file."""
+        with suppress(OSError):
+            size = self.job.log.stat().st_size
+            if size > LOG_LIMIT:
+                with self.job.log.open("r+b") as log:
+                    log.seek(size - LOG_KEPT)
+                    end = log.read(LOG_KEPT)
+                    log.truncate(0)
+                with self.job.log.open("ab") as log:
+                    log.write(end)
+
     def stop(self) -> None:
-        """End the whole group, and with the pipe its guard."""
+        """Have the keeper end everything that it keeps, and end the group."""
         if self.is_ended:
             return
         self.is_ended = True
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
         if self.process.stdin is not None:
             self.process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(KEEPER_SECONDS)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -1,104 +1,162 @@
-"""The command line. Each command lives in a file of its own and is imported only when it is called."""
+"""The command line: how it begins, and how it ends whatever happens. The commands are in `commands`.
+
+Only little is imported here, so that this module is in charge of Ctrl-C before anything large is loaded.
+"""
 
 from __future__ import annotations
 
-import importlib
+import atexit
+import errno
+import os
+import signal
 import sys
+import threading
+from types import FrameType
 
-import click
-
-from visaudio_bench import __version__
-from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.registry import did_you_mean
-
-# name of the command -> (where it lives, the line that `bench --help` prints)
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("visaudio_bench.bench.cli.run:run", "Generate with every system, score, print and save the leaderboard."),
-    "score": ("visaudio_bench.bench.cli.score:score", "Score folders of sound files that you already have."),
-    "generate": ("visaudio_bench.bench.cli.generate:generate", "Make binaural sound for videos or for whole suites."),
-    "list": ("visaudio_bench.bench.cli.list:list_command", "List suites, systems or metrics."),
-    "train": (
-        "visaudio_bench.bench.cli.train:train",
-        "Train our models; without options a small one, then its leaderboard.",
-    ),
-    "features": (
-        "visaudio_bench.bench.cli.features:features",
-        "Feature stores: build, merge and check what training reads.",
-    ),
-    "report": (
-        "visaudio_bench.bench.cli.report:report",
-        "Print the tables of a finished run again, recomputed from its clips.",
-    ),
-    "leaderboard": (
-        "visaudio_bench.bench.cli.leaderboard:leaderboard",
-        "Print results beside the published tables, or those alone.",
-    ),
-    "mos": (
-        "visaudio_bench.bench.cli.mos:mos",
-        "Listening tests: questionnaire, server, table of mean opinion scores.",
-    ),
-    "diff": ("visaudio_bench.bench.cli.diff:diff", "Explain why the results of two runs differ."),
-    "data": ("visaudio_bench.bench.cli.data:data", "Prepare and check the data of real suites."),
-    "systems": ("visaudio_bench.bench.cli.systems:systems", "List, install, check and remove published systems."),
-    "weights": ("visaudio_bench.bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
-    "hear": ("visaudio_bench.bench.cli.hear:hear", "Check modules with the HEAR API."),
-    "doctor": ("visaudio_bench.bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
-}
-
-
-class LazyGroup(click.Group):
-    """Commands are imported when called, so that `bench --help` costs nothing."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of `COMMANDS`."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; an unknown name is answered with the closest known one."""
-        if cmd_name not in COMMANDS:
-            ctx.fail(f'no command "{cmd_name}".{did_you_mean(cmd_name, COMMANDS)}')
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.command(
-    cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Start here: bench run          Without any option it renders a small simulated suite and scores it.",
-)
-@click.version_option(__version__, prog_name="bench")
-def cli() -> None:
-    """Judge and build video-to-binaural-audio generation."""
+PATIENCE = 1.2  # s after Ctrl-C until the process ends whatever it is at: people wait for two
+INTERRUPTED = "interrupted; what was finished is kept, the same command goes on from there"
+INTERRUPTED_CODE = 130
 
 
 def main() -> None:
-    """Run the command line; exit codes are 0 (ok), 1 (the run failed) and 2 (it was asked for wrongly)."""
+    """Run the command line; exit codes are 0 (ok), 1 (the run failed), 2 (it was asked for wrongly), 130 (Ctrl-C)."""
+    with _Interrupts() as interrupts:
+        try:
+            code = _run()
+        except BaseException as error:
+            # Some libraries make another error of an interruption while they are imported.
+            if not (interrupts.told or isinstance(error, KeyboardInterrupt)):
+                raise
+            _end_children()
+            _say(INTERRUPTED)
+            code = INTERRUPTED_CODE
+    sys.exit(code)
+
+
+class _Interrupts:
+    """From Ctrl-C on a process has `PATIENCE` seconds to tidy up; a second Ctrl-C ends it at once."""
+
+    def __init__(self) -> None:
+        self.told = False
+        self._before: object = None
+        self._end: threading.Timer | None = None
+
+    def __enter__(self) -> _Interrupts:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None:
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        atexit.register(self._leave)  # before anything else registers, and therefore after all of that
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]
+        if not self.told:
+            atexit.unregister(self._leave)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self.told:
+            _end_at_once()
+        self.told = True
+        threading.excepthook = _ignore  # of threads whose processes are ended under them
+        self._end = threading.Timer(PATIENCE, _end_at_once)
+        self._end.daemon = True
+        self._end.start()
+        raise KeyboardInterrupt
+
+    def _leave(self) -> None:
+        """Spare the interpreter's own tidying up, which takes seconds with large libraries."""
+        if self.told:
+            sys.stdout.flush()
+            os._exit(INTERRUPTED_CODE)
+
+
+def _ignore(error: threading.ExceptHookArgs) -> None:
+    del error
+
+
+def _end_at_once() -> None:
+    _end_children()
+    _say(INTERRUPTED)
+    os._exit(INTERRUPTED_CODE)
+
+
+def _end_children() -> None:
+    """End the processes of pools, which would finish what they are at; whatever they leave half written goes later."""
+    if "multiprocessing" in sys.modules:
+        import multiprocessing
+
+        for child in multiprocessing.active_children():
+            child.kill()
+
+
+def _run() -> int:
+    """Run the command that the arguments name; the exit code."""
     try:
-        cli(prog_name="bench", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(UsageError.exit_code)
-    except BenchError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
-        sys.exit(130)
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        click.echo(
-            f"error: the system refused a file operation: {error.strerror or error}{where}. "
-            "What was finished is kept; make room or choose another folder and run the same command again.",
-            err=True,
-        )
-        sys.exit(BenchError.exit_code)
+        import click
+
+        from visaudio_bench.bench.cli.commands import cli
+        from visaudio_bench.errors import BenchError, UsageError
+
+        try:
+            cli(prog_name="bench", standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.Abort:
+            raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            error.show()
+            return UsageError.exit_code
+        except BenchError as error:
+            _say(f"error: {error}")
+            return error.exit_code
+    except (MemoryError, ImportError, RuntimeError, OSError) as error:
+        told = _out_of_memory(error) or _refused(error)
+        if not told:
+            raise
+        _say(f"error: {told}")
+        return 1
+    return 0
+
+
+def _refused(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return ""
+    where = f" ({error.filename})" if error.filename else ""
+    return (
+        f"the system refused a file operation: {error.strerror or error}{where}. "
+        "What was finished is kept; make room or choose another folder and run the same command again."
+    )
+
+
+def _out_of_memory(error: Exception) -> str:
+    """What to say where memory, or what a limit leaves of it, ran out; empty for any other error."""
+    words = str(error).lower()
+    signs = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
+    lacking = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if not (lacking or any(sign in words for sign in signs)):
+        return ""
+    limit = _address_space()
+    advice = (
+        f"This shell allows {limit / 1024**3:.1f} GiB of address space (ulimit -v), of which torch takes four or "
+        "more: raise the limit."
+        if limit
+        else "Ask for fewer --workers, or run it on a machine with more."
+    )
+    return f"memory ran out ({type(error).__name__}). What was finished is kept. {advice}"
+
+
+def _address_space() -> int:
+    """Bytes that this process may map; 0 where nothing limits them."""
+    try:
+        import resource
+    except ImportError:  # not on every system
+        return 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return 0 if soft == resource.RLIM_INFINITY else soft
+
+
+def _say(line: str) -> None:
+    from visaudio_bench.escapes import visible
+
+    print(visible(line), file=sys.stderr, flush=True)

@@ -78,6 +78,7 @@ def run_options(command: Command) -> Command:
             help="Metrics to compute: keys or titles, `default`, or `all`. See: bench list metrics",
         ),
         click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<suites>]"),
+        click.option("--replace", is_flag=True, help="Give up the run in that folder; else this one adds to it."),
         click.option("--workers", type=click.IntRange(1), help="Processes for the work.  [default: every core]"),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option(
@@ -133,6 +134,7 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         protocol=PROTOCOLS[options["compat"]] if options["compat"] else OURS,
         dtype=options["dtype"],
         backbones=open_backbones(options["backbones"], jobs, device),
+        replace=options.get("replace", False),
     )
 
 
@@ -193,16 +195,18 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     return [with_opinions(table, studies, titles) for table in tables]
 
 
-def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
+def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = False) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
 
     Args:
         plan: what is to be done.
         form: of the tables on stdout.
         dry_run: only say what would be done.
+        allow_missing_suite: a suite that is not here does not fail the run.
 
     Raises:
-        BenchError: more clips were unusable than allowed; everything is written and printed by then.
+        BenchError: more clips were unusable than allowed, or a suite is not here; everything is written and printed by
+            then.
     """
     from visaudio_bench.bench.console import note
     from visaudio_bench.bench.evaluation.execution import execute, unusable
@@ -222,6 +226,9 @@ def finish(plan: Plan, form: str, *, dry_run: bool) -> None:
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
     note(f"saved in {plan.out}")
+    if plan.absent_suites and not allow_missing_suite:
+        names = ", ".join(plan.absent_suites)
+        raise BenchError(f"not evaluated: {names}; the others are. To accept that: --allow-missing-suite")
     if len(bad) > plan.allow_missing:
         raise BenchError(
             f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "

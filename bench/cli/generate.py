@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples
   bench generate --system visaudio --weights visaudio.safetensors --video clip.mp4 --caption "a dog barks" --out out
+  bench generate --weights visaudio.safetensors --video clips --out out
   bench generate --system mmaudio-dup --suite simroom-mini --out out
   bench generate --weights visaudio.safetensors --video walk.mp4 --duration 4 --mux --out out
 """
@@ -27,8 +28,8 @@ Examples
 )
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Its weights: a checkpoint.")
 @click.option(
-    "--video", "videos", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
-    help="A video to make sound for. May be given several times.",
+    "--video", "videos", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
+    help="A video to make sound for, or a folder of them. May be given several times.",
 )  # fmt: skip
 @click.option("--caption", help="What is to be heard, for every --video.")
 @click.option("--suite", "suites", multiple=True, callback=split_names, metavar="NAME,...", help="Or: whole suites.")
@@ -104,8 +105,27 @@ def _jobs(
     if bool(videos) == bool(suites):
         raise UsageError("give either --video FILE or --suite NAME. Suites: bench list suites")
     if videos:
-        return [(Job(VideoSuite(videos, caption, duration), (system,), limit), out)]
+        return [(Job(VideoSuite(_files(videos), caption, duration), (system,), limit), out)]
     if caption is not None:
         raise UsageError("--caption is for --video; the clips of a suite have captions of their own.")
     jobs = [Job(open_suite(request), (system,), limit) for request in dict.fromkeys(suites)]
     return [(job, out / job.suite.name) for job in jobs]
+
+
+def _files(videos: tuple[Path, ...]) -> list[Path]:
+    """The videos, those of folders among them.
+
+    Raises:
+        UsageError: a folder holds none.
+    """
+    from visaudio_bench.suites.folder import look_into
+
+    paths: list[Path] = []
+    for video in videos:
+        if video.is_dir():
+            contents = look_into(video)
+            contents.require("video", contents.videos)
+            paths += contents.videos.values()
+        else:
+            paths.append(video)
+    return paths

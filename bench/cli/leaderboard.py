@@ -14,12 +14,14 @@ from visaudio_bench.bench.cli.common import format_option, mos_option, print_tab
 @mos_option
 @format_option
 def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
-    """Print the results of RUNs beside published ones, or the published tables alone.
+    """Print the results of RUNs in one table beside published ones, or the published tables alone.
 
+    Runs of different systems, suites and metrics are merged where their numbers compare, and refused where they do not.
     Suites named biaudio, music and fairplay stand beside the test sets of the ViSAudio paper; systems named visaudio,
     thinksound, audiox, visage and see2sound beside its methods. Example: bench run --suite folder:data/biaudio
     --system outputs:visaudio=DIR.
     """
+    from visaudio_bench.bench.evaluation.merged_leaderboard import merged_tables
     from visaudio_bench.errors import UsageError
     from visaudio_bench.leaderboards.beside_published import comparison_tables, published_tables
     from visaudio_bench.leaderboards.published_tables import read_published
@@ -32,4 +34,5 @@ def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
         print_tables(published_tables(published), form)
         return
     contents = [(str(run), read_results(run)) for run in dict.fromkeys(runs)]
-    print_tables(with_mos(comparison_tables(contents, published), mos, contents[0][1]), form)
+    tables = [*merged_tables([(Path(name), run) for name, run in contents]), *comparison_tables(contents, published)]
+    print_tables(with_mos(tables, mos, contents[0][1]), form)

@@ -13,13 +13,29 @@ if TYPE_CHECKING:
     from visaudio_bench.leaderboards.tables import Table
 
 
+# What a text list leaves to -v.
+LONG = {"suites": ("licence", "from"), "systems": ("is given", "from"), "metrics": ("what", "from")}
+
+
 @click.command("list")
 @click.argument("what", type=click.Choice(["suites", "systems", "metrics"]))
+@click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
 @format_option
-def list_command(what: str, form: str) -> None:
+def list_command(what: str, verbose: bool, form: str) -> None:
     """List suites, systems or metrics, with the plug-ins that are installed."""
+    from dataclasses import replace
+
     tables = {"suites": _suites, "systems": _systems, "metrics": _metrics}
-    print_tables([tables[what]()], form)
+    table = tables[what]()
+    if form == "text" and not verbose:
+        kept = [number for number, column in enumerate(table.columns) if column.key not in LONG[what]]
+        table = replace(
+            table,
+            columns=tuple(table.columns[number] for number in kept),
+            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
+            notes=(*table.notes, f"More of each: bench list {what} -v"),
+        )
+    print_tables([table], form)
 
 
 def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:

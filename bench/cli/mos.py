@@ -2,100 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from visaudio_bench.bench.cli.common import print_tables
+from visaudio_bench.bench.cli.mos_options import FORMS, NameList, read_files, reading, rules_of, several
+from visaudio_bench.bench.cli.mos_plan import plan
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.leaderboards.tables import FORMATS
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
 
 CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
+DESIGNS = ("rating", "preference", "localisation", "mushra")
+SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey", "prolific", "mturk")
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
-FORMS = ("auto", "long", "wide-sample", "wide-rater")
-TOOLS = ("webmushra", "pymushra", "beaqlejs", "waet", "golisten", "p808", "reseval", "sureal")
 EXAMPLES = """\b
 Examples:
-  bench mos --ratings responses.csv --codes survey.key.csv
+  bench mos page --suite simroom --run runs/simroom --systems a,b,c,d,e --clips 10 --out survey
+  bench mos serve survey
+  bench mos --ratings survey
   bench mos --ratings responses.csv --ci crossed,paper --show mos,pairs --format md
   bench mos --ratings responses.csv --screen incomplete,headphones,orientation
-  bench mos page --suite simroom --run runs/simroom --systems a,b,c,d,e --clips 10 --out survey
 """
 
 
-class _List(click.ParamType):  # type: ignore[type-arg]
-    """Names separated by commas, each one of `known` if there are any."""
-
-    name = "a,b,..."
-
-    def __init__(self, known: tuple[str, ...] = ()):
-        self.known = known
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from visaudio_bench.registry import did_you_mean
-
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in value.split(",") if name.strip())
-        for name in names:
-            if self.known and name not in self.known:
-                self.fail(f'"{name}".{did_you_mean(name, self.known)} Known: {", ".join(self.known)}', param, ctx)
-        if not names:
-            self.fail("an empty list; at least one name was expected", param, ctx)
-        return tuple(dict.fromkeys(names))
-
-
-class _Scale(click.ParamType):  # type: ignore[type-arg]
-    """LOW-HIGH, two integers."""
-
-    name = "low-high"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        low, _, high = value.partition("-")
-        if not (low.isdigit() and high.isdigit() and int(low) < int(high)):
-            self.fail(f'"{value}"; two integers such as 1-5 or 0-100 were expected', param, ctx)
-        return int(low), int(high)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_reading = _options(
-    click.option("--ratings", type=click.Path(path_type=Path), multiple=True, help="Responses; may be given again."),
-    click.option("--form", type=click.Choice((*FORMS, *TOOLS)), default="auto", help="Whose form the responses have."),
-    click.option("--codes", type=click.Path(path_type=Path), help="Key file that says which code is which system."),
-    click.option("--study-id", help="Name of the study, where the responses do not say."),
-    click.option("--dimension", default="AR", show_default=True, help="For other tools: what was rated."),
-    click.option("--dimensions", type=_List(), help="Dimensions that may occur, if not SI,SC,TA,SA,AR."),
-    click.option("--systems", type=_List(), help="Systems that may occur, in the order of the table."),
-    click.option("--scale", type=_Scale(), default=(1, 5), help="Lowest and highest rating.  [default: 1-5]"),
-    click.option("--allow-missing", type=click.IntRange(0), default=0, help="How many votes may be missing."),
-    click.option("--duplicates", type=click.Choice(("refuse", "first", "last")), default="refuse", show_default=True),
-)
-_computing = _options(
-    click.option("--ci", type=_List(CI_METHODS), default=("crossed",), help=f"Intervals: {', '.join(CI_METHODS)}."),
+_computing = several(
+    click.option("--ci", type=NameList(CI_METHODS), default=("crossed",), help=f"Intervals: {', '.join(CI_METHODS)}."),
     click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True),
-    click.option("--screen", type=_List(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
+    click.option("--screen", type=NameList(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
+    click.option(
+        "--test",
+        type=click.Choice(("crossed", "fixed-clips")),
+        default="crossed",
+        show_default=True,
+        help="What marks stand for: other raters and clips, or other raters and these very clips.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap."),
-    click.option("--show", type=_List((*TABLES, "all")), default=("mos",), help=f"Tables: {', '.join(TABLES)}, all."),
-    click.option("--format", "form_out", type=click.Choice(("text", "md", "tex", "csv", "json")), default="text"),
+    click.option(
+        "--show", type=NameList((*TABLES, "all")), default=("mos",), help=f"Tables: {', '.join(TABLES)}, all."
+    ),
+    click.option("--against", type=click.Path(path_type=Path), help="A run: do its metrics agree with listeners?"),
+    click.option("--digits", type=click.IntRange(1, 3), default=2, show_default=True, help="Decimals of the tables."),
+    click.option("--format", "form_out", type=click.Choice(FORMATS), default="text"),
     click.option("--out", type=click.Path(path_type=Path), default=Path("runs/mos"), show_default=True),
 )
 
 
 @click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@_reading
+@reading
 @_computing
 @click.pass_context
 def mos(ctx: click.Context, /, **options: Any) -> None:
@@ -107,49 +65,53 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
         return
     if not options["ratings"]:
         raise UsageError(
-            "bench mos needs responses: bench mos --ratings responses.csv. "
+            "bench mos needs responses: bench mos --ratings survey, or: bench mos --ratings responses.csv. "
             "To make a questionnaire: bench mos page --help; to try without raters: bench mos simulate --help"
         )
     _table(options)
 
 
 def _table(options: dict[str, Any]) -> None:
+    from visaudio_bench.bench.mos.against import agreement_with
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
-    from visaudio_bench.bench.mos.questions import KEYS
-    from visaudio_bench.bench.mos.reading import read_responses
-    from visaudio_bench.bench.mos.responses import ResponseRules
+    from visaudio_bench.bench.mos.pointing import localisation_studies, points
+    from visaudio_bench.bench.mos.preference import compares, preference_studies
+    from visaudio_bench.bench.mos.responses import rules_for
     from visaudio_bench.bench.mos.study import studies
     from visaudio_bench.bench.mos.study_files import save, shown
-    from visaudio_bench.leaderboards.tables import render
+    from visaudio_bench.lock import hold
 
     screen = options["screen"]
-    rules = ResponseRules(
-        scale=options["scale"],
-        dimensions=options["dimensions"] or KEYS,
-        systems=options["systems"] or (),
-        allow_missing=float("inf") if "incomplete" in screen else options["allow_missing"],
-        duplicates=options["duplicates"],
-    )
-    files = []
-    for path in options["ratings"]:
-        responses = read_responses(path, options["form"], rules, options["dimension"], options["codes"])
-        if options["study_id"] and not any(responses.get("study_id")):
-            responses.columns["study_id"] = [options["study_id"]] * len(responses)
-        note = "; ".join((f"{len(responses)} votes", *responses.notes))
-        click.echo(f"{path}: form {responses.form}, {note}", err=True)
-        files.append(responses)
-    plan = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"])
-    analysed = [analyse(study, plan, rules.systems) for study in studies(files, rules)]
+    rules = rules_of(options, screen)
+    files = read_files(options, rules)
+    settings = AnalysisSettings(options["ci"], options["confidence"], screen, options["seed"], options["test"])
+    order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
+    compared = [responses for responses in files if compares(responses)]
+    pointed = [responses for responses in files if points(responses)]
+    rated = [responses for responses in files if not (compares(responses) or points(responses))]
+    analysed = []
+    for own in dict.fromkeys(rules_for(responses, rules) for responses in rated):
+        alike = [responses for responses in rated if rules_for(responses, rules) == own]
+        analysed += [analyse(study, settings, order) for study in studies(alike, own)]
+    if options["against"]:
+        for study in analysed:
+            study["against"] = agreement_with(study, options["against"], settings.confidence, settings.seed)
+    analysed += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
+    analysed += localisation_studies(pointed, rules, settings.confidence, order)
     names = TABLES if "all" in options["show"] else options["show"]
-    save(options["out"], analysed, names)
+    with hold(options["out"], "bench mos"):
+        save(options["out"], analysed, names, options["digits"])
     click.echo(f"saved in {options['out']}: mos.json, mos.csv, mos.md, mos.tex, mos.txt", err=True)
-    click.echo(render(shown(analysed, names), options["form_out"]), nl=False)
+    print_tables(shown(analysed, names, options["digits"]), options["form_out"])
+
+
+mos.add_command(plan)
 
 
 @mos.command()
 @click.option("--suite", help="Suite that the clips come from.")
 @click.option("--run", type=click.Path(path_type=Path), help="Run folder with audio/<suite>/<system>/<clip>.wav.")
-@click.option("--systems", type=_List(), help="Systems of the run to compare.")
+@click.option("--systems", type=NameList(), help="Systems of the run to compare.")
 @click.option("--system", "folders", multiple=True, metavar="NAME=DIR", help="A folder of sound files as a system.")
 @click.option("--videos", type=click.Path(path_type=Path), help="Folder of videos named as the sound files.")
 @click.option("--clips", default="10", show_default=True, help="How many clips, or their ids separated by commas.")
@@ -159,7 +121,15 @@ def _table(options: dict[str, Any]) -> None:
 @click.option("--loudness", type=float, default=-26.0, show_default=True, help="Loudness of every sample in LUFS.")
 @click.option("--title", default="Listening test: sound for videos", show_default=True)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
+@click.option("--consent", type=click.Path(path_type=Path), help="Text file with the consent text of your institution.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
+@click.option("--design", type=click.Choice(DESIGNS), default="rating", show_default=True)
+@click.option("--directions", type=click.Path(path_type=Path), help="Of the design localisation: clip, azimuth_deg.")
+@click.option(
+    "--per-rater", type=click.IntRange(1), help="Not of the design rating: so many questions each; all if not given."
+)
+@click.option("--for", "service", type=click.Choice(SERVICES), help="Also write what to paste into this service.")
+@click.option("--address", default="", help="With --for: where the folder will be, such as https://example.org/survey.")
 @click.option("--study-id", help="Name of the study; the folder's name if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of clips and of codes.")
 @click.option("--allow-missing", type=click.IntRange(0), default=0, help="How many clips may be left out as unusable.")
@@ -169,23 +139,45 @@ def page(allow_missing: int, **options: Any) -> None:
 
     Beside it lies OUT.key.csv, which says which code is which system. Keep it away from raters.
     """
-    from visaudio_bench.bench.mos.questionnaire import Wording, build
+    from visaudio_bench.bench.mos.page_data import Design, Wording
+    from visaudio_bench.bench.mos.pointing import read_directions, with_truth
+    from visaudio_bench.bench.mos.questionnaire import build
+    from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES
+    from visaudio_bench.lock import hold
+    from visaudio_bench.sheets import read_text
 
-    wording = Wording(options["title"], options["contact"], options["post"])
+    service, address = options["service"] or "", options["address"]
+    if bool(service) != bool(address):
+        raise UsageError(
+            "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
+        )
+    consent = read_text(options["consent"])[0].strip() if options["consent"] else ""
+    if service in CROWD_SERVICES and not consent:
+        raise UsageError(f"people of {service} are asked for their consent in your words: --consent FILE")
+    wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
+    _check_design(options, service in FORM_SERVICES)
     sources = _sources(options)
-    made = build(
-        sources,
-        options["out"],
-        wording=wording,
-        study_id=options["study_id"] or options["out"].name,
-        loudness=options["loudness"],
-        seed=options["seed"],
-        progress=lambda line: click.echo(line, err=True),
-    )
+    truth = options["directions"]
+    azimuths = with_truth(read_directions(truth), [clip.id for clip in sources.clips], truth) if truth else {}
+    design = Design(options["design"], options["per_rater"] or 0, azimuths)
+    out = options["out"]
+    with hold(out.parent, "bench mos page", name=f".{out.name}.in-use"):
+        made = build(
+            sources,
+            out,
+            wording=wording,
+            study_id=options["study_id"] or out.name,
+            design=design,
+            loudness=options["loudness"],
+            seed=options["seed"],
+            progress=lambda line: click.echo(line, err=True),
+        )
     click.echo(
         f"{made.folder}/index.html: {made.groups} groups of {made.samples} samples, {made.megabytes:.1f} MB", err=True
     )
     click.echo(f"{made.key}: the key; keep it, and do not publish it with the folder", err=True)
+    if made.paste:
+        click.echo(f"{made.paste}: for {service}; put the folder at {address}", err=True)
     click.echo(f"collect on this machine: bench mos serve {made.folder}", err=True)
     for failure in made.failures:
         click.echo(f"left out: {failure.clip}: {failure.message}", err=True)
@@ -193,6 +185,24 @@ def page(allow_missing: int, **options: Any) -> None:
         raise BenchError(
             f"{len(made.failures)} of the clips cannot be shown, {allow_missing} allowed; the questionnaire is made of "
             f"the others. Mend them and make it anew, or accept it: it is whole without them."
+        )
+
+
+def _check_design(options: dict[str, Any], in_a_form: bool) -> None:
+    """Refuse options that do not belong to the design, and set those that do."""
+    name = options["design"]
+    if name == "mushra":  # it is none without them
+        options["hidden_reference"] = options["low_anchor"] = True
+    if name in ("rating", "mushra") and options["per_rater"]:
+        raise UsageError(
+            "--per-rater belongs to --design preference and localisation; every rater rates all samples of a rating."
+        )
+    if name != "rating" and in_a_form:
+        raise UsageError(f"--for {options['service']} writes questions of --design rating only.")
+    if (name == "localisation") != bool(options["directions"]):
+        raise UsageError(
+            "--design localisation and --directions FILE go together: a list with the columns clip and azimuth_deg "
+            "(positive left) says where the sounds are."
         )
 
 
@@ -219,11 +229,14 @@ def _sources(options: dict[str, Any]) -> Sources:
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other machines reach 0.0.0.0, not 127.0.0.1.")
 @click.option("--database", type=click.Path(path_type=Path), help="SQLite file; SURVEY.sqlite if not given.")
-def serve(survey: Path, port: int, host: str, database: Path | None) -> None:
+@click.option(
+    "--allow-origin", "origins", multiple=True, help="Another page that may post, such as https://example.org."
+)
+def serve(survey: Path, port: int, host: str, database: Path | None, origins: tuple[str, ...]) -> None:
     """Show a questionnaire to raters and collect their responses in a database that is only ever added to."""
     from visaudio_bench.bench.mos.server import serve_survey
 
-    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"))
+    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"), origins)
 
 
 @mos.command()
@@ -236,18 +249,20 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
     from visaudio_bench.bench.mos.export import export_text
     from visaudio_bench.files import write_text
 
-    text, count = export_text(database, target, dimension)
+    exported = export_text(database, target, dimension)
     if out is None:
-        click.echo(text, nl=False)
+        click.echo(exported.text, nl=False)
     else:
-        write_text(out, text)
-    click.echo(f"{count} votes exported", err=True)
+        write_text(out, exported.text)
+    for note in exported.notes:
+        click.echo(f"{database}: {note}", err=True)
+    click.echo(f"{exported.votes} votes exported", err=True)
 
 
 @mos.command()
 @click.option("--raters", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--clips", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--systems", type=_List(), default=("A", "B", "C", "D", "E"), help="Names, worst first.")
+@click.option("--systems", type=NameList(), default=("A", "B", "C", "D", "E"), help="Names, worst first.")
 @click.option("--rater-spread", type=click.FloatRange(0), default=0.45, show_default=True, help="SD of raters' biases.")
 @click.option("--clip-spread", type=click.FloatRange(0), default=0.45, show_default=True, help="SD of clips' effects.")
 @click.option("--noise", type=click.FloatRange(0), default=0.8, show_default=True, help="SD of everything else.")

@@ -40,21 +40,30 @@ Examples
 )
 @click.option("--subset", metavar="PART", help="A part of the suite, such as split1:test; short for NAME:PART.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
+@click.option("--allow-missing-suite", is_flag=True, help="Do not fail for suites that are not here.")
 @run_options
 def run(
-    suites: tuple[str, ...], systems: tuple[str, ...], subset: str | None, limit: int | None, **options: Any
+    suites: tuple[str, ...],
+    systems: tuple[str, ...],
+    subset: str | None,
+    limit: int | None,
+    allow_missing_suite: bool,
+    **options: Any,
 ) -> None:
     """Generate with every system, score, print and save the leaderboard.
 
-    Killed at any moment, the same command goes on from there.
+    Another run into the same folder adds to it. Killed at any moment, the same command goes on from there.
     """
-    from visaudio_bench.bench.evaluation.plan import open_jobs
+    from dataclasses import replace
+
+    from visaudio_bench.bench.evaluation.plan import open_jobs, present_suites
     from visaudio_bench.errors import UsageError
 
     if subset is not None:
         if len(suites) != 1:
             raise UsageError(f"--subset {subset} is a part of one suite, and {len(suites)} are asked for.")
         suites = (f"{suites[0]}:{subset}",)
-    jobs = open_jobs(suites, systems, limit)
-    plan = make_plan(jobs, "-".join(job.suite.name for job in jobs), options)
-    finish(plan, options["form"], dry_run=options["dry_run"])
+    present, absent = present_suites(suites)
+    jobs = open_jobs(present, systems, limit)
+    plan = replace(make_plan(jobs, "-".join(job.suite.name for job in jobs), options), absent_suites=absent)
+    finish(plan, options["form"], dry_run=options["dry_run"], allow_missing_suite=allow_missing_suite)

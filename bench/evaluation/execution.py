@@ -17,11 +17,23 @@ from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.accumulation import (
+    Earlier,
+    SuiteRecord,
+    earlier,
+    kept_words,
+    merged_failures,
+    merged_provenance,
+    merged_records,
+    merged_rows,
+    merged_unavailable,
+    require_alike,
+)
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets, listen
-from visaudio_bench.bench.evaluation.plan import Job, Plan, describe
+from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, refuse_strangers
 from visaudio_bench.bench.evaluation.signal_scores import (
     PADDED,
     Prediction,
@@ -39,18 +51,21 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.html_page import page
-from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo, judge
+from visaudio_bench.leaderboards.results import Basis, judge
+from visaudio_bench.leaderboards.run_merging import rows_of
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
     Failure,
-    Result,
     Status,
+    SuiteInfo,
+    SystemInfo,
     write_clip_rows,
+    write_failures,
     write_results,
 )
 from visaudio_bench.leaderboards.suite_tables import leaderboard
-from visaudio_bench.leaderboards.tables import Table, render
+from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
 from visaudio_bench.lock import hold
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE
@@ -69,6 +84,10 @@ REMARKS = {
     "too_long": "longer than the clip, and judged only as far as it reaches",
     PADDED: f"up to {TOLERANCE:g} s shorter than the clip, and filled with silence",
 }
+
+
+UNUSABLE = "A sound that cannot be used"
+SHOWN = 5  # clips that a remark names
 
 
 class FinishedRun(NamedTuple):
@@ -92,20 +111,25 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
         UsageError: the output folder cannot be written, or another process is at work there.
         BenchError: a stage failed as a whole.
     """
+    refuse_strangers(plan.jobs)
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
-    summary = plan.summary({key: len(_job(plan, key[0]).clips) - len(paths) for key, paths in made.items()})
-    note(describe(summary))
+    to_make = {key: len(_job(plan, key[0]).ids) - len(paths) for key, paths in made.items()}
+    summary = plan.summary(to_make, identified=not dry_run)
+    before = earlier(plan)
+    note("\n".join([describe(summary), *(kept_words(before, plan) if before else ())]))
     if dry_run:
         return None
     with hold(plan.out, "a run of bench"):
-        return _carry_out(plan, summary)
+        return _carry_out(plan, summary, before)
 
 
-def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
+def _carry_out(plan: Plan, summary: Mapping[str, Any], before: Earlier | None) -> FinishedRun:
     write_json(plan.out / "plan.json", summary)
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
     nets = _networks(plan)
+    if before is not None:
+        require_alike(plan, before.run, _weights(nets))
     for asked in plan.jobs:
         unmade = prepare(asked.suite, plan.workers)
         bad = _admit(plan, asked, unmade)
@@ -115,9 +139,9 @@ def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
         scored = _score_all(plan, job, paths)
         ledger.add(_problems(job, scored))
         _tell_padded(job, scored)
-        answers = _listen_all(plan, job, _scorable(paths, scored), nets, ledger)
+        answers = _listen_all(plan, job, _scorable(paths, scored), nets, ledger, keep=before is not None)
         rows += _rows(plan, job, scored, answers, ledger.failures)
-    return _write(plan, rows, ledger, nets)
+    return _write(plan, ClipTable.of(rows), ledger, nets, before)
 
 
 def _job(plan: Plan, suite: str) -> Job:
@@ -212,9 +236,12 @@ def _networks(plan: Plan) -> Nets:
 
 
 def _listen_all(
-    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger
+    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger, *, keep: bool
 ) -> dict[tuple[str, str], Judged]:
-    """What the networks say of every prediction, by system and clip; their features are saved for set distances."""
+    """What the networks say of every prediction, by system and clip; their features are saved for set distances.
+
+    With `keep` beside those of other networks that are there.
+    """
     families = [family for family in plan.families_for(job) if family.alone]
     clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
     answers: dict[tuple[str, str], Judged] = {}
@@ -227,7 +254,7 @@ def _listen_all(
             who = "" if answer.system == REFERENCE_SET else answer.system
             ledger.add(failure_of(error, job.suite.name, answer.clip, "networks", who) for error in answer.problems)
     for system, rows in features.items():
-        rows.save(feature_file(plan.out, job.suite.name, system))
+        rows.save(feature_file(plan.out, job.suite.name, system), keep=keep)
     return answers
 
 
@@ -303,40 +330,78 @@ def _found(
     return quantities
 
 
-def _write(plan: Plan, rows: list[ClipRow], ledger: Ledger, nets: Nets) -> FinishedRun:
-    suites = [_suite_info(job) for job in plan.jobs]
-    systems = {
-        job.suite.name: [_system_info(job, system, ledger.failures) for system in job.systems] for job in plan.jobs
-    }
-    results: list[Result] = []
-    basis = Basis(plan.seed, plan.out, plan.protocol.frechet_mean, plan.unavailable)
-    table = ClipTable.of(rows)
-    for job, suite in zip(plan.jobs, suites, strict=True):
-        results += judge(table, suite, systems[suite.name], plan.metrics_for(job), basis)
-    tables = leaderboard(results, suites, systems, plan.all_metrics)
-    ledger.write()
-    write_clip_rows(plan.out, rows)
+def _weights(nets: Nets) -> dict[str, str]:
+    return {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
+
+
+def _write(plan: Plan, own: ClipTable, ledger: Ledger, nets: Nets, before: Earlier | None) -> FinishedRun:
+    """Judge everything that the folder now holds, and write it."""
+    failures = merged_failures(before, ledger.failures, plan)
+    records = [
+        record._replace(info=_with_unusable(record.info, failures))
+        for record in merged_records(before, [_record_of(plan, job, ledger.failures) for job in plan.jobs])
+    ]
+    rows = merged_rows(before, own)
+    unavailable = merged_unavailable(before, plan)
+    basis = Basis(plan.seed, plan.out, plan.protocol, unavailable)
+    judged = [judge(rows, record.info, record.systems, record.metrics, basis) for record in records]
+    results = [result for record in judged for result in record.results]
+    metrics = {metric.key: metric for record in records for metric in record.metrics}
+    suites, systems = [record.info for record in records], {record.info.name: record.systems for record in records}
+    tables = leaderboard(results, suites, systems, list(metrics.values()))
+    if plan.absent_suites:
+        tables.append(_absent_table(plan.absent_suites))
+    write_failures(plan.out / "failures.jsonl", failures)
+    write_clip_rows(plan.out, rows_of(rows))
     extra = {
-        "suites": [
-            {
-                "info": dataclasses.asdict(info),
-                "manifest": job.suite.manifest_hash(),
-                "systems": [dataclasses.asdict(system) for system in systems[info.name]],
-                "metrics": [metric.key for metric in plan.metrics_for(job)],
-                "cards": [dataclasses.asdict(system.card) for system in job.systems],
-            }
-            for job, info in zip(plan.jobs, suites, strict=True)
-        ],
-        "metrics": {metric.key: metric.version for metric in plan.all_metrics},
-        "unavailable": plan.unavailable,
-        "failures": len(ledger.failures),
+        "suites": [record.body() for record in records],
+        "metrics": {key: metric.version for key, metric in metrics.items()},
+        "unavailable": unavailable,
+        "failures": len(failures),
+        "comparisons": [dataclasses.asdict(pair) for record in judged for pair in record.comparisons],
     }
     origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
-    weights = {name: net.weights.sha256 for loaded in nets.values() for name, net in loaded.items()}
-    networks = {"weights": weights, "backbones": {name: backbone.identity for name, backbone in plan.backbones.items()}}
-    write_results(plan.out, results, {**origin, **networks, "protocol": plan.protocol.record()}, extra)
+    networks = {
+        "weights": _weights(nets),
+        "backbones": {name: backbone.identity for name, backbone in plan.backbones.items()},
+    }
+    origin = {**origin, **networks, "protocol": plan.protocol.record()}
+    write_results(plan.out, results, merged_provenance(before, origin, kept=len(rows) > len(own)), extra)
     save_tables(plan.out, tables)
     return FinishedRun(tables, ledger.failures)
+
+
+def _with_unusable(info: SuiteInfo, failures: Iterable[Failure]) -> SuiteInfo:
+    """The suite with a remark on the clips that have a sound which cannot be used; every table shows it."""
+    unusable_clips: dict[str, list[str]] = {}
+    for failure in failures:
+        if failure.suite == info.name and failure.reason not in REMARKS:
+            unusable_clips.setdefault(failure.clip, []).append(
+                f"{failure.system} {failure.reason}" if failure.system else failure.reason
+            )
+    remarks = [remark for remark in info.remarks if not remark.startswith(UNUSABLE)]
+    if unusable_clips:
+        some = "; ".join(
+            f"{clip} ({', '.join(dict.fromkeys(whys))})" for clip, whys in list(unusable_clips.items())[:SHOWN]
+        )
+        more = f"; and {len(unusable_clips) - SHOWN} more, in failures.jsonl" if len(unusable_clips) > SHOWN else ""
+        remarks.append(f"{UNUSABLE} of {len(unusable_clips)} of {info.clips} clips: {some}{more}.")
+    return replace(info, remarks=tuple(remarks))
+
+
+def _absent_table(absent: Mapping[str, str]) -> Table:
+    rows = tuple(TableRow(name, (Cell(why),)) for name, why in absent.items())
+    return Table("suites that are not here", (Column("todo", "what to do", left=True),), rows, corner="suite")
+
+
+def _record_of(plan: Plan, job: Job, failures: Sequence[Failure]) -> SuiteRecord:
+    return SuiteRecord(
+        _suite_info(job),
+        job.suite.manifest_hash(),
+        [_system_info(job, system, failures) for system in job.systems],
+        plan.metrics_for(job),
+        [dataclasses.asdict(system.card) for system in job.systems],
+    )
 
 
 def save_tables(out: Path, tables: Sequence[Table]) -> None:

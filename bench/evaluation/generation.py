@@ -62,14 +62,15 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
         Files by clip id.
     """
     folder = folder_of(plan, job, system)
+    # Most often there are none, and neither clips need be looked at then, nor does a missing file cost an error.
+    told = {name: path for name in job.ids if (path := folder / f"{name}.json").is_file()} if folder.is_dir() else {}
     paths = {}
-    for clip in job.clips:
+    for clip in job.clips if told else ():
         try:
-            told = folder / f"{clip.id}.json"
-            if not told.is_file():  # most often, and an error whose traceback is kept costs a hundred times as much
+            if clip.id not in told:
                 continue
             with one_clip():
-                record = json.loads(told.read_text(encoding="utf-8"))
+                record = json.loads(told[clip.id].read_text(encoding="utf-8"))
                 path = folder / record["file"]
                 if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == file_stamp(path):
                     paths[clip.id] = path

@@ -59,8 +59,10 @@ def metric_of(key: str) -> Metric:
     Raises:
         UsageError: there is none.
     """
-    (metric,) = _asked(key)
-    return metric
+    metrics = _asked(key)
+    if len(metrics) != 1:
+        raise UsageError(f'"{key}" stands for {len(metrics)} metrics, and one was expected. See: bench list metrics')
+    return metrics[0]
 
 
 def _asked(request: str) -> tuple[Metric, ...]:

@@ -58,14 +58,25 @@ class FeatureRows:
             self.rows.setdefault(network, []).append((len(self.clips), features))
         self.clips.append(answers.clip)
 
-    def save(self, path: Path) -> None:
-        """Write everything as `clips`, `<network>` `(R, 3, d)` and `<network>_clip` `(R,)`, atomically."""
-        arrays: dict[str, Any] = {"clips": np.array(self.clips)}
+    def save(self, path: Path, *, keep: bool = False) -> None:
+        """Write everything as `clips`, `<network>` `(R, 3, d)` and `<network>_clip` `(R,)`, atomically.
+
+        With `keep` the rows of other networks that are there stay.
+        """
+        arrays: dict[str, Any] = {}
         for network, parts in self.rows.items():
             arrays[network] = np.concatenate([features for _, features in parts])
             arrays[f"{network}_clip"] = np.repeat([index for index, _ in parts], [len(part) for _, part in parts])
+        clips = list(self.clips)
+        if keep and path.is_file():
+            with np.load(path) as stored:
+                others = {name: stored[name] for name in stored.files if name != "clips" and name not in arrays}
+                place = {clip: index for index, clip in enumerate(clips)}
+                moved = np.array([place.setdefault(clip, len(place)) for clip in stored["clips"].tolist()], dtype=int)
+            clips = list(place)
+            arrays |= {name: moved[rows] if name.endswith("_clip") else rows for name, rows in others.items()}
         with atomic_path(path) as temporary:
-            np.savez(temporary, allow_pickle=False, **arrays)
+            np.savez(temporary, allow_pickle=False, clips=np.array(clips), **arrays)
 
 
 def listen(

@@ -18,11 +18,13 @@ from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
 from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
 from visaudio_bench.metrics.catalogue import Metric, backbone_distances
 from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.models.weights import MissingWeights, missing
+from visaudio_bench.names import require_name
 from visaudio_bench.pool import available_cores
-from visaudio_bench.suites import Clip, Suite, open_suite
+from visaudio_bench.suites import SUITES, Clip, Suite, open_suite
 from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unread_words
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 # The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
 ANCHORS = ("reference", "mono", "swapped", "repaired")
+NAMING = "For folders of outputs write: --system outputs:NAME=DIR"
 # CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
 MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
 
@@ -43,10 +46,34 @@ class Job:
     limit: int | None = None
     refused: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        require_name("the suite", self.suite.name, "Rename its folder, or the suite.")
+        for system in self.systems:
+            name = require_name("the system", system.card.name, NAMING)
+            if name == REFERENCE_SET:
+                raise UsageError(f'the system "{name}" has the name of the references. {NAMING}')
+
+    @cached_property
+    def every_id(self) -> tuple[str, ...]:
+        """The ids of every clip of the suite.
+
+        Raises:
+            UsageError: one cannot name its files.
+        """
+        ids = self.suite.clip_ids()
+        for clip in ids:
+            require_name(f'a clip of suite "{self.suite.name}"', clip, "Rename it.")
+        return ids
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the clips to evaluate, in the suite's order; to know them may cost much less than the clips."""
+        return self.every_id[: self.limit]
+
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
         """The clips to evaluate, in the suite's order."""
-        return self.suite.clips()[: self.limit]
+        return self.suite.clips()[: len(self.ids)]
 
     @cached_property
     def usable(self) -> tuple[Clip, ...]:
@@ -68,10 +95,10 @@ class Job:
         """The systems that can run."""
         return tuple(system for system in self.systems if system.card.name not in self.absent)
 
-    @property
+    @cached_property
     def has_references(self) -> bool:
         """Whether any clip has a reference sound."""
-        return any(clip.audio is not None for clip in self.clips)
+        return self.suite.has_references(frozenset(self.ids))
 
 
 @dataclass(frozen=True)
@@ -79,8 +106,9 @@ class Plan:
     """Everything a run was asked for.
 
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
-    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. `command` is what
-    the user wrote.
+    `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
+    run that is in `out` is given up; else this one adds to it. `absent_suites` were
+    asked for and are not here, with what to do. `command` is what the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -94,6 +122,8 @@ class Plan:
     dtype: Dtype = "float32"
     backbones: Mapping[str, HearBackbone] = field(default_factory=dict)
     sounds: Path | None = None
+    replace: bool = False
+    absent_suites: Mapping[str, str] = field(default_factory=dict)
     command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
@@ -174,8 +204,10 @@ class Plan:
         command = " ".join(["bench weights fetch", *(file.name for file in self.missing_weights)])
         return [f"{titles}: weights are not here ({files}). Get them: {command}"]
 
-    def summary(self, to_make: dict[tuple[str, str], int]) -> dict[str, Any]:
+    def summary(self, to_make: dict[tuple[str, str], int], *, identified: bool = True) -> dict[str, Any]:
         """The plan as data: what `plan.json` says. `to_make` counts clips by suite and system.
+
+        What identifies a suite may need all of its files to be opened, and is left out unless `identified`.
 
         Raises:
             UsageError: metrics that cannot be computed together.
@@ -187,20 +219,20 @@ class Plan:
                 {
                     "name": job.suite.name,
                     "title": job.suite.title,
-                    "clips": len(job.clips),
-                    "of": len(job.suite.clips()),
+                    "clips": len(job.ids),
+                    "of": len(job.every_id),
                     "to_prepare": len(job.pending),
                     "licence": job.suite.licence,
                     "remarks": list(job.suite.remarks()),
                     "folders": list(job.suite.told) if isinstance(job.suite, FolderSuite) else [],
-                    "manifest": job.suite.manifest_hash(),
+                    "manifest": job.suite.manifest_hash() if identified else "",
                     "systems": [
                         {"name": system.card.name, "missing": job.absent[system.card.name]}
                         if system.card.name in job.absent
                         else {
                             "name": system.card.name,
                             "to_make": to_make[job.suite.name, system.card.name],
-                            "cached": len(job.clips) - to_make[job.suite.name, system.card.name],
+                            "cached": len(job.ids) - to_make[job.suite.name, system.card.name],
                             **_own_files(system, job),
                         }
                         for system in job.systems
@@ -208,6 +240,7 @@ class Plan:
                 }
                 for job in self.jobs
             ],
+            "absent_suites": dict(self.absent_suites),
             "metrics": [metric.key for metric in self.all_metrics],
             "out": str(self.out),
             "seed": self.seed,
@@ -225,14 +258,14 @@ class Plan:
     def _estimate(self, to_make: dict[tuple[str, str], int]) -> float:
         preparing = sum(len(job.pending) * job.suite.prepare_seconds for job in self.jobs)
         making = MAKE_SECONDS * sum(to_make.values())
-        scoring = SCORE_SECONDS * sum(len(job.clips) * len(job.present) for job in self.jobs)
+        scoring = SCORE_SECONDS * sum(len(job.ids) * len(job.present) for job in self.jobs)
         return (preparing + making + scoring) / self.workers
 
 
 def _own_files(system: System, job: Job) -> dict[str, Any]:
     if not isinstance(system, Outputs):
         return {}
-    return {"unmatched_files": system.unmatched(job.suite.clips()), "folders": system.contents.told()}
+    return {"unmatched_files": system.unmatched(job.every_id), "folders": system.contents.told()}
 
 
 def describe(summary: dict[str, Any]) -> str:
@@ -256,12 +289,50 @@ def describe(summary: dict[str, Any]) -> str:
             if unmatched:
                 shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
                 lines.append(f"           {len(unmatched)} of its files belong to no clip of the suite: {shown}")
+    lines += [f"  missing  suite {name}: {why}" for name, why in summary["absent_suites"].items()]
     lines.append(f"  metrics  {', '.join(summary['metrics'])}")
     if summary["left_out"]:
         lines.append(f"  left out {summary['left_out']}")
     workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
     lines.append(f"  output   {summary['out']} ({workers}, about {clock(summary['estimate_seconds'])})")
     return "\n".join(lines)
+
+
+def present_suites(requests: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Which of several suites are here, and for the others the sentence that says what to do.
+
+    Raises:
+        UsageError: a name is unknown, or none is here.
+    """
+    present: list[str] = []
+    absent: dict[str, str] = {}
+    for request in dict.fromkeys(requests):
+        SUITES.get(request.partition(":")[0])  # an unknown name is no suite that is missing
+        try:
+            open_suite(request)
+        except UsageError as error:
+            absent[request] = str(error)
+        else:
+            present.append(request)
+    if not present:
+        raise UsageError(" ".join(absent.values()))
+    return tuple(present), absent
+
+
+def refuse_strangers(jobs: Sequence[Job]) -> None:
+    """Refuse a folder of outputs of which no name is that of a clip of any suite.
+
+    Raises:
+        UsageError: there is one; with names of both sides.
+    """
+    clips = [clip.id for job in jobs for clip in job.suite.clips()]
+    for system in dict.fromkeys(system for job in jobs for system in job.systems):
+        if isinstance(system, Outputs) and not set(clips) & set(system.files):
+            ours, theirs = (", ".join(sorted(names)[:3]) for names in (clips, system.files))
+            raise UsageError(
+                f"no file of {system.folder} has the name of a clip: it has {theirs} ..., and the clips are {ours} ... "
+                "Files are matched by their names without the suffix; rename them."
+            )
 
 
 def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:
@@ -390,7 +461,7 @@ def _told_of_videos(pictures: Contents | None) -> list[str]:
 
 def _without_needless(job: Job, asked: set[str]) -> Job:
     """A suite without references leaves out the systems that hear the reference, unless they were asked for."""
-    if not job.clips:
+    if not job.ids:
         raise UsageError(f'suite "{job.suite.name}" has no clips.')
     if job.has_references:
         return job
@@ -401,7 +472,4 @@ def _without_needless(job: Job, asked: set[str]) -> Job:
 def _refuse_twins(names: Sequence[str], kind: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(
-                f'two {kind} are called "{name}"; rows of a table need different names. '
-                "For folders of outputs write: --system outputs:NAME=DIR"
-            )
+            raise UsageError(f'two {kind} are called "{name}"; rows of a table need different names. {NAMING}')

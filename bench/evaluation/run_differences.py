@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from visaudio_bench.leaderboards.run_merging import renamed
 from visaudio_bench.leaderboards.schema import ClipTable, Result, Run, read_clip_rows, read_results
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
 
@@ -23,34 +24,56 @@ def compare(first: Path, second: Path) -> list[Table]:
     Returns:
         Three tables: what differs in how the runs were made, in their results, and in single clips.
 
+    Where each of them has one competing system and these have two names, they are taken for one that was renamed.
+
     Raises:
         UsageError: one of the folders is not that of a finished run.
     """
     a, b = read_results(first), read_results(second)
-    tables = [_circumstances(a, b), _results(a.results, b.results)]
-    tables.append(_clips(read_clip_rows(first / "clips.csv"), read_clip_rows(second / "clips.csv")))
-    return tables
+    names = _renamed(a, b)
+    rows = renamed(read_clip_rows(first / "clips.csv"), names), renamed(read_clip_rows(second / "clips.csv"), names)
+    return [_circumstances(a, b, names), _results(a.results, b.results, names), _clips(*rows)]
 
 
-def _circumstances(a: Run, b: Run) -> Table:
-    before, after = _flat(_made(a)), _flat(_made(b))
+def _renamed(a: Run, b: Run) -> dict[str, str]:
+    """The common name of a competing system that only the one run has, and of the only one that the other has."""
+    first, second = (
+        {system["name"] for suite in run.body["suites"] for system in suite["systems"] if not system["anchor"]}
+        for run in (a, b)
+    )
+    mine, theirs = sorted(first - second), sorted(second - first)
+    if len(mine) != 1 or len(theirs) != 1:
+        return {}
+    return dict.fromkeys((*mine, *theirs), f"{mine[0]} = {theirs[0]}")
+
+
+def _circumstances(a: Run, b: Run, names: Mapping[str, str]) -> Table:
+    before, after = _flat(_made(a, names)), _flat(_made(b, names))
     rows = [
         TableRow(name, (Cell(str(before.get(name, EMPTY))), Cell(str(after.get(name, EMPTY)))))
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     ]
+    rows += [TableRow(f"name of {names[name]}", (Cell(name), Cell(other_name))) for name, other_name in _pair(names)]
     notes = () if rows else ("Both runs were made in the same way from the same data.",)
     columns = (Column("first", "first", left=True), Column("second", "second", left=True))
     return Table("how they were made", columns, tuple(rows), corner="what", notes=notes)
 
 
-def _made(run: Run) -> dict[str, Any]:
+def _pair(names: Mapping[str, str]) -> list[tuple[str, str]]:
+    if not names:
+        return []
+    first, *second = names
+    return [(first, second[0])]
+
+
+def _made(run: Run, names: Mapping[str, str]) -> dict[str, Any]:
     """Everything a result depends on, of one run; suites and systems by name."""
     suites = {
         suite["info"]["name"]: {
             "manifest": suite["manifest"],
             "clips": suite["info"]["clips"],
-            "systems": {card["name"]: card["revision"] for card in suite["cards"]},
+            "systems": {names.get(card["name"], card["name"]): card["revision"] for card in suite["cards"]},
         }
         for suite in run.body["suites"]
     }
@@ -65,9 +88,9 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _results(first: Sequence[Result], second: Sequence[Result]) -> Table:
+def _results(first: Sequence[Result], second: Sequence[Result], names: Mapping[str, str]) -> Table:
     def by_name(results: Sequence[Result]) -> dict[str, float | None]:
-        return {f"{r.suite} / {r.system} / {r.metric} / {r.view}": r.value for r in results}
+        return {f"{r.suite} / {names.get(r.system, r.system)} / {r.metric} / {r.view}": r.value for r in results}
 
     return _changes("results", by_name(first), by_name(second))
 
@@ -84,9 +107,8 @@ def _clips(first: ClipTable, second: ClipTable) -> Table:
 def _changes(
     title: str, before: Mapping[str, float | None], after: Mapping[str, float | None], most: int | None = None
 ) -> Table:
-    """Names whose values differ, the largest change first; names that only one side has are differences too."""
-    absent = object()
-    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name, absent) != after.get(name, absent)]
+    """Names whose values differ, the largest change first; a value that only one side has is a difference too."""
+    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
     names.sort(key=lambda name: -abs((after.get(name) or 0.0) - (before.get(name) or 0.0)))
     rows = tuple(TableRow(name, _cells(before.get(name), after.get(name))) for name in names[:most])
     shared = len({*before} & {*after})

@@ -2,19 +2,20 @@
 
 A key is the SHA-256 of what went in (digests of decoded samples, weights, windows) and of the source that computes
 it: renaming, copying or re-encoding without loss hits the cache, a changed sample or a changed line of code does not.
-A killed run loses at most the clip it was working on.
+A killed run loses at most the clip it was working on. A file that is not, to the bit, what was written is computed
+again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
+import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from visaudio_bench.files import atomic_path, cache_dir
+from visaudio_bench.files import cache_dir, read_sealed, write_sealed
 from visaudio_bench.sources import source_revision
 
 
@@ -32,13 +33,13 @@ def cached(
         The arrays by name.
     """
     key = hashlib.sha256("/".join([source_revision(compute, *others), *digests]).encode()).hexdigest()
-    path = cache_dir() / "features" / key[:2] / f"{key}.npz"
-    try:
-        with np.load(path) as stored:
+    path = cache_dir() / "features" / key[:2] / f"{key}.sealed"
+    kept = read_sealed(path)
+    if kept is not None:
+        with np.load(io.BytesIO(kept), allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        pass  # not there, or damaged from outside: compute it
     arrays = {name: np.asarray(value) for name, value in compute().items()}
-    with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+    written = io.BytesIO()
+    np.savez(written, allow_pickle=False, **arrays)
+    write_sealed(path, written.getvalue())
     return arrays

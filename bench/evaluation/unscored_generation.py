@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -17,7 +16,7 @@ from visaudio_bench.bench.evaluation.generation import Generated, generate, reco
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import write_json
+from visaudio_bench.files import scratch_folder, write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.suites import Clip, Suite
@@ -190,8 +189,8 @@ def mux_clip(clip: Clip, sound: Path, out: Path) -> float:
     if whole and can_be_copied(clip.video):
         return write_clip(out, clip.video, played.samples, played.sample_rate)
     fps = whole_rate(clip.video)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pictures-") as folder:
-        pictures = Path(folder) / "pictures.mp4"
+    with scratch_folder(out.parent, "pictures") as folder:
+        pictures = folder / "pictures.mp4"
         frames = (picture for _, picture in iter_frames(clip.video, fps=fps, start=clip.start, duration=seconds))
         write_video(pictures, (_even(picture) for picture in frames), fps)
         return write_clip(out, pictures, played.samples, played.sample_rate)

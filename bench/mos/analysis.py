@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,18 +26,21 @@ from visaudio_bench.metrics.opinion_agreement import (
     screen,
 )
 from visaudio_bench.metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
+from visaudio_bench.metrics.uncertainty import tie_groups as ranked
 
+ALPHA = 0.05
 CONTROLS = ("hidden_reference", "low_anchor")
 NEED_RATERS = frozenset({"crossed", "raters-t", "bootstrap", "paper"})
 
 
 class AnalysisSettings(NamedTuple):
-    """What to compute: interval methods, confidence, screening rules, bootstrap seed."""
+    """What to compute: interval methods, confidence, screening rules, bootstrap seed, the test that marks stand for."""
 
     methods: tuple[str, ...] = ("crossed",)
     confidence: float = 0.95
     rules: tuple[str, ...] = ()
     seed: int = 0
+    test: str = "crossed"
 
 
 def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> dict[str, Any]:
@@ -59,9 +63,11 @@ def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> 
             f"rules that leave raters out: {', '.join(plan.rules) or 'none'}."
         )
     systems = _in_order(_names(kept, ["test"]), order)
-    pairs = [pair for key in _dimensions(kept) for pair in compare(_tested(kept), key, systems, plan.confidence)]
+    pairs = _pairs(study, kept, systems, plan)
     opinions = _opinions(kept, systems, study.scale, plan)
-    _letter(opinions, pairs)
+    _rank(opinions, pairs)
+    unscreened = _opinions(study.votes, systems, study.scale, plan) if plan.rules else []
+    _rank(unscreened, _pairs(study, study.votes, systems, plan) if plan.rules else [])
     return {
         "study_id": study.study_id,
         "scale": list(study.scale),
@@ -75,8 +81,9 @@ def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> 
         "report": _report(study, kept, out),
         "screening": {"rules": list(plan.rules), "excluded": excluded},
         "opinions": opinions,
-        "unscreened": _opinions(study.votes, systems, study.scale, plan) if plan.rules else [],
-        "pairs": [_plain(pair) for pair in pairs] if study.raters_known else [],
+        "test": plan.test,
+        "unscreened": unscreened,
+        "pairs": [_plain(pair) for pair in pairs],
         "omnibus": [{"dimension": key, **_plain(friedman(_tested(kept), key, systems))} for key in _dimensions(kept)],
         "agreement": [_agreement(kept, key) for key in _dimensions(kept)] if study.raters_known else [],
         "raters": _raters(study, excluded) if study.raters_known else [],
@@ -106,7 +113,8 @@ def _names(votes: Votes, roles: Sequence[str]) -> list[str]:
 
 
 def _in_order(systems: list[str], order: Sequence[str]) -> list[str]:
-    return sorted(systems, key=lambda name: order.index(name) if name in order else len(order))
+    """In the order given; then by name, for responses come in an order that was made to mean nothing."""
+    return sorted(systems, key=lambda name: (order.index(name) if name in order else len(order), name.casefold(), name))
 
 
 def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: AnalysisSettings) -> list[dict[str, Any]]:
@@ -132,14 +140,30 @@ def _opinion_row(found: Opinion, role: str, scale: tuple[int, int]) -> dict[str,
     return row
 
 
-def _letter(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
-    """Write the tie group of each tested system beside its opinion."""
+def _pairs(study: Study, votes: Votes, systems: list[str], plan: AnalysisSettings) -> list[Comparison]:
+    """Every pair on every dimension; none where the votes of a rater are not known to be one rater's."""
+    if not study.raters_known:
+        return []
+    tested = _tested(votes)
+    return [pair for key in _dimensions(votes) for pair in compare(tested, key, systems, plan.confidence, plan.test)]
+
+
+def _rank(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
+    """Write rank and tie group of each tested system beside its opinion; None where no test was made."""
     for key in {row["dimension"] for row in opinions}:
         mine = [row for row in opinions if row["dimension"] == key and row["role"] == "test"]
         means = {row["system"]: math.nan if row["mean"] is None else row["mean"] for row in mine}
-        groups = tie_groups(means, [pair for pair in pairs if pair.dimension == key])
+        tests = [pair for pair in pairs if pair.dimension == key and not math.isnan(pair.p_holm)]
+        groups = tie_groups(means, tests) if tests else {}
+        apart = {frozenset((pair.a, pair.b)) for pair in tests if pair.p_holm <= ALPHA}
+        ranks = ranked(list(groups), partial(_told_apart, apart))
         for row in mine:
             row["tie_group"] = groups.get(row["system"], "")
+            row["rank"] = ranks.get(row["system"])
+
+
+def _told_apart(apart: set[frozenset[str]], leader: str, other: str) -> bool:
+    return frozenset((leader, other)) in apart
 
 
 def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:

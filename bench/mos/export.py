@@ -7,61 +7,117 @@ p808    votes_per_worker of the P.808 toolkit: HITId, workerid, file, short_file
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from visaudio_bench.bench.mos.forms import read_own_form
-from visaudio_bench.bench.mos.questions import COLUMNS, KEYS
+from visaudio_bench.bench.mos.questions import COLUMNS, KEYS, REQUIRED
 from visaudio_bench.bench.mos.responses import understood
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import csv_text
 
 SQLITE = b"SQLite format 3\x00"
+SHOWN = 40  # characters of what a note repeats
 Row = dict[str, str]
 ANY_SCALE = (0, 100)  # a table of responses does not say its scale; MUSHRA's is the widest in use
 
 
-def export_text(source: Path, target: str, dimension: str | None = None) -> tuple[str, int]:
-    """The responses of a database or a long CSV as text for `target`, and how many votes they are.
+class Export(NamedTuple):
+    """Responses for another tool: the text, how many votes it holds, and what could not be taken over as it was."""
+
+    text: str
+    votes: int
+    notes: tuple[str, ...]
+
+
+def export_text(source: Path, target: str, dimension: str | None = None) -> Export:
+    """The responses of a database or a long CSV as text for `target`.
 
     sureal and p808 hold one number a sample, so `dimension` says which; without it there must be only one.
 
     Raises:
         UsageError: no such file, no responses, or several dimensions.
     """
-    rows = _rows(source)
+    rows, notes = _rows(source)
     if not rows:
-        raise UsageError(f"{source} holds no responses yet.")
+        raise UsageError(f"{source} holds no responses yet.{''.join(f' {note}.' for note in notes)}")
     if target == "long":
-        return _write(COLUMNS, rows), len(rows)
+        return Export(csv_text(COLUMNS, rows), len(rows), notes)
     found = sorted({row["dimension"] for row in rows})
     if dimension is None and len(found) > 1:
         raise UsageError(f"{target} holds one dimension and the responses have {', '.join(found)}: --dimension NAME")
     chosen = [row for row in rows if dimension in (None, row["dimension"]) and row["rating"] != ""]
     if not chosen:
         raise UsageError(f'no votes on dimension "{dimension}"; there are votes on {", ".join(found)}.')
-    return (_sureal(chosen) if target == "sureal" else _p808(chosen)), len(chosen)
+    return Export(_sureal(chosen) if target == "sureal" else _p808(chosen), len(chosen), notes)
 
 
-def _rows(source: Path) -> list[Row]:
+def is_database(path: Path) -> bool:
+    """Whether a file is a database of SQLite."""
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def _rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
     if not source.is_file():
         raise UsageError(f"{source} does not exist; a database of bench mos serve or a responses.csv was expected.")
-    with source.open("rb") as file:
-        is_database = file.read(len(SQLITE)) == SQLITE
-    if not is_database:
+    if not is_database(source):
         columns = understood(read_own_form(source, "auto", KEYS), ANY_SCALE).columns
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    connection = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], ()
+    return database_rows(source)
+
+
+def database_rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
+    """The votes in a database of `bench mos serve`, as text that can be written and read again.
+
+    Older servers took what this one refuses. Such a session stays: what no file can hold is written with backslashes,
+    a number as digits; a session that is no table of votes is left out. Notes list all of it.
+
+    Raises:
+        UsageError: not such a database.
+    """
     try:
-        bodies = connection.execute("SELECT body FROM responses ORDER BY id").fetchall()
+        connection = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+        with closing(connection):
+            sessions = connection.execute("SELECT id, body FROM responses ORDER BY id").fetchall()
     except sqlite3.Error as error:
         raise UsageError(f"{source} is not a database of bench mos serve: {error}.") from error
-    finally:
-        connection.close()
-    return [row for (body,) in bodies for row in json.loads(body)]
+    rows: list[Row] = []
+    notes = []
+    for number, body in sessions:
+        try:
+            votes = [{str(name): str(value) for name, value in vote.items()} for vote in json.loads(body)]
+            if not all(set(REQUIRED) <= vote.keys() for vote in votes):
+                raise ValueError("a vote lacks a column")
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            notes.append(f"session {number} left out, it is no table of votes: {str(error)[:SHOWN]!a}")
+            continue
+        written = [_writable(vote) for vote in votes]
+        changed = {
+            name: (vote[name], other.get(name, "nothing"))
+            for vote, other in zip(votes, written, strict=True)
+            for name in vote
+            if other.get(name) != vote[name]
+        }
+        for name, (got, now) in changed.items():
+            notes.append(f"session {number}: {name!a} {got[:SHOWN]!a} written as {now[:SHOWN]!a}")
+        rows += written
+    return rows, tuple(notes)
+
+
+def _writable(vote: Row) -> Row:
+    """The columns of responses.csv, each a text of printable characters, and a rating in plain digits."""
+    row = {
+        name: value if value.isprintable() else value.encode("unicode_escape").decode("ascii")
+        for name, value in vote.items()
+        if name in COLUMNS
+    }
+    rating = row["rating"]
+    return row | {"rating": str(int(rating)) if rating.isdecimal() and len(rating) < SHOWN else rating}
 
 
 def _sureal(rows: Sequence[Row]) -> str:
@@ -86,12 +142,4 @@ def _p808(rows: Sequence[Row]) -> str:
         file = f"{row['clip_id']}__{row['system']}"
         values = (row.get("session_id", ""), row["rater_id"], f"{file}.wav", file, row["rating"], row["system"])
         out.append(dict(zip(names, values, strict=True)))
-    return _write(names, out)
-
-
-def _write(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(names, out)

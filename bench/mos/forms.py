@@ -2,7 +2,8 @@
 
 long           rater_id, clip_id, system, dimension, rating (one vote a row)
 wide by sample rater_id, clip_id, system, SI, SC, TA, SA, AR (one sample a row)
-wide by rater  rater_id, G01_V1_SI ... G10_V5_AR (one rater a row, what form services give), and a key file
+wide by rater  rater_id, G01_V1_SI ... G10_V5_AR, or headings with a tag (module `services`): one rater a row, what form
+               services give, and a key file
 
 Key files (`--codes`): `code, clip_id, system` replaces the blind code in the column `system`; `code, system` keeps the
 clip; `group_id, slot, clip_id, system`, optionally with `rater_id`, says what was shown where. Further columns of a
@@ -20,7 +21,8 @@ from pathlib import Path
 
 from visaudio_bench.bench.mos.questions import COLUMNS, REQUIRED
 from visaudio_bench.bench.mos.responses import Responses
-from visaudio_bench.bench.mos.tabular import QUALTRICS, read_responses_sheet
+from visaudio_bench.bench.mos.services import tagged, with_raters_and_times
+from visaudio_bench.bench.mos.tabular import read_responses_sheet
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.sheets import Sheet, read_sheet
@@ -39,7 +41,7 @@ def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
         UsageError: none of them, or more than one.
     """
     header = set(sheet.header)
-    places = [name for name in sheet.header if PLACE.fullmatch(name)]
+    places = [name for name in sheet.header if PLACE.fullmatch(name) or tagged(name, dimensions)]
     wide = [name for name in dimensions if name in header]
     found = []
     if {"dimension", "rating"} <= header:
@@ -66,24 +68,20 @@ def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
 
 def read_own_form(path: Path, form: str, dimensions: Sequence[str]) -> Responses:
     """Read one of our three forms; `form` is its name or "auto"."""
-    sheet = _with_raters(read_responses_sheet(path, (*COLUMNS, *dimensions)))
+    sheet = with_raters_and_times(read_responses_sheet(path, (*COLUMNS, *dimensions)))
     found = detect(sheet, dimensions) if form == "auto" else form
     reader = {"long": _long, "wide-sample": _wide_by_sample, "wide-rater": _wide_by_rater}[found]
     columns, lines = reader(sheet, dimensions)
     return Responses(path, found, columns, lines, (*sheet.notes, *_unused(sheet, dimensions)))
 
 
-def _with_raters(sheet: Sheet) -> Sheet:
-    """With the column rater_id, where Qualtrics numbers the responses and nothing else tells the raters."""
-    if "rater_id" in sheet.header or QUALTRICS not in sheet.header:
-        return sheet
-    header = tuple("rater_id" if name == QUALTRICS else name for name in sheet.header)
-    return replace(sheet, header=header, notes=(*sheet.notes, f"raters are Qualtrics' {QUALTRICS}"))
-
-
 def _unused(sheet: Sheet, dimensions: Sequence[str]) -> tuple[str, ...]:
     used = {*COLUMNS, *dimensions}
-    names = [name for name in sheet.header if name and name not in used and not PLACE.fullmatch(name)]
+    names = [
+        name
+        for name in sheet.header
+        if name and name not in used and not PLACE.fullmatch(name) and not tagged(name, dimensions)
+    ]
     more = f" and {len(names) - UNUSED} more" if len(names) > UNUSED else ""
     return (f"columns not used: {', '.join(names[:UNUSED])}{more}",) if names else ()
 
@@ -109,24 +107,35 @@ def _wide_by_sample(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, 
 
 
 def _wide_by_rater(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, list[str]], list[int]]:
-    del dimensions
-    places = [(name, match) for name in sheet.header if (match := PLACE.fullmatch(name))]
     if "rater_id" not in sheet.header:
         raise UsageError(f"{sheet.path}:1: the wide form by rater needs the column rater_id.")
+    places = _places(sheet, dimensions)
     other = [name for name in sheet.header if name in COLUMNS]
-    columns: dict[str, list[str]] = {name: [] for name in (*other, "group_id", "slot", "dimension", "rating")}
+    columns: dict[str, list[str]] = {name: [] for name in (*other, *next(iter(places.values())), "rating")}
     lines: list[int] = []
     for row, line in zip(sheet.rows, sheet.lines, strict=True):
         record = dict(zip(sheet.header, row, strict=True))
-        for name, match in places:
-            for column in other:
-                columns[column].append(record[column])
-            columns["group_id"].append(match["group"])
-            columns["slot"].append(match["slot"])
-            columns["dimension"].append(match["dimension"])
-            columns["rating"].append(record[name])
+        for name, place in places.items():
+            for column, value in (*((one, record[one]) for one in other), *place.items(), ("rating", record[name])):
+                columns[column].append(value)
             lines.append(line)
     return columns, lines
+
+
+def _places(sheet: Sheet, dimensions: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What each column of votes says of itself: group and slot, or the code of a sample, and the dimension."""
+    by_slot, by_code = {}, {}
+    for name in sheet.header:
+        if match := PLACE.fullmatch(name):
+            by_slot[name] = {"group_id": match["group"], "slot": match["slot"], "dimension": match["dimension"]}
+        elif found := tagged(name, dimensions):
+            by_code[name] = {"system": found[0], "dimension": found[1]}
+    if by_slot and by_code:
+        raise UsageError(
+            f"{sheet.path}:1: some columns name places ({next(iter(by_slot))}) and some codes ({next(iter(by_code))}); "
+            "one file has one kind."
+        )
+    return by_slot or by_code
 
 
 def unblind(responses: Responses, key: Path) -> Responses:
@@ -158,7 +167,18 @@ def unblind(responses: Responses, key: Path) -> Responses:
     for name in FROM_KEY:
         if name in sheet.header:
             columns[name] = [table[place][name] for place in hidden]
-    return Responses(responses.path, responses.form, columns, responses.lines, responses.notes, responses.raters_known)
+    if "code" in by and any(responses.get("compared_with")):
+        columns["compared_with"] = [_named(responses, row, table, key) for row in range(len(responses))]
+    order = tuple(dict.fromkeys(record["system"] for record in table.values()))
+    return replace(responses, columns=columns, notes=(*responses.notes, f"key {key}"), order=order)
+
+
+def _named(responses: Responses, row: int, table: dict[tuple[str, ...], dict[str, str]], key: Path) -> str:
+    """The system behind the code of the sample that was compared with."""
+    code = responses.columns["compared_with"][row]
+    if (code,) not in table:
+        raise UsageError(f'{responses.where(row)}: "{code}" is not in the key {key}. Is it the key of this study?')
+    return table[code,]["system"]
 
 
 def _nearly(place: tuple[str, ...], table: Iterable[tuple[str, ...]]) -> str:

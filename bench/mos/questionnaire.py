@@ -7,6 +7,7 @@
     OUT/media/<code>.mp4                    one sample: the clip's pictures, one system's sound (FLAC)
     OUT/checks/<name>.flac                  sounds of the checks
     OUT.failures/                           clips that could not be shown, only if there are any
+    OUT.<service>.txt (.gs)                 what to paste into a form or crowd service, if the questions are for one
     OUT.key.csv                             code -> clip and system, loudness and gain; outside, not to be published
 
 Every sample is brought to the same integrated loudness with one gain for both channels.
@@ -14,8 +15,6 @@ Every sample is brought to the same integrated loudness with one gain for both c
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import random
@@ -27,14 +26,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from visaudio_bench import __version__
 from visaudio_bench.bench.failures import Ledger, failure_of
-from visaudio_bench.bench.mos.questions import COLUMNS, DIMENSIONS, SCALE
-from visaudio_bench.bench.mos.sample_order import williams
+from visaudio_bench.bench.mos.page_data import (
+    RATING,
+    Design,
+    Wording,
+    attention_check,
+    crowd_ending,
+    items_of,
+    minutes_needed,
+    page_data,
+)
+from visaudio_bench.bench.mos.questions import TOGETHER
+from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
-from visaudio_bench.bench.mos.stimuli import RATE, TOKENS, check_sounds
+from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import digest, write_json, write_text
+from visaudio_bench.files import atomic_path, csv_text, write_json, write_text
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.loudness import integrated_loudness
@@ -49,18 +57,11 @@ from visaudio_bench.suites.media import (
     write_video,
 )
 
-KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "loudness_lufs", "gain_db")
+KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "expected", "loudness_lufs", "gain_db")
+ATTENTION = "attention check"
 PEAK = 0.999
 MAX_WIDTH = 960
-TRIALS = 6
-
-
-class Wording(NamedTuple):
-    """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing)."""
-
-    title: str
-    contact: str = ""
-    post: str = ""
+LONGEST_ID = 100
 
 
 class Sample(NamedTuple):
@@ -83,6 +84,7 @@ class Questionnaire(NamedTuple):
     samples: int
     megabytes: float
     failures: tuple[Failure, ...] = ()
+    paste: Path | None = None
 
 
 def build(
@@ -91,6 +93,7 @@ def build(
     *,
     wording: Wording,
     study_id: str,
+    design: Design = RATING,
     loudness: float = -26.0,
     seed: int = 0,
     progress: Callable[[str], None],
@@ -101,9 +104,15 @@ def build(
     folder `OUT.failures`.
 
     Raises:
-        UsageError: the folder exists, or a sample would clip at this loudness.
+        UsageError: the folder exists, the study's name cannot be kept, or a sample would clip at this loudness.
         BenchError: no clip can be shown.
     """
+    if design.name == "mushra" and not {REFERENCE, ANCHOR} <= sources.controls.keys():
+        raise UsageError("a test of the kind of MUSHRA has a hidden reference and a low anchor.")
+    if not (study_id.isprintable() and 0 < len(study_id) <= LONGEST_ID):
+        raise UsageError(
+            f"a study's name is 1 to {LONGEST_ID} printable characters, got {study_id!a}. Name it: --study-id NAME"
+        )
     key = folder.with_name(folder.name + ".key.csv")
     ledger = Ledger(folder.with_name(folder.name + ".failures"))
     for path in (folder, key):
@@ -114,18 +123,33 @@ def build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         work = Path(name) / "survey"
-        rows = _fill(sources, work, wording, study_id, loudness, seed, progress, ledger)
+        rows = _fill(sources, work, wording, study_id, design, loudness, seed, progress, ledger)
         if ledger.failures:
             listed = ledger.write()
             if rows is None:
                 first = ledger.failures[0].message
                 raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
-        write_text(key, rows or "")
+        paste = _write_paste(folder, work, wording)
+        with atomic_path(key, mode=0o600) as temporary:
+            temporary.write_text(rows or "", encoding="utf-8")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     samples = len(sources.sounds) + len(sources.controls)
     lost = {failure.clip for failure in ledger.failures} & {clip.id for clip in sources.clips}
-    return Questionnaire(folder, key, len(sources.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures))
+    return Questionnaire(
+        folder, key, len(sources.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures), paste
+    )
+
+
+def _write_paste(folder: Path, work: Path, wording: Wording) -> Path | None:
+    """The file for a service beside the folder, which is not among raters: `survey.google-forms.gs`."""
+    if not wording.service:
+        return None
+    suffix, write = WRITERS[wording.service]
+    path = folder.with_name(f"{folder.name}.{wording.service}{suffix}")
+    survey = json.loads((work / "survey.json").read_text(encoding="utf-8"))
+    write_text(path, write(survey, wording.address.rstrip("/")))
+    return path
 
 
 def _fill(
@@ -133,6 +157,7 @@ def _fill(
     work: Path,
     wording: Wording,
     study_id: str,
+    design: Design,
     loudness: float,
     seed: int,
     progress: Callable[[str], None],
@@ -140,37 +165,64 @@ def _fill(
 ) -> str | None:
     """Everything below `work`; returns the key, None where no clip can be shown."""
     rng = random.Random(f"{study_id}/{seed}")
-    systems = [*sources.sounds, *sources.controls]
+    order = [*sources.sounds, *sources.controls]
+    systems = order.copy()
     rng.shuffle(systems)  # the page knows systems by position; the position must not tell
     codes: set[str] = set()
-    groups, key = [], []
+    groups, key, seconds = [], [], 0.0
     shown = [*sources.clips, *([sources.training] if sources.training else [])]
     for number, clip in enumerate(shown, 1):
         progress(f"{number}/{len(shown)} {clip.id}")
         samples: list[Sample] = []
+        named: list[Sample] = []
         try:
             with one_clip():
                 if clip.id in sources.unmade:
                     raise sources.unmade[clip.id]
                 samples = [_sample(sources, clip, system, _code(rng, codes)) for system in systems]
-                _write_samples(work / "media", clip, samples, loudness)
+                named = [_sample(sources, clip, REFERENCE, _code(rng, codes))] if design.name == "mushra" else []
+                _write_samples(work / "media", clip, [*samples, *named], loudness)
         except ClipError as error:
             ledger.add([failure_of(error, sources.suite, clip.id, "page")])
-            _remove_samples(work / "media", clip, samples)
+            _remove_samples(work / "media", clip, [*samples, *named])
             continue
         groups.append(
-            {"id": f"G{number:02d}", "clip": clip.id, "caption": clip.caption, "samples": [s.code for s in samples]}
+            {
+                "id": f"G{number:02d}",
+                "clip": clip.id,
+                "caption": clip.caption,
+                "samples": [s.code for s in samples],
+                "reference": named[0].code if named else None,
+            }
         )
         if clip is not sources.training:
-            key += [_key_row(sample, sources.suite, loudness) for sample in samples]
+            samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
+            seconds += sum(sample.samples.shape[1] / RATE for sample in samples)
+            told = {"expected": design.azimuths.get(clip.id, "")}
+            key += [{**_key_row(sample, sources.suite, loudness), **told} for sample in samples]
     if not key:
         return None
     last = sources.training
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
-    _write_page(work, _data(groups, training, wording, study_id, len(systems), sources.suite))
+    together = TOGETHER.get(design.name)
+    if together:
+        groups = items_of(groups, together, rng)
+        training = items_of([training], together, rng)[0] if training else None
+    if design.per_rater > len(groups):
+        raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} questions.")
+    data = page_data(groups, training, wording, study_id, design, len(systems), sources.suite)
+    data |= {
+        "attention": None,
+        "crowd": crowd_ending(wording, rng),
+        "minutes": minutes_needed(data, seconds / len(key)),
+    }
+    if wording.service in FORM_SERVICES:
+        data["attention"] = check = attention_check(groups, rng, _code(rng, codes))
+        key.append(_attention_row(check, groups, sources.suite))
+    _write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
-    return _csv(key)
+    return csv_text(KEY_COLUMNS, key)
 
 
 def _code(rng: random.Random, taken: set[str]) -> str:
@@ -179,6 +231,12 @@ def _code(rng: random.Random, taken: set[str]) -> str:
         if code not in taken:
             taken.add(code)
             return f"s{code}"
+
+
+def _attention_row(check: dict[str, Any], groups: list[dict[str, Any]], suite: str) -> dict[str, str]:
+    clip = next(group["clip"] for group in groups if group["id"] == check["group"])
+    told = {"code": check["code"], "clip_id": clip, "system": ATTENTION, "suite": suite, "role": "trap"}
+    return {**dict.fromkeys(KEY_COLUMNS, ""), **told, "expected": str(check["expected"])}
 
 
 def _sample(sources: Sources, clip: Clip, system: str, code: str) -> Sample:
@@ -239,40 +297,9 @@ def _key_row(sample: Sample, suite: str, loudness: float) -> dict[str, str]:
         "system": sample.system,
         "suite": suite,
         "role": sample.role,
+        "expected": "",
         "loudness_lufs": f"{sample.loudness:.3f}",
         "gain_db": f"{_gain(sample, loudness):.3f}",
-    }
-
-
-def _csv(rows: list[dict[str, str]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, KEY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: row["code"]))
-    return out.getvalue()
-
-
-def _data(
-    groups: list[dict[str, Any]],
-    training: dict[str, Any] | None,
-    wording: Wording,
-    study_id: str,
-    systems: int,
-    suite: str,
-) -> dict[str, Any]:
-    return {
-        "study_id": study_id,
-        "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
-        "suite": suite,
-        "tool_version": __version__,
-        **wording._asdict(),
-        "scale": list(SCALE),
-        "dimensions": [dimension._asdict() for dimension in DIMENSIONS],
-        "columns": list(COLUMNS),
-        "rows": williams(systems),
-        "groups": groups,
-        "training": training,
-        "checks": {"trials": TRIALS, "tokens": TOKENS, "attempts": 3},
     }
 
 

@@ -15,7 +15,7 @@ class Dimension(NamedTuple):
     title: str
     question: str
     example: str
-    anchors: tuple[str, str, str, str, str]
+    anchors: tuple[str, ...]
 
 
 DIMENSIONS = (
@@ -86,10 +86,43 @@ DIMENSIONS = (
         ),
     ),
 )
+# The other designs ask one question each.
+PREFERENCE = Dimension(
+    "PREF",
+    "Preference",
+    "Which of the two sounds would you rather have for this video, all in all? "
+    "Think of what is heard, when, and from where.",
+    "One sound comes from where the dog is seen, the other from nowhere: you would rather have the first.",
+    (),
+)
+AZIMUTH = Dimension(
+    "AZ",
+    "Where is the sound?",
+    "Where does the main sound come from? Move the slider to where you hear it; straight ahead is the middle.",
+    "A dog that you hear half way to the left is at 45° left.",
+    (),
+)
+# ITU-R BS.1534: the scale and its words.
+QUALITY = Dimension(
+    "BAQ",
+    "Quality",
+    "How good is each sound compared with the reference? One of them is the reference again: it has 100.",
+    "0 to 20 is bad, to 40 poor, to 60 fair, to 80 good, to 100 excellent.",
+    (),
+)
 KEYS = tuple(dimension.key for dimension in DIMENSIONS)
-TITLES = {dimension.key: dimension.title for dimension in DIMENSIONS}
-QUESTIONS = {dimension.key: dimension.question for dimension in DIMENSIONS}
+TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH, QUALITY)}
+QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH, QUALITY)}
 SCALE = (1, 5)
+DESIGNS = {
+    "rating": (DIMENSIONS, SCALE),
+    "preference": ((PREFERENCE,), (-1, 1)),
+    "localisation": ((AZIMUTH,), (-90, 90)),
+    "mushra": ((QUALITY,), (0, 100)),
+}
+TOGETHER = {"preference": 2, "localisation": 1}  # samples of one question, where raters are asked a part of all
+DEVICES = ("over-ear headphones", "on-ear headphones", "in-ear headphones")
+CHECK_OUTCOMES = ("pass", "fail", "none")
 
 # Columns of responses.csv in the long form; the first five are required, a missing other one is empty.
 REQUIRED = ("rater_id", "clip_id", "system", "dimension", "rating")
@@ -116,4 +149,6 @@ COLUMNS = (
     "timestamp_utc",
     "tool",
     "tool_version",
+    "completion_check",
+    "compared_with",
 )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from visaudio_bench.bench.mos.questions import KEYS, REQUIRED, SCALE, TITLES
+from visaudio_bench.bench.mos.questions import DESIGNS, KEYS, REQUIRED, SCALE, TITLES
 from visaudio_bench.cells import damage, nothing, number
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes
@@ -34,7 +34,7 @@ class Responses:
     """One file of responses: canonical column name -> one string a vote, and the line of the file for each.
 
     `raters_known` is false where the form does not say which votes belong to the same rater; `rater_id` then only
-    numbers the votes of a sample.
+    numbers the votes of a sample. `order` are the systems as the key lists them, where there is one.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Responses:
     lines: list[int]
     notes: tuple[str, ...] = ()
     raters_known: bool = True
+    order: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -70,6 +71,16 @@ class ResponseRules:
     systems: tuple[str, ...] = ()
     allow_missing: float = 0
     duplicates: str = "refuse"
+
+
+def rules_for(responses: Responses, rules: ResponseRules) -> ResponseRules:
+    """The rules for a file of one of our designs, which have a scale of their own; else the rules as given."""
+    found = set(responses.get("dimension"))
+    for dimensions, scale in DESIGNS.values():
+        keys = tuple(one.key for one in dimensions)
+        if len(keys) == 1 and found == set(keys):
+            return replace(rules, scale=scale, dimensions=keys)
+    return rules
 
 
 def codes_of(values: Sequence[str]) -> tuple[Codes, tuple[str, ...]]:

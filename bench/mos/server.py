@@ -6,7 +6,11 @@ is told that they arrived, and never changed: triggers refuse updates and deleti
 questionnaire is refused with a reason, and so is a second post of the same session or rater.
 
 Only this machine can reach it unless `host` says otherwise. There is no password: on an open network anybody could
-answer.
+answer, 120 times a minute from one address. Addresses are kept in memory for that minute, and nowhere else. Answers
+leave by `bench mos export` on this machine; the server hands none out.
+
+A page that lies elsewhere (a static copy made with `--post`, or this server behind another one) may post where its
+origin is named with `origins`.
 """
 
 from __future__ import annotations
@@ -14,25 +18,38 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import os
 import re
 import socket
 import sqlite3
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.bench.mos.questions import COLUMNS
+from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.lock import hold
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LIMIT = 1_000_000  # bytes of one post; a session of the paper's design has 40 kB
-LONGEST = 200
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# The page's own scripts, styles, sounds and videos, and nothing else: neither in a frame nor from elsewhere.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+POSTS_A_MINUTE = 120  # from one address: a room of raters behind one router
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -51,20 +68,18 @@ CREATE TRIGGER IF NOT EXISTS responses_last BEFORE DELETE ON responses
 """
 
 
-class RefusedError(Exception):
-    """A post that is not kept, with its HTTP status."""
-
-    def __init__(self, status: int, reason: str):
-        super().__init__(reason)
-        self.status = status
-
-
 def connect(database: Path) -> sqlite3.Connection:
-    """Open or make the database; a commit is on the disk when it returns.
+    """Open or make the database, for its owner alone; a commit is on the disk when it returns.
 
     Raises:
-        BenchError: the file is not such a database.
+        BenchError: the file is not such a database, or cannot be written.
     """
+    try:
+        # SQLite gives the files that it keeps beside the database the rights of the database.
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        database.chmod(0o600)
+    except OSError as error:
+        raise BenchError(f"{database} cannot be written: {error.strerror}. Choose another: --database FILE") from error
     try:
         connection = sqlite3.connect(database, timeout=30, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -75,63 +90,18 @@ def connect(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def check_post(body: bytes, survey: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The votes of a post, one a row, if they are exactly one session of this questionnaire.
-
-    Raises:
-        RefusedError: anything else, with what is wrong.
-    """
-    try:
-        value = json.loads(body)
-        columns, rows = value["columns"], value["rows"]
-        if columns != list(COLUMNS) or not isinstance(rows, list):
-            raise TypeError
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, RecursionError):
-        raise RefusedError(400, "not a session: an object with columns and rows was expected") from None
-    votes = [_vote(row, survey) for row in rows]
-    expected = {
-        (code, dimension["key"])
-        for group in survey["groups"]
-        for code in group["samples"]
-        for dimension in survey["dimensions"]
-    }
-    given = [(vote["system"], vote["dimension"]) for vote in votes]
-    if len(given) != len(set(given)) or set(given) != expected:
-        raise RefusedError(400, f"{len(set(given))} different votes, the questionnaire has {len(expected)}")
-    for name in ("session_id", "rater_id"):
-        names = {vote[name] for vote in votes}
-        if len(names) != 1 or not NAME.fullmatch(names.pop()):
-            raise RefusedError(400, f"{name}: one name of letters, digits, - and _ was expected")
-    return votes
-
-
-def _vote(row: Any, survey: Mapping[str, Any]) -> dict[str, str]:
-    if not isinstance(row, list) or len(row) != len(COLUMNS):
-        raise RefusedError(400, f"a row of {len(COLUMNS)} values was expected")
-    if not all(isinstance(value, str | int | float) and len(str(value)) <= LONGEST for value in row):
-        raise RefusedError(400, f"values are numbers or texts of up to {LONGEST} characters")
-    vote = {name: str(value) for name, value in zip(COLUMNS, row, strict=True)}
-    low, high = survey["scale"]
-    if not vote["rating"].isdecimal() or not low <= int(vote["rating"]) <= high:
-        raise RefusedError(400, f"a rating is an integer from {low} to {high}")
-    if vote["study_id"] != survey["study_id"]:
-        raise RefusedError(400, "this is another study")
-    return vote
-
-
-def store(connection: sqlite3.Connection, votes: list[dict[str, str]]) -> None:
+def store(connection: sqlite3.Connection, votes: list[Vote]) -> None:
     """Add one session, for good.
 
     Raises:
-        RefusedError: the session or the rater is there already.
+        RefusedError: the session or the rater is there already, or it cannot be kept.
     """
     first = votes[0]
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        with connection:
+        with _kept(connection):
             connection.execute(
                 "INSERT INTO responses (received, study_id, session_id, rater_id, body) VALUES (?, ?, ?, ?, ?)",
-                (now, first["study_id"], first["session_id"], first["rater_id"], json.dumps(votes)),
+                (_now(), first["study_id"], first["session_id"], first["rater_id"], json.dumps(votes)),
             )
     except sqlite3.IntegrityError as error:
         # A page that did not hear our answer posts again, and must learn that the first post is safe.
@@ -139,49 +109,79 @@ def store(connection: sqlite3.Connection, votes: list[dict[str, str]]) -> None:
         raise RefusedError(409, f"this {'session' if same else 'rater'} has answered already") from error
 
 
-def application(survey_folder: Path, database: Path, host: str) -> Starlette:
-    """The server as a Starlette application.
+def number_of_rater(connection: sqlite3.Connection) -> int:
+    """A number that no other rater has.
 
     Raises:
-        UsageError: the folder is not a questionnaire.
+        RefusedError: it cannot be kept.
+    """
+    with _kept(connection):
+        return int(connection.execute("INSERT INTO raters (given) VALUES (?)", (_now(),)).lastrowid or 0)
+
+
+@contextmanager
+def _kept(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction; what the disk refuses is said to whoever asked, and the server goes on."""
+    try:
+        with connection:
+            yield
+    except sqlite3.OperationalError as error:
+        raise RefusedError(
+            507, f"the server could not keep this ({error}); nothing was stored. Tell whoever runs the test"
+        ) from error
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def application(survey_folder: Path, database: Path, host: str, origins: Sequence[str] = ()) -> Starlette:
+    """The server as a Starlette application; pages of `origins` may post as its own page does.
+
+    Raises:
+        UsageError: the folder is not a questionnaire, or an origin is none.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse, PlainTextResponse
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
+    hosts = [_host_of(origin) for origin in origins]
     survey = _survey(survey_folder)
+    limit = _Limit()
     connection = connect(database)
     lock = asyncio.Lock()
 
     async def responses(request: Request) -> Response:
-        try:
-            body = await _body(request)
-            votes = check_post(body, survey)
-            async with lock:
-                store(connection, votes)
-        except RefusedError as refused:
-            print(f"refused: {refused}", file=sys.stderr, flush=True)
-            return PlainTextResponse(str(refused), refused.status)
+        _from_our_page(request, origins)
+        limit.count(request)
+        votes = check_session(await _json_body(request), survey)
+        async with lock:
+            store(connection, votes)
         print(f"received: rater {votes[0]['rater_id']}, {len(votes)} votes", file=sys.stderr, flush=True)
         return PlainTextResponse("received", 201)
 
     async def rater(request: Request) -> Response:
-        del request
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        _from_our_page(request, origins)
+        limit.count(request)
         async with lock:
-            with connection:
-                number = connection.execute("INSERT INTO raters (given) VALUES (?)", (now,)).lastrowid
-        return JSONResponse({"rater": number})
+            return JSONResponse({"rater": number_of_rater(connection)})
+
+    async def refused(request: Request, error: Exception) -> Response:
+        del request
+        assert isinstance(error, RefusedError)
+        print(f"refused: {error}", file=sys.stderr, flush=True)
+        return PlainTextResponse(str(error), error.status)
 
     async def server_js(request: Request) -> Response:
         del request
         text = 'window.SERVER = {"post": "responses", "rater": "rater"};\n'
         return PlainTextResponse(text, media_type="text/javascript", headers={"Cache-Control": "no-store"})
 
-    allowed = [*LOOPBACK, f"[{LOOPBACK[-1]}]"] if host in LOOPBACK else ["*"]
+    allowed = [*LOOPBACK, f"[{LOOPBACK[-1]}]", *hosts] if host in LOOPBACK else ["*"]
     return Starlette(
         routes=[
             Route("/responses", responses, methods=["POST"]),
@@ -189,18 +189,84 @@ def application(survey_folder: Path, database: Path, host: str) -> Starlette:
             Route("/server.js", server_js),
             Mount("/", StaticFiles(directory=survey_folder, html=True)),
         ],
-        # A page of another site that resolves its own name to this machine would otherwise reach the server.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=allowed)],
+        exception_handlers={RefusedError: refused},
+        middleware=[
+            Middleware(_Headers),
+            # A page of another site that resolves its own name to this machine would otherwise reach the server.
+            Middleware(TrustedHostMiddleware, allowed_hosts=allowed),
+            Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["POST"], allow_headers=["Content-Type"]),
+        ],
     )
 
 
-async def _body(request: Request) -> bytes:
-    """The body of a post from our own page, up to the limit."""
+class _Headers:
+    """Adds `HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def _host_of(origin: str) -> str:
+    """The host of an origin such as https://example.org.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = re.fullmatch(r"https?://(?P<host>[A-Za-z0-9.-]+)(:[0-9]{1,5})?", origin)
+    if match is None:
+        raise UsageError(f'"{origin}" is not the origin of a page; one such as https://example.org was expected.')
+    return match["host"]
+
+
+class _Limit:
+    """How often each address has posted in the last minute; kept in memory, and only that long."""
+
+    def __init__(self) -> None:
+        self.recent: dict[str, list[float]] = {}
+
+    def count(self, request: Request) -> None:
+        """Count a post.
+
+        Raises:
+            RefusedError: it is one too many.
+        """
+        now = time.monotonic()
+        self.recent = {who: kept for who, when in self.recent.items() if (kept := [t for t in when if now - t < 60])}
+        mine = self.recent.setdefault(request.client.host if request.client else "", [])
+        if len(mine) >= POSTS_A_MINUTE:
+            raise RefusedError(429, "too many posts in a minute; wait a moment, and send the answers again")
+        mine.append(now)
+
+
+def _from_our_page(request: Request, origins: Sequence[str]) -> None:
+    """Refuse what a page of another address sends; a browser says where a post comes from.
+
+    Raises:
+        RefusedError: it comes from elsewhere.
+    """
     origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+    host = request.headers.get("host")
+    if origin is not None and origin not in (f"http://{host}", f"https://{host}", *origins):
         raise RefusedError(403, "posts come from the questionnaire itself")
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        raise RefusedError(415, "JSON was expected")
+
+
+async def _json_body(request: Request) -> bytes:
+    """The body of a post of JSON, up to the limit.
+
+    Raises:
+        RefusedError: another media type, or too long.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RefusedError(415, "application/json was expected")
     body = b""
     async for piece in request.stream():
         body += piece
@@ -217,17 +283,23 @@ def _survey(folder: Path) -> dict[str, Any]:
     return survey
 
 
-def serve_survey(folder: Path, host: str, port: int, database: Path) -> None:
+def serve_survey(folder: Path, host: str, port: int, database: Path, origins: Sequence[str] = ()) -> None:
     """Serve until interrupted.
 
     Raises:
-        UsageError: not a questionnaire, or the extra `mos` is not installed.
+        UsageError: not a questionnaire, another server writes this database, or the extra `mos` is not installed.
     """
     try:
         import uvicorn
     except ImportError as error:
         raise UsageError('the server needs two more packages: pip install "visaudio-bench[mos]"') from error
-    app = application(folder, database, host)
+    if database.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{database} lies in the folder that everybody is shown. Choose another: --database FILE")
+    with hold(database.parent, "bench mos serve", name=f".{database.name}.in-use", otherwise="--database FILE"):
+        _serve(uvicorn, application(folder, database, host, origins), host, port, database)
+
+
+def _serve(uvicorn: ModuleType, app: Starlette, host: str, port: int, database: Path) -> None:
     if host not in LOOPBACK:
         print(f"warning: everybody who reaches this machine at {host}:{port} can answer", file=sys.stderr)
     with _listen(host, port) as listener:

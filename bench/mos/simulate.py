@@ -7,8 +7,6 @@ form (`expected_vote`): the truth that an interval should cover.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,6 +17,7 @@ from scipy import stats
 from visaudio_bench.bench.mos.questions import COLUMNS, KEYS, SCALE
 from visaudio_bench.bench.mos.sample_order import slots
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import csv_text
 from visaudio_bench.metrics.opinion import Codes, Floats
 
 FORMS = ("long", "wide-sample", "wide-rater")
@@ -138,14 +137,14 @@ def long_rows(simulated: Simulated, systems: Sequence[str], panel: Panel, study_
 def to_csv(rows: Sequence[dict[str, str]], form: str) -> tuple[str, str | None]:
     """The responses in one of `FORMS`, and the key file that the form `wide-rater` needs."""
     if form == "long":
-        return _write(COLUMNS, rows), None
+        return csv_text(COLUMNS, rows), None
     if form == "wide-sample":
         samples: dict[tuple[str, ...], dict[str, str]] = {}
         same = [name for name in COLUMNS if name not in ("dimension", "rating")]
         for row in rows:
             sample = samples.setdefault((row["rater_id"], row["clip_id"], row["system"]), {})
             sample |= {name: row.get(name, "") for name in same} | {row["dimension"]: row["rating"]}
-        return _write([*same, *KEYS], list(samples.values())), None
+        return csv_text([*same, *KEYS], list(samples.values())), None
     raters: dict[str, dict[str, str]] = {}
     key: dict[tuple[str, ...], dict[str, str]] = {}
     names = ("rater_id", "group_id", "slot", "clip_id", "system")
@@ -154,12 +153,4 @@ def to_csv(rows: Sequence[dict[str, str]], form: str) -> tuple[str, str | None]:
         record[f"{row['group_id']}_V{row['slot']}_{row['dimension']}"] = row["rating"]
         key[tuple(row[name] for name in names)] = {name: row[name] for name in names}
     columns = sorted({name for record in raters.values() for name in record} - {"study_id", "rater_id"})
-    return _write(["study_id", "rater_id", *columns], list(raters.values())), _write(names, list(key.values()))
-
-
-def _write(columns: Sequence[str], rows: Sequence[dict[str, str]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(["study_id", "rater_id", *columns], list(raters.values())), csv_text(names, list(key.values()))

@@ -98,6 +98,7 @@ def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: ResponseRule
         checks={
             "headphones": _by_rater(data, "headphone_check"),
             "orientation": _by_rater(data, "lr_check"),
+            **({"completion": _by_rater(data, "completion_check")} if any(data.columns["completion_check"]) else {}),
         },
         sources=[responses.path.name for responses in files],
         forms=[responses.form for responses in files],

@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench import __version__
+from visaudio_bench.bench.mos.against import against_csv
 from visaudio_bench.files import write_text
+from visaudio_bench.leaderboards.against_tables import against_tables
+from visaudio_bench.leaderboards.localisation_tables import (
+    localisation_pair_table,
+    localisation_table,
+    localisations_csv,
+)
 from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
 from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
+from visaudio_bench.leaderboards.preference_tables import preference_pair_table, preferences_csv, strength_table
 from visaudio_bench.leaderboards.tables import Format, Table, render
 
-DETAILS: dict[str, Callable[[dict[str, Any]], Table]] = {
+DETAILS: dict[str, Callable[[dict[str, Any], int], Table]] = {
     "pairs": pair_table,
     "agreement": agreement_table,
     "raters": rater_table,
@@ -24,21 +32,29 @@ DETAILS: dict[str, Callable[[dict[str, Any]], Table]] = {
 FILES: dict[str, Format] = {"mos.md": "md", "mos.tex": "tex", "mos.txt": "text"}
 
 
-def shown(studies: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Table]:
+def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) -> list[Table]:
     """The tables asked for, study by study; the main one comes with its twin before screening, if there was any."""
     tables = []
     for study in studies:
+        if study.get("design") == "preference":
+            tables += [strength_table(study, digits), preference_pair_table(study, digits)]
+            continue
+        if study.get("design") == "localisation":
+            tables += [localisation_table(study), localisation_pair_table(study)]
+            continue
         for name in names:
             if name != "mos":
-                tables.append(DETAILS[name](study))
+                tables.append(DETAILS[name](study, digits))
                 continue
-            tables.append(opinion_table(study))
+            tables.append(opinion_table(study, digits=digits))
             if study["unscreened"]:
-                tables.append(opinion_table(study, screened=False))
+                tables.append(opinion_table(study, screened=False, digits=digits))
+        if "against" in study:
+            tables += against_tables(study, digits)
     return tables
 
 
-def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) -> None:
     """Write mos.json, mos.csv, and the shown tables as Markdown, LaTeX and text."""
     provenance = {
         "tool": "bench mos",
@@ -47,6 +63,14 @@ def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str]) 
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     write_opinions(folder, studies, provenance)
-    tables = shown(studies, names)
+    compared = [study for study in studies if study.get("design") == "preference"]
+    if compared:
+        write_text(folder / "preferences.csv", preferences_csv(compared))
+    pointed = [study for study in studies if study.get("design") == "localisation"]
+    if pointed:
+        write_text(folder / "localisation.csv", localisations_csv(pointed))
+    if any("against" in study for study in studies):
+        write_text(folder / "against.csv", against_csv(studies))
+    tables = shown(studies, names, digits)
     for name, form in FILES.items():
         write_text(folder / name, render(tables, form))

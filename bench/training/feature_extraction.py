@@ -85,8 +85,6 @@ def extract(work: Extraction, world: World | None = None) -> list[Failure]:
         ledger.add(failure_of(error, work.suite.name, clip, "prepare") for clip, error in unmade.items())
     todo = [clip for clip in _missing(work) if clip.id not in unmade]
     pieces = [todo[start : start + CLIPS_PER_SHARD] for start in range(0, len(todo), CLIPS_PER_SHARD)]
-    if not pieces and not unmade:
-        return []
     # Small suites leave no worker without work.
     if len(pieces) < work.workers * world.size:
         pieces = [todo[first :: work.workers * world.size] for first in range(work.workers * world.size)]

@@ -68,6 +68,10 @@ class Data:
     embedded: bool
 
 
+Started = tuple[FlowNetwork, tuple[str, ...]]
+"""A network, and the beginnings of the names of its parts with random weights."""
+
+
 class FinishedTraining(NamedTuple):
     """What a training ends with: the best checkpoint, and whether this process is to judge it on the embedded suite."""
 
@@ -96,13 +100,16 @@ def _train(asked: Asked, world: World) -> FinishedTraining:
     asked = _as_before(asked, progress)
     preset, recipe = _recipe(asked, progress)
     config = configured(preset, recipe)
+    torch.manual_seed(recipe.seed)
+    # Before data are made or read, which may take long: a file that cannot be begun with is told at once.
+    started = _started(asked.start, config, world) if asked.start is not None and progress is None else None
     data = _data(asked, preset, world)
     reader = Reader(data.learnt, config, recipe)
     plan = _plan(preset, config, recipe, data)
     if progress is not None:
         _require_same_data(progress, plan, asked.folder)
         _say_what_changes(progress, world)
-    network = _network(asked, config, reader, world, resumed=progress is not None)
+    network = build(config) if progress is not None else _network(started, config, reader, world)
     validate = _validator(data, config, recipe, world)
     if world.main:
         asked.folder.mkdir(parents=True, exist_ok=True)
@@ -236,19 +243,16 @@ def _embedded_store(suite: Suite, asked: Asked, world: World) -> FeatureStore:
     return FeatureStore(folder)
 
 
-def _network(asked: Asked, config: Config, reader: Reader, world: World, *, resumed: bool) -> FlowNetwork:
-    """The network to begin with; what is about to be restored from a state needs no weights."""
-    torch.manual_seed(reader.recipe.seed)
-    if resumed:
-        return build(config)
-    random: tuple[str, ...] = ("",)  # the parts that begin with random weights
-    if asked.start is None:
-        network = build(config)
+def _network(started: Started | None, config: Config, reader: Reader, world: World) -> FlowNetwork:
+    """The network to begin with."""
+    if started is not None:
+        network, random = started
+    else:
+        torch.manual_seed(reader.recipe.seed)
+        network, random = build(config), ("",)
         measure_latents(network, reader.store)
         conditioners = open_parts(_parts_of(reader.store), spatial=False).conditioners
         network.empty_string_feat.data.copy_(conditioners.encode_text(""))
-    else:
-        network, random = _started(asked.start, config, world)
     if random:
         clips = list(range(min(BALANCED, len(reader.store))))
         batch = reader.batch(reader.empty(len(clips), pinned=False), clips, clips).to(world.device)
@@ -256,7 +260,7 @@ def _network(asked: Asked, config: Config, reader: Reader, world: World, *, resu
     return network
 
 
-def _started(path: Path, config: Config, world: World) -> tuple[FlowNetwork, tuple[str, ...]]:
+def _started(path: Path, config: Config, world: World) -> Started:
     """A network that begins with weights, MMAudio's or those of a checkpoint of ours, and its parts without any.
 
     Raises:

@@ -23,7 +23,7 @@ from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudi
 from visaudio_bench.models.weight_loading import Opened, fill, header_notes, looks_like, narrow, open_weights
 
 FORMAT = "visaudio-bench flow network 1"
-STATE_FORMAT = "visaudio-bench training 1"  # of the file that a training goes on from
+STATE_FORMAT = "visaudio-bench training 2"  # of the file that a training goes on from
 
 # MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
 _DOUBLED = {

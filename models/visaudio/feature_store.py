@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -112,9 +113,7 @@ class FeatureStore:
     def describe(self, index: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
         """Format and shape of each tensor of a clip."""
         row = self.rows[index]
-        return {
-            key: (part.dtype, part.shape) for key, part in _header(self.folder / row.shard).parts_of(row.clip).items()
-        }
+        return {key: (part.dtype, part.shape) for key, part in _parts_in(self.folder / row.shard, row.clip).items()}
 
     def read(self, index: int, into: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """The tensors of a clip as they are kept, read straight into those of `into` where given.
@@ -125,7 +124,7 @@ class FeatureStore:
         row = self.rows[index]
         path = self.folder / row.shard
         read: dict[str, Tensor] = {}
-        for key, part in _header(path).parts_of(row.clip).items():
+        for key, part in _parts_in(path, row.clip).items():
             out = into.get(key) if into is not None else None
             target = torch.empty(part.shape, dtype=part.dtype) if out is None else out
             if (target.dtype, tuple(target.shape)) != (part.dtype, part.shape):
@@ -320,12 +319,12 @@ def _indexed_rows(folder: Path) -> list[FeatureRow]:
 
 
 def _read_index(folder: Path) -> list[FeatureRow]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return [FeatureRow(**values) for values in pq.read_table(folder / "index.parquet").to_pylist()]
-    except (OSError, TypeError, pa.ArrowInvalid):  # none yet, or not one of ours: the shards know
+        table = pq.read_table(folder / "index.parquet", page_checksum_verification=True)
+        return [FeatureRow(**values) for values in table.to_pylist()]
+    except Exception:  # none yet, damaged, or not one of ours: the shards know
         return []
 
 
@@ -335,7 +334,7 @@ def _write_index(folder: Path, rows: Sequence[FeatureRow]) -> None:
 
     try:
         with atomic_path(folder / "index.parquet") as temporary:
-            pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), temporary)
+            pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), temporary, write_page_checksum=True)
     except OSError:
         return  # a folder that may only be read; the headers are read again next time
 
@@ -358,8 +357,12 @@ class _Header:
     rows: tuple[FeatureRow, ...]
     parts: Mapping[str, Mapping[str, _Part]]
 
-    def parts_of(self, clip: str) -> Mapping[str, _Part]:
-        return self.parts[clip]
+
+def _parts_in(path: Path, clip: str) -> Mapping[str, _Part]:
+    found = _header(path).parts.get(clip)
+    if found is None:
+        raise BenchError(_damaged(path, f"it does not hold {clip}, which the index says of it"))
+    return found
 
 
 @lru_cache(maxsize=1 << 16)
@@ -375,11 +378,12 @@ def _header(path: Path) -> _Header:
         parts: dict[str, dict[str, _Part]] = {row.clip: {} for row in rows}
         for name, told in header.tensors.items():
             clip, _, key = name.rpartition("/")
-            begin = header.begin + told["data_offsets"][0]
-            parts[clip][key] = _Part(DTYPES[told["dtype"]], tuple(told["shape"]), begin)
-    except (OSError, ValueError) as error:
-        raise BenchError(_damaged(path, str(error))) from error
-    except (KeyError, TypeError) as error:
+            begin, end = told["data_offsets"]
+            dtype, shape = DTYPES[told["dtype"]], tuple(told["shape"])
+            if end - begin != math.prod(shape) * dtype.itemsize or min(shape, default=0) < 0:
+                raise ValueError(f"{name} has not the size that it says")
+            parts[clip][key] = _Part(dtype, shape, header.begin + begin)
+    except Exception as error:  # whatever comes of damaged bytes
         raise BenchError(_damaged(path, repr(error))) from error
     return _Header(rows, parts)
 

@@ -24,7 +24,7 @@ from zlib import crc32
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import remove_leftovers, write_json, write_text
+from visaudio_bench.files import write_json, write_text
 from visaudio_bench.guard import UNEXPECTED
 from visaudio_bench.pool import Outcome
 from visaudio_bench.suites.construction.build import BuildSettings, build_clip, clip_files, refuse_clip, source_sizes
@@ -85,14 +85,12 @@ class Build:
     shard: Shard = ALL
 
     def begin(self) -> None:
-        """Claim the folder for this recipe, and clear away what a killed build left half written.
+        """Claim the folder for this recipe.
 
         Raises:
             UsageError: the folder holds something else, or a data set of another recipe.
         """
         claim(self.folder / "build.json", {"builder": BUILDER, **asdict(self.recipe)})
-        for path in clip_files(self.folder, ""):
-            remove_leftovers(path.parent)
 
     def pending(self) -> tuple[Panorama, ...]:
         """What this shard still has to make: no record, files gone, the source changed, or the process died."""

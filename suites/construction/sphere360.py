@@ -20,7 +20,7 @@ from visaudio_bench.sheets import read_names
 from visaudio_bench.spelling import refuse_misspelt
 from visaudio_bench.suites.biaudio import source_video
 from visaudio_bench.suites.datasets import Reject
-from visaudio_bench.suites.folder import media_paths, unread_words
+from visaudio_bench.suites.folder import media_paths, require_id, unread_words
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 LICENCE = "videos belong to their uploaders; research use only, not to be redistributed"
@@ -127,11 +127,14 @@ def _by_stem(paths: Sequence[Path], suffixes: frozenset[str]) -> dict[str, Path]
     """Files by name without suffix, in whatever subfolder.
 
     Raises:
-        UsageError: two files have the same name.
+        UsageError: two files have the same name, or a name cannot be used.
     """
     by_stem: dict[str, Path] = {}
     for path in paths:
-        if path.suffix.lower() in suffixes and by_stem.setdefault(path.stem, path) != path:
+        if path.suffix.lower() not in suffixes:
+            continue
+        require_id(path.stem, path)
+        if by_stem.setdefault(path.stem, path) != path:
             raise UsageError(
                 f"{by_stem[path.stem]} and {path} have the name of the same clip. Keep one of them, or move one away."
             )

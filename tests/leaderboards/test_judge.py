@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.results import Basis, SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.results import Basis
 from visaudio_bench.leaderboards.results import judge as judge_table
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
     Result,
+    SuiteInfo,
+    SystemInfo,
     read_clip_rows,
     read_results,
     write_clip_rows,
@@ -55,7 +57,7 @@ def rows(system: str, metric: str, values: list[float | None], status: str = "me
 def judge(
     table: list[ClipRow], suite: SuiteInfo, systems: list[SystemInfo], metrics: list[Metric], basis: Basis
 ) -> list[Result]:
-    return judge_table(ClipTable.of(table), suite, systems, metrics, basis)
+    return judge_table(ClipTable.of(table), suite, systems, metrics, basis).results
 
 
 def three_systems() -> list[ClipRow]:
@@ -208,13 +210,17 @@ def result(**changes: object) -> Result:
 
 
 def test_results_have_the_promised_columns_and_survive_writing(tmp_path: Path) -> None:
-    write_results(tmp_path, [result()], {"seed": 0}, {"suites": []})
+    told = {"seed": 0, "protocol": {"name": "visaudio-bench"}}
+    info = {"name": "s", "title": "S", "clips": 30, "synthetic": False}
+    systems = [{"name": "good", "title": "Good", "anchor": False, "binauralises": False}]
+    suite = {"info": info, "manifest": "0" * 64, "systems": systems, "metrics": ["lr_acc"], "cards": []}
+    write_results(tmp_path, [result()], told, {"suites": [suite], "metrics": {"lr_acc": 1}, "unavailable": {}})
     with (tmp_path / "results.csv").open() as file:
         header, line = csv.reader(file)
     assert ",".join(header) == "suite,system,metric,view,value,low,high,n,status,reason"
     assert line == ["s", "good", "lr_acc", "binaural", "75.0", "60.0", "90.0", "30", "measured", ""]
     run = read_results(tmp_path)
-    assert (run.results, run.provenance) == ([result()], {"seed": 0})
+    assert (run.results, run.provenance) == ([result()], told)
 
 
 @pytest.mark.parametrize("wrong", [{"value": math.nan}, {"status": "guessed"}, {"value": None}, {"high": math.inf}])
@@ -247,17 +253,24 @@ GOOD_LINE = "s,x,c,m,v,1.5,measured,\n"
     [
         (
             "s,x,c,m,v,much,measured,\n",
-            "line 902, is not a row of this schema: could not convert string to float: 'much'",
+            "line 902, is not a row of this schema: value 'much' is no number",
         ),
-        ("s,x,c,m,v,1.5,guessed,\n", 'line 902, is not a row of this schema: status "guessed"'),
-        ("s,x,c,m,v,1.5,measured\n", "line 902, is not a row of this schema: not enough values"),
-        ("s,x,c,m,v,1.5,measured,,\n", "line 902, is not a row of this schema: too many values"),
-        ("\n", "line 902, is not a row of this schema: not enough values"),
+        ("s,x,c,m,v,1.5,guessed,\n", "line 902, is not a row of this schema: status 'guessed' is none of"),
+        ("s,x,c,m,v,1.5,measured\n", "line 902, is not a row of this schema: 7 fields instead of 8"),
+        ("s,x,c,m,v,1.5,measured,,\n", "line 902, is not a row of this schema: 9 fields instead of 8"),
+        ("s,../x,c,m,v,1.5,measured,\n", "line 902, is not a row of this schema: system '../x' cannot name a file"),
+        ("s,x,c,m,v,1.5,failed,\n", "line 902, is not a row of this schema: value '1.5' with status failed"),
+        ("s,x,c,m[],v,1.5,measured,\n", "line 902, is not a row of this schema: metric 'm[]' is no name"),
+        ("s,x,c,m[9999999],v,1.5,measured,\n", "line 902, is not a row of this schema: metric 'm[9999999]' is no"),
+        ("s,x,c,m,v,,measured,\n", "line 902, is not a row of this schema: value '' with status measured"),
+        ("s,x,c0,m,v,1.5,measured,\n", "line 902, says again what line 2 says: m (v) of clip"),
+        ("\n", "line 902, is not a row of this schema: 0 fields instead of 8"),
     ],
 )
 def test_the_row_that_breaks_the_schema_is_named_among_many(tmp_path: Path, line: str, told: str) -> None:
     path = tmp_path / "clips.csv"
-    path.write_text(HEADER + 900 * GOOD_LINE + line + 900 * GOOD_LINE)
+    good = [GOOD_LINE.replace(",c,", f",c{number},") for number in range(1800)]
+    path.write_text(HEADER + "".join(good[:900]) + line + "".join(good[900:]))
     with pytest.raises(UsageError) as refused:
         read_clip_rows(path)
     assert f"{path}, {told}" in str(refused.value)
@@ -265,15 +278,15 @@ def test_the_row_that_breaks_the_schema_is_named_among_many(tmp_path: Path, line
 
 def test_rows_are_read_as_a_csv_reader_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
-    lines = ['s,"a, b","say ""c""",m,v,-0.0,measured,\r\n', 's,é,"two\nlines",m,v,"",missing,"why, then"\r\n',
-             "s,NA,null,m,v, 1_0 ,failed,\r\n"]  # fmt: skip
+    lines = ['s,"a, b","say ""c""",m,v,-0.0,measured,\r\n', 's,é,d,m,v,"",missing,"why,\nthen"\r\n',
+             "s,NA,null,m,v, 1_0 ,measured,\r\n"]  # fmt: skip
     path.write_bytes((HEADER + "".join(lines)).encode("utf-8-sig"))
     for several in (lines[:2], lines):  # the last value is a number to Python alone
         path.write_bytes((HEADER + "".join(several)).encode("utf-8-sig"))
         read = read_clip_rows(path)
         assert read.column("system").tolist() == ["a, b", "é", "NA"][: len(several)]
-        assert read.column("clip").tolist() == ['say "c"', "two\nlines", "null"][: len(several)]
-        assert read.column("reason").tolist() == ["", "why, then", ""][: len(several)]
+        assert read.column("clip").tolist() == ['say "c"', "d", "null"][: len(several)]
+        assert read.column("reason").tolist() == ["", "why,\nthen", ""][: len(several)]
         assert read.value[:2].tolist() == pytest.approx([0, math.nan], nan_ok=True)
     assert read.value[2] == 10
     path.write_text(HEADER)

@@ -82,7 +82,7 @@ def test_several_methods_stand_side_by_side(studies):
     table = opinion_table(studies[0])
     assert [column.key for column in table.columns[:2]] == ["SI:crossed", "SI:paper"]
     first, second = table.rows[0].cells[:2]
-    assert first.text.startswith(f"{first.value:.3f} ± ")
+    assert first.text.startswith(f"{first.value:.2f} ± ")
     assert second.text.startswith("± ")
 
 

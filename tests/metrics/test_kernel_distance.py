@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from visaudio_bench.metrics import kernel_distance as module
-from visaudio_bench.metrics.kernel_distance import kernel_distance, median_distance
+from visaudio_bench.metrics.kernel_distance import kernel_distance, kernel_replicates, median_distance
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 
@@ -57,3 +57,26 @@ def test_sets_without_a_distance_are_refused():
         kernel_distance(np.zeros((3, 2)), np.ones((3, 2)))
     with pytest.raises(ValueError, match=r"got \(1, 2\) and \(3, 2\)"):
         kernel_distance(np.zeros((1, 2)), np.zeros((3, 2)))
+
+
+def test_leaving_out_groups_is_what_it_says_and_takes_off_the_bias_of_pairs():
+    """Prediction and reference of the same clips: their pairs make the plain value too small."""
+    random = np.random.default_rng(3)
+    corrected, plain = [], []
+    for _ in range(60):
+        clip = random.normal(size=(60, 3))
+        prediction = clip + 0.1 * random.normal(size=clip.shape)
+        found = kernel_replicates(prediction, clip)
+        corrected.append(found.corrected)
+        plain.append(found.full)
+    assert np.mean(plain) < -1 and abs(np.mean(corrected)) < 0.2
+    kept = np.arange(60) % 20 != 4
+    bandwidth = median_distance(clip)
+    assert found.left_out[4] == pytest.approx(kernel_distance(prediction[kept], clip[kept], bandwidth).value)
+    clips = np.repeat(np.arange(60), 2)
+    twice = kernel_replicates(prediction[clips], clip[clips], clips, clips)
+    kept, bandwidth = clips % 20 != 4, median_distance(clip[clips])
+    expected = kernel_distance(prediction[clips][kept], clip[clips][kept], bandwidth)
+    assert twice.left_out[4] == pytest.approx(expected.value)
+    with pytest.raises(ValueError, match="three clips"):
+        kernel_replicates(prediction[:2], clip[:2])

@@ -124,3 +124,13 @@ def test_a_rule_without_its_data_is_refused(rule):
 def test_samples_are_clips_by_systems_by_dimensions():
     votes = votes_of(np.arange(1.0, 7).reshape(3, 2))
     assert np.array_equal(sample_matrix(votes), np.arange(1.0, 7).reshape(3, 2))
+
+
+def test_who_does_not_know_the_hidden_reference_is_found():
+    """Below 90 on more than 15 % of the clips: two of ten, not one."""
+    hidden = np.full((3, 10), 100.0)
+    hidden[1, 0] = hidden[2, :2] = 89
+    votes = Votes.from_cells({"reference": hidden}, "BAQ", role="hidden_reference")
+    assert screen(votes, ["reference"]) == {"reference": ["r2"]}
+    with pytest.raises(ValueError, match='needs votes with the role "hidden_reference"'):
+        screen(Votes.from_cells({"a": hidden}, "BAQ"), ["reference"])

@@ -7,8 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from visaudio_bench.metrics.opinion import Votes
-from visaudio_bench.metrics.opinion_comparison import compare, friedman, sign_flip_p, tie_groups, wilcoxon_p
+from visaudio_bench.metrics.opinion import Votes, crossed
+from visaudio_bench.metrics.opinion_comparison import (
+    compare,
+    crossed_p,
+    friedman,
+    sign_flip_p,
+    tie_groups,
+    wilcoxon_p,
+)
 
 
 def study(cube: np.ndarray) -> Votes:
@@ -61,8 +68,46 @@ def test_a_comparison_is_paired_by_rater_and_clip():
     assert found.difference.half == 0.0
     assert found.superiority == 1.0
     assert found.p_sign_flip == pytest.approx(2 / 2**8)
-    assert found.p_holm == found.p_sign_flip
+    assert found.p_crossed == found.p_holm == 2 / 2**6, "no difference varies: six clips that agree"
+    (fixed,) = compare(study(np.stack([base + 1, base]).astype(float)), "SI", ["a", "b"], test="fixed-clips")
+    assert fixed.p_holm == found.p_sign_flip
     assert (found.n_raters, found.n_clips, found.n_pairs) == (8, 6, 48)
+
+
+def test_the_p_for_other_raters_and_clips_belongs_to_the_crossed_interval():
+    """It is below 1 - confidence just where the interval of that confidence leaves zero out."""
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        cell = np.clip(np.rint(rng.normal(0.5, 1, (6, 5)) + rng.normal(0, 0.5, (1, 5))), -4, 4)
+        cell[rng.random(cell.shape) < 0.1] = np.nan
+        p = crossed_p(cell)
+        for confidence in (0.5, 0.8, 0.95):
+            interval = crossed(cell, confidence)
+            assert (p < 1 - confidence) == (interval.low > 0 or interval.high < 0)
+    assert math.isnan(crossed_p(np.ones((1, 5))))
+    assert crossed_p(np.zeros((3, 3))) == 1.0
+
+
+def equal_systems(studies: int, clip_by_system: float) -> np.ndarray:
+    """Votes (studies, systems, raters, clips) of two systems that are equal over all clips."""
+    rng = np.random.default_rng(5)
+    rater, clip = 0.45 * rng.standard_normal((studies, 1, 12, 1)), 0.3 * rng.standard_normal((studies, 1, 1, 10))
+    own = clip_by_system * rng.standard_normal((studies, 2, 1, 10))
+    return np.clip(np.rint(3 + rater + clip + own + 0.8 * rng.standard_normal((studies, 2, 12, 10))), 1, 5)
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.5])
+def test_equal_systems_are_told_apart_in_five_percent_of_the_studies(deviation):
+    """Where systems differ from clip to clip, the test that takes the clips as they are does so in a third of them."""
+    pairs = [compare(study(cube), "SI", ["a", "b"])[0] for cube in equal_systems(300, deviation)]
+    shares = {name: np.mean([getattr(pair, name) <= 0.05 for pair in pairs]) for name in ("p_crossed", "p_sign_flip")}
+    assert shares["p_crossed"] <= 0.07
+    assert (shares["p_sign_flip"] > 0.2) == (deviation > 0)
+
+
+def test_an_unknown_test_is_refused():
+    with pytest.raises(ValueError, match="known: crossed, fixed-clips"):
+        compare(study(np.ones((2, 3, 3))), "SI", ["a", "b"], test="t")
 
 
 def test_exchanging_two_systems_exchanges_the_sign():

@@ -258,3 +258,12 @@ def test_two_ears_are_joined_in_what_holds_both(tmp_path: Path, other: str, subt
     soundfile.write(tmp_path / "r.wav", np.full(100, 0.75), RATE, other)
     path = join(tmp_path / "l.wav", tmp_path / "r.wav", tmp_path / "joined")
     assert soundfile.info(path).subtype == subtype
+
+
+def test_the_same_sound_is_the_same_file_whenever_it_is_written(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).standard_normal((2, 100)).astype(np.float32)
+    write_audio(tmp_path / "sound.wav", samples, 44100)
+    encoded = (tmp_path / "sound.wav").read_bytes()
+    peak = encoded.index(b"PEAK")
+    assert encoded[peak + 12 : peak + 16] == bytes(4), "the time of writing"
+    assert np.array_equal(read_sound(tmp_path / "sound.wav").samples, samples)

@@ -5,13 +5,17 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import atomic_path, digest, file_stamp, write_json
+from visaudio_bench.files import STALE, atomic_path, beside, digest, file_stamp, remove_leftovers, write_json
 from visaudio_bench.guard import keep_trace, one_clip, report
+from visaudio_bench.lock import hold
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.registry import Registry, did_you_mean
 
@@ -40,9 +44,9 @@ def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
 def test_the_stamp_of_a_file_follows_its_size_and_time_and_is_taken_in_one_place(tmp_path: Path) -> None:
     path = tmp_path / "a"
     stamps = []
-    for text, time in (("x", 1), ("y", 1), ("xy", 1), ("xy", 2)):
+    for text, written in (("x", 1), ("y", 1), ("xy", 1), ("xy", 2)):
         path.write_text(text)
-        os.utime(path, ns=(0, time))
+        os.utime(path, ns=(0, written))
         stamps.append(tuple(sorted(file_stamp(path).items())))
     assert stamps[0] == stamps[1] == (("bytes", 1), ("mtime_ns", 1))
     assert len(set(stamps)) == 3
@@ -196,3 +200,50 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+HALF = """
+import sys, time
+from pathlib import Path
+from visaudio_bench.files import atomic_path, scratch_folder
+with scratch_folder(Path(sys.argv[1]), "work") as work, atomic_path(Path(sys.argv[1]) / ("x" * 300)[:200]) as half:
+    (work / "file").write_text("half")
+    half.write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_dead_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HALF, str(tmp_path)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        mine = beside(tmp_path / "mine.txt")
+        mine.write_text("still at work")
+        elsewhere = tmp_path / ".other~00000000-1-1~00000000.txt"  # of another machine
+        for name in (".other~00000000-1-1~00000000.txt", ".hidden.txt", "~1-2~.txt", ".gitignore"):
+            (tmp_path / name).write_text("theirs")
+        (tmp_path / ".snapshot").mkdir()
+        remove_leftovers(tmp_path)
+        there = {path.name for path in tmp_path.iterdir()}
+        assert len(there) == 8, "its writer lives"
+        writer.kill()
+    remove_leftovers(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {mine.name, elsewhere.name, ".hidden.txt", "~1-2~.txt", ".gitignore", ".snapshot"}
+    os.utime(elsewhere, (0, time.time() - 2 * STALE))
+    remove_leftovers(tmp_path)
+    assert not elsewhere.exists()
+
+
+def test_the_next_writer_and_the_next_owner_of_a_folder_remove_leftovers(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
+        pass
+    mine = beside(tmp_path / "file.txt").name
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / mine.replace(f"-{os.getpid()}-", f"-{ended.pid}-")).write_text("half")
+    write_json(tmp_path / "one" / "new.json", 1)
+    with hold(tmp_path / "other", "a test"):
+        assert [path.name for path in (tmp_path / "other").iterdir()] == [".in-use"]
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["new.json"]

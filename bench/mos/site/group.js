@@ -10,21 +10,33 @@ window.Group = (function () {
     return video.duration ? seconds / video.duration : 0;
   }
 
-  // spec: {samples: [code], caption, ratings, played, onChange}; ratings and played are kept by code and filled here.
+  // What is asked below the videos, by design.
+  const tasks = {
+    rating: "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best).",
+    mushra: "The picture is the same; the sound differs. Play the reference and every video to the end, then say how good each sound is compared with the reference, from 0 to 100.",
+    localisation: "Close your eyes if you like: the picture is hidden. Play the sound to the end, then say where you heard it.",
+    preference: "The picture is the same; the sound differs. Play both videos to the end, then say which sound you would rather have.",
+  };
+  const choices = [[1, "Video 1"], [0, "No difference"], [-1, "Video 2"]];
+
+  // spec: {id, samples: [code], caption, ratings, played, onChange}; ratings are kept by code, or by id where two are
+  // compared, played by code; both are filled here.
   function show(root, h, spec) {
     const survey = window.SURVEY;
     const began = performance.now();
-    const players = spec.samples.map((code, slot) => player(code, slot));
+    const rated = spec.samples.map((code, slot) => player(code, slot));
+    // A reference that is named stands before the others and is not rated.
+    const players = spec.reference ? [player(spec.reference, null), ...rated] : rated;
     const together = h("input", { type: "checkbox", id: "together" });
     let position = 0;
 
     function player(code, slot) {
-      const name = "Video " + (slot + 1);
+      const name = slot === null ? "Reference" : survey.design === "localisation" ? "Sound" : "Video " + (slot + 1);
       const video = h("video", { src: "media/" + code + ".mp4", preload: "auto", playsinline: "", tabindex: "-1", "aria-hidden": "true" });
       const fill = h("span");
-      const button = h("button", { type: "button", class: "play", "data-slot": slot + 1 }, "▶ " + name);
+      const button = h("button", { type: "button", class: "play", "data-slot": slot === null ? 0 : slot + 1 }, "▶ " + name);
       const state = h("p", { class: "state" });
-      const figure = h("figure", { class: "player" }, video, h("div", { class: "bar" }, fill), button, state);
+      const figure = h("figure", { class: survey.design === "localisation" ? "player hidden-picture" : "player" }, video, h("div", { class: "bar" }, fill), button, state);
       const own = { code, name, video, button, state, figure };
       const heard = spec.played[code] || (spec.played[code] = { ratio: 0, n: 0 });
 
@@ -52,8 +64,8 @@ window.Group = (function () {
         state.className = "state";
         state.textContent = "This browser cannot play the video. Use a current Firefox, Chrome, Edge or Safari.";
       });
-      video.addEventListener("click", () => toggle(slot));
-      button.addEventListener("click", () => toggle(slot));
+      video.addEventListener("click", () => toggle(players.indexOf(own)));
+      button.addEventListener("click", () => toggle(players.indexOf(own)));
       tell();
       return own;
     }
@@ -117,10 +129,68 @@ window.Group = (function () {
         ...players.map((own) => row(dimension, own)));
     }
 
+    // One question about both samples.
+    function choiceCard(dimension) {
+      const line = h("div", { class: "rating choice", role: "radiogroup", "aria-label": dimension.title, "data-code": spec.id, "data-dimension": dimension.key });
+      const chosen = (spec.ratings[spec.id] || {})[dimension.key];
+      const steps = h("div", { class: "steps words" });
+      choices.forEach(([value, text]) => {
+        const input = h("input", { type: "radio", name: "r-" + spec.id, value });
+        input.checked = Boolean(chosen) && chosen.value === value;
+        input.addEventListener("change", () => { line.classList.remove("missing"); rate(spec.id, dimension.key, value); });
+        steps.append(h("label", {}, input, h("span", {}, text)));
+      });
+      line.append(steps);
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
+    }
+
+    // A slider that counts as answered when it was touched; value and words are made of its position.
+    function sliderInto(line, id, dimension, label, read, words) {
+      const chosen = (spec.ratings[id] || {})[dimension.key];
+      const told = h("output", {}, chosen ? words(chosen.value) : "not yet answered");
+      const start = chosen ? read(chosen.value) : Math.round((survey.scale[0] + survey.scale[1]) / 2);
+      const slider = h("input", { type: "range", class: "point", min: survey.scale[0], max: survey.scale[1], step: 1, value: start, "aria-label": label });
+      if (chosen) line.classList.add("answered");
+      ["input", "click", "keyup"].forEach((event) => slider.addEventListener(event, (happened) => {
+        if (happened.type === "keyup" && happened.key === "Tab") return;
+        const value = read(Number(slider.value));
+        slider.setAttribute("aria-valuetext", words(value));
+        told.textContent = words(value);
+        line.classList.remove("missing");
+        line.classList.add("answered");
+        rate(id, dimension.key, value);
+      }));
+      return [slider, told];
+    }
+
+    // One question about where the sound is: a frontal slider, whose left end is 90 degrees left.
+    function pointCard(dimension) {
+      const line = h("div", { class: "rating choice", "data-code": spec.id, "data-dimension": dimension.key });
+      const words = (value) => (value === 0 ? "straight ahead" : Math.abs(value) + "° " + (value > 0 ? "left" : "right"));
+      const [slider, told] = sliderInto(line, spec.id, dimension, dimension.title, (value) => 0 - value, words);
+      line.append(h("span", {}, "90° left"), slider, h("span", {}, "90° right"));
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line, told);
+    }
+
+    // A slider for each sample, with the words of ITU-R BS.1534.
+    function scaleCard(dimension) {
+      const names = ["bad", "poor", "fair", "good", "excellent"];
+      const words = (value) => value + ", " + names[Math.min(4, Math.max(0, Math.ceil(value / 20) - 1))];
+      const lines = rated.map((own) => {
+        const line = h("div", { class: "rating", "data-code": own.code, "data-dimension": dimension.key });
+        const jump = h("button", { type: "button", class: "name", tabindex: "-1", "aria-hidden": "true" }, "▶ " + own.name);
+        jump.addEventListener("click", () => toggle(players.indexOf(own)));
+        line.append(jump, ...sliderInto(line, own.code, dimension, own.name + ", " + dimension.title, (value) => value, words));
+        return line;
+      });
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question),
+        h("p", {}, dimension.example), ...lines);
+    }
+
     // What is still to do, in words, and the first place where.
     function missing() {
       const unheard = players.filter((own) => spec.played[own.code].ratio < COMPLETE);
-      const lines = [...root.querySelectorAll(".rating")].filter((line) => !line.querySelector("input:checked"));
+      const lines = [...root.querySelectorAll(".rating")].filter((line) => !line.querySelector("input:checked") && !line.classList.contains("answered"));
       return {
         unheard: unheard.map((own) => own.name),
         unrated: lines.length,
@@ -142,13 +212,14 @@ window.Group = (function () {
     document.addEventListener("keydown", key);
     root.append(
       h("div", { class: "card" },
-        h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
-        h("p", { class: "soft" }, "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best)."),
-        h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), " … ", h("kbd", {}, String(players.length)),
-          " plays a video, ", h("kbd", {}, "Tab"), " goes from row to row, ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."),
-        h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
+        survey.design === "localisation" ? "" : h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
+        h("p", { class: "soft" }, tasks[survey.design]),
+        h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), ...(players.length > 1 ? [" … ", h("kbd", {}, String(players.length))] : []),
+          players.length > 1 ? " plays a video, " : " plays the sound, ", h("kbd", {}, "Tab"), " goes from row to row",
+          ...(survey.design === "rating" ? [", ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."] : ["."])),
+        players.length < 2 ? "" : h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
       h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
-      h("div", { class: "dimensions" }, ...survey.dimensions.map(dimensionCard)));
+      h("div", { class: "dimensions" }, ...survey.dimensions.map({ rating: dimensionCard, preference: choiceCard, localisation: pointCard, mushra: scaleCard }[survey.design])));
 
     return {
       missing,

@@ -7,8 +7,10 @@
   const store = "visaudio-bench/" + survey.study_id + "/" + survey.build;
   const screen = document.getElementById("screen");
   const checks = ["orientation", "antiphase", "huggins"];
+  const together = ["preference", "localisation"].includes(survey.design); // one answer a group, not one a sample
+  const asked = survey.per_rater || survey.groups.length;
   const steps = ["welcome", "level", ...checks, "guide", ...(survey.training ? ["training"] : []),
-    ...survey.groups.map((_, k) => "group-" + k), "end"];
+    ...Array.from({ length: asked }, (_, k) => "group-" + k), "end"];
   let state = load() || fresh();
   let close = () => {};
 
@@ -61,9 +63,11 @@
     };
   }
 
+  // A rater's share of the groups, in an order of their own: raters one after the other are given the groups in turn, so
+  // that every group is asked equally often.
   function groupOrder(number) {
     const random = generator(number + 1);
-    const order = survey.groups.map((_, k) => k);
+    const order = Array.from({ length: asked }, (_, k) => (number * asked + k) % survey.groups.length);
     for (let k = order.length - 1; k > 0; k--) {
       const other = Math.floor(random() * (k + 1));
       [order[k], order[other]] = [order[other], order[k]];
@@ -116,25 +120,32 @@
     const samples = survey.rows[0].length;
     const given = new URLSearchParams(location.search).get("rater") || "";
     const agreed = h("input", { type: "checkbox", id: "consent" });
+    const person = crowdPerson();
     const number = h("input", { type: "text", id: "rater", inputmode: "numeric", autocomplete: "off", value: given });
     const device = h("select", { id: "device" }, h("option", { value: "" }, "please choose"),
-      ...["over-ear headphones", "on-ear headphones", "in-ear headphones"].map((name) => h("option", { value: name }, name)));
+      ...survey.devices.map((name) => h("option", { value: name }, name)));
     const problem = h("p", { class: "note bad", role: "alert", hidden: "" });
     const contact = survey.contact ? " If you have questions: " + survey.contact + "." : "";
     screen.append(
       h("div", { class: "card" },
         h("p", { class: "note" }, h("strong", {}, "Please wear headphones on both ears.")),
-        h("p", {}, "You will watch " + survey.groups.length + " groups of videos with sound. In each group you see the same video "
-          + samples + " times, each time with another sound made by a computer. Your task: watch and listen to all of them, then rate "
-          + "each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."),
+        survey.design === "localisation" ? h("p", {}, "You will hear " + asked + (asked === 1 ? " sound" : " sounds")
+          + ", one at a time. Your task: say where you hear each of them.")
+        : h("p", {}, "You will watch " + asked + (asked === 1 ? " group" : " groups") + " of videos with sound. In each group you see the same video "
+          + samples + " times, each time with another sound. Your task: watch and listen to all of them, then "
+          + (survey.design === "mushra" ? "compare each sound with a reference, from 0 to 100."
+            : survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
+            : "say which of the two sounds you would rather have for the video.")),
         h("p", {}, "Before that, short checks make sure that your headphones work and are worn the right way round. "
-          + "You can stop at any time, close the page, and go on later in the same browser.")),
+          + "You can stop at any time, close the page, and go on later in the same browser."),
+        h("p", { id: "minutes" }, "It takes about " + survey.minutes + (survey.minutes === 1 ? " minute." : " minutes."))),
       h("div", { class: "card" },
         h("h2", {}, "Your data"),
-        h("p", {}, "Taking part is voluntary. Your ratings, the outcome of the checks, the kind of headphones and the times are recorded "
+        ...survey.consent.split(/\n\s*\n/).filter((text) => text).map((text) => h("p", { class: "consent" }, text)),
+        h("p", {}, (survey.consent ? "" : "Taking part is voluntary. ") + "Your ratings, the outcome of the checks, the kind of headphones and the times are recorded "
           + "under a number or a random code, without your name or address, and are used for research and published in that form." + contact),
         h("label", { class: "check" }, agreed, h("span", {}, "I have read this, I am at least 18 years old, and I want to take part.")),
-        server ? "" : h("label", { class: "field" }, "Participant number, if you were given one", number),
+        server || person ? "" : h("label", { class: "field" }, "Participant number, if you were given one", number),
         h("label", { class: "field" }, "What do you listen with?", device),
         problem,
         h("div", { class: "row-of-buttons" }, primary("Start", start))));
@@ -162,6 +173,7 @@
         state.number = crypto.getRandomValues(new Uint32Array(1))[0] % 100000;
         state.rater = "x" + identifier(4);
       }
+      if (person) state.rater = person;
       state.order = groupOrder(state.number);
       next();
     }
@@ -170,6 +182,20 @@
       problem.hidden = false;
       where.focus();
     }
+  }
+
+  // Who Prolific says this is, in the address of the page.
+  function crowdPerson() {
+    const given = new URLSearchParams(location.search).get("PROLIFIC_PID") || "";
+    return survey.crowd && survey.crowd.service === "prolific" && /^[A-Za-z0-9]{1,64}$/.test(given) ? given : "";
+  }
+
+  // What a crowd service wants to be told at the end.
+  function completion() {
+    if (!survey.crowd) return "";
+    const code = survey.crowd.code || state.session;
+    const link = survey.crowd.link ? h("p", {}, h("a", { href: survey.crowd.link, id: "back" }, "Back to the service")) : "";
+    return h("div", { class: "card", id: "completion" }, h("p", {}, "Your completion code: ", h("strong", { id: "code" }, code)), link);
   }
 
   function level() {
@@ -218,7 +244,8 @@
     screen.append(h("div", { class: "card" }, h("dl", { class: "guide" },
       ...survey.dimensions.flatMap((dimension) => [
         h("dt", {}, dimension.title + " (" + dimension.key + ")"),
-        h("dd", {}, dimension.question, h("ol", {}, ...dimension.anchors.map((text) => h("li", {}, text)))),
+        h("dd", {}, dimension.question, ...(dimension.anchors.length
+          ? [h("ol", {}, ...dimension.anchors.map((text) => h("li", {}, text)))] : [" For example: " + dimension.example])),
       ])),
     h("p", { class: "note" }, survey.training ? "First comes a group to practise on; its ratings are not recorded." : "The first group comes now."),
     h("div", { class: "row-of-buttons" }, primary("Start survey", next))));
@@ -231,10 +258,16 @@
   function group(place) {
     const index = state.order[place];
     const own = survey.groups[index];
-    rateGroup("Group " + (place + 1) + " of " + survey.groups.length, own, slots(own, index), state, () => {
+    rateGroup("Group " + (place + 1) + " of " + asked, own, slots(own, index), state, () => {
       state.finished[own.id] = new Date().toISOString();
       next();
     });
+  }
+
+  // How much was played, by code; where a sample is in several pairs it is to be played in each.
+  function playedIn(kept, own) {
+    if (!together) return kept.played;
+    return kept.played[own.id] || (kept.played[own.id] = {});
   }
 
   function rateGroup(title, own, samples, kept, done) {
@@ -246,7 +279,7 @@
       announce(todo.textContent);
       return open.mark();
     });
-    const shown = Group.show(screen, h, { samples, caption: own.caption, ratings: kept.ratings, played: kept.played, onChange });
+    const shown = Group.show(screen, h, { id: own.id, samples, reference: own.reference, caption: own.caption, ratings: kept.ratings, played: playedIn(kept, own), onChange });
     close = shown.close;
     screen.append(h("div", { class: "card" }, todo, h("div", { class: "row-of-buttons" }, button)));
     onChange();
@@ -273,13 +306,17 @@
     const out = [];
     state.order.forEach((index, place) => {
       const own = survey.groups[index];
-      slots(own, index).forEach((code, slot) => survey.dimensions.forEach((dimension) => {
-        const rating = (state.ratings[code] || {})[dimension.key];
+      const shown = slots(own, index);
+      const compared = survey.design === "preference";
+      const kept = (code) => state.ratings[together ? own.id : code] || {};
+      // Where two are compared there is one row: the first, what it is compared with, and whether it is better.
+      (compared ? shown.slice(0, 1) : shown).forEach((code, slot) => survey.dimensions.forEach((dimension) => {
+        const rating = kept(code)[dimension.key];
         if (!rating) return;
-        const heard = state.played[code];
+        const heard = playedIn(state, own)[code];
         const row = { ...same, group_id: own.id, clip_id: own.clip, system: code, slot: slot + 1, group_order: place + 1,
           dimension: dimension.key, rating: rating.value, played_ratio: heard.ratio.toFixed(3), n_plays: heard.n,
-          rating_ms: rating.ms, timestamp_utc: state.finished[own.id] || "" };
+          rating_ms: rating.ms, compared_with: compared ? shown[1] : "", timestamp_utc: state.finished[own.id] || "" };
         out.push(survey.columns.map((name) => (row[name] === undefined ? "" : row[name])));
       }));
     });
@@ -310,12 +347,17 @@
       state = fresh();
       go("welcome");
     });
-    screen.append(h("div", { class: "card" }, outcome, h("div", { class: "row-of-buttons" }, link, again)));
-    if (address) send(address, outcome);
+    screen.append(h("div", { class: "card" }, outcome, h("div", { class: "row-of-buttons" }, link, survey.crowd ? "" : again)));
+    if (!address) screen.append(completion());
+    else send(address, outcome).then((arrived) => { if (arrived) screen.append(completion()); });
   }
 
   async function send(address, outcome) {
-    const tell = (text, mood) => { outcome.textContent = text; outcome.className = "note " + mood; };
+    const tell = (text, mood) => {
+      outcome.textContent = text;
+      outcome.className = "note " + mood;
+      return mood === "good";
+    };
     if (state.sent) return tell("Your answers have arrived. You can close this page.", "good");
     try {
       const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" },

@@ -3,11 +3,14 @@
 `state.safetensors` holds the weights, their running average and both moments of the optimiser by the names of the
 network's parameters, whole, however many processes shared them out; its header says the step and what was trained on
 what. Nothing else is to be remembered: learning rate, order of clips and all draws are functions of seed and step.
+
+The header carries hashes of itself and of the tensors: a training does not go on from a file that has changed since.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,9 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError
+from visaudio_bench.files import digest
 from visaudio_bench.models.visaudio.checkpoints import STATE_FORMAT, save_state
-from visaudio_bench.models.visaudio.feature_store import written_safely
+from visaudio_bench.models.visaudio.feature_store import content_hash, written_safely
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.training.distributed import World, put, whole
 from visaudio_bench.models.visaudio.training.learner import Average
@@ -69,10 +73,12 @@ def save(trained: TrainedState, progress: Progress, path: Path, world: World) ->
     contents = {name: _kept(value, world) for name, value in trained.tensors().items()}
     failure: list[str] = []
     if world.main:
-        metadata = {"format": STATE_FORMAT, "progress": json.dumps(progress.__dict__)}
+        kept = {name: value for name, value in contents.items() if value is not None}
+        told, tensors = json.dumps(progress.__dict__), content_hash(kept)
+        metadata = {"format": STATE_FORMAT, "progress": told, "tensors": tensors, "header": digest([told, tensors])}
         try:
             with written_safely(path) as temporary:
-                save_file({name: value for name, value in contents.items() if value is not None}, temporary, metadata)
+                save_file(kept, temporary, metadata)
         except BenchError as error:
             failure.append(str(error))
     _agree(failure, world)
@@ -116,31 +122,64 @@ def read_progress(path: Path) -> Progress:
     Raises:
         BenchError: the file is not there, damaged, or something else.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, "pt") as file:
             told = file.metadata() or {}
     except FileNotFoundError as error:
         raise BenchError(f"{path} is not there: there is nothing to go on from. Start without --resume.") from error
-    except (SafetensorError, OSError) as error:
-        raise BenchError(f"{path} is not an intact state of a training ({error}).") from error
+    except Exception as error:  # of damaged bytes the library may raise anything
+        raise BenchError(_damaged(path, str(error))) from error
     if told.get("format") != STATE_FORMAT:
-        raise BenchError(f'{path} is no state of a training: its format is "{told.get("format", "not stated")}".')
+        raise BenchError(
+            f"{path} is no state of a training: its format is {told.get('format', 'not stated')!a}, "
+            f'"{STATE_FORMAT}" was expected.'
+        )
+    if told.get("header") != digest([told.get("progress"), told.get("tensors")]):
+        raise BenchError(_damaged(path, "its header is not the one that was written"))
     return Progress(**json.loads(told["progress"]))
+
+
+def _damaged(path: Path, why: str) -> str:
+    return (
+        f"{path} is not an intact state of a training: {why}. Nothing can go on from it; begin another training with "
+        f"the weights saved beside it, if they are whole: --from {path.with_name('last.safetensors')} --out DIR"
+    )
+
+
+class _Stored(Mapping[str, Tensor]):
+    """The tensors of an open file, each read when it is asked for."""
+
+    def __init__(self, file: Any):
+        self.file = file
+        self.names = tuple(file.keys())
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor: Tensor = self.file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def restore(trained: TrainedState, path: Path, step: int) -> None:
     """Put back what `save` wrote, whatever the number of processes now and then.
 
     Raises:
-        BenchError: the file holds another network's state.
+        BenchError: the file holds another network's state, or a tensor has changed since it was written.
     """
     from safetensors import safe_open
 
     trained.average.updates = step
     with safe_open(path, "pt") as file:
-        found = set(file.keys())
+        stored = _Stored(file)
+        if content_hash(stored) != file.metadata()["tensors"]:
+            raise BenchError(_damaged(path, "its tensors are not those that were written"))
+        found = set(stored)
         for name, value in trained.network.named_parameters():
             if f"{MOMENTS[0]}/{name}" in found:  # a parameter that never had a gradient has no moments
                 moments = {moment: torch.zeros_like(value) for moment in MOMENTS}
@@ -150,4 +189,4 @@ def restore(trained: TrainedState, path: Path, step: int) -> None:
             odd = sorted(wanted.keys() ^ found)
             raise BenchError(f"{path} is the state of another network: {len(odd)} tensors differ, first {odd[0]}.")
         for name, target in wanted.items():
-            put(file.get_tensor(name), target)
+            put(stored[name], target)

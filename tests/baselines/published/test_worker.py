@@ -130,16 +130,63 @@ def test_shards_order_and_neighbours_change_no_byte(installed: Installed, clips_
     assert not set(wavs(tmp_path / "seed").values()) & set(one.values())
 
 
+@pytest.mark.parametrize("mode", ["hang", "junk"])
 def test_a_hanging_worker_is_ended_with_its_children(
-    installed: Installed, clips_named: Named, tmp_path: Path, source: Path
+    installed: Installed, clips_named: Named, tmp_path: Path, source: Path, mode: str
 ) -> None:
     system = installed()
     system.details = system.details.__class__(**{**vars(system.details), "timeout_seconds": 1.0})
-    made = run(system, clips_named(["fine1", "hang", "fine2"]), tmp_path / "out")
-    assert made["hang"].reason == "timeout"
+    made = run(system, clips_named(["fine1", mode, "fine2"]), tmp_path / "out")
+    assert made[mode].reason == "timeout"
     assert set(wavs(tmp_path / "out")) == {"fine1", "fine2"}
     assert gone(int((source / "child").read_text()))
     assert gone(int((source / "worker").read_text()))
+
+
+def test_a_child_with_a_session_of_its_own_ends_with_the_run(
+    installed: Installed, clips_named: Named, tmp_path: Path, source: Path
+) -> None:
+    run(installed(), clips_named(["session"]), tmp_path / "out")
+    assert set(wavs(tmp_path / "out")) == {"session"}
+    assert gone(int((source / "child").read_text()))
+
+
+def test_a_worker_damages_neither_the_cache_nor_what_the_next_one_is_given(
+    installed: Installed, clips_named: Named, tmp_path: Path, own_cache: Path
+) -> None:
+    clips = clips_named(["damages", "sees1", "sees2"])
+    made = run(installed(), clips, tmp_path / "out")
+    assert {name for name, one in made.items() if one.path is None} == {"damages"}, made
+    (given,) = (own_cache / "published" / "inputs").glob("*.mp4")
+    whole = given.read_bytes()
+    assert b"damaged" not in whole
+    assert not given.stat().st_mode & 0o222
+    given.chmod(0o644)
+    given.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    run(installed(), clips[1:], tmp_path / "again")
+    assert given.read_bytes() == whole, "what something changed in the cache is made again"
+    assert wavs(tmp_path / "again") == wavs(tmp_path / "out")
+
+
+def test_a_log_does_not_grow_without_end(
+    installed: Installed, clips_named: Named, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from visaudio_bench.baselines.published import worker_process
+
+    monkeypatch.setattr(worker_process, "LOG_LIMIT", 100_000)
+    monkeypatch.setattr(worker_process, "LOG_KEPT", 20_000)
+    assert run(installed(), clips_named(["prints"]), tmp_path / "out")["prints"].path is not None
+    assert int((source / "log").read_text()) < 150_000
+
+
+def test_a_flood_of_events_costs_the_clip_that_it_comes_with(
+    installed: Installed, clips_named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from visaudio_bench.baselines.published import worker_process
+
+    monkeypatch.setattr(worker_process, "EVENTS_LIMIT", 3_000)
+    made = run(installed(), clips_named(["junk", "fine"]), tmp_path / "out")
+    assert (made["junk"].reason, made["fine"].reason) == ("flood", "")
 
 
 def test_a_worker_that_does_not_leave_is_ended(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from visaudio_bench.bench.cli import COMMANDS
+from visaudio_bench.bench.cli.commands import COMMANDS
 
 
 def test_help_imports_nothing_heavy() -> None:

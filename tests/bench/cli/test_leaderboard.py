@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from visaudio_bench.leaderboards.opinion_tables import write_opinions
-from visaudio_bench.leaderboards.results import SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.schema import ClipRow, Result, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import ClipRow, Result, SuiteInfo, SystemInfo, write_clip_rows, write_results
 
 OURS = SystemInfo("visaudio", "ViSAudio here", anchor=False, binauralises=False)
 OTHER = SystemInfo("own", "Own", anchor=False, binauralises=True)
@@ -30,8 +29,10 @@ def _run(folder: Path, suite: str = "biaudio", *, synthetic: bool = False, clips
         Result(suite, "own", "fd_vgg", "mix", 9.0, None, None, clips, status),
     ]
     info = SuiteInfo(suite, f"files of {suite}", clips, synthetic)
+    told = {"info": asdict(info), "manifest": "0" * 64, "systems": [asdict(OURS), asdict(OTHER)], "cards": []}
     extra = {
-        "suites": [{"info": asdict(info), "systems": [asdict(OURS), asdict(OTHER)], "metrics": ["kl_pann", "desync"]}],
+        "suites": [{**told, "metrics": ["kl_pann", "desync"]}],
+        "metrics": {"kl_pann": 1, "desync": 1},
         "unavailable": {"desync": "no weights of synchformer"},
     }
     write_results(folder, results, {"protocol": {"name": "visaudio-bench"}, "seed": 0}, extra)
@@ -43,7 +44,7 @@ def _run(folder: Path, suite: str = "biaudio", *, synthetic: bool = False, clips
 def _tables(bench: Callable, *arguments: Any) -> list[dict[str, Any]]:
     told = bench("leaderboard", *map(str, arguments), "--format", "json")
     assert told.code == 0, told.err
-    return json.loads(told.out)
+    return [table for table in json.loads(told.out) if "method" in table["rows"][0]]
 
 
 def _rows(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -89,18 +90,17 @@ def test_other_clips_than_the_papers_are_said(bench: Callable, tmp_path: Path) -
 def test_nothing_published_stands_beside_what_does_not_compare(
     bench: Callable, tmp_path: Path, suite: str, synthetic: bool
 ) -> None:
-    (table,) = _tables(bench, _run(tmp_path / "run", suite, synthetic=synthetic))
-    rows = _rows(table)
-    assert list(rows) == ["ViSAudio here", "Own†"]
-    assert {row["status"]["text"] for row in rows.values()} == {"synthetic" if synthetic else "measured"}
+    run = _run(tmp_path / "run", suite, synthetic=synthetic)
+    assert _tables(bench, run) == []
+    (table,) = json.loads(bench("leaderboard", str(run), "--format", "json").out)
+    assert [row["system"] for row in table["rows"]] == ["ViSAudio here", "Own†"]
     assert any("Simulated" in note for note in table["notes"]) == synthetic
 
 
-def test_simulated_and_real_suites_of_one_name_stay_apart(bench: Callable, tmp_path: Path) -> None:
+def test_simulated_and_real_suites_of_one_name_are_refused(bench: Callable, tmp_path: Path) -> None:
     runs = [_run(tmp_path / "real"), _run(tmp_path / "simulated", synthetic=True)]
-    real, simulated = _tables(bench, *runs)
-    assert "ViSAudio: published" in _rows(real)
-    assert list(_rows(simulated)) == ["ViSAudio here", "Own†"]
+    told = bench("leaderboard", *map(str, runs))
+    assert told.code == 2 and "simulated and real clips of biaudio" in told.err
 
 
 def test_two_runs_of_one_system_are_told_apart(bench: Callable, tmp_path: Path) -> None:
@@ -108,6 +108,8 @@ def test_two_runs_of_one_system_are_told_apart(bench: Callable, tmp_path: Path) 
     (table,) = _tables(bench, *runs, runs[0])
     assert len(_rows(table)) == len(table["rows"])
     assert {f"ViSAudio here ({run})" for run in runs} < set(_rows(table))
+    merged = json.loads(bench("leaderboard", *map(str, runs), "--format", "json").out)[0]
+    assert {row["system"] for row in merged["rows"]} >= {f"ViSAudio here ({run})" for run in runs}
     assert sum(name == "ViSAudio: published" for name in (row["method"] for row in table["rows"])) == 1
 
 

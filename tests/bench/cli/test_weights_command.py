@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from visaudio_bench.bench.cli import cli
+from visaudio_bench.bench.cli.commands import cli
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE, WeightFile
 

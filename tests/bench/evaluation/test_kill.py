@@ -57,11 +57,11 @@ def test_killed_in_every_stage_the_run_ends_with_the_same_numbers(
     kill_after(out, cache, lambda: count(cache, "*.json") >= 2)  # while the suite is rendered
     rendered = {path: path.stat().st_mtime_ns for path in cache.rglob("simroom-mini-*") if path.suffix == ".json"}
     assert 2 <= len(rendered) < 12
-    kill_after(out, cache, lambda: count(features, "*.npz") >= 2)  # while references are read
+    kill_after(out, cache, lambda: count(features, "*.sealed") >= 2)  # while references are read
     kill_after(out, cache, lambda: count(out, "swapped/*.json") >= 2)  # while sounds are made
     made = {path: path.stat().st_mtime_ns for path in out.rglob("*.wav") if not path.name.startswith(".")}
-    before = count(features, "*.npz")
-    kill_after(out, cache, lambda: count(features, "*.npz") >= before + 3)  # while sounds are scored
+    before = count(features, "*.sealed")
+    kill_after(out, cache, lambda: count(features, "*.sealed") >= before + 3)  # while sounds are scored
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(cache))
     told = bench(*run(out))
     assert told.code == 0, told.err

@@ -98,7 +98,7 @@ def test_plug_ins_and_outputs_stand_in_the_table_like_anything_else(
     assert found["other", "louder", "lr_acc"] == "100.0"
     assert made_sounds(tmp_path / "run" / "audio" / "clips" / "ours")["clip3"] == outputs / "clip3.wav"
     assert "level" in bench("list", "metrics").out
-    assert "their_plugin:Louder" in bench("list", "systems").out
+    assert "their_plugin:Louder" in bench("list", "systems", "-v").out
 
 
 def test_a_broken_plug_in_is_only_the_trouble_of_who_asks_for_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from visaudio_bench.baselines import open_system, trivial
 from visaudio_bench.bench.evaluation import generation
 from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.suites import folder
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.folder import FolderSuite
 
@@ -45,3 +47,19 @@ def test_a_sound_without_a_record_is_no_error(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(generation, "one_clip", lambda: guarded.append(1) or plain())
     assert generation.recorded(Plan((job,), None, tmp_path), job, system) == {}
     assert not guarded
+
+
+def test_a_dry_run_opens_no_more_files_than_it_needs(
+    bench: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    plain = folder.probe
+    monkeypatch.setattr(folder, "probe", lambda path: opened.append(path) or plain(path))
+    call = ("run", "--suite", f"folder:{clips}", "--dry-run", "--out", tmp_path / "run")
+    told = bench(*call)
+    assert (told.code, "clips: 6 clips, ready" in told.err, opened) == (0, True, [])
+    for sound in clips.glob("*.wav"):
+        sound.unlink()
+    told = bench(*call)
+    assert "6 clips, ready" in told.err
+    assert len(opened) == 6, "without a sound beside them, videos are asked for their own, until one has it"

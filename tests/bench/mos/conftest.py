@@ -1,5 +1,6 @@
 """A small run folder, its videos, and questionnaires made of them."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,11 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from visaudio_bench.bench.mos.questionnaire import Questionnaire, Wording, build
+from visaudio_bench.bench.mos.page_data import Wording
+from visaudio_bench.bench.mos.questionnaire import Questionnaire, build
+from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_audio, write_video
 
@@ -31,7 +35,7 @@ def write_material(root: Path, clips: int) -> tuple[list[str], Path]:
     """Folders of videos and of each system's sounds; returns NAME=DIR arguments and the folder of videos."""
     videos = root / "videos"
     for number in range(clips):
-        frames = [np.full((90, 160, 3), 40 + 30 * number, np.uint8) for _ in range(round(25 * SECONDS))]
+        frames = [np.full((90, 160, 3), 40 + 30 * number % 210, np.uint8) for _ in range(round(25 * SECONDS))]
         for k, frame in enumerate(frames):
             frame[30:60, 4 * k : 4 * k + 20] = (230, 120, 40)
         write_video(videos / f"clip{number:02d}.mp4", frames, 25)
@@ -51,10 +55,21 @@ def make_survey(root: Path, clips: int, study_id: str = "trial") -> Questionnair
     return build(sources, root / "survey", wording=wording, study_id=study_id, seed=1, progress=lambda line: None)
 
 
-@pytest.fixture
-def material() -> Callable[[Path, int], tuple[list[str], Path]]:
-    """`write_material`, for tests that make their own."""
+Material = Callable[[Path, int], tuple[list[str], Path]]
+
+
+@pytest.fixture(scope="session")
+def material_of() -> Material:
+    """`write_material`, for fixtures that last longer than a test."""
     return write_material
+
+
+@pytest.fixture
+def material(
+    material_of: Callable[[Path, int], tuple[list[str], Path]],
+) -> Callable[[Path, int], tuple[list[str], Path]]:
+    """`write_material`, for tests that make their own."""
+    return material_of
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +102,38 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
         raise AssertionError(f"the server did not start: {log.read_text()}")
 
     return start
+
+
+def whole_session(folder: Path, rater: str, **changes: object) -> dict[str, Any]:
+    """A session as the page posts it; `changes` stand in every row."""
+    data = json.loads((folder / "survey.json").read_text())
+    compared = data["design"] == "preference"
+    rows = []
+    for order, group in enumerate(data["groups"][: data["per_rater"] or None], 1):
+        for slot, code in enumerate(group["samples"][:1] if compared else group["samples"], 1):
+            for dimension in data["dimensions"]:
+                row = dict.fromkeys(COLUMNS, "") | {
+                    "study_id": data["study_id"],
+                    "session_id": f"s{rater}",
+                    "rater_id": rater,
+                    "group_id": group["id"],
+                    "clip_id": group["clip"],
+                    "suite": data["suite"],
+                    "system": code,
+                    "compared_with": group["samples"][1] if compared else "",
+                    "slot": slot,
+                    "group_order": order,
+                    "dimension": dimension["key"],
+                    "rating": -30 if data["design"] == "localisation" else 1 - order % 3 if compared else 1 + slot % 5,
+                    "played_ratio": "0.983",
+                    "listening_device": "over-ear headphones",
+                    "timestamp_utc": "2026-01-31T12:00:00.123Z",
+                }
+                rows.append([(row | changes)[name] for name in COLUMNS])
+    return {"columns": list(COLUMNS), "rows": rows}
+
+
+@pytest.fixture
+def session() -> Callable[..., dict[str, Any]]:
+    """`whole_session`, for tests that post."""
+    return whole_session

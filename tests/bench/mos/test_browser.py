@@ -4,6 +4,7 @@ import csv
 import shutil
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,10 @@ from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.export import export_text
+from visaudio_bench.bench.mos.page_data import Wording
+from visaudio_bench.bench.mos.questionnaire import build
+from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.suites.media import write_clip
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
@@ -163,6 +168,7 @@ def severe(browser) -> list[str]:
 def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path):
     rater = Rater(browser, survey.folder)
     rater.open("?rater=7")
+    assert rater.find("#minutes").text == "It takes about 10 minutes."
     rater.press("#next")
     assert "tick the box" in rater.find("[role=alert]").text
     rater.begin()
@@ -192,7 +198,7 @@ def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path)
     )
     assert result.exit_code == 0, result.output
     line = next(line for line in result.stdout.splitlines() if line.startswith(" ViSAudio"))
-    assert line.split()[1:4] == ["5.000", "±", "0.000"]
+    assert line.split()[1:4] == ["5.00", "±", "0.00"]
     assert (tmp_path / "out" / "mos.csv").exists()
 
 
@@ -304,12 +310,239 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
         )
         browser.refresh()
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        refused = [line for line in severe(browser) if "409" not in line]
+        assert refused == [], "the security policy lets the page's own parts through"
     finally:
         process.kill()
         process.wait()
-    text, count = export_text(database, "long")
-    assert count == 50
-    assert {row["rater_id"] for row in csv.DictReader(text.splitlines())} == {"R01"}
+    exported = export_text(database, "long")
+    assert (exported.votes, exported.notes) == (50, ())
+    assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
+
+
+def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+    """Sliders beside a named reference; who does not know the hidden reference is found by the rule."""
+    folders, videos = material(tmp_path, 1)
+    shown = tmp_path / "sounds" / "AudioX"  # the reference is the video's own sound
+    write_clip(tmp_path / "clip00.mp4", videos / "clip00.mp4", soundfile.read(shown / "clip00.wav")[0].T, 44100)
+    (tmp_path / "clip00.mp4").replace(videos / "clip00.mp4")
+    command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder)), "--design", "mushra"]
+    command += ["--videos", str(videos), "--clips", "1", "--training", "none", "--out", str(tmp_path / "survey")]
+    made = CliRunner().invoke(mos, command)
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        key = {row["code"]: row["system"] for row in csv.DictReader(file)}
+    assert sorted(key.values()) == ["AudioX", "ThinkSound", "low anchor", "reference"]
+    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
+    votes = {"reference": 100, "AudioX": 80, "ThinkSound": 60, "low anchor": 10}
+    try:
+        for number in range(2):
+            rater = Rater(browser, tmp_path / "survey")
+            browser.get(base)
+            browser.execute_script("localStorage.clear()")
+            browser.refresh()
+            rater.listen()
+            assert "from 0 to 100" in rater.find("#screen").text
+            rater.begin()
+            browser.execute_script(
+                "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+                "const s = JSON.parse(localStorage.getItem(k));"
+                "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0'}))"
+            )
+            browser.refresh()
+            names = [one.text for one in rater.all(".player button")]
+            assert names == ["▶ Reference", *(f"▶ Video {k}" for k in range(1, 5))]
+            rater.play_all()
+            rater.find("#next").click()
+            assert rater.step() == "group-0", "sliders that nobody moved were taken for answers"
+            for line in rater.all(".rating"):
+                vote = votes[key[line.get_attribute("data-code")]]
+                vote = 100 - vote if number else vote  # the second takes the scale the wrong way round
+                browser.execute_script(
+                    "const s = arguments[0].querySelector('input.point'); s.value = arguments[1];"
+                    "s.dispatchEvent(new Event('input'))", line, vote
+                )  # fmt: skip
+            rater.press("#next")
+            rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    finally:
+        process.kill()
+        process.wait()
+    out = tmp_path / "out"
+    command = ["--ratings", str(tmp_path / "survey"), "--screen", "reference", "--out", str(out)]
+    result = CliRunner().invoke(mos, command)
+    assert result.exit_code == 0, result.exception
+    assert "reference (hidden reference)" in result.stdout
+    assert "screened by reference (1): 1 rater left out" in result.stdout
+    with (out / "mos.csv").open() as file:
+        means = {row["system"]: float(row["mean"]) for row in csv.DictReader(file)}
+    assert means == votes
+
+
+def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+    """A rater who points at the truth for one system and at the other side for the other."""
+    folders, videos = material(tmp_path, 2)
+    (tmp_path / "directions.csv").write_text("clip,azimuth_deg\nclip00,30\nclip01,-45\n")
+    command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder))]
+    command += ["--videos", str(videos), "--clips", "2", "--training", "none", "--design", "localisation"]
+    command += ["--directions", str(tmp_path / "directions.csv"), "--out", str(tmp_path / "survey")]
+    made = CliRunner().invoke(mos, command)
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        key = {row["code"]: row for row in csv.DictReader(file)}
+    assert "-45" not in (tmp_path / "survey" / "data.js").read_text(), "the page does not tell where the sounds are"
+    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
+    try:
+        rater = Rater(browser, tmp_path / "survey")
+        browser.get(base)
+        rater.listen()
+        assert "say where you hear each of them" in rater.find("#screen").text
+        rater.begin()
+        browser.execute_script(
+            "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+            "const s = JSON.parse(localStorage.getItem(k));"
+            "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0'}))"
+        )
+        browser.refresh()
+        for place in range(4):
+            assert rater.step() == f"group-{place}"
+            assert rater.find("video").size["height"] == 0, "the picture would tell"
+            row = key[browser.execute_script("return document.querySelector('video').src.split('/').pop().slice(0, 7)")]
+            rater.play_all()
+            rater.find("#next").click()
+            assert rater.step() == f"group-{place}", "a slider that nobody moved was taken for an answer"
+            truth = int(row["expected"]) * (1 if row["system"] == "ThinkSound" else -1)
+            browser.execute_script(
+                "const s = document.querySelector('input.point'); s.value = arguments[0];"
+                "s.dispatchEvent(new Event('input'))", -truth + 1
+            )  # fmt: skip
+            rater.find("input.point").send_keys(Keys.ARROW_LEFT)
+            assert rater.find("output").text == f"{abs(truth)}° {'left' if truth > 0 else 'right'}"
+            rater.press("#next")
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    finally:
+        process.kill()
+        process.wait()
+    result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.exception
+    with (tmp_path / "out" / "localisation.csv").open() as file:
+        found = {(row["system"], row["score"]): float(row["mean"]) for row in csv.DictReader(file)}
+    assert found == {
+        ("ThinkSound", "error"): 0.0, ("ThinkSound", "near"): 1.0, ("ThinkSound", "confusion"): 0.0,
+        ("AudioX", "error"): 75.0, ("AudioX", "near"): 0.0, ("AudioX", "confusion"): 1.0,
+    }  # fmt: skip
+
+
+def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+    """Two raters with two pairs each, of a better and a worse system; every pair of three is asked in turn."""
+    folders, videos = material(tmp_path, 1)
+    command = ["page", *(argument for folder in folders[:3] for argument in ("--system", folder))]
+    command += ["--videos", str(videos), "--clips", "1", "--training", "none", "--design", "preference"]
+    made = CliRunner().invoke(mos, [*command, "--per-rater", "2", "--out", str(tmp_path / "survey")])
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        worth = {row["code"]: ["ThinkSound", "AudioX", "ViSAGe"].index(row["system"]) for row in csv.DictReader(file)}
+    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
+    try:
+        for number in range(2):
+            rater = Rater(browser, tmp_path / "survey")
+            browser.get(base)
+            if number:
+                browser.execute_script("localStorage.clear()")
+                browser.refresh()
+            rater.listen()
+            assert "say which of the two sounds" in rater.find("#screen").text
+            rater.begin()
+            browser.execute_script(
+                "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+                "const s = JSON.parse(localStorage.getItem(k));"
+                "localStorage.setItem(k, JSON.stringify({...s, step: 'guide'}))"
+            )
+            browser.refresh()
+            assert "all in all" in rater.find("#screen").text
+            rater.press("#next")
+            for pair in range(2):
+                assert rater.step() == f"group-{pair}"
+                shown = browser.execute_script(
+                    "return [...document.querySelectorAll('video')].map((v) => v.src.split('/').pop().slice(0, 7))"
+                )
+                rater.play_all()
+                wanted = 1 if worth[shown[0]] < worth[shown[1]] else -1
+                rater.find(f".choice input[value='{wanted}']").send_keys(Keys.SPACE)
+                rater.press("#next")
+            rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    finally:
+        process.kill()
+        process.wait()
+    out = tmp_path / "out"
+    result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(out)])
+    assert result.exit_code == 0, result.exception
+    assert "2 raters, 1 clip, 4 votes, 0% of them no difference" in result.stdout
+    with (out / "preferences.csv").open() as file:
+        strength = {row["system"]: float(row["strength"]) for row in csv.DictReader(file)}
+    assert list(strength) == ["ThinkSound", "AudioX", "ViSAGe"]
+    assert strength["ThinkSound"] > strength["AudioX"] > strength["ViSAGe"]
+
+
+@pytest.mark.parametrize("service", ["prolific", "mturk"])
+def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, material, service):
+    folders, videos = material(tmp_path, 1)
+    options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
+    sources = from_folders(folders[:2], videos, clips="1", **options)
+    wording = Wording("t", service=service, address="https://example.org")
+    made = build(sources, tmp_path / "survey", wording=wording, study_id="trial", progress=lambda line: None)
+    rater = Rater(browser, made.folder)
+    person = "5f00000000000000000000a1"
+    rater.open(f"?PROLIFIC_PID={person}")
+    assert len(rater.all("#rater")) == (service == "mturk")
+    rater.begin()
+    read = "return JSON.parse(localStorage.getItem('visaudio-bench/trial/' + SURVEY.build))"
+    state = browser.execute_script(read)
+    assert (state["rater"] == person) == (service == "prolific")
+    browser.execute_script(
+        "localStorage.setItem('visaudio-bench/trial/' + SURVEY.build, JSON.stringify({...arguments[0], step: 'end'}))",
+        state,
+    )
+    browser.refresh()
+    code = rater.find("#code").text
+    if service == "mturk":
+        assert code == state["session"]
+        assert not rater.all("#back")
+    else:
+        assert f"Completion code: {code}\n" in made.paste.read_text()
+        assert rater.find("#back").get_attribute("href") == f"https://app.prolific.com/submissions/complete?cc={code}"
+    assert not rater.all("#restart"), "one person, one session"
+
+
+NASTY = """</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">'"`${1}\u2028\u202e&amp;"""
+
+
+def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
+    folders, videos = material(tmp_path, 1)
+    options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
+    sources = from_folders(folders[:2], videos, clips="1", **options)
+    sources = replace(sources, suite=NASTY, clips=(replace(sources.clips[0], caption=NASTY),))
+    study_id = NASTY.replace("\u2028", "").replace("\u202e", "")[:100]
+    wording = Wording(NASTY, contact=NASTY, consent=f"{NASTY}\n\nsecond paragraph")
+    made = build(sources, tmp_path / "survey", wording=wording, study_id=study_id, progress=lambda line: None)
+    rater = Rater(browser, made.folder)
+    rater.open("?rater=<script>window.broken=3</script>")
+    assert NASTY in browser.execute_script("return document.querySelector('header .title').textContent")
+    assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert [one.text for one in rater.all(".consent")][1:] == ["second paragraph"]
+    assert rater.find("#rater").get_attribute("value") == "<script>window.broken=3</script>"
+    browser.execute_script(
+        "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
+        "const s = JSON.parse(localStorage.getItem(k));"
+        "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0', number: 0, rater: 'x', order: [0]}))"
+    )
+    browser.refresh()
+    assert rater.step() == "group-0"
+    assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert browser.execute_script("return window.broken") is None
+    assert severe(browser) == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])

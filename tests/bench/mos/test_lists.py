@@ -150,7 +150,7 @@ def test_an_export_of_qualtrics(tmp_path: Path) -> None:
     key = ("--codes", tmp_path / "key.csv", "--out", tmp_path / "out")
     result = run("--ratings", qualtrics(tmp_path / "q.csv"), *key)
     assert result.exit_code == 0, result.exception
-    for note in ("8 votes", "Qualtrics' header rows left out, from line 2 to 16", "raters are Qualtrics' ResponseId",
+    for note in ("8 votes", "Qualtrics' header rows left out, from line 2 to 16", "raters are qualtrics's ResponseId",
                  "columns not used: StartDate, EndDate, Status", "2 rating(s) with a label"):  # fmt: skip
         assert note in result.stderr
     study = json.loads((tmp_path / "out" / "mos.json").read_text())["studies"][0]

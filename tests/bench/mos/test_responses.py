@@ -184,7 +184,7 @@ def test_repeated_votes_by_choice_and_counted(tmp_path, policy, kept):
 def test_codes_are_joined_and_unknown_codes_named(tmp_path):
     rows = [row.replace("ViSAudio", "s01").replace("AudioX", "s02") for row in good_rows()]
     file = write(tmp_path / "blind.csv", rows)
-    key = write(tmp_path / "key.csv", ["s01,ViSAudio", "s02,AudioX"], "code,system")
+    key = write(tmp_path / "key.csv", ["s02,AudioX", "s01,ViSAudio"], "code,system")
     run("--ratings", file, "--codes", key, "--study-id", "s", "--out", tmp_path / "blind")
     run("--ratings", write(tmp_path / "open.csv", good_rows()), "--study-id", "s", "--out", tmp_path / "open")
     assert (tmp_path / "blind" / "mos.csv").read_text() == (tmp_path / "open" / "mos.csv").read_text()

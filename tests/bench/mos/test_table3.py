@@ -63,7 +63,9 @@ def test_every_cell_of_table_3_is_printed(tmp_path):
     write_study(file)
     with file.open() as handle:
         assert sum(1 for _ in handle) == 1 + 3000
-    result = CliRunner().invoke(mos, ["--ratings", str(file), "--ci", "paper", "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(
+        mos, ["--ratings", str(file), "--ci", "paper", "--digits", "3", "--out", str(tmp_path / "out")]
+    )
     assert result.exit_code == 0, result.exception
     lines = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
     for system, text in TABLE3.items():

@@ -285,8 +285,35 @@ def test_only_the_same_training_is_resumed(train, tmp_path):
     assert told.code == 2
     assert "other features now" in told.err
     assert "is a training of tiny" in train("run", "--resume", "--preset", "small_44k").err
-    (tmp_path / "run" / "state.safetensors").write_bytes(b"short")
+
+
+def test_a_training_does_not_go_on_from_a_damaged_state(train, tmp_path):
+    assert train("run", settings=(*MICRO, "steps=2")).code == 0
+    path = tmp_path / "run" / "state.safetensors"
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    step = whole.index(b'step\\": 2')
+    tensors = "tensors are not those"
+    places = {5: "not an intact", step + 8: "header is not the one", length + 900: tensors, len(whole) - 1: tensors}
+    for place, told in places.items():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        said = train("run", "--resume", settings=("steps=3",))
+        assert (said.code, told in said.err, "Traceback" in said.err) == (1, True, False), said.err
+        assert "--from" in said.err
+    path.write_bytes(b"short")
     assert "not an intact state" in train("run", "--resume").err
+    path.write_bytes(whole)
+    assert train("run", "--resume", settings=("steps=3",)).code == 0
+
+
+def test_the_file_to_begin_with_is_looked_at_before_scenes_are_rendered(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "weights.pth").write_bytes(b"no weights")
+    for file in (tmp_path / "none.pth", tmp_path / "weights.pth"):
+        told = bench("train", "visaudio", "--from", file, "--out", tmp_path / "run")
+        assert told.code in (1, 2)
+        assert str(file) in told.err
+    assert not (tmp_path / "cache").exists()
 
 
 def test_without_data_only_the_embedded_default_can_be_trained(bench, train, tmp_path):

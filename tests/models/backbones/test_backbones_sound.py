@@ -15,6 +15,13 @@ from visaudio_bench.models.backbones import imagebind, layers, panns, passt, syn
 from ...rounding import close_to_rounding
 
 SOUNDS = ("w1_44k_8s", "w2_16k_5s", "w3_48k_10s4")
+
+
+def but_slow(*names, quick):
+    """Of a network of full size one sound is asked always, the others by `make test-all`."""
+    return [pytest.param(name, marks=() if name == quick else pytest.mark.slow) for name in names]
+
+
 # Whole networks: twice what the references' own CPU and CUDA results differ by. With every operation wrong by an ulp
 # (--other-rounding) the features move by less than a fifth of it.
 OF_MAXIMUM = 2e-5
@@ -164,7 +171,7 @@ def test_vggish_examples(golden, sounds_16k):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("name", but_slow(*SOUNDS, quick="w2_16k_5s"))
 def test_vggish_features(golden, sounds_16k, vggish_network, name):
     close(vggish_network.embed(sounds_16k[name])[0], archive(golden, "vggish")[f"{name}.embedding"])
 
@@ -181,7 +188,7 @@ def test_cnn14_log_mel(golden, sounds_16k, cnn14):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("name", but_slow(*SOUNDS, quick="w2_16k_5s"))
 def test_cnn14_features_and_logits(golden, sounds_16k, cnn14, name):
     output = cnn14(sounds_16k[name])
     close(output.features[0], archive(golden, "panns")[f"{name}.embedding_2048"])
@@ -189,6 +196,7 @@ def test_cnn14_features_and_logits(golden, sounds_16k, cnn14, name):
     assert (output.features >= 0).all()  # after the ReLU
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_its_clips_give(sounds_16k, vggish_network, cnn14):
     both = torch.cat([sounds_16k["w1_44k_8s"], sounds_16k["w3_48k_10s4"]])
     single = [cnn14(x[None]) for x in both]
@@ -336,14 +344,14 @@ def test_networks_print_and_write_nothing(capfd, tmp_path, monkeypatch, vggish_n
 
 
 @pytest.mark.golden
-def test_synchformer_audio_features(golden, waves, build):
-    network = build(synchformer.Synchformer)
-    stored = archive(golden, "synchformer_audio")
-    for name, length, step in (("w1_44k_8s", 8.0, 4), ("w2_16k_5s", 5.0, 7), ("w3_48k_10s4", 8.0, 7)):
-        sound, rate = waves[name]
-        segments = synchformer.segment_log_mel(waveform.to_16k(sound.mean(0, keepdim=True), rate, length))
-        key = f"{name}.features_every4th" if step == 4 else f"{name}.features"
-        close(network.encode_audio(segments)[0, ::step], stored[key])
+@pytest.mark.parametrize("name", but_slow(*SOUNDS, quick="w2_16k_5s"))
+def test_synchformer_audio_features(golden, waves, build, name):
+    length, step = (5.0 if name == "w2_16k_5s" else 8.0), (4 if name == "w1_44k_8s" else 7)
+    sound, rate = waves[name]
+    segments = synchformer.segment_log_mel(waveform.to_16k(sound.mean(0, keepdim=True), rate, length))
+    key = f"{name}.features_every4th" if step == 4 else f"{name}.features"
+    found = build(synchformer.Synchformer).encode_audio(segments)[0, ::step]
+    close(found, archive(golden, "synchformer_audio")[key])
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +361,7 @@ def imagebind_audio(build):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", [*SOUNDS, "w4_16k_1s5", "w1_mono_float"])
+@pytest.mark.parametrize("name", but_slow(*SOUNDS, "w4_16k_1s5", "w1_mono_float", quick="w4_16k_1s5"))
 def test_imagebind_audio_features(golden, waves, imagebind_audio, name):
     stored = archive(golden, "imagebind_audio")
     clips = imagebind.audio_clips(*waves[name])
@@ -365,7 +373,7 @@ def test_imagebind_audio_features(golden, waves, imagebind_audio, name):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("index", [0, 3])
+@pytest.mark.parametrize("index", but_slow(0, 3, quick=3))
 def test_imagebind_features_of_stereo_and_mono_files(golden, end_to_end_sound, imagebind_audio, index):
     stored = archive(golden, "end_to_end_features")
     samples, rate = end_to_end_sound(index)["prediction"]
@@ -378,7 +386,7 @@ def test_imagebind_features_of_stereo_and_mono_files(golden, end_to_end_sound, i
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i in (3, 4) else pytest.mark.slow) for i in range(6)])
+@pytest.mark.parametrize("index", but_slow(*range(6), quick=3))
 def test_features_of_the_end_to_end_clips(golden, end_to_end_sound, vggish_network, cnn14, index):
     """All three views in one batch; clip 3 changes its rate between reference and prediction, clip 4 is too long."""
     stored = archive(golden, "end_to_end_features")

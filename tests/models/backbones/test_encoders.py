@@ -164,6 +164,7 @@ def by_name(name, shape, low, high):
     return torch.rand(shape, generator=torch.Generator().manual_seed(crc32(f"dev{name}".encode()))) * (high - low) + low
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_full_size_video_encoder_is_the_authors(golden, build):
     stored = load_file(golden.parent / "architecture" / "synchformer_visual.safetensors")

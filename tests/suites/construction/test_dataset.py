@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -94,17 +93,6 @@ def test_a_build_goes_on_where_it_stopped(source: Path, tmp_path: Path) -> None:
     assert [one.id for one in again.pending()] == [first[0]]
     list(again.run(HERE))
     assert files(tmp_path / "out") == after
-
-
-def test_what_a_killed_build_left_half_written_is_cleared_away(source: Path, tmp_path: Path) -> None:
-    begun(source, tmp_path / "out")
-    old, young = (tmp_path / "out" / "video" / f".video000000_0.{name}.mp4" for name in ("old", "young"))
-    old.parent.mkdir()
-    for path in (old, young):
-        path.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    begun(source, tmp_path / "out")
-    assert young.exists() and not old.exists()
 
 
 def test_a_source_that_was_fetched_anew_is_made_anew(source: Path, tmp_path: Path, panorama: Panoramas) -> None:

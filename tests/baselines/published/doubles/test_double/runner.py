@@ -45,6 +45,7 @@ def load(job):
 def act(job, clip):
     """What goes wrong beside the sound."""
     mode = clip.id.rstrip("0123456789")
+    act_on_others(job, clip, mode)
     mark = job.source / ("seen-" + clip.id)
     first = not mark.exists()
     mark.touch()
@@ -66,15 +67,43 @@ def act(job, clip):
         with job.events.open("a") as stream:
             stream.write('\x00\x01 not json\n[]\n{}\n{"event": "done"}\n{"event": "done", "clip": "%s"}\n' % clip.id)
             stream.write('{"event": "not_a_word"}\n{"event": "failed", "clip": "of another job"}\n')
-    if mode == "hang":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        (job.source / "child").write_text(str(child.pid))
-        (job.source / "worker").write_text(str(os.getpid()))
-        time.sleep(600)
     if mode == "lingers":
         threading.Thread(target=time.sleep, args=(600,)).start()
     if mode == "slow":
         time.sleep(0.3)
+
+
+def act_on_others(job, clip, mode):
+    """What reaches beyond the process: children, events, files that were given, the log."""
+    if mode in ("hang", "session", "junk"):
+        # The child has a session of its own, and no parent for long: its number is written by a process between.
+        leaves = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        leaves += " start_new_session=True); open(sys.argv[1], 'w').write(str(p.pid))"
+        subprocess.run([sys.executable, "-c", leaves, str(job.source / "child")], check=True)
+        (job.source / "worker").write_text(str(os.getpid()))
+    if mode == "hang":
+        time.sleep(600)
+    while mode == "junk":
+        with job.events.open("a") as stream:
+            stream.write('junk\n{"event": []}\n{"event": "started", "clip": {}}\n{"event": "loaded"}\n[[[\n')
+            stream.write('{"event": "started", "clip": "%s"}\n{"event": "started", "clip": "of nobody"}\n' % clip.id)
+        time.sleep(0.05)
+    if mode == "damages":
+        clip.video.chmod(0o666)
+        with clip.video.open("r+b") as stream:
+            stream.write(b"damaged" * 20)
+        for other in clip.video.parent.glob("*.mp4"):
+            other.chmod(0o666)
+            other.write_bytes(b"damaged")
+        os._exit(9)
+    if mode == "sees":
+        assert not os.access(str(clip.video), os.W_OK) or os.geteuid() == 0
+        assert clip.video.read_bytes()[4:8] == b"ftyp", "damaged"
+    if mode == "prints":
+        for _ in range(300):
+            print("x" * 10_000, flush=True)
+        time.sleep(1)
+        (job.source / "log").write_text(str(os.fstat(1).st_size))
 
 
 def noise(clip, options):

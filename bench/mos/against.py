@@ -1,0 +1,134 @@
+"""Objective metrics of a run beside the opinions of a study: do they agree with listeners?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from visaudio_bench.errors import UsageError
+from visaudio_bench.escapes import csv_row
+from visaudio_bench.files import csv_text
+from visaudio_bench.leaderboards.schema import ClipTable, Result, read_clip_rows, read_results
+from visaudio_bench.metrics.opinion import Floats
+from visaudio_bench.metrics.opinion_correlation import Agreement, over_clips, over_systems
+
+CSV_COLUMNS = (
+    "study_id", "dimension", "suite", "metric", "view", "over", "coefficient", "value", "low", "high", "n", "reason"
+)  # fmt: skip
+SIGNS = {"higher": 1, "lower": -1}
+
+
+class Column(NamedTuple):
+    """One metric in one view: which way is better, values by system, and by system and clip where there are any."""
+
+    metric: str
+    view: str
+    better: str
+    by_system: Mapping[str, float]
+    by_clip: Mapping[tuple[str, str], float]
+
+
+def agreement_with(study: dict[str, Any], run: Path, confidence: float, seed: int) -> list[dict[str, Any]]:
+    """For each metric and dimension the correlation over systems and over clips, JSON-able.
+
+    Coefficients are signed so that above 0 the metric agrees with listeners, where it says which values are better.
+
+    Raises:
+        UsageError: no run, or a run without the study's suite, or without two of its systems.
+    """
+    results = read_results(run).results
+    suite = _suite(study, results, run)
+    present = {result.system for result in results if result.suite == suite and result.value is not None}
+    systems = [name for name in study["systems"] if name in present]
+    if len(systems) < 2:
+        raise UsageError(
+            f"{run} and study {study['study_id']} have {len(systems)} system(s) in common; the run has "
+            f"{', '.join(sorted(present))}, the study {', '.join(study['systems'])}. They are joined by name."
+        )
+    clips = list(dict.fromkeys(row["clip"] for row in study["clips"]))
+    columns = list(_columns(results, read_clip_rows(run / "clips.csv"), suite))
+    return [
+        {"dimension": dimension["key"], "suite": suite, "metric": column.metric, "view": column.view,
+         "better": column.better, **_agreements(study, dimension["key"], column, systems, clips, confidence, seed)}
+        for dimension in study["dimensions"]
+        for column in columns
+    ]  # fmt: skip
+
+
+def _suite(study: dict[str, Any], results: Sequence[Result], run: Path) -> str:
+    """The suite that both speak of: the study's, or the only one of the run where the study does not say."""
+    suites = list(dict.fromkeys(result.suite for result in results))
+    named = study["report"]["suites"]
+    found = [name for name in suites if name in named] if named else suites
+    if len(found) != 1:
+        raise UsageError(
+            f"{run} has the suite(s) {', '.join(suites)}, study {study['study_id']} is of "
+            f"{', '.join(named) or 'a suite that it does not name'}; one in common was expected."
+        )
+    return found[0]
+
+
+def _columns(results: Sequence[Result], rows: ClipTable, suite: str) -> Iterator[Column]:
+    mine = [result for result in results if result.suite == suite and result.value is not None]
+    scores: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    wanted = {(result.metric, result.view) for result in mine}
+    names = (rows.column(name) for name in ("suite", "system", "clip", "metric", "view"))
+    for of, system, clip, metric, view, value in zip(*names, rows.value, strict=True):
+        if of == suite and (metric, view) in wanted and not math.isnan(value):
+            scores.setdefault((metric, view), {})[system, clip] = float(value)
+    for metric, view in dict.fromkeys((result.metric, result.view) for result in mine):
+        here = [result for result in mine if (result.metric, result.view) == (metric, view)]
+        values = {result.system: float(result.value) for result in here if result.value is not None}
+        yield Column(metric, view, here[0].better, values, scores.get((metric, view), {}))
+
+
+def _agreements(
+    study: dict[str, Any],
+    dimension: str,
+    column: Column,
+    systems: Sequence[str],
+    clips: Sequence[str],
+    confidence: float,
+    seed: int,
+) -> dict[str, Any]:
+    sign = SIGNS.get(column.better, 1)
+    means = {row["system"]: row["mean"] for row in study["opinions"] if _is(row, dimension)}
+    metric = sign * np.array([column.by_system.get(name, math.nan) for name in systems])
+    opinion = np.array([math.nan if means.get(name) is None else means[name] for name in systems], dtype=np.float64)
+    found = {"systems": _plain(over_systems(metric, opinion, confidence))}
+    if column.by_clip:
+        votes = {(row["system"], row["clip"]): row["mean"] for row in study["clips"] if row["dimension"] == dimension}
+        tables = (_table(column.by_clip, systems, clips), _table(votes, systems, clips))
+        found["clips"] = _plain(over_clips(sign * tables[0], tables[1], confidence, seed))
+    return found
+
+
+def _is(row: dict[str, Any], dimension: str) -> bool:
+    return bool(row["dimension"] == dimension and row["role"] == "test")
+
+
+def _table(values: Mapping[tuple[str, str], float], systems: Sequence[str], clips: Sequence[str]) -> Floats:
+    return np.array([[values.get((system, clip), math.nan) for clip in clips] for system in systems], dtype=np.float64)
+
+
+def _plain(found: Agreement) -> dict[str, Any]:
+    return {
+        name: {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in one.items()}
+        for name, one in (("pearson", found.pearson._asdict()), ("spearman", found.spearman._asdict()))
+    }
+
+
+def against_csv(studies: Sequence[dict[str, Any]]) -> str:
+    """One row a study, dimension, metric, kind of point and coefficient."""
+    rows = (
+        {"study_id": study["study_id"], "over": over, "coefficient": coefficient, **row, **found}
+        for study in studies
+        for row in study.get("against", ())
+        for over in ("systems", "clips")
+        for coefficient, found in row.get(over, {}).items()
+    )
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))

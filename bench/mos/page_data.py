@@ -1,0 +1,116 @@
+"""What the page of a questionnaire is told of its study, and nothing that would tell which system is which."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from itertools import combinations
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from visaudio_bench import __version__
+from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, DEVICES, KEYS, SCALE, TOGETHER
+from visaudio_bench.bench.mos.sample_order import williams
+from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES
+from visaudio_bench.bench.mos.stimuli import TOKENS
+from visaudio_bench.files import digest
+
+TRIALS = 6
+PROLIFIC = "https://app.prolific.com/submissions/complete?cc="
+
+
+class Wording(NamedTuple):
+    """What the page says besides the protocol: its title, whom to ask, and where responses are posted (or nothing).
+
+    `service` is the form or crowd service that the questions are for, if any, and `address` where the folder will be;
+    `consent` stands in place of the page's own words on taking part.
+    """
+
+    title: str
+    contact: str = ""
+    post: str = ""
+    service: str = ""
+    address: str = ""
+    consent: str = ""
+
+
+class Design(NamedTuple):
+    """What raters do: `rating` or `mushra` of all samples of a clip, `preference` between two, `localisation` of one.
+
+    `mushra` names the reference beside them. Of the latter two each rater is asked `per_rater` questions, 0 for all.
+    `azimuths` are the true ones by clip, for the key.
+    """
+
+    name: str = "rating"
+    per_rater: int = 0
+    azimuths: Mapping[str, str] = MappingProxyType({})
+
+
+RATING = Design()
+
+
+def page_data(
+    groups: list[dict[str, Any]],
+    training: dict[str, Any] | None,
+    wording: Wording,
+    study_id: str,
+    design: Design,
+    systems: int,
+    suite: str,
+) -> dict[str, Any]:
+    """The data of the page, JSON-able; groups and their samples in the order of the design."""
+    dimensions, scale = DESIGNS[design.name]
+    return {
+        "design": design.name,
+        "per_rater": design.per_rater,
+        "study_id": study_id,
+        "build": digest(groups)[:12],  # answers kept in a browser belong to this build alone
+        "suite": suite,
+        "tool_version": __version__,
+        "title": wording.title,
+        "contact": wording.contact,
+        "post": wording.post,
+        "consent": wording.consent,
+        "scale": list(scale),
+        "dimensions": [dimension._asdict() for dimension in dimensions],
+        "columns": list(COLUMNS),
+        "devices": list(DEVICES),
+        "rows": williams(TOGETHER.get(design.name, systems)),
+        "groups": groups,
+        "training": training,
+        "checks": {"trials": TRIALS, "tokens": TOKENS, "attempts": 3},
+    }
+
+
+def items_of(groups: list[dict[str, Any]], together: int, rng: random.Random) -> list[dict[str, Any]]:
+    """Every so many samples of every clip, in an order that spreads clips and systems over the raters."""
+    items = [{**group, "samples": list(some)} for group in groups for some in combinations(group["samples"], together)]
+    rng.shuffle(items)
+    return [{**item, "id": f"Q{number:03d}"} for number, item in enumerate(items, 1)]
+
+
+def attention_check(groups: list[dict[str, Any]], rng: random.Random, code: str) -> dict[str, Any]:
+    """A question among those of the middle group whose answer is told."""
+    middle = groups[len(groups) // 2]
+    return {"group": middle["id"], "code": code, "dimension": KEYS[0], "expected": rng.randint(*SCALE)}
+
+
+def crowd_ending(wording: Wording, rng: random.Random) -> dict[str, str] | None:
+    """How the page ends for people of a crowd service: one code for all (Prolific), or each session's own (MTurk)."""
+    if wording.service not in CROWD_SERVICES:
+        return None
+    code = "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)) if wording.service == "prolific" else ""
+    return {"service": wording.service, "code": code, "link": PROLIFIC + code if code else ""}
+
+
+def minutes_needed(data: dict[str, Any], seconds: float) -> int:
+    """How long a rater needs, for samples of so many seconds.
+
+    Each is played one and a half times, and a question takes four seconds; consent and checks take four minutes.
+    """
+    asked = data["per_rater"] or len(data["groups"])
+    samples = len(data["groups"][0]["samples"])
+    answers = len(data["dimensions"]) * (1 if data["design"] in TOGETHER else samples)
+    group = 1.5 * samples * seconds + 4 * answers
+    return math.ceil((240 + (asked + bool(data["training"])) * group) / 60)

@@ -1,0 +1,120 @@
+"""Studies of localisation: where raters heard the sounds, from responses to what `mos.json` holds of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visaudio_bench.bench.mos.questions import AZIMUTH, DESIGNS
+from visaudio_bench.bench.mos.responses import ResponseRules, Responses
+from visaudio_bench.bench.mos.study import Study, studies
+from visaudio_bench.cells import number
+from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.opinion_localisation import SCORES, compare_errors, localisation
+from visaudio_bench.metrics.uncertainty import tie_groups
+from visaudio_bench.sheets import read_sheet
+
+ALPHA = 0.05
+LIMIT = 90  # degrees to either side
+
+
+def points(responses: Responses) -> bool:
+    """Whether the responses say where a sound was heard."""
+    return set(responses.get("dimension")) == {AZIMUTH.key}
+
+
+def read_directions(path: Path) -> dict[str, float]:
+    """True azimuths in degrees by clip, from a list with the columns clip and azimuth_deg.
+
+    Raises:
+        UsageError: it is no such list, names a clip twice, or a source is not in front.
+    """
+    sheet = read_sheet(path, known=("clip", "azimuth_deg"))
+    for name in ("clip", "azimuth_deg"):
+        if name not in sheet.header:
+            raise UsageError(f'{path}:1: no column "{name}"; clip and azimuth_deg (positive left) were expected.')
+    found: dict[str, float] = {}
+    for clip, text, line in zip(sheet.column("clip"), sheet.column("azimuth_deg"), sheet.lines, strict=True):
+        try:
+            value = number(text)
+        except ValueError as error:
+            raise UsageError(f'{path}:{line}: azimuth "{text}" is {error}.') from error
+        if not (math.isfinite(value) and abs(value) <= LIMIT):
+            raise UsageError(f"{path}:{line}: azimuth {text}; a source in front, -{LIMIT} to {LIMIT}, was expected.")
+        if clip in found:
+            raise UsageError(f'{path}:{line}: clip "{clip}" has a second azimuth; one source a clip can be pointed at.')
+        found[clip] = value
+    return found
+
+
+def with_truth(expected: Mapping[str, float], clips: Sequence[str], path: Path) -> dict[str, str]:
+    """The azimuth of each clip of a study, as its key has it.
+
+    Raises:
+        UsageError: a clip has none.
+    """
+    absent = [clip for clip in clips if clip not in expected]
+    if absent:
+        raise UsageError(f'{path} has no azimuth for {len(absent)} of the clips, such as "{absent[0]}".')
+    return {clip: f"{expected[clip]:g}" for clip in clips}
+
+
+def localisation_studies(
+    files: Sequence[Responses], rules: ResponseRules, confidence: float, order: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The studies in the files, each as `mos.json` has it.
+
+    Raises:
+        UsageError: a response that is no azimuth, or a clip without a true one.
+    """
+    dimensions, scale = DESIGNS["localisation"]
+    own = replace(
+        rules, scale=scale, dimensions=tuple(one.key for one in dimensions), allow_missing=math.inf
+    )  # a rater may be asked a part of the samples
+    return [_document(study, confidence, order) for study in studies(files, own)]
+
+
+def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str, Any]:
+    votes = study.votes.with_role("test", "hidden_reference", "low_anchor")
+    if np.isnan(votes.expected).any():
+        clip = votes.clips[votes.clip[np.isnan(votes.expected)][0]]
+        raise UsageError(
+            f'study "{study.study_id}": clip "{clip}" has no true azimuth. The key of bench mos page --design '
+            "localisation has it in its column expected: --codes KEY"
+        )
+    named = {votes.systems[code] for code in np.unique(votes.system)}
+    systems = sorted(named, key=lambda one: (order.index(one) if one in order else len(order), one.casefold(), one))
+    found = localisation(votes, systems, confidence)
+    pairs = compare_errors(votes, systems, confidence)
+    apart = {frozenset((pair.a, pair.b)) for pair in pairs if pair.p_holm <= ALPHA}
+    ranking = sorted(found, key=lambda one: one.error.mean)
+    ranks = tie_groups([one.system for one in ranking], lambda a, b: frozenset((a, b)) in apart)
+    return {
+        "study_id": study.study_id,
+        "design": "localisation",
+        "confidence": confidence,
+        "systems": systems,
+        "question": AZIMUTH.question,
+        "report": {
+            "raters": len(np.unique(votes.rater)),
+            "clips": len(np.unique(votes.clip)),
+            "votes": len(votes),
+            "checks": study.checks,
+            "sources": study.sources,
+        },
+        "scores": [
+            {"system": one.system, "n_votes": one.n_votes, "rank": ranks[one.system],
+             **{name: _plain(getattr(one, name)._asdict()) for name in SCORES}}
+            for one in found
+        ],
+        "pairs": [{**_plain(pair._asdict()), "difference": _plain(pair.difference._asdict())} for pair in pairs],
+    }  # fmt: skip
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(one, float) and math.isnan(one) else one for key, one in values.items()}

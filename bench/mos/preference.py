@@ -1,0 +1,146 @@
+"""Studies of paired preferences: from responses to what `mos.json` holds of them.
+
+A response says of two samples of a clip, `system` shown first and `compared_with`, that the first is better (1), the
+other (-1), or that there is no difference (0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from visaudio_bench.bench.mos.questions import PREFERENCE
+from visaudio_bench.bench.mos.responses import Responses, codes_of, damaged
+from visaudio_bench.cells import nothing
+from visaudio_bench.errors import UsageError
+from visaudio_bench.metrics.opinion import Codes
+from visaudio_bench.metrics.opinion_preference import Preferences, compare_pairs, strengths
+from visaudio_bench.registry import did_you_mean
+
+ALPHA = 0.05
+NEEDED = ("rater_id", "clip_id", "system", "compared_with", "rating")
+CHOICES = {"1": 1, "0": 0, "-1": -1}
+
+
+def compares(responses: Responses) -> bool:
+    """Whether the responses are preferences between two."""
+    return any(responses.get("compared_with"))
+
+
+def preference_studies(
+    files: Sequence[Responses], systems: Sequence[str], confidence: float, seed: int
+) -> list[dict[str, Any]]:
+    """The studies in the files, each as `mos.json` has it; `systems` gives their order, and the only ones if any.
+
+    Raises:
+        UsageError: a response that is no preference, or a second one on the same pair.
+    """
+    parts: dict[str, list[tuple[Responses, Codes]]] = {}
+    for responses in files:
+        _check(responses, systems)
+        names = [name or responses.path.stem for name in responses.get("study_id")]
+        codes, found = codes_of(names)
+        for code, name in enumerate(found):
+            parts.setdefault(name, []).append((responses, np.flatnonzero(codes == code)))
+    order = systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
+    return [_study(name, pieces, order, confidence, seed) for name, pieces in parts.items()]
+
+
+def _check(responses: Responses, systems: Sequence[str]) -> None:
+    for name in NEEDED:
+        if name not in responses.columns:
+            raise UsageError(f'{responses.path}: no column "{name}"; preferences need {", ".join(NEEDED)}.')
+    rows = zip(*(responses.columns[name] for name in NEEDED), strict=True)
+    for row, (rater, clip, first, second, rating) in enumerate(rows):
+        if not (rater and clip and first and second) or first == second:
+            raise UsageError(f"{responses.where(row)}: a rater, a clip and two different systems were expected.")
+        if rating not in CHOICES and not nothing(rating):
+            raise UsageError(
+                f'{responses.where(row)}: the preference is "{rating}"; 1 (the first is better), -1 (the second is) or '
+                "0 (no difference) was expected."
+            )
+        for name in (first, second):
+            if systems and name not in systems:
+                raise UsageError(
+                    f'{responses.where(row)}: unknown system "{name}".{did_you_mean(name, systems)} '
+                    "The expected ones were given with --systems."
+                )
+    damaged(responses)
+
+
+def _study(
+    name: str, pieces: list[tuple[Responses, Codes]], order: Sequence[str], confidence: float, seed: int
+) -> dict[str, Any]:
+    votes = _preferences(pieces, order)
+    pairs = compare_pairs(votes, confidence)
+    apart = sum(pair.p_holm <= ALPHA for pair in pairs)
+    files = [responses for responses, _ in pieces]
+    found = strengths(votes, confidence, seed)
+    return {
+        "study_id": name,
+        "design": "preference",
+        "confidence": confidence,
+        "seed": seed,
+        "question": PREFERENCE.question,
+        "systems": list(votes.systems),
+        "report": {
+            "raters": len(votes.raters),
+            "clips": len(votes.clips),
+            "votes": len(votes.choice),
+            "no_difference": int(np.count_nonzero(votes.choice == 0)),
+            "pairs_apart": apart,
+            "sources": [responses.path.name for responses in files],
+        },
+        "strengths": [{key: _number(value) for key, value in one._asdict().items()} for one in found],
+        "pairs": [
+            {
+                **pair._asdict(),
+                "share": {key: _number(value) for key, value in pair.share._asdict().items()},
+                "p": _number(pair.p),
+                "p_holm": _number(pair.p_holm),
+            }
+            for pair in pairs
+        ],
+    }
+
+
+def _preferences(pieces: list[tuple[Responses, Codes]], order: Sequence[str]) -> Preferences:
+    columns: dict[str, list[str]] = {name: [] for name in NEEDED}
+    where: dict[tuple[str, ...], str] = {}
+    for responses, rows in pieces:
+        for row in rows:
+            vote = tuple(responses.columns[name][row] for name in NEEDED)
+            if nothing(vote[-1]):
+                continue
+            pair = (*vote[:2], *sorted(vote[2:4]))
+            if pair in where:
+                raise UsageError(
+                    f"{responses.where(row)}: a second preference of rater {pair[0]} on clip {pair[1]} between "
+                    f"{pair[2]} and {pair[3]}; the first is {where[pair]}. Take one of them out."
+                )
+            where[pair] = responses.where(row)
+            for name, value in zip(NEEDED, vote, strict=True):
+                columns[name].append(value)
+    if not where:
+        raise UsageError(f"{pieces[0][0].path}: no preferences found.")
+    names = {*columns["system"], *columns["compared_with"]}
+    systems = sorted(names, key=lambda one: (order.index(one) if one in order else len(order), one.casefold(), one))
+    rater, raters = codes_of(columns["rater_id"])
+    clip, clips = codes_of(columns["clip_id"])
+    places = {name: place for place, name in enumerate(systems)}
+    return Preferences(
+        rater,
+        clip,
+        np.array([places[one] for one in columns["system"]]),
+        np.array([places[one] for one in columns["compared_with"]]),
+        np.array([CHOICES[one] for one in columns["rating"]]),
+        raters,
+        clips,
+        tuple(systems),
+    )
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,459 @@
+"""Thousands of damaged files through the readers of the benchmark: each is read or refused, and nothing else.
+
+    python benchmarks/damage.py                       20,000 mutations, with their counts
+    python benchmarks/damage.py --kinds state --count 500 --seed 7
+
+Bytes are flipped, cut out, doubled, put in and cut off; numbers and words of text files are replaced by such as no
+reader expects. What carries a checksum must be refused or made again, or come out unchanged. Ends with exit code 1, and
+with the damaged files kept, where anything but a refusal is raised, a reader takes too long, or a change goes unseen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from visaudio_bench.errors import BenchError
+
+LONGEST = 30  # s that a reader may take
+NUMBERS = (
+    b"1e400",
+    b"-1",
+    b"NaN",
+    b"-0",
+    b"9" * 30,
+    b"1" + b"0" * 5000,
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b'"5"',
+    b"0003",
+)
+WORDS = (b'"\\ud800"', b'"../../x"', b'"\\u001b[2J"', b'""', b"null", b"5", b"[]", b'"\xff"', b'"' + b"x" * 300 + b'"')
+TEXTS = frozenset({".json", ".jsonl", ".csv"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files, the reader of their folder, and whether a change must not go unseen.
+
+    `look` returns what was read, to be compared where the kind is `sealed`.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    look: Callable[[Path], object]
+    sealed: bool = False
+    share: int = 1
+
+
+def mutate(data: bytes, draw: random.Random, suffix: str) -> bytes:
+    """The bytes with one to four damages."""
+    for _ in range(draw.choice((1, 1, 1, 2, 4))):
+        if suffix in TEXTS and draw.random() < 0.6:
+            data = _other_token(data, draw)
+        elif data:
+            data = _other_bytes(data, draw)
+    return data
+
+
+def _other_token(data: bytes, draw: random.Random) -> bytes:
+    pattern, others = draw.choice(((rb"-?\d+(\.\d+)?([eE]-?\d+)?", NUMBERS), (rb'"[^"\n]*"|[A-Za-z_]+', WORDS)))
+    found = list(re.finditer(pattern, data))
+    if not found:
+        return data
+    one = draw.choice(found)
+    return data[: one.start()] + draw.choice(others) + data[one.end() :]
+
+
+def _other_bytes(data: bytes, draw: random.Random) -> bytes:
+    # Headers are a small share of a file, and the most interesting one.
+    place = draw.randrange(min(len(data), 600) if draw.random() < 0.4 else len(data))
+    length = draw.choice((1, 1, 2, 8, 64, 1000))
+    part, rest = data[place : place + length], data[place + length :]
+    random_bytes = draw.randbytes(length)
+    changed = {
+        "flip": bytes([data[place] ^ (1 << draw.randrange(8))]) + data[place + 1 :],
+        "set": draw.choice((b"\0", b"\xff", b"\x80", b"\n", b'"', b",")) * min(length, 8) + rest,
+        "noise": random_bytes + rest,
+        "cut": rest,
+        "double": part + part + rest,
+        "put": random_bytes + data[place:],
+        "end": b"",
+    }
+    return data[:place] + changed[draw.choice(tuple(changed))]
+
+
+def runs(folder: Path) -> Kind:
+    """A finished run, through tables, comparison and recomputation."""
+    from visaudio_bench import score
+    from visaudio_bench.bench.evaluation.recomputation import recompute
+    from visaudio_bench.bench.evaluation.run_differences import compare
+    from visaudio_bench.leaderboards.beside_published import comparison_tables
+    from visaudio_bench.leaderboards.html_page import page
+    from visaudio_bench.leaderboards.schema import read_failures, read_results
+    from visaudio_bench.leaderboards.tables import FORMATS, render
+    from visaudio_bench.suites.media import write_audio
+
+    noise = np.random.default_rng(0).standard_normal((2, 50_000)).astype(np.float32) / 10
+    for name in ("a", "b"):
+        write_audio(folder / "ours" / f"{name}.wav", noise, 44100)
+    score(folder / "ours", metrics=["side_mid"], out=folder / "whole", workers=1, allow_missing=2)
+    whole = folder / "kept"
+    shutil.copytree(folder / "whole", whole)
+
+    def look(run: Path) -> object:
+        found = read_results(run)
+        read_failures(run / "failures.jsonl")
+        tables = [*comparison_tables([("theirs", found)], []), *compare(run, whole), *recompute(run)[0]]
+        return [page(tables, "theirs"), *(render(tables, form) for form in FORMATS)]
+
+    names = ("results.json", "clips.csv", "failures.jsonl")
+    return Kind(folder / "whole", tuple(folder / "whole" / name for name in names), look, share=4)
+
+
+def set_features(folder: Path) -> Kind:
+    """The features that distances between sets are computed from."""
+    from visaudio_bench.leaderboards.feature_distances import read_features
+
+    path = folder / "set.npz"
+    rows = np.random.default_rng(0).standard_normal((4, 3, 8)).astype(np.float32)
+    np.savez(path, clips=np.array(["a", "b"]), net=rows, net_clip=np.array([0, 0, 1, 1]))
+    return Kind(folder, (path,), lambda here: read_features(here / "set.npz", "net"))
+
+
+def opinions(folder: Path) -> Kind:
+    """A `mos.json` beside a table."""
+    from visaudio_bench.leaderboards.opinion_tables import read_opinions, with_opinions
+    from visaudio_bench.leaderboards.tables import FORMATS, Cell, Column, Table, TableRow, render
+
+    ratings = folder / "responses.csv"
+    _write_ratings(ratings)
+    _bench("mos", "--ratings", ratings, "--out", folder / "study")
+    table = Table("t", (Column("a", "A"),), (TableRow("ours", (Cell("1", 1.0),)),))
+
+    def look(here: Path) -> object:
+        return [render([with_opinions(table, read_opinions(here / "mos.json"))], form) for form in FORMATS]
+
+    return Kind(folder / "study", (folder / "study" / "mos.json",), look)
+
+
+def ratings(folder: Path) -> Kind:
+    """Responses of a listening test, up to the votes."""
+    from visaudio_bench.bench.mos.questions import SCALE
+    from visaudio_bench.bench.mos.reading import read_responses
+    from visaudio_bench.bench.mos.responses import ResponseRules
+    from visaudio_bench.bench.mos.study import studies
+
+    _write_ratings(folder / "responses.csv")
+    rules = ResponseRules(SCALE, ("SI",))
+
+    def look(here: Path) -> object:
+        return studies([read_responses(here / "responses.csv", "auto", rules, "SI", None)], rules)
+
+    return Kind(folder, (folder / "responses.csv",), look, share=2)
+
+
+def _write_ratings(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw = random.Random(0)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["rater_id", "clip_id", "system", "dimension", "rating"])
+        for rater in range(6):
+            for clip in range(4):
+                writer.writerows(
+                    [f"r{rater}", f"c{clip}", system, "SI", draw.randint(2, 5)] for system in ("ours", "b")
+                )
+
+
+def manifests(folder: Path) -> Kind:
+    """Manifests in both forms."""
+    from visaudio_bench.suites.manifest import NAMES, Entry, Manifest, read_manifest, write_manifest
+
+    entries = tuple(
+        Entry(f"c{n}", "test", f"g{n}", f"v/{n}.mp4", None, 0.5 * n, 8.0, "words", meta={"content": "0" * 40})
+        for n in range(5)
+    )
+    for name in NAMES:
+        write_manifest(folder / name, Manifest("biaudio", folder, entries))
+
+    def look(here: Path) -> object:
+        found = []
+        for name in NAMES:
+            manifest = read_manifest(here / name)
+            found.append((manifest.hashes(), [str(manifest.path(one.video)) for one in manifest.entries]))
+        return found
+
+    return Kind(folder, tuple(folder / name for name in NAMES), look, share=4)
+
+
+def caches(folder: Path) -> Kind:
+    """An entry of the cache of features: whatever happens to it, what is computed is right."""
+    from visaudio_bench.bench.evaluation.score_cache import cached
+    from visaudio_bench.files import cache_dir
+
+    shutil.rmtree(cache_dir() / "features", ignore_errors=True)
+    values = {"cues": np.arange(24.0).reshape(3, 8), "active": np.array([True, False])}
+    cached(lambda: values, ["one"])
+    (path,) = (one for one in (cache_dir() / "features").rglob("*") if one.is_file())
+    place = path.relative_to(cache_dir() / "features")
+
+    def look(here: Path) -> object:
+        (cache_dir() / "features" / place).write_bytes((here / path.name).read_bytes())
+        found = cached(lambda: values, ["one"])
+        return {name: (str(value.dtype), value.tolist()) for name, value in found.items()}
+
+    shutil.copy(path, folder / path.name)
+    return Kind(folder, (folder / path.name,), look, sealed=True, share=4)
+
+
+def states(folder: Path) -> Kind:
+    """The state of a training."""
+    import torch
+
+    from visaudio_bench.models.visaudio.training import state
+
+    network: Any = torch.nn.Linear(6, 4)
+    optimiser = torch.optim.AdamW(network.parameters())
+    network(torch.ones(2, 6)).sum().backward()
+    optimiser.step()
+
+    class Average:
+        updates = 0
+
+        def __init__(self) -> None:
+            self.weights = {name: value.detach().clone() for name, value in network.named_parameters()}
+
+    class Alone:
+        main = True
+
+        def gather(self, told: list[str]) -> list[str]:
+            return told
+
+    trained = state.TrainedState(network, Average(), optimiser)  # type: ignore[arg-type]
+    plan = {"preset": "tiny", "data": {"folder": "x", "clips": 3}}
+    state.save(trained, state.Progress(3, 0.5, 2, 1, plan), folder / "state.safetensors", Alone())  # type: ignore[arg-type]
+
+    def look(here: Path) -> object:
+        progress = state.read_progress(here / "state.safetensors")
+        state.restore(trained, here / "state.safetensors", progress.step)
+        return progress, {name: value.tolist() for name, value in trained.tensors().items()}
+
+    return Kind(folder, (folder / "state.safetensors",), look, sealed=True, share=3)
+
+
+def shards(folder: Path) -> Kind:
+    """A feature store, as `bench features check` reads it."""
+    import torch
+
+    from visaudio_bench.models.visaudio import feature_store as stores
+    from visaudio_bench.models.visaudio.feature_formats import Storage
+
+    stores.claim(folder, stores.Kind({"conditioners": "test"}, {"codec": "test"}, Storage(spatial="float32"), 2.0))
+    tensors = {"mean": torch.arange(12.0).reshape(2, 3, 2), "std": torch.ones(2, 3, 2)}
+    stores.write_shard(folder, [(stores.FeatureRow("a", "suite", "o", "", 0.0, 0), tensors)])
+    stores.FeatureStore(folder)  # writes the index
+    (path,) = folder.glob("shard-*")
+
+    def look(here: Path) -> object:
+        stores._header.cache_clear()
+        store = stores.FeatureStore(here)
+        wrong = [said for _, said in store.check() if said]
+        if wrong:
+            raise BenchError(wrong[0])
+        return {name: value.tolist() for name, value in store.read(0).items()}
+
+    return Kind(folder, (path, folder / "index.parquet"), look, sealed=True, share=2)
+
+
+def records(folder: Path) -> Kind:
+    """The record beside a sound: one that is not ours has the sound made again."""
+    from visaudio_bench.baselines import open_system
+    from visaudio_bench.bench.evaluation.generation import generate, recorded
+    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.suites import open_suite
+
+    job = Job(open_suite(f"folder:{folder.parent / 'runs' / 'ours'}"), (open_system("mono"),))
+    made = folder / "made"
+    list(generate(Plan((job,), None, made, workers=1, sounds=made), job, job.systems[0], ["a"]))
+
+    def look(here: Path) -> object:
+        return sorted(recorded(Plan((job,), None, here, sounds=here), job, job.systems[0]))
+
+    return Kind(made, (made / "a.json",), look)
+
+
+def media(folder: Path) -> Kind:
+    """Sounds and videos, in a process of their own as preparation reads them."""
+    from visaudio_bench.isolation import map_isolated
+    from visaudio_bench.suites.media import write_audio, write_clip, write_video
+
+    noise = np.random.default_rng(0).standard_normal((2, 22_050)).astype(np.float32) / 10
+    for suffix in (".wav", ".flac"):
+        write_audio(folder / f"x{suffix}", noise, 44100)
+    pictures = [np.full((32, 32, 3), 9 * n, np.uint8) for n in range(12)]
+    write_video(folder / "pictures.mp4", pictures, 24)
+    write_clip(folder / "x.mp4", folder / "pictures.mp4", noise, 44100)
+
+    def look(here: Path) -> object:
+        (path,) = here.glob("x.*")
+        (outcome,) = map_isolated(read_media, [path], 1, timeout=LONGEST)
+        return outcome.result()
+
+    files = tuple(folder / f"x{suffix}" for suffix in (".wav", ".flac", ".mp4"))
+    return Kind(folder, files, look, share=2)
+
+
+def read_media(path: Path) -> str:
+    """Every way in which a file is read; whatever is no refusal comes out."""
+    from visaudio_bench.errors import ClipError
+    from visaudio_bench.suites.media import probe, read_frames, read_sound
+
+    refused = []
+    for way in (
+        lambda: probe(path),
+        lambda: read_sound(path, sample_rate=44100),
+        lambda: read_frames(path, fps=10, duration=0.4),
+    ):
+        try:
+            way()
+        except ClipError as error:
+            refused.append(error)
+    if len(refused) > 2 - (path.suffix == ".mp4"):
+        raise refused[-1]
+    return "read"
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = {
+    "runs": runs,
+    "features": set_features,
+    "opinions": opinions,
+    "ratings": ratings,
+    "manifests": manifests,
+    "cache": caches,
+    "state": states,
+    "store": shards,
+    "records": records,
+    "media": media,
+}
+
+
+def _bench(*arguments: object) -> None:
+    from visaudio_bench.bench.cli import main
+
+    before, sys.argv = sys.argv, ["bench", *map(str, arguments)]
+    said, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        main()
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    finally:
+        sys.argv, sys.stdout = before, said
+
+
+class TooLongError(Exception):
+    """A reader that does not come to an end."""
+
+
+def _too_long(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise TooLongError
+
+
+def outcomes(name: str, kind: Kind, count: int, draw: random.Random, keep: Path) -> Iterator[str]:
+    """What becomes of `count` damaged folders: `read`, `refused`, `same`, or what must not be; such are kept."""
+    if kind.sealed:
+        right = repr(kind.look(kind.folder))
+    contents = {path: path.read_bytes() for path in kind.files}
+    with tempfile.TemporaryDirectory() as work:
+        for number in range(count):
+            path = draw.choice(kind.files)
+            here = Path(work) / str(number)
+            here.mkdir()
+            for other in kind.files if name != "media" else (path,):
+                data = contents[other]
+                (here / other.name).write_bytes(mutate(data, draw, other.suffix) if other == path else data)
+            if name == "store":
+                shutil.copy(kind.folder / "meta.json", here)
+            if name == "records":
+                shutil.copy(kind.folder / "a.wav", here)
+            signal.setitimer(signal.ITIMER_REAL, LONGEST)
+            try:
+                found = repr(kind.look(here)) if kind.sealed else kind.look(here)
+                outcome = "read" if not kind.sealed else "same" if found == right else "CHANGED"
+            except BenchError as error:
+                known = getattr(error, "reason", "") not in ("internal", "timeout")
+                outcome = "refused" if known else "TRACEBACK"
+            except TooLongError:
+                outcome = "HANG"
+            except Exception:
+                outcome = "TRACEBACK"
+                if not (keep / name).exists():
+                    traceback.print_exc()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            if outcome.isupper():
+                shutil.copytree(here, keep / name / str(number), dirs_exist_ok=True)
+            shutil.rmtree(here)
+            yield outcome
+
+
+def main() -> None:
+    """Damage, read, count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which files, by comma")
+    parser.add_argument("--count", type=int, default=20_000, help="mutations in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=Path("damaged"), help="where files go that were not refused")
+    given = parser.parse_args()
+    names = given.kinds.split(",")
+    signal.signal(signal.SIGALRM, _too_long)
+    np.seterr(all="ignore")
+    bad = 0
+    with tempfile.TemporaryDirectory() as work:
+        import os
+
+        os.environ["VISAUDIO_BENCH_CACHE"] = f"{work}/.cache"
+        kinds = {}
+        for name in dict.fromkeys([*(["runs"] if "records" in names else []), *names]):
+            (Path(work) / name).mkdir()
+            kinds[name] = KINDS[name](Path(work) / name)
+        whole = sum(kinds[name].share for name in names)
+        for name in names:
+            began = time.process_time()
+            count = round(given.count * kinds[name].share / whole)
+            # Each kind has its own numbers, so that the others may change without it.
+            draw = random.Random(f"{given.seed} {name}")
+            found = Counter(outcomes(name, kinds[name], count, draw, given.keep))
+            told = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(found.items()))
+            print(f"{name:10} {count:6,} damaged: {told}  ({time.process_time() - began:.0f} s)", flush=True)
+            bad += sum(number for outcome, number in found.items() if outcome.isupper())
+    print(json.dumps({"seed": given.seed, "mutations": given.count, "bad": bad}))
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

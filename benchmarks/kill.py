@@ -1,0 +1,247 @@
+"""`kill -9` at random instants of every long command, then the same command again: the same files, nothing left over.
+
+    python benchmarks/kill.py                         60 kills, seeded, with their counts
+    python benchmarks/kill.py --commands run,train --kills 10 --seed 7
+
+Each command is first carried out undisturbed, which also says how long it takes. Then it is killed at instants drawn
+from that length, always in the folder that the kill before left, until its kills are used up; then it ends by itself.
+What it made must be the same to the bit, and no temporary file or lock may be left in its folder or in the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+BENCH = (sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()")
+MICRO = ("network.hidden=16", "network.heads=1", "network.depth=2", "batch=4", "steps=40", "warmup=2", "threads=1",
+         "save_every=5", "validate_every=20")  # fmt: skip
+Contents = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line for a folder, and what it made there that must be the same."""
+
+    words: Callable[[Path], Sequence[object]]
+    made: Callable[[Path], Contents]
+
+
+def bytes_of(*patterns: str) -> Callable[[Path], Contents]:
+    """The hashes of the files that match."""
+
+    def made(folder: Path) -> Contents:
+        found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+        return {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in found
+            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        }
+
+    return made
+
+
+def store_of(folder: Path) -> Contents:
+    """What a feature store holds; into how many shards it is divided depends on when it was filled."""
+    from visaudio_bench.models.visaudio.feature_store import FeatureStore
+
+    return {"manifest": FeatureStore(folder).manifest_hash, **bytes_of("meta.json", "failures.jsonl")(folder)}
+
+
+def tensors_of(folder: Path) -> Contents:
+    """Tensors and notes of each file: safetensors puts the notes in an order that is drawn anew each time."""
+    from safetensors import safe_open
+
+    from visaudio_bench.files import digest
+    from visaudio_bench.models.visaudio.feature_store import content_hash
+
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            found[path.name] = digest(
+                [file.metadata(), content_hash({n: file.get_tensor(n) for n in sorted(file.keys())})]
+            )
+    return found
+
+
+def commands(data: Path) -> dict[str, Command]:
+    """Every long command on small data, which is made below `data`."""
+    from visaudio_bench.suites.media import write_audio, write_video
+
+    for number in range(8):
+        noise = np.random.default_rng(number).standard_normal((2, 88_200)).astype(np.float32) / 10
+        pictures = [np.full((32, 32, 3), 20 * (n % 12), np.uint8) for n in range(20)]
+        write_audio(data / "clips" / f"c{number}.wav", noise, 44100)
+        write_video(data / "clips" / f"c{number}.mp4", pictures, 10)
+    (data / "clips" / "empty.wav").touch()  # a clip that cannot be used is listed each time
+    panoramas(data / "panoramas")
+    store(data / "store")
+    suite = f"folder:{data / 'clips'}"
+    scored = ("--metric", "side_mid,delta_ild,delta_itd", "--allow-missing", 1, "--workers", 2)
+    learnt = ("--parts", "built-in", "--duration", 2, "--allow-missing", 1, "--workers", 2)
+    rendered = ("--suite", "simroom-mini", "--height", 64, "--workers", 2)
+    built = ("--size", 64, "--seconds", 2, "--workers", 2)
+    trained = ("train", "visaudio", "--data", data / "store", "--device", "cpu")
+    trained += tuple(word for setting in MICRO for word in ("--set", setting))
+    tables = bytes_of("results.csv", "clips.csv", "leaderboard.*", "failures.jsonl", "audio/**/*.wav")
+    return {
+        "run": Command(lambda out: ("run", "--suite", suite, "--system", "noise", *scored, "--out", out), tables),
+        "score": Command(lambda out: ("score", "--predictions", data / "clips", *scored, "--out", out), tables),
+        "generate": Command(
+            lambda out: ("generate", "--system", "foleyspace-like:noise", "--suite", suite, "--mux", "--out", out),
+            bytes_of("**/*.wav", "**/*.mp4", "**/failures.jsonl"),
+        ),
+        "features": Command(lambda out: ("features", "build", "--suite", suite, *learnt, "--out", out), store_of),
+        "twin": Command(lambda out: ("data", "build", "twin", *rendered, "--out", out), bytes_of("**/*")),
+        "biaudio": Command(
+            lambda out: ("data", "build", "biaudio", "--from", data / "panoramas", *built, "--out", out),
+            bytes_of("**/*"),
+        ),
+        "train": Command(
+            lambda out: (*trained, *(("--resume",) if (out / "training.json").exists() else ()), "--out", out),
+            tensors_of,
+        ),
+    }
+
+
+def panoramas(folder: Path) -> None:
+    """A few seconds of 360-degree video with ambisonics."""
+    from visaudio_bench.suites.media import write_audio, write_video
+
+    for number in range(6):
+        field = np.random.default_rng(number).standard_normal((4, 96_000)).astype(np.float32) / 10
+        pictures = [np.full((64, 128, 3), 20 * (n % 12), np.uint8) for n in range(20)]
+        write_audio(folder / f"video{number}_0.flac", field, 48000)
+        write_video(folder / f"video{number}_0.mp4", pictures, 10)
+    names = [f"video{number}_0\n" for number in range(6)]
+    (folder / "train.txt").write_text("".join(names[:4]))
+    (folder / "test.txt").write_text("".join(names[4:]))
+
+
+def store(folder: Path) -> None:
+    """Features of noise that the tiny network can learn from."""
+    import torch
+
+    from visaudio_bench.models.visaudio.config import CONFIGS, lengths
+    from visaudio_bench.models.visaudio.feature_formats import Storage, pack
+    from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
+    from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
+    from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
+
+    kind = Kind(BuiltInConditioners().identity, NoiseVocoder().identity, Storage(spatial="int8"), 1.2)
+    config, long = CONFIGS["tiny"], lengths(1.2, CONFIGS["tiny"].text_tokens)
+    shapes = {
+        "mean": (2, long.latent, config.latent_dim),
+        "std": (2, long.latent, config.latent_dim),
+        "clip": (long.clip, config.clip_dim),
+        "sync": (long.sync, config.sync_dim),
+        "text": (long.text, config.text_dim),
+        "spatial": (long.clip, config.spatial_grid, config.spatial_grid, config.spatial_dim),
+    }
+    draw = torch.Generator().manual_seed(0)
+    claim(folder, kind)
+    write_shard(
+        folder,
+        [
+            (
+                FeatureRow(f"clip{number:02d}", "suite", "", "", 0.0, 0),
+                pack({name: torch.rand(shape, generator=draw) for name, shape in shapes.items()}, kind.storage),
+            )
+            for number in range(8)
+        ],
+    )
+
+
+def start(words: Sequence[object], cache: Path, log: Path) -> subprocess.Popen[bytes]:
+    """The command, in a group of its own."""
+    environment = {**os.environ, "VISAUDIO_BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [*BENCH, *map(str, words)], env=environment, stdout=file, stderr=file, start_new_session=True
+        )
+
+
+def finish(command: Command, out: Path, cache: Path, log: Path) -> float:
+    """Carry the command out; seconds that it took."""
+    began = time.monotonic()
+    code = start(command.words(out), cache, log).wait()
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if code != 0 or "Traceback" in text:
+        raise SystemExit(f"exit code {code}:\n{text[-3000:]}")
+    return time.monotonic() - began
+
+
+def left_over(*folders: Path) -> list[str]:
+    """Temporary files and locks."""
+    return [str(path) for folder in folders for path in folder.rglob(".*")]
+
+
+def disturbed(command: Command, whole: Path, seconds: float, kills: int, draw: random.Random, work: Path) -> str:
+    """Kill the command so often, let it end, and compare; what is wrong, else an empty text."""
+    out, cache, log = work / whole.name, work / "cache", work / "log"  # the folder's name is on the page
+    for _ in range(kills):
+        process = start(command.words(out), cache, log)
+        until = time.monotonic() + draw.uniform(0.1, 1.0) * seconds
+        while process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        if process.poll() is None:
+            # The parent alone: its pools and workers have to notice by themselves.
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+    finish(command, out, cache, log)
+    made, right = command.made(out), command.made(whole)
+    other = sorted(name for name in made.keys() | right.keys() if made.get(name) != right.get(name))
+    left = left_over(out, cache)
+    return "; ".join([*(f"{name} differs" for name in other[:5]), *(f"{name} is left" for name in left[:5])])
+
+
+def main() -> None:
+    """Kill, finish, compare, count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--commands", default="features,run,score,generate,biaudio,train,twin", help="by comma")
+    parser.add_argument("--kills", type=int, default=63, help="in all")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each command begins anew")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    names = given.commands.split(",")
+    bad = killed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        every = commands(data)
+        for name in names:
+            whole = data / name
+            seconds = finish(every[name], whole, Path(folder) / "cache", Path(folder) / "log")
+            draw = random.Random(f"{given.seed} {name}")
+            times = max(1, round(given.kills / len(names) / given.rounds))
+            wrong = []
+            for number in range(given.rounds):
+                work = Path(folder) / f"{name}-{number}"
+                work.mkdir()
+                wrong.append(disturbed(every[name], whole, seconds, times, draw, work))
+                killed += times
+                shutil.rmtree(work)
+            said = "; ".join(filter(None, wrong)) or "the same files, nothing left"
+            print(f"{name:9} {seconds:5.1f} s, killed {given.rounds} x {times}: {said}", flush=True)
+            bad += sum(map(bool, wrong))
+    print(json.dumps({"seed": given.seed, "kills": killed, "bad": bad}))
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

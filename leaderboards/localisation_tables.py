@@ -1,0 +1,85 @@
+"""The tables of a study of localisation: how far off, how often near, how often on the wrong side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from visaudio_bench.escapes import csv_row
+from visaudio_bench.files import csv_text
+from visaudio_bench.leaderboards.opinion_tables import Study, counted
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+
+COLUMNS = (
+    Column("error", "angular error", "degrees", "lower"),
+    Column("near", "within 15°", "%", "higher"),
+    Column("confusion", "wrong side", "%", "lower"),
+)
+PERCENT = {"error": 1, "near": 100, "confusion": 100}
+CSV_COLUMNS = ("study_id", "system", "score", "mean", "low", "high", "half", "n_votes")
+
+
+def localisation_table(study: Study) -> Table:
+    """Systems by scores; the best errors are marked as the test allows."""
+    ranks = sorted({row["rank"] for row in study["scores"]})
+    marks: dict[int, Mark] = dict(zip(ranks[:2], ("best", "second"), strict=False)) if len(ranks) > 1 else {}
+    rows = []
+    for row in study["scores"]:
+        cells = [_cell(row[column.key], PERCENT[column.key]) for column in COLUMNS]
+        first = cells[0]
+        mark = marks.get(row["rank"], "")
+        cells[0] = Cell(first.text, first.value, first.low, first.high, mark, first.reason)
+        rows.append(TableRow(row["system"], tuple(cells)))
+    return Table(f"Localisation, study {study['study_id']}", COLUMNS, tuple(rows), notes=_notes(study, bool(marks)))
+
+
+def localisation_pair_table(study: Study) -> Table:
+    """Every pair of systems: difference of their errors."""
+    columns = (Column("difference", "A − B", "degrees"), Column("p", "p"), Column("p_holm", "p Holm"))
+    rows = []
+    for pair in study["pairs"]:
+        cells = (
+            _cell(pair["difference"], 1),
+            *(Cell(EMPTY if pair[k] is None else f"{pair[k]:.3f}", pair[k]) for k in ("p", "p_holm")),
+        )
+        rows.append(TableRow(f"{pair['a']} − {pair['b']}", cells))
+    return Table(f"Errors compared, study {study['study_id']}", columns, tuple(rows), "pair")
+
+
+def localisations_csv(studies: Sequence[Study]) -> str:
+    """One row a study, system and score; shares are from 0 to 1."""
+    rows = (
+        {"study_id": study["study_id"], "score": column.key, **row, **row[column.key]}
+        for study in studies
+        for row in study["scores"]
+        for column in COLUMNS
+    )
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))
+
+
+def _cell(estimate: dict[str, Any], factor: int) -> Cell:
+    if estimate["mean"] is None:
+        return Cell(EMPTY, reason=estimate["reason"])
+    half = "" if estimate["half"] is None else f" ± {factor * estimate['half']:.1f}"
+    return Cell(
+        f"{factor * estimate['mean']:.1f}{half}",
+        estimate["mean"],
+        estimate["low"],
+        estimate["high"],
+        "",
+        estimate["reason"],
+    )
+
+
+def _notes(study: Study, marked: bool) -> tuple[str, ...]:
+    report = study["report"]
+    counts = ", ".join(counted(report[f"{thing}s"], thing) for thing in ("rater", "clip", "vote"))
+    told = "marks: the smallest error, and the next, shared by systems that are not told apart"
+    return (
+        counts,
+        f"question: {study['question']}",
+        f"± {study['confidence']:.0%} interval: crossed (raters and clips both random)",
+        f"{told if marked else 'nothing is marked: no two systems are told apart'} (test over raters and clips, both "
+        "random; Holm, 5 %)",
+        "answers are on a frontal scale of ±90°; wrong side: of sources at 10° or more, 50 % is chance",
+    )

@@ -1,0 +1,90 @@
+"""How commands end when a person or the machine stops them: soon, with one sentence, and never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMAND = (sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()")
+SOON = 8.0  # s: a person waits for two, and a loaded machine gets a few more
+
+
+def interrupted(arguments: tuple[object, ...], ready: Callable[[int], bool]) -> tuple[int, str, float]:
+    """Exit code, what was said, and seconds from Ctrl-C on, which a terminal sends to the whole group."""
+    command = [*COMMAND, *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        until = time.monotonic() + 120
+        while not ready(running.pid):
+            assert running.poll() is None, running.stderr.read() if running.stderr else ""
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        began = time.monotonic()
+        os.killpg(running.pid, signal.SIGINT)
+        said = running.communicate()[1]
+    return running.returncode, said, time.monotonic() - began
+
+
+def maps(pid: int, *words: str) -> bool:
+    """Whether a process has such a library open: where it is in its imports."""
+    try:
+        text = Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
+    return any(word in text for word in words)
+
+
+def children(pid: int) -> int:
+    try:
+        return len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    except OSError:
+        return 0
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="processes are looked at in /proc")
+
+
+@pytest.mark.parametrize("library", [("_bisect", "_random", "_json"), ("multiarray",), ("libtorch",)])
+def test_ctrl_c_while_libraries_are_loaded(library: tuple[str, ...], tmp_path: Path) -> None:
+    run = ("run", "--suite", "simroom-mini", "--limit", 1, "--out", tmp_path / "run")
+    code, said, seconds = interrupted(run, lambda pid: maps(pid, *library))
+    assert (code, said.strip()) == (130, "interrupted; what was finished is kept, the same command goes on from there")
+    assert seconds < SOON
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("data", "build", "twin", "--suite", "simroom-mini", "--height", 256),
+        ("features", "build", "--suite", "simroom-mini", "--parts", "built-in"),
+    ],
+)
+def test_ctrl_c_while_a_pool_is_at_work(
+    call: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
+    code, said, seconds = interrupted(
+        (*call, "--workers", 2, "--out", tmp_path / "made"), lambda pid: children(pid) > 2 and not time.sleep(1)
+    )
+    assert (code, "Traceback" in said, said.count("interrupted;")) == (130, False, 1), said
+    assert seconds < SOON
+    assert not list((tmp_path / "made").glob(".in-use*"))
+
+
+def test_a_limit_of_memory_is_named(tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))
+
+    command = [*COMMAND, "run", "--suite", "simroom-mini", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "allows 0.9 GiB of address space (ulimit -v)" in done.stderr

@@ -1,0 +1,93 @@
+"""`bench mos --against RUN`: metrics that follow simulated raters, run the other way, or know nothing."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.schema import ClipRow, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import Result as Measured
+
+SYSTEMS = ("A", "B", "C", "D", "E")
+CLIPS = tuple(f"clip{k:02d}" for k in range(1, 11))
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    file = tmp_path / "r.csv"
+    assert run("simulate", "--out", file).exit_code == 0
+    return file
+
+
+def write_run(folder: Path, suite: str = "simroom", systems: tuple[str, ...] = SYSTEMS) -> Path:
+    """Simulated raters like later systems better: `good` rises with that, `error` falls, `noise` knows nothing."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    results, rows = [], []
+    for metric, better in (("good", "higher"), ("error", "lower"), ("noise", "none"), ("set", "lower")):
+        for place, system in enumerate(systems):
+            level = {"good": place, "error": 9.0 - place, "noise": 0.0, "set": 5.0 - place}[metric]
+            scores = level + rng.normal(0, 0.5, len(CLIPS))
+            if metric != "set":
+                rows += [
+                    ClipRow(suite, system, clip, metric, "mix", float(score), "synthetic", "")
+                    for clip, score in zip(CLIPS, scores, strict=True)
+                ]
+            value = float(scores.mean())
+            results.append(Measured(suite, system, metric, "mix", value, None, None, 10, "synthetic", better=better))
+    write_results(folder, results, {}, {})
+    write_clip_rows(folder, rows)
+    return folder
+
+
+def test_metrics_are_correlated_over_systems_and_over_clips(study, tmp_path):
+    out = tmp_path / "out"
+    result = run("--ratings", study, "--against", write_run(tmp_path / "run"), "--out", out, "--format", "json")
+    assert result.exit_code == 0, result.exception
+    tables = json.loads(result.stdout)
+    assert [table["title"].split(" with ")[1] for table in tables[1:]] == [
+        f"{name}, study simulated"
+        for name in ("Spatial Impression", "Spatial Consistency", "Temporal Alignment", "Semantic Alignment",
+                     "Audio Realism")
+    ]  # fmt: skip
+    rows = {row["metric"]: row["cells"] for row in tables[1]["rows"]}
+    for name in ("good mix", "error mix"):
+        assert rows[name]["systems_spearman"]["value"] > 0.85
+        assert rows[name]["clips_pearson"]["low"] > 0.5
+    assert rows["noise mix"]["clips_pearson"]["low"] < 0.2
+    assert rows["set mix"]["systems_pearson"]["value"] > 0.85
+    assert rows["set mix"]["clips_pearson"]["reason"] == "the metric has no value for a clip"
+    assert any("noise: no way is better" in note for note in tables[1]["notes"])
+    with (out / "against.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == 5 * (3 * 4 + 2)
+    assert {row["n"] for row in written if row["over"] == "clips"} == {"50"}
+    for form in ("text", "md", "tex", "csv"):
+        assert run("--ratings", study, "--against", tmp_path / "run", "--out", out, "--format", form).exit_code == 0
+
+
+def test_what_cannot_be_joined_is_said(study, tmp_path):
+    out = ("--out", tmp_path / "out")
+
+    def told(folder: Path, *extra: object) -> str:
+        result = run("--ratings", study, "--against", folder, *out, *extra)
+        assert isinstance(result.exception, UsageError)
+        return str(result.exception)
+
+    assert "results.json is not there" in told(tmp_path / "none")
+    other = write_run(tmp_path / "other", systems=("A", "x", "y"))
+    assert "have 1 system(s) in common; the run has A, x, y, the study A, B, C, D, E" in told(other)
+    named = tmp_path / "named.csv"
+    lines = study.read_text().splitlines()
+    named.write_text("\n".join([lines[0], *(line.replace(",clip01,,", ",clip01,music,") for line in lines[1:])]) + "\n")
+    result = run("--ratings", named, "--against", write_run(tmp_path / "run"), *out)
+    assert "has the suite(s) simroom, study simulated is of music" in str(result.exception)

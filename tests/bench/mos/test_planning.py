@@ -1,0 +1,43 @@
+"""`bench mos plan`: what a study can tell apart, from stated spreads or those of an earlier study."""
+
+import json
+
+from click.testing import CliRunner
+
+from visaudio_bench.bench.cli.mos import mos
+from visaudio_bench.errors import UsageError
+
+
+def plan(*arguments: object) -> dict:
+    result = CliRunner().invoke(mos, ["plan", *map(str, arguments), "--format", "json"])
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.stdout)[0]
+
+
+def cells(table: dict, row: int) -> dict[str, float]:
+    return {name: cell["value"] for name, cell in table["rows"][row]["cells"].items()}
+
+
+def test_more_clips_help_more_than_more_raters_where_systems_differ_by_clip():
+    table = plan("--raters", 12, "--clips", 10, "--systems", 5, "--difference", 0.3)
+    planned, raters, clips, both = (cells(table, row) for row in range(4))
+    assert planned["power"] < raters["power"] < clips["power"] < both["power"]
+    assert planned["power_corrected"] < planned["power"]
+    assert planned["smallest"] < planned["smallest_corrected"]
+    (told,) = (note for note in table["notes"] if note.startswith("assumed: for 80% corrected"))
+    assert told.endswith("it takes more than 1,000 raters with 10 clips, or more than 1,000 clips with 12 raters")
+    assert any(note.startswith("assumed: a system's votes have SD 0.3 over raters, 0.45") for note in table["notes"])
+
+
+def test_an_earlier_study_gives_the_spreads(tmp_path):
+    file = tmp_path / "pilot.csv"
+    simulate = ["simulate", "--raters", "20", "--clips", "20", "--systems", "A,B,C", "--out", str(file)]
+    assert CliRunner().invoke(mos, simulate).exit_code == 0
+    table = plan("--systems", 2, "--earlier", file)
+    assert [row["group"] for row in table["rows"][::4]] == ["SI", "SC", "TA", "SA", "AR"]
+    assert sum("pairs of systems of study simulated differ with SD" in note for note in table["notes"]) == 5
+    one = tmp_path / "one.csv"
+    one.write_text("rater_id,clip_id,system,dimension,rating\nr1,c1,A,SI,3\nr1,c1,B,SI,4\n")
+    result = CliRunner().invoke(mos, ["plan", "--earlier", str(one)])
+    assert isinstance(result.exception, UsageError)
+    assert "no two systems of the earlier study" in str(result.exception)

@@ -1,0 +1,137 @@
+r"""How a text of somebody else's is written into each format, one function a format.
+
+Titles, names, remarks and reasons come from run folders, cards and lists of strangers. In every format a text stays a
+text: it ends no comment, opens no tag, starts no formula, and moves no terminal's cursor.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Control characters (C0, DEL, C1), marks that change the direction of what follows, halves of characters. A terminal
+# acts on the first, a reader is misled by the second, and the third cannot be written at all.
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What spreadsheets take for a formula: these signs at the beginning; after a sign of a number only where something is
+# called, because ids begin with hyphens and numbers with both.
+_FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]", re.DOTALL)
+_NUMBERED = re.compile(r"'+(?=[=@\t\r+-])")
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "µ": r"$\mu$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "°": r"$^\circ$",
+    "×": r"$\times$",
+    "†": r"$^\dagger$",
+    "–": "--",
+    # OT1 fonts have other characters in the places of these
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+    '"': "''",
+    # at the beginning of a row these would belong to the line end before it
+    "[": "{[}",
+    "*": "{*}",
+}
+_GREEK = {
+    "α": "alpha",
+    "β": "beta",
+    "γ": "gamma",
+    "δ": "delta",
+    "ε": "varepsilon",
+    "θ": "theta",
+    "κ": "kappa",
+    "λ": "lambda",
+    "μ": "mu",
+    "ρ": "rho",
+    "σ": "sigma",
+    "τ": "tau",
+    "φ": "varphi",
+    "χ": "chi",
+}
+_TEX |= {letter: f"$\\{name}$" for letter, name in _GREEK.items()}
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~]")
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    r"""A text for a terminal: `\x1b` stands where an escape was.
+
+    Args:
+        text: of whatever origin.
+        keep: characters that stay as they are; notes have several lines.
+
+    Returns:
+        The text with escapes spelt out.
+    """
+    return _HIDDEN.sub(lambda match: match[0] if match[0] in keep else _spelt(match[0]), text)
+
+
+def _spelt(character: str) -> str:
+    return ascii(character)[1:-1]
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, for a cell, a title or a comment; all else as `visible` shows it."""
+    return visible(" ".join(text.split()), keep="")
+
+
+def tex(text: str) -> str:
+    """A text as LaTeX sets it: no command, no comment, one line."""
+    return "".join(_TEX.get(character, character) for character in one_line(text))
+
+
+def tex_comment(text: str) -> str:
+    """A comment of LaTeX: it ends with its line."""
+    return f"% {one_line(text)}"
+
+
+def markdown(text: str) -> str:
+    """A text in a line or a cell of Markdown: no markup, no HTML."""
+    plain = _ENTITY.sub("&amp;", one_line(text)).replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\g<0>", plain)
+
+
+def csv_cell(text: str) -> str:
+    """A text in a table that a spreadsheet may open: one that it would take for a formula begins with an apostrophe."""
+    shown = visible(text)
+    return f"'{shown}" if _FORMULA.match(shown) or _NUMBERED.match(shown) else shown
+
+
+def csv_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of such a table: its texts as `csv_cell` writes them, all else as it is."""
+    return {name: csv_cell(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def csv_text(cell: str) -> str:
+    """The text that `csv_cell` wrote."""
+    return cell[1:] if _NUMBERED.match(cell) else cell
+
+
+def json_text(value: Any) -> str:
+    """JSON for people and terminals: as `json.dumps`, every control character and half of one written as an escape.
+
+    Raises:
+        ValueError: a number that is not finite; missing values are null here.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return _HIDDEN.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
