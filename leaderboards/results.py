@@ -231,7 +231,7 @@ class _Table:
         if refusal is not None:
             status, reason = refusal
             return replace(blank, status=status, reason=reason)
-        if metric.interval in ("jackknife", "plain jackknife"):
+        if metric.features or metric.interval in ("jackknife", "plain jackknife"):
             return self._of_sets(blank, metric, view, system)
         if metric.interval == "bootstrap":
             value, low, high, n, reason = self._intervals[metric.key, view, system]
@@ -258,6 +258,8 @@ class _Table:
         if isinstance(distances, str):
             status: Status = "failed" if distances.startswith("scored on") else "missing"
             return replace(blank, status=status, reason=distances)
+        if not np.isfinite(distances.plain) and metric.features:
+            return replace(blank, reason=f"too few clips: {distances.size}")
         if not np.isfinite(distances.plain):
             status, reason = self._why_empty(metric, view, system)
             return replace(blank, status=status, reason=reason)

@@ -208,14 +208,16 @@ def _sizes(board: _Board) -> list[str]:
     """A Fréchet distance never goes without N and d: its bias is about 1/N. And which value is shown."""
     lines = []
     for shown in board.columns:
-        if shown.metric.interval == "jackknife" and shown.view == shown.metric.shown[0]:
+        corrected = shown.metric.interval == "jackknife"
+        if (corrected or shown.metric.features) and shown.view == shown.metric.shown[0]:
             results = (board.result(system, shown) for system in board.rows)
             reasons = [result.reason for result in results if result is not None and result.value is not None]
             sizes = sorted({reason.partition(";")[0] for reason in reasons if shown.metric.features})
-            words = "plain values, as papers print them"
+            words = "plain values, as papers print them" if corrected else ""
             if any("bias-corrected" in reason for reason in reasons):
                 words = f"less their bias by few clips; {shown.metric.key}{PLAIN} in results.csv is what papers print"
-            lines.append(f"{shown.metric.title}: {'; '.join([', '.join(sizes), words]) if sizes else words}.")
+            told = "; ".join(text for text in (", ".join(sizes), words) if text)
+            lines += [f"{shown.metric.title}: {told}."] if told else []
     return lines
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import write_text
+from visaudio_bench.files import file_stamp, write_text
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.sheets import Sheet, read_sheet, read_text
 from visaudio_bench.suites.clip import Clip
@@ -77,8 +77,7 @@ def read_labels(path: Path) -> dict[str, Labels]:
     Raises:
         UsageError: it cannot be read, or a row is not what the module's table says; with the line.
     """
-    status = path.stat() if path.is_file() else None
-    return _read(path, status and (status.st_size, status.st_mtime_ns))
+    return _read(path, tuple(file_stamp(path).values()) if path.is_file() else None)
 
 
 @lru_cache(maxsize=4)  # a file may label a thousand clips, each of which asks for it

@@ -20,7 +20,7 @@ from visaudio_bench.baselines.published.contract import Options
 from visaudio_bench.baselines.published.installed import Installation
 from visaudio_bench.baselines.published.prompts import Texts
 from visaudio_bench.baselines.published.worker_inputs import Inputs
-from visaudio_bench.files import write_json
+from visaudio_bench.files import file_stamp, write_json
 from visaudio_bench.pool import available_cores
 
 FICLONE = 0x40049409  # Linux: let a new file share the blocks of another one
@@ -134,7 +134,7 @@ class InputCopies:
 def _state(path: Path) -> tuple[int, ...]:
     """What changes when a file is written to; not its links, of which every job folder adds one."""
     status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode
+    return *file_stamp(path).values(), status.st_ino, status.st_mode
 
 
 def _clone(source: Path, target: Path) -> None:

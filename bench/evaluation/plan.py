@@ -331,7 +331,7 @@ def refuse_strangers(jobs: Sequence[Job]) -> None:
     Raises:
         UsageError: there is one; with names of both sides.
     """
-    clips = [clip.id for job in jobs for clip in job.suite.clips()]
+    clips = [name for job in jobs for name in job.suite.clip_ids()]
     for system in dict.fromkeys(system for job in jobs for system in job.systems):
         if isinstance(system, Outputs) and not set(clips) & set(system.files):
             ours, theirs = (", ".join(sorted(names)[:3]) for names in (clips, system.files))

@@ -24,6 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import file_stamp
 from visaudio_bench.sheets import LINE_END, read_text
 from visaudio_bench.suites.biaudio import find_generic
 from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
@@ -124,7 +125,7 @@ def read_recording(path: Path, clip: str) -> Labels:
     """
     del clip
     try:
-        return _read(path, path.stat().st_mtime_ns if path.is_file() else None)
+        return _read(path, tuple(file_stamp(path).values()) if path.is_file() else None)
     except UsageError as error:
         raise ClipError("bad_labels", str(error)) from error
 

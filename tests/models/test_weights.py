@@ -137,7 +137,7 @@ def test_a_whole_file_is_located_with_its_hash_and_hashed_once(folder, toy, monk
     assert missing(["toy"]) == ()
     located = require("toy")
     assert located == (folder / "toy.pth", toy.sha256)
-    monkeypatch.setattr(weights, "_hash", None)  # a second reading would fail here
+    monkeypatch.setattr(weights, "checksums", None)  # a second reading would fail here
     assert require("toy") == located
 
 

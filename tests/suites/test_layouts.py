@@ -305,7 +305,7 @@ def test_a_data_set_is_a_suite_when_it_is_entered_once(
         shutil.copy(parts / "left17.mp4", tmp_path / "streets" / f"{name}.mp4")
     told = bench("data", "prepare", "streets", "--from", tmp_path / "streets", "--workers", 1)
     assert told.code == 0, told.err
-    assert "own_suite:STREETS" in bench("list", "suites").out
+    assert "own_suite:STREETS" in bench("list", "suites", "-v").out
     suite = open_suite("streets:test")
     assert [(clip.id, clip.duration) for clip in suite.clips()] == [("a", 2.0), ("b", 2.0)]
     with pytest.raises(UsageError, match='no part "train"'):

@@ -284,7 +284,7 @@ def test_a_prediction_of_a_part_of_the_video_says_which_duration_fits(bench: Cal
         "it lasts 1.25 s instead of 3.00 s. To judge no more than that of every clip: bench score --duration 1.2"
         in (done.err)
     )
-    assert bench(*call, "--duration", 1.2, "--out", tmp_path / "run").code == 0
+    assert bench(*call, "--duration", 1.2, "--out", tmp_path / "run", "--replace").code == 0
 
 
 def test_generate_says_which_duration_fits_whatever_the_system(bench: Callable, clips: Path, tmp_path: Path) -> None:

@@ -256,7 +256,9 @@ def test_bfloat16_is_asked_for_recorded_and_cached_by_itself(
     found: dict[str, list[float]] = {}
     for dtype in ("float32", "bfloat16", "float32"):
         heard.clear()
-        told = score(bench, six_clips, "--metric", "fd_vgg,fd_pann,kl_pann", "--duration", 2, "--dtype", dtype)
+        told = score(
+            bench, six_clips, "--metric", "fd_vgg,fd_pann,kl_pann", "--duration", 2, "--dtype", dtype, "--replace"
+        )
         assert told.code == 0, told.err
         assert json.loads((six_clips / "run" / "results.json").read_text())["provenance"]["dtype"] == dtype
         assert len(heard) == (0 if dtype in found else 2 * 4)  # reference, mono, swapped, prediction of each clip

@@ -198,7 +198,7 @@ def test_a_video_of_exactly_8_s_is_scored_and_says_so(
     assert found["longer", "desync"] == found["longer", "ib_score"] == ("measured", "")
     assert found["exact", "ib_score"] == ("measured", "")  # looks at the frames before 1, 3, 5 and 7 s
     assert {row["n"] for row in rows(eight_seconds, "results") if row["system"] == "predictions"} == {"2"}
-    assert score(bench, eight_seconds, *asked, "--compat", "av-benchmark").code == 0
+    assert score(bench, eight_seconds, *asked, "--compat", "av-benchmark", "--replace").code == 0
     for metric in ("desync", "ib_score"):
         dropped = predicted(eight_seconds)["exact", metric]
         assert (dropped["value"], dropped["status"], dropped["reason"]) == ("", "missing", "short_video")

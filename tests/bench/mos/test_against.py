@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.schema import ClipRow, write_clip_rows, write_results
+from visaudio_bench.leaderboards.schema import ClipRow, SuiteInfo, SystemInfo, write_clip_rows, write_results
 from visaudio_bench.leaderboards.schema import Result as Measured
 
 SYSTEMS = ("A", "B", "C", "D", "E")
@@ -44,7 +45,11 @@ def write_run(folder: Path, suite: str = "simroom", systems: tuple[str, ...] = S
                 ]
             value = float(scores.mean())
             results.append(Measured(suite, system, metric, "mix", value, None, None, 10, "synthetic", better=better))
-    write_results(folder, results, {}, {})
+    judged = SuiteInfo(suite, suite, len(CLIPS), synthetic=True)
+    systems_told = [asdict(SystemInfo(name, name, anchor=False, binauralises=False)) for name in systems]
+    held = {"info": asdict(judged), "manifest": "", "systems": systems_told, "metrics": [], "cards": []}
+    provenance = {"seed": 0, "protocol": {"name": "visaudio-bench"}}
+    write_results(folder, results, provenance, {"suites": [held], "metrics": {}, "unavailable": {}})
     write_clip_rows(folder, rows)
     return folder
 
