@@ -258,11 +258,10 @@ class _Table:
         if isinstance(distances, str):
             status: Status = "failed" if distances.startswith("scored on") else "missing"
             return replace(blank, status=status, reason=distances)
-        if not np.isfinite(distances.plain) and metric.features:
-            return replace(blank, reason=f"too few clips: {distances.size}")
         if not np.isfinite(distances.plain):
             status, reason = self._why_empty(metric, view, system)
-            return replace(blank, status=status, reason=reason)
+            few_clips = f"too few clips: {distances.size}"
+            return replace(blank, status=status, reason=few_clips if metric.features else reason)
         result = replace(blank, value=distances.plain, n=distances.clips, status=self._measured)
         corrected = metric.interval == "jackknife"
         if corrected and self.basis.protocol.set_distances == "plain":

@@ -338,7 +338,7 @@ class FolderSuite(Suite):
 
     def remarks(self) -> tuple[str, ...]:
         """What is odd about the direction labels of its clips."""
-        return label_remarks([self._clip(name) for name in self.names if name in self.labels])
+        return label_remarks(self.clips()) if self.has_labels(self.names) else ()
 
     def manifest(self) -> list[dict[str, Any]]:
         """Ids, windows, the size of each file, and the direction labels where there are some."""
