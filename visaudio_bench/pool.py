@@ -79,7 +79,8 @@ def map_unordered(
         An iterator over the outcomes, as items finish.
 
     Raises:
-        BenchError: every one of them died (killed by the system, usually for want of memory).
+        BenchError: every one of several died, or the only one before anything was finished (killed by the system, usually
+            for want of memory).
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:
@@ -87,19 +88,29 @@ def map_unordered(
         return
     waiting: deque[Item] = deque(items)
     running: dict[Future[Outcome[Item, Value]], Item] = {}
+    finished = 0
     while waiting or running:
         try:
-            yield from _drain(_executor(workers), function, waiting, running, 4 * workers)
+            for outcome in _drain(_executor(workers), function, waiting, running, 4 * workers):
+                finished += 1
+                yield outcome
         except BrokenProcessPool as error:
             _executor.cache_clear()
             suspects = list(running.values())
             running.clear()
             outcomes = list(_one_by_one(function, suspects))
-            if all(isinstance(outcome.error, ClipError) and outcome.error.reason == CRASHED for outcome in outcomes):
+            crashed = [
+                outcome
+                for outcome in outcomes
+                if isinstance(outcome.error, ClipError) and outcome.error.reason == CRASHED
+            ]
+            # One that was left alone when the pool broke has cost itself; where all of several die, the machine is to blame.
+            if len(crashed) == len(outcomes) and (len(crashed) > 1 or not finished):
                 raise BenchError(
                     "a worker process died, most likely because memory ran out. What was finished is kept: "
                     "run the same command again with a smaller --workers."
                 ) from error
+            finished += len(outcomes)
             yield from outcomes
 
 

@@ -135,6 +135,19 @@ def test_one_item_costs_one_item_even_if_it_kills_its_worker_or_raises_what_cann
     assert "in sometimes" in unsendable.trace
 
 
+def last(item: int) -> int:
+    if item == 1:
+        time.sleep(1)  # all else is finished by then
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_one_item_that_kills_its_worker_when_all_others_are_finished_costs_itself() -> None:
+    outcomes = {outcome.item: outcome.clip_error() for outcome in map_unordered(last, [0, 1, 2], 2)}
+    assert outcomes[0] is None and outcomes[2] is None
+    assert outcomes[1] is not None and outcomes[1].reason == "crashed"
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
