@@ -79,8 +79,8 @@ def map_unordered(
         An iterator over the outcomes, as items finish.
 
     Raises:
-        BenchError: every one of several died, or the only one before anything was finished (killed by the system, usually
-            for want of memory).
+        BenchError: every one of several died, or the only one before anything was finished (killed by the system,
+            usually for want of memory).
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:
@@ -104,7 +104,7 @@ def map_unordered(
                 for outcome in outcomes
                 if isinstance(outcome.error, ClipError) and outcome.error.reason == CRASHED
             ]
-            # One that was left alone when the pool broke has cost itself; where all of several die, the machine is to blame.
+            # One that was left when the pool broke costs itself; where all of several die, the machine is to blame.
             if len(crashed) == len(outcomes) and (len(crashed) > 1 or not finished):
                 raise BenchError(
                     "a worker process died, most likely because memory ran out. What was finished is kept: "

@@ -320,6 +320,7 @@ def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
 
 
+@pytest.mark.slow
 def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_server):
     """Sliders beside a named reference; who does not know the hidden reference is found by the rule."""
     folders, videos = material(tmp_path, 1)
@@ -379,6 +380,7 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_se
     assert means == votes
 
 
+@pytest.mark.slow
 def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, start_server):
     """A rater who points at the truth for one system and at the other side for the other."""
     folders, videos = material(tmp_path, 2)
