@@ -23,7 +23,7 @@ from visaudio_bench.leaderboards.feature_distances import (
     read_features,
     set_distance,
 )
-from visaudio_bench.leaderboards.schema import ClipTable, Comparison, Result, Status, SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.schema import ClipTable, Result, Status, SuiteInfo, SystemComparison, SystemInfo
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
 from visaudio_bench.metrics.protocol import OURS, Protocol
@@ -79,7 +79,7 @@ class Judgement(NamedTuple):
     """All results of a suite, and all pairs of its competing systems."""
 
     results: list[Result]
-    comparisons: list[Comparison]
+    comparisons: list[SystemComparison]
 
 
 class _Contest(NamedTuple):
@@ -356,7 +356,7 @@ class _Table:
 
     def ranks(
         self, columns: Sequence[_Column], judged: Sequence[Sequence[Result]]
-    ) -> list[tuple[dict[str, int], list[Comparison]]]:
+    ) -> list[tuple[dict[str, int], list[SystemComparison]]]:
         """Ranks of the competing systems of each column, and the comparisons that they come from.
 
         Holm over all pairs of a contest decides who can be told apart. Where it separates nobody there are no ranks.
@@ -369,7 +369,7 @@ class _Table:
         pairs = [(c.metric, c.view, *pair) for c in contests for pair in combinations(c.ordered, 2)]
         distances = iter(self.differences(pairs))
         ranks: list[dict[str, int]] = []
-        compared: list[list[Comparison]] = []
+        compared: list[list[SystemComparison]] = []
         for contest in contests:
             several = list(combinations(contest.ordered, 2))
             gaps = [next(distances) for _ in several]
@@ -467,10 +467,10 @@ def _separated(pairs: Set[frozenset[str]], leader: str, right: str) -> bool:
 
 def _comparison(
     suite: SuiteInfo, contest: _Contest, pair: tuple[str, str], gap: Difference, adjusted: float
-) -> Comparison:
+) -> SystemComparison:
     difference, low, high, p, p_holm = (_finite(left) for left in (gap.value, gap.low, gap.high, gap.p, adjusted))
     first, second = pair
-    return Comparison(
+    return SystemComparison(
         suite.name, contest.metric.key, contest.view, first, second, difference, low, high, p, p_holm, gap.n, gap.reason
     )
 

@@ -96,7 +96,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SystemComparison:
     """Two competing systems in one column; `results.json` lists all pairs.
 
     Attributes:

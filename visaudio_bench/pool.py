@@ -17,9 +17,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from visaudio_bench.errors import BenchError, ClipError
+from visaudio_bench.files import cache_dir
 from visaudio_bench.guard import as_clip_error, portable
 
 Item = TypeVar("Item")
@@ -95,7 +97,7 @@ def map_unordered(
                 finished += 1
                 yield outcome
         except BrokenProcessPool as error:
-            _executor.cache_clear()
+            _started.cache_clear()
             suspects = list(running.values())
             running.clear()
             outcomes = list(_one_by_one(function, suspects))
@@ -114,8 +116,14 @@ def map_unordered(
             yield from outcomes
 
 
-@lru_cache(maxsize=1)
 def _executor(workers: int) -> ProcessPoolExecutor:
+    # Workers keep the environment that they were started with: after a change of the cache there are new ones.
+    return _started(workers, cache_dir())
+
+
+@lru_cache(maxsize=1)
+def _started(workers: int, cache: Path) -> ProcessPoolExecutor:
+    del cache
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker)
 
 
@@ -164,10 +172,10 @@ def _one_by_one(function: Callable[[Item], Value], items: Sequence[Item]) -> Ite
         try:
             yield _outcome(_submit(_executor(1), function, item), item)
         except BrokenProcessPool:
-            _executor.cache_clear()
+            _started.cache_clear()
             said = "the process that worked on it died, and died again when it worked on nothing else."
             yield Outcome(item, None, ClipError(CRASHED, said))
-    _executor.cache_clear()
+    _started.cache_clear()
 
 
 def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import STALE, atomic_path, beside, digest, file_stamp, remove_leftovers, write_json
+from visaudio_bench.files import STALE, atomic_path, beside, cache_dir, digest, file_stamp, remove_leftovers, write_json
 from visaudio_bench.guard import keep_trace, one_clip, report
 from visaudio_bench.lock import hold
 from visaudio_bench.pool import map_unordered
@@ -146,6 +146,17 @@ def test_one_item_that_kills_its_worker_when_all_others_are_finished_costs_itsel
     outcomes = {outcome.item: outcome.clip_error() for outcome in map_unordered(last, [0, 1, 2], 2)}
     assert outcomes[0] is None and outcomes[2] is None
     assert outcomes[1] is not None and outcomes[1].reason == "crashed"
+
+
+def cache_of(item: int) -> str:
+    return str(cache_dir())
+
+
+def test_workers_have_the_cache_of_the_process_that_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "other"):
+        monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / name))
+        outcomes = map_unordered(cache_of, [0, 1], 2)
+        assert {outcome.value for outcome in outcomes} == {str(tmp_path / name)}
 
 
 @pytest.mark.parametrize(
