@@ -248,9 +248,7 @@ class _Table:
             low = high = float("nan")
             reason = f"no interval below {metric.minimum_clips} clips"
         status = self._measured
-        return replace(
-            blank, value=float(value), low=_finite(low), high=_finite(high), n=n, status=status, reason=reason
-        )
+        return replace(blank, value=float(value), low=finite(low), high=finite(high), n=n, status=status, reason=reason)
 
     def _of_sets(self, blank: Result, metric: Metric, view: str, system: str) -> Result:
         """A distance between the system's set and the reference's: value and interval are of one estimate."""
@@ -468,7 +466,7 @@ def _separated(pairs: Set[frozenset[str]], leader: str, right: str) -> bool:
 def _comparison(
     suite: SuiteInfo, contest: _Contest, pair: tuple[str, str], gap: Difference, adjusted: float
 ) -> SystemComparison:
-    difference, low, high, p, p_holm = (_finite(left) for left in (gap.value, gap.low, gap.high, gap.p, adjusted))
+    difference, low, high, p, p_holm = (finite(left) for left in (gap.value, gap.low, gap.high, gap.p, adjusted))
     first, second = pair
     return SystemComparison(
         suite.name, contest.metric.key, contest.view, first, second, difference, low, high, p, p_holm, gap.n, gap.reason
@@ -484,7 +482,8 @@ def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _finite(number: float) -> float | None:
+def finite(number: float) -> float | None:
+    """A number as results have it: None where it is not finite."""
     return float(number) if np.isfinite(number) else None
 
 

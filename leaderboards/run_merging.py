@@ -62,6 +62,11 @@ def _other_clips(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) 
     return []
 
 
+def computed(run: Run) -> set[str]:
+    """The metrics of a run that it could compute."""
+    return {key for key in run.body["metrics"] if key not in run.body["unavailable"]}
+
+
 def joined(tables: Sequence[ClipTable]) -> ClipTable:
     """The rows of several per-clip tables, one below the other."""
     labels: dict[str, tuple[str, ...]] = {}

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.escapes import csv_cell, csv_text
+from visaudio_bench.escapes import csv_cell, csv_meaning
 from visaudio_bench.files import atomic_path, write_json, write_text
 from visaudio_bench.metrics.protocol import PROTOCOLS
 from visaudio_bench.names import fault
@@ -220,6 +220,16 @@ class ClipTable:
     def __len__(self) -> int:
         return len(self.value)
 
+    def by_clip(self, suite: str) -> dict[tuple[str, str, str], dict[str, float]]:
+        """What single clips of a suite have: by (system, metric, view) the values there are, by clip."""
+        here = np.flatnonzero((self.column("suite") == suite) & ~np.isnan(self.value))
+        keys = (self.column(name)[here].tolist() for name in ("system", "metric", "view"))
+        values: dict[tuple[str, str, str], dict[str, float]] = {}
+        for *key, clip, value in zip(*keys, self.column("clip")[here].tolist(), self.value[here].tolist(), strict=True):
+            system, metric, view = key
+            values.setdefault((system, metric, view), {})[clip] = value
+        return values
+
     def column(self, name: str) -> NDArray[np.object_]:
         """(rows,) the texts of a column."""
         texts = np.empty(len(self.labels[name]), dtype=object)
@@ -250,7 +260,7 @@ def _as_meant(table: Any) -> Any:
 
     for place, name in enumerate(ClipRow._fields):
         if name != "value" and compute.any(compute.starts_with(table[name], "'")).as_py():
-            table = table.set_column(place, name, pa.array(map(csv_text, table[name].to_pylist()), pa.string()))
+            table = table.set_column(place, name, pa.array(map(csv_meaning, table[name].to_pylist()), pa.string()))
     return table
 
 
@@ -346,7 +356,7 @@ def _columns(table: Any) -> ClipTable:
     known = np.from_dlpack(compute.is_valid(value).cast(pa.uint8())).astype(bool)
     numbers = np.frombuffer(value.buffers()[1], np.float64)[value.offset :][: len(value)]
     return ClipTable(
-        {name: tuple(map(csv_text, column.dictionary.to_pylist())) for name, column in columns.items()},
+        {name: tuple(map(csv_meaning, column.dictionary.to_pylist())) for name, column in columns.items()},
         {name: np.asarray(np.from_dlpack(column.indices), np.int64) for name, column in columns.items()},
         np.where(known, numbers, math.nan),
     )
@@ -356,7 +366,7 @@ def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
     try:
         if len(fields) != len(ClipRow._fields):
             raise ValueError(f"{len(fields)} fields instead of {len(ClipRow._fields)}")
-        suite, system, clip, metric, view, value, status, reason = map(csv_text, fields)
+        suite, system, clip, metric, view, value, status, reason = map(csv_meaning, fields)
         for name, text in (("suite", suite), ("system", system), ("clip", clip)):
             if why := fault(text):
                 raise ValueError(f"{name} {text!a} cannot name a file: {why}")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 # Control characters (C0, DEL, C1), marks that change the direction of what follows, halves of characters. A terminal
 # acts on the first, a reader is misled by the second, and the third cannot be written at all.
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+HIDDEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 # What spreadsheets take for a formula: these signs at the beginning; after a sign of a number only where something is
 # called, because ids begin with hyphens and numbers with both.
 _FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]", re.DOTALL)
@@ -86,6 +88,11 @@ def visible(text: str, keep: str = "\n\t") -> str:
     return _HIDDEN.sub(lambda match: match[0] if match[0] in keep else _spelt(match[0]), text)
 
 
+def say(line: str) -> None:
+    """Print a line on the error stream, at once."""
+    print(visible(line), file=sys.stderr, flush=True)
+
+
 def _spelt(character: str) -> str:
     return ascii(character)[1:-1]
 
@@ -122,7 +129,7 @@ def csv_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: csv_cell(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
-def csv_text(cell: str) -> str:
+def csv_meaning(cell: str) -> str:
     """The text that `csv_cell` wrote."""
     return cell[1:] if _NUMBERED.match(cell) else cell
 

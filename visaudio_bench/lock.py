@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import threading
 import time
 import uuid
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.escapes import visible
+from visaudio_bench.escapes import say
 from visaudio_bench.files import beside, remove_leftovers
 from visaudio_bench.processes import began, has_ended, place
 
@@ -167,7 +166,7 @@ class _Lock:
             self._give_up()
 
     def _give_up(self) -> None:
-        _say(
+        say(
             f"error: {self.folder} was taken over by another process while this one gave no sign of life for "
             f"{LEASE:.0f} s; it ends here, so that nothing is overwritten. What was finished is kept"
         )
@@ -182,11 +181,7 @@ class _Lock:
 
     def _say_that_we_wait(self, record: Record | None) -> None:
         who = f"process {record['pid']} on {record['host']}, since {record['since']}" if record else "a process unknown"
-        _say(f"{self.folder} was in use ({who}); watching for up to {LEASE:.0f} s whether it still is")
-
-
-def _say(line: str) -> None:
-    print(visible(line), file=sys.stderr, flush=True)
+        say(f"{self.folder} was in use ({who}); watching for up to {LEASE:.0f} s whether it still is")
 
 
 def _text(path: Path) -> str | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.escapes import HIDDEN
 
 # Bytes of a name: file systems take 255, and the longest suffix that is put behind one is `.json`.
 LONGEST = 250
-# Separators of every system, angle brackets, control characters (C0, DEL, C1), line and paragraph separators, marks
-# that change the direction of what follows, halves of characters.
-_UNSAFE = re.compile(r"[/\\<>\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Separators of every system, angle brackets, and what is not seen.
+_UNSAFE = re.compile(rf"[/\\<>{HIDDEN}]")
 
 
 def fault(name: str) -> str:

@@ -157,6 +157,6 @@ def _address_space() -> int:
 
 
 def _say(line: str) -> None:
-    from visaudio_bench.escapes import visible
+    from visaudio_bench.escapes import say
 
-    print(visible(line), file=sys.stderr, flush=True)
+    say(line)

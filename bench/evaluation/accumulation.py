@@ -17,7 +17,7 @@ from visaudio_bench.bench.evaluation.plan import Plan
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.results import info_from
-from visaudio_bench.leaderboards.run_merging import chosen, disagreements, joined
+from visaudio_bench.leaderboards.run_merging import chosen, computed, disagreements, joined
 from visaudio_bench.leaderboards.schema import (
     ClipTable,
     Failure,
@@ -58,26 +58,39 @@ class Earlier(NamedTuple):
     rows: ClipTable
     failures: list[Failure]
 
-    def records(self) -> list[SuiteRecord]:
-        """Its suites."""
-        suites, systems = info_from(self.run.body)
-        metrics = metrics_of(self.run)
-        return [
-            SuiteRecord(info, body["manifest"], systems[info.name], metrics[info.name], body["cards"])
-            for info, body in zip(suites, self.run.body["suites"], strict=True)
-        ]
+
+def records_of(run: Run) -> list[SuiteRecord]:
+    """The suites of a run."""
+    suites, systems = info_from(run.body)
+    metrics = metrics_of(run)
+    return [
+        SuiteRecord(info, body["manifest"], systems[info.name], metrics[info.name], body["cards"])
+        for info, body in zip(suites, run.body["suites"], strict=True)
+    ]
 
 
-def earlier(plan: Plan) -> Earlier | None:
-    """What is in the plan's folder and stays there; None where nothing is, or it is to be replaced.
+def present_run(plan: Plan) -> Run | None:
+    """The run in the plan's folder that stays there; None where there is none, or it is to be replaced.
 
     Raises:
-        UsageError: the numbers there do not compare with those that the plan would add.
+        UsageError: its numbers do not compare with those that the plan would add.
     """
     if plan.replace or not (plan.out / "results.json").is_file():
         return None
     present = read_results(plan.out)
     require_alike(plan, present, {})
+    return present
+
+
+def earlier(plan: Plan) -> Earlier | None:
+    """All of what `present_run` says, with its rows and failures.
+
+    Raises:
+        UsageError: as `present_run`, or a file of the run is damaged.
+    """
+    present = present_run(plan)
+    if present is None:
+        return None
     return Earlier(present, read_clip_rows(plan.out / "clips.csv"), read_failures(plan.out / "failures.jsonl"))
 
 
@@ -114,11 +127,11 @@ def require_alike(plan: Plan, present: Run, weights: Mapping[str, str]) -> None:
         )
 
 
-def kept_words(before: Earlier, plan: Plan) -> list[str]:
+def kept_words(present: Run, plan: Plan) -> list[str]:
     """What of an earlier run stays beside the plan's own, a line for each suite.
 
     Args:
-        before: what the folder held; None if it is new.
+        present: the run that the folder holds.
         plan: of the run.
 
     Returns:
@@ -126,7 +139,7 @@ def kept_words(before: Earlier, plan: Plan) -> list[str]:
     """
     asked = {job.suite.name: {system.card.name for system in job.systems} for job in plan.jobs}
     lines = []
-    for record in before.records():
+    for record in records_of(present):
         names = [system.name for system in record.systems if system.name not in asked.get(record.info.name, set())]
         if names:
             lines.append(f"  kept     {', '.join(names)} on {record.info.name}: of earlier runs into this folder")
@@ -138,7 +151,7 @@ def merged_rows(before: Earlier | None, rows: ClipTable) -> ClipTable:
 
     Args:
         before: what the folder held; None if it is new.
-        rows: values by name; what is missing or None is an empty cell.
+        rows: of this run.
 
     Returns:
         The rows.
@@ -166,7 +179,7 @@ def merged_records(before: Earlier | None, records: Sequence[SuiteRecord]) -> li
         return list(records)
     new = {record.info.name: record for record in records}
     present = []
-    for old in before.records():
+    for old in records_of(before.run):
         record = new.pop(old.info.name, None)
         present.append(old if record is None else _merged(old, record))
     return [*present, *new.values()]
@@ -219,7 +232,7 @@ def merged_unavailable(before: Earlier | None, plan: Plan) -> dict[str, str]:
     if before is None:
         return plan.unavailable
     old = before.run.body["unavailable"]
-    had = {key for key in before.run.body["metrics"] if key not in old}
+    had = computed(before.run)
     asked = {metric.key for metric in plan.all_metrics}
     still = {key: why for key, why in old.items() if key not in asked}
     return {key: why for key, why in {**still, **plan.unavailable}.items() if key not in had}

@@ -27,6 +27,7 @@ from visaudio_bench.bench.evaluation.accumulation import (
     merged_records,
     merged_rows,
     merged_unavailable,
+    present_run,
     require_alike,
 )
 from visaudio_bench.bench.evaluation.family import Judged
@@ -116,17 +117,18 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
     to_make = {key: len(_job(plan, key[0]).ids) - len(paths) for key, paths in made.items()}
     summary = plan.summary(to_make, identified=not dry_run)
-    before = earlier(plan)
-    note("\n".join([describe(summary), *(kept_words(before, plan) if before else ())]))
+    present = present_run(plan)
+    note("\n".join([describe(summary), *(kept_words(present, plan) if present else ())]))
     if dry_run:
         return None
     with hold(plan.out, "a run of bench"):
-        return _carry_out(plan, summary, before)
+        return _carry_out(plan, summary)
 
 
-def _carry_out(plan: Plan, summary: Mapping[str, Any], before: Earlier | None) -> FinishedRun:
+def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
+    before = earlier(plan)  # only now: until the folder was ours another process may have added to it
     write_json(plan.out / "plan.json", summary)
-    write_media(plan.out, plan.jobs)
+    write_media(plan.out, plan.jobs, keep=before is not None)
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
     nets = _networks(plan)

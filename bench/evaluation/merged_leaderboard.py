@@ -13,7 +13,7 @@ import numpy as np
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.results import Basis, info_from, judge
-from visaudio_bench.leaderboards.run_merging import chosen, disagreements, joined, renamed
+from visaudio_bench.leaderboards.run_merging import chosen, computed, disagreements, joined, renamed
 from visaudio_bench.leaderboards.schema import ClipTable, Run, SuiteInfo, SystemInfo, read_clip_rows
 from visaudio_bench.leaderboards.suite_tables import leaderboard
 from visaudio_bench.leaderboards.tables import Table
@@ -50,10 +50,11 @@ def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
         rows = renamed(read_clip_rows(folder / "clips.csv"), again)
         columns = zip(rows.column("suite").tolist(), rows.column("system").tolist(), strict=True)
         infos, of_suite = info_from(run.body)
+        of_run = metrics_of(run)
         new = set()
         for suite in infos:
             suites.setdefault(suite.name, suite)
-            metrics.setdefault(suite.name, {}).update({entry.key: entry for entry in metrics_of(run)[suite.name]})
+            metrics.setdefault(suite.name, {}).update({metric.key: metric for metric in of_run[suite.name]})
             for system in (_of_run(entry, folder, again) for entry in of_suite[suite.name]):
                 if system.name not in systems.setdefault(suite.name, {}):
                     systems[suite.name][system.name] = system
@@ -61,7 +62,7 @@ def merged_tables(runs: Sequence[tuple[Path, Run]]) -> list[Table]:
                     new.add((suite.name, system.name))
         parts.append(chosen(rows, np.array([key in new for key in columns], dtype=bool)))
         unavailable |= run.body["unavailable"]
-    had = {key for _, run in runs for key in run.body["metrics"] if key not in run.body["unavailable"]}
+    had = set().union(*(computed(run) for _, run in runs))
     unavailable = {key: why for key, why in unavailable.items() if key not in had}
     table, first = joined(parts), runs[0][1]
     protocol = PROTOCOLS[first.provenance["protocol"]["name"]]

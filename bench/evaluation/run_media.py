@@ -10,17 +10,25 @@ from typing import Any
 from visaudio_bench.bench.evaluation.plan import Job
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_json
+from visaudio_bench.shapes import require
 from visaudio_bench.suites import Clip
 
+NAME = "media.json"
+_PATH = (str, None)
+_CLIP = {"id": str, "video": _PATH, "audio": _PATH, "truth": _PATH, "start": float, "duration": (float, None),
+         "caption": (str, None)}  # fmt: skip
 
-def write_media(run: Path, jobs: Iterable[Job]) -> None:
+
+def write_media(run: Path, jobs: Iterable[Job], *, keep: bool) -> None:
     """Write `media.json`: for each suite its clips, with absolute paths.
 
     Args:
         run: run folder.
         jobs: its suites.
+        keep: leave the suites of earlier runs into that folder there.
     """
-    write_json(run / "media.json", {job.suite.name: [_entry(clip) for clip in job.clips] for job in jobs})
+    told = _read(run / NAME) if keep and (run / NAME).is_file() else {}
+    write_json(run / NAME, {**told, **{job.suite.name: [_entry(clip) for clip in job.clips] for job in jobs}})
 
 
 def _entry(clip: Clip) -> dict[str, Any]:
@@ -40,18 +48,24 @@ def read_media(run: Path) -> dict[str, list[Clip]]:
     Raises:
         UsageError: there is no `media.json`, or it is not one.
     """
-    path = run / "media.json"
+    path = run / NAME
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return {suite: [_clip(entry) for entry in clips] for suite, clips in told.items()}
+        return {suite: [_clip(entry) for entry in clips] for suite, clips in _read(path).items()}
     except FileNotFoundError:
         raise UsageError(
             f"{path} is not there: it says which videos and sounds the clips are, and this run was made by a version "
             "that did not write it. The same bench run command writes it, and makes again what its new code makes "
             "otherwise."
         ) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} is not a list of clips: {error!r}.") from error
+
+
+def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+    try:
+        told: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
+        require(told, {str: [_CLIP]})
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a list of clips: {error}.") from error
+    return told
 
 
 def _clip(entry: Mapping[str, Any]) -> Clip:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.results import Basis, compare, info_from
+from visaudio_bench.leaderboards.results import Basis, compare, finite, info_from
 from visaudio_bench.leaderboards.run_merging import disagreements, joined, renamed
 from visaudio_bench.leaderboards.schema import ClipTable, Run, SuiteInfo, SystemInfo, read_clip_rows, read_results
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
@@ -139,12 +139,9 @@ def _rows(first: Side, second: Side, names: Sequence[str]) -> ClipTable:
     if first.folder == second.folder:
         return mine
     theirs = read_clip_rows(second.folder / "clips.csv")
-    if names == [first.system, second.system]:
-        kept = {name: f"{name} " for name in theirs.labels["system"] if name != second.system}
-        return joined([mine, renamed(theirs, kept)])
-    first_names, second_names = ({side.system: name} for side, name in zip((first, second), names, strict=True))
-    kept = {name: f"{name} " for name in theirs.labels["system"] if name != second.system}
-    return joined([renamed(mine, first_names), renamed(theirs, {**kept, **second_names})])
+    # The second run's other systems get names that the first run cannot have.
+    others = {name: f"{name} " for name in theirs.labels["system"]}
+    return joined([renamed(mine, {first.system: names[0]}), renamed(theirs, {**others, second.system: names[1]})])
 
 
 def _suite_tables(suite: SuiteInfo, rows: ClipTable, first: Side, second: Side, names: Sequence[str]) -> list[Table]:
@@ -163,7 +160,7 @@ def _suite_tables(suite: SuiteInfo, rows: ClipTable, first: Side, second: Side, 
     adjusted = holm([gap.p for _, gap in kept])
     per_clip = _Clips(rows, suite)
     lines = [
-        _line(metric, view, gap, p, per_clip.differences(metric, view, mine, theirs), several=len(metric.shown) > 1)
+        _line(metric, view, gap, p, per_clip.differences(metric, view, mine, theirs))
         for ((metric, view), gap), p in zip(kept, adjusted.tolist(), strict=True)
     ]
     wordy = (
@@ -184,19 +181,17 @@ def _title(metric: Metric, view: str) -> str:
     return f"{metric.title} {view}" if len(metric.shown) > 1 else metric.title
 
 
-def _line(
-    metric: Metric, view: str, gap: Difference, p_holm: float, by_clip: NDArray[np.float64] | None, *, several: bool
-) -> TableRow:
+def _line(metric: Metric, view: str, gap: Difference, p_holm: float, by_clip: NDArray[np.float64] | None) -> TableRow:
     unit = f" {metric.unit}" if metric.unit else ""
     arrow = {"higher": " ↑", "lower": " ↓"}.get(metric.better, "")
-    label = f"{metric.title}{f' {view}' if several else ''}{arrow}"
+    label = f"{_title(metric, view)}{arrow}"
     digits = metric.digits + 1
 
     def number(value: float, shown: str) -> Cell:
         return Cell(shown, value) if math.isfinite(value) else Cell(EMPTY, reason=gap.reason)
 
     cells = [
-        Cell(f"{gap.value:+.{digits}f}{unit}", gap.value, _finite(gap.low), _finite(gap.high), reason=gap.reason),
+        Cell(f"{gap.value:+.{digits}f}{unit}", gap.value, finite(gap.low), finite(gap.high), reason=gap.reason),
         *(number(end, f"{end:+.{digits}f}") for end in (gap.low, gap.high)),
         *(number(p, _p(p)) for p in (gap.p, p_holm)),
     ]
@@ -220,21 +215,12 @@ def _p(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
 
 
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
 class _Clips:
     """Scores of single clips of one suite."""
 
     def __init__(self, rows: ClipTable, suite: SuiteInfo):
-        columns = {name: rows.column(name) for name in ("system", "metric", "view", "clip", "suite")}
-        here = np.flatnonzero((columns["suite"] == suite.name) & ~np.isnan(rows.value))
-        self.values: dict[tuple[str, str, str], dict[str, float]] = {}
-        for row in here.tolist():
-            key = columns["system"][row], columns["metric"][row], columns["view"][row]
-            self.values.setdefault(key, {})[columns["clip"][row]] = float(rows.value[row])
-        self.clips = sorted({columns["clip"][row] for row in here.tolist()})
+        self.values = rows.by_clip(suite.name)
+        self.clips = sorted(set().union(*self.values.values()))
 
     def differences(self, metric: Metric, view: str, first: str, second: str) -> NDArray[np.float64] | None:
         """(n,) differences in the order of `clips`, NaN where one has none; None of what is no score of a clip."""

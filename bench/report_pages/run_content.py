@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.leaderboards.beside_published import DATASETS, comparison_tables
@@ -81,17 +77,12 @@ def suite_scores(
         as `paired_differences` says, and `flags`, what was said of single clips.
     """
     place = {clip["id"]: number for number, clip in enumerate(clips)}
-    here = np.flatnonzero(rows.column("suite") == suite.name)
-    names = {name: rows.column(name)[here] for name in ("system", "clip", "metric", "view")}
-    value = rows.value[here]
+    by_clip = rows.by_clip(suite.name)
     columns = [Shown(metric, view) for metric in metrics if metric.quantities == (metric.key,) for view in metric.shown]
-    values: dict[str, list[list[float | None]]] = {}
-    for system in systems:
-        own = names["system"] == system.name
-        values[system.name] = [
-            _column(names, value, own & (names["metric"] == c.metric.key) & (names["view"] == c.view), place)
-            for c in columns
-        ]
+    values = {
+        system.name: [_column(by_clip.get((system.name, c.metric.key, c.view), {}), place) for c in columns]
+        for system in systems
+    }
     scored = [n for n in range(len(columns)) if any(v is not None for own in values.values() for v in own[n])]
     shown = {system: [own[number] for number in scored] for system, own in values.items()}
     return {
@@ -108,17 +99,8 @@ def suite_scores(
     }
 
 
-def _column(
-    names: Mapping[str, NDArray[np.object_]],
-    value: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    place: Mapping[str, int],
-) -> list[float | None]:
-    column: list[float | None] = [None] * len(place)
-    for clip, number in zip(names["clip"][chosen], value[chosen].tolist(), strict=True):
-        if not math.isnan(number) and clip in place:
-            column[place[clip]] = float(f"{number:.5g}")
-    return column
+def _column(scores: Mapping[str, float], clips: Iterable[str]) -> list[float | None]:
+    return [float(f"{scores[clip]:.5g}") if clip in scores else None for clip in clips]
 
 
 def _metric_data(shown: Shown) -> dict[str, Any]:

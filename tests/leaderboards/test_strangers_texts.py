@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from visaudio_bench.bench.console import note
-from visaudio_bench.escapes import csv_cell, csv_text
+from visaudio_bench.escapes import csv_cell, csv_meaning
 from visaudio_bench.leaderboards.html_page import page
 from visaudio_bench.leaderboards.schema import ClipRow, read_clip_rows, write_clip_rows
 from visaudio_bench.leaderboards.tables import FORMATS, Cell, Column, Table, TableRow, render
@@ -91,7 +91,7 @@ def test_markdown_holds_no_tag_and_no_link(text: str) -> None:
 def test_no_spreadsheet_calculates_a_text(text: str) -> None:
     cells = [cell for row in csv.reader(io.StringIO(render([table(text)], "csv"))) for cell in row]
     assert not [cell for cell in cells if re.match(r"[=@\t\r]|[+-].*[(|!]", cell, re.DOTALL)]
-    assert csv_text(csv_cell(text)) == csv_text(csv_cell(csv_text(csv_cell(text))))
+    assert csv_meaning(csv_cell(text)) == csv_meaning(csv_cell(csv_meaning(csv_cell(text))))
     assert [csv_cell(one) for one in ("-dash", "-3.1 ±0.2", "+0.5", "a=b", "it's")] == [
         "-dash", "-3.1 ±0.2", "+0.5", "a=b", "it's",
     ]  # fmt: skip
@@ -134,7 +134,7 @@ def test_notes_move_no_cursor(text: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    reasons = [text for text in NASTY if text == csv_text(csv_cell(text))]
+    reasons = [text for text in NASTY if text == csv_meaning(csv_cell(text))]
     names = ("=1+1", "@home", "-dash", "'=1", "+a(b)")
     rows = [ClipRow("s", "x", name, f"m{n}", "v", None, "missing", why)
             for name in names for n, why in enumerate(reasons)]  # fmt: skip

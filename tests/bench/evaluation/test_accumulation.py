@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.suites.media import write_audio
 
 from ...conftest import Bench, lateral_noise
@@ -157,3 +158,15 @@ def test_what_cannot_be_compared_says_why(bench: Bench, sounds: Path, arguments:
     _score(bench, sounds, "twin", out="seeded", metric="lr_acc", seed=4)
     told = bench("compare", *(sounds / name for name in arguments))
     assert told.code == 2 and says in told.err
+
+
+def test_the_clips_of_every_suite_of_a_folder_are_found_again(bench: Bench, sounds: Path) -> None:
+    """A report shows the clips of all suites, whichever run they came with."""
+    for suite in ("references", "good"):
+        call = ("run", "--suite", f"folder:{sounds / suite}", "--system", "noise", "--limit", 2, "--workers", 1)
+        told = bench(*call, "--out", sounds / "run", "--metric", "lr_acc")
+        assert told.code == 0, told.err
+    media = read_media(sounds / "run")
+    assert {suite: [clip.audio for clip in clips] for suite, clips in media.items()} == {
+        suite: [sounds / suite / f"clip{index:02d}.wav" for index in range(2)] for suite in ("references", "good")
+    }
