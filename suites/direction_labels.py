@@ -23,13 +23,12 @@ import io
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import file_stamp, write_text
+from visaudio_bench.files import read_once, write_text
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.sheets import Sheet, read_sheet, read_text
 from visaudio_bench.suites.clip import Clip
@@ -68,6 +67,7 @@ def holds_labels(path: Path) -> bool:
     return "azimuth" in " ".join(text.split("\n", 2)[:2]).lower()
 
 
+@read_once  # a file may label a thousand clips, each of which asks for it
 def read_labels(path: Path) -> dict[str, Labels]:
     """Read a file of direction labels.
 
@@ -77,12 +77,6 @@ def read_labels(path: Path) -> dict[str, Labels]:
     Raises:
         UsageError: it cannot be read, or a row is not what the module's table says; with the line.
     """
-    return _read(path, tuple(file_stamp(path).values()) if path.is_file() else None)
-
-
-@lru_cache(maxsize=4)  # a file may label a thousand clips, each of which asks for it
-def _read(path: Path, state: object) -> dict[str, Labels]:
-    del state
     sheet = read_sheet(path, known=COLUMNS)
     _refuse_columns(sheet)
     clips: dict[str, dict[tuple[int, str], LabelledFrame]] = {}
@@ -188,7 +182,7 @@ def clip_labels(clip: Clip) -> Labels:
     """
     if clip.labels is None:
         raise ClipError("no_labels", f"clip {clip.id} has no direction labels.")
-    return _in_window(file_labels(clip.labels, clip.id), clip)
+    return in_window(file_labels(clip.labels, clip.id), clip.start, clip.duration)
 
 
 def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
@@ -234,9 +228,19 @@ def file_labels(path: Path, clip: str) -> Labels:
     return next(iter(labels.values()))
 
 
-def _in_window(labels: Labels, clip: Clip) -> Labels:
-    first = round(clip.start * RATE)
-    last = math.inf if clip.duration is None else round((clip.start + clip.duration) * RATE)
+def in_window(labels: Labels, start: float, duration: float | None = None) -> Labels:
+    """Cut labels to a window.
+
+    Args:
+        labels: with times from the file's own start.
+        start: of the window, seconds.
+        duration: seconds; None is to the end.
+
+    Returns:
+        The rows inside, with times from the window's start.
+    """
+    first = round(start * RATE)
+    last = math.inf if duration is None else round((start + duration) * RATE)
     return tuple(row._replace(frame=row.frame - first) for row in labels if first <= row.frame < last)
 
 
@@ -280,7 +284,7 @@ def label_faults(clip: Clip) -> dict[str, int]:
         every = file_labels(clip.labels, clip.id)
     except ClipError:
         return {"clip(s) whose labels cannot be used (bad_labels)": 1}
-    inside = _in_window(every, clip)
+    inside = in_window(every, clip.start, clip.duration)
     frames: dict[str, list[int]] = {}
     for row in inside:
         frames.setdefault(row.source, []).append(row.frame)

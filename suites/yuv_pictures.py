@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
 from visaudio_bench.suites.admission import LATE
-from visaudio_bench.suites.containers import decoded, opened, played_stream
+from visaudio_bench.suites.containers import decoded, opened, played_stream, start_of
 from visaudio_bench.suites.display import Screen, Turn, turn_of
 from visaudio_bench.suites.media import TOLERANCE, picture_stream
 
@@ -67,7 +67,7 @@ def video_facts(path: Path) -> VideoFacts:
 
 
 def iter_planes(path: Path, *, fps: Fraction, duration: float, start: float = 0.0) -> Iterator[Planes]:
-    """Read the picture nearest to each time `start + k / fps`; what lies before the start is decoded and left.
+    """Read the picture nearest to each time `start + k / fps`.
 
     Args:
         path: a video file.
@@ -87,12 +87,14 @@ def iter_planes(path: Path, *, fps: Fraction, duration: float, start: float = 0.
     with opened(path) as container:
         stream = played_stream(path, container, "video")
         screen = Screen(path, stream)
-        for time, frame in decoded(path, container, stream):
+        for time, frame in decoded(path, container, stream, start):
             if time is None:
                 continue
             now = float(time)
-            if last is None and now > LATE:
-                raise ClipError("late", f"the first picture of {path} comes at {now:.2f} s.")
+            if last is None:
+                begins = max(now - start, start_of(container, stream)) if start else now
+                if begins > LATE:
+                    raise ClipError("late", f"the first picture of {path} comes at {begins:.2f} s.")
             while last is not None and made < len(wanted) and 2 * wanted[made] < last[0] + now:
                 yield _planes(path, screen, last[1])
                 made += 1

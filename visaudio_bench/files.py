@@ -11,16 +11,18 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 
 from visaudio_bench.processes import began, has_ended, place, responsible
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
+Content = TypeVar("Content")
 STALE = 600  # s: a temporary file of another machine that was not written to for so long has lost its writer
 _WHOSE = re.compile(r"~(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d+)~[0-9a-f]{8}(\.[^~]*)?$")
 
@@ -159,6 +161,21 @@ def file_stamp(path: Path) -> dict[str, int]:
     """
     status = path.stat()
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def read_once(read: Callable[[Path], Content]) -> Callable[[Path], Content]:
+    """A reader that keeps what it read of the last few files, for as long as a file does not change."""
+
+    @lru_cache(maxsize=4)
+    def kept(path: Path, stamp: object) -> Content:
+        del stamp
+        return read(path)
+
+    @wraps(read)
+    def reader(path: Path) -> Content:
+        return kept(path, tuple(file_stamp(path).values()) if path.is_file() else None)
+
+    return reader
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

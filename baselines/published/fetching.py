@@ -12,6 +12,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,8 @@ def _listed(card: Card, wanted: Weights, hub: str) -> Iterator[tuple[WeightFile,
         if safe and path.endswith((".bin", ".bin.index.json")):
             continue
         url = f"{hub}/{wanted.hub}/resolve/{wanted.revision}/{path}"
-        entry = _entry(card, Weights(f"{wanted.file}/{path}", wanted.origin, size=one["size"], licence=wanted.licence,
-                                     sha256=one.get("lfs", {}).get("oid", "")), url)  # fmt: skip
-        yield entry, path
+        known = {"size": one["size"], "sha256": one.get("lfs", {}).get("oid", "")}
+        yield _entry(card, replace(wanted, file=f"{wanted.file}/{path}", md5="", **known), url), path
 
 
 def _fetch_file(card: Card, entry: WeightFile, path: Path, progress: Progress | None) -> str:
@@ -106,7 +106,6 @@ def _fetch_file(card: Card, entry: WeightFile, path: Path, progress: Progress | 
             f"{entry.file} was changed by its authors since it was fetched: {before['version']} is here, {version} is "
             f"at {entry.origin}. What is here is kept. To take theirs, remove {path} and: {entry.fetch_command}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     located = fetch_to(entry, path, progress)
     size = located.path.stat().st_size
     if before and before["sha256"] != located.sha256:

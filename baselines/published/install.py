@@ -188,7 +188,7 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
     folder.mkdir()
     sums, absent = {}, []
     for wanted in card.weights:
-        path = locate(wanted, wishes.weights) or locate(wanted, folder_of(card))
+        path = locate(card, wanted, wishes.weights)
         if path is None:
             absent += [] if wanted.optional else [wanted]
             continue
@@ -214,16 +214,21 @@ def _missing(card: Card, absent: Sequence[Weights]) -> str:
     )
 
 
-def locate(wanted: Weights, given: Path | None) -> Path | None:
+def locate(card: Card, wanted: Weights, given: Path | None) -> Path | None:
     """Where a file lies, None for nowhere.
 
     Args:
+        card: the system's.
         wanted: the file.
-        given: a folder that has it, perhaps, by the card's name; else it is where `bench weights` keeps it.
+        given: a folder that has it, perhaps, by the card's name; else it is where `bench weights` keeps it, or where
+            `bench systems fetch` does.
     """
     if given is not None and (given / wanted.file).exists():
         return given / wanted.file
-    return path_of(wanted.registry) if wanted.registry and not missing([wanted.registry]) else None
+    if wanted.registry and not missing([wanted.registry]):
+        return path_of(wanted.registry)
+    fetched = folder_of(card) / wanted.file
+    return fetched if fetched.exists() else None
 
 
 def _check(wanted: Weights, path: Path) -> str:

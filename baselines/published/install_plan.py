@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from visaudio_bench.baselines.published.card import Card, Weights
-from visaudio_bench.baselines.published.fetching import folder_of
 from visaudio_bench.baselines.published.install import Wishes, locate
 from visaudio_bench.baselines.published.installed import home_of
 from visaudio_bench.baselines.published.machine import lacking
@@ -39,7 +38,7 @@ def _environment(card: Card) -> str:
 
 
 def _weights(card: Card, wanted: Weights, given: Path | None) -> str:
-    place = locate(wanted, given) or locate(wanted, folder_of(card))
+    place = locate(card, wanted, given)
     size = wanted.size or (entry(wanted.registry).size if wanted.registry else 0)
     state = f"link {place}" if place else "not here" + (", and not needed" if wanted.optional else "")
     source = f"bench weights fetch {wanted.registry}" if wanted.registry else f"bench systems fetch {card.name}"

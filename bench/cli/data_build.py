@@ -43,6 +43,14 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> Sh
     return Shard(int(index), int(count))
 
 
+_OUT = click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+
+
+def _source(layout: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    path = click.Path(path_type=Path)
+    return click.option("--from", "source", required=True, type=path, metavar="DIR", help=layout)
+
+
 _RECIPE = (
     click.option(
         "--decoder",
@@ -87,15 +95,8 @@ def build() -> None:
 
 
 @build.command(epilog=BIAUDIO_EPILOG)
-@click.option(
-    "--from",
-    "source",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Sphere360: <video id>_<second>.webm with four sound channels, or videos with .flac or .wav beside them.",
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+@_source("Sphere360: <video id>_<second>.webm with four sound channels, or videos with .flac or .wav beside them.")
+@_OUT
 @click.option(
     "--lists",
     type=click.Path(path_type=Path),
@@ -130,15 +131,8 @@ def biaudio(
 
 
 @build.command(epilog=STARSS23_EPILOG)
-@click.option(
-    "--from",
-    "source",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="STARSS23: foa_dev, metadata_dev and video_dev side by side.",
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+@_source("STARSS23: foa_dev, metadata_dev and video_dev side by side.")
+@_OUT
 @_recipe_options
 def starss23(source: Path, out: Path, workers: int | None, shard: Shard, form: str, **recipe: Any) -> None:
     """Make perspective videos with binaural sound and direction labels out of STARSS23's real scenes."""
@@ -226,7 +220,7 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
 
 
 @build.command()
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to.")
+@_OUT
 @click.option("--suite", default="simroom", show_default=True, metavar="NAME", help="Simulated suite of the scenes.")
 @click.option(
     "--height", type=click.IntRange(64), default=512, show_default=True, help="Of the pictures, in pixels; even."

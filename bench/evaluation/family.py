@@ -37,11 +37,12 @@ class Network(NamedTuple):
     """A network that a family needs: its weight file, and how it is loaded.
 
     `weights` is the file's name in `bench weights`, or, of a file that nobody has told of before, its row: then
-    `bench weights` knows it too.
+    `bench weights` knows it too. `load` makes it, or is the place of its class, `module:class`, where that takes the
+    tensors of the file as they are (`models.weight_loading.load`).
     """
 
     weights: WeightFile | str
-    load: Loader
+    load: Loader | str
 
     @property
     def name(self) -> str:

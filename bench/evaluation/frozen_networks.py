@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -150,7 +151,7 @@ class Seeing:
 class Net:
     """A frozen network that is loaded when it is first needed and not before."""
 
-    def __init__(self, name: str, load: Loader, weights: Located, device: str, dtype: Dtype = "float32"):
+    def __init__(self, name: str, load: Loader | str, weights: Located, device: str, dtype: Dtype = "float32"):
         self.name = name
         self.load = load
         self.weights = weights
@@ -162,7 +163,8 @@ class Net:
         """The network with its weights, on its device."""
         import torch
 
-        return self.load(self.weights.path, self.device, getattr(torch, self.dtype))
+        load = partial(load_class, self.load) if isinstance(self.load, str) else self.load
+        return load(self.weights.path, self.device, getattr(torch, self.dtype))
 
     def answer(self, what: str, compute: Callable[[], Mapping[str, Any]], *of: Hearing | Seeing | str) -> Arrays:
         """The arrays that `compute` gives by the help of this network, from the cache where they are there.
@@ -181,7 +183,24 @@ class Net:
         made_by = [self.weights.sha256, self.dtype, kind_of(self.device), what]
         digests = [part if isinstance(part, str) else part.digest for part in of]
         with torch.inference_mode():
-            return cached(compute, [*made_by, *digests], self.load)
+            return cached(compute, [*made_by, *digests], self.load, load_class)
+
+
+def load_class(place: str, path: Path, device: str, dtype: torch.dtype) -> Any:
+    """Make a network from its class alone.
+
+    Args:
+        place: of the class, `module:class`; it is imported now and not before.
+        path: of its weights.
+        device: where it computes.
+        dtype: of its weights.
+
+    Returns:
+        The network, frozen.
+    """
+    from visaudio_bench.models.weight_loading import load
+
+    return load(resolve_name(place), path, device=device, dtype=dtype)
 
 
 def kind_of(device: torch.device | str) -> str:

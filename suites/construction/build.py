@@ -31,7 +31,7 @@ from visaudio_bench.suites.construction.sphere360 import Panorama
 from visaudio_bench.suites.construction.trajectory import Pose, Trajectory, draw_trajectory
 from visaudio_bench.suites.construction.view_labels import seen_by
 from visaudio_bench.suites.construction.width import width
-from visaudio_bench.suites.direction_labels import RATE, write_labels
+from visaudio_bench.suites.direction_labels import in_window, write_labels
 from visaudio_bench.suites.media import Samples, Sound, read_sound, resample, write_audio
 from visaudio_bench.suites.yuv_pictures import Planes, iter_planes, video_facts, write_planes
 
@@ -169,9 +169,7 @@ def _make(panorama: Panorama, files: Files, recipe: BuildSettings) -> dict[str, 
     pictures = render_pictures(panorama.video, fps, trajectory, recipe, panorama.start)
     write_planes(files.video, pictures, fps, facts.colours)
     write_audio(files.audio, sound, SAMPLE_RATE)
-    first = round(panorama.start * RATE)
-    own = tuple(row._replace(frame=row.frame - first) for row in every if row.frame >= first)
-    labels = seen_by(trajectory, own, recipe.duration)
+    labels = seen_by(trajectory, in_window(every, panorama.start), recipe.duration)
     if labels:
         write_labels(files.labels, {panorama.id: labels})
     return {

@@ -20,11 +20,10 @@ from __future__ import annotations
 
 import math
 import re
-from functools import lru_cache
 from pathlib import Path
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import file_stamp
+from visaudio_bench.files import read_once
 from visaudio_bench.sheets import LINE_END, read_text
 from visaudio_bench.suites.biaudio import find_generic
 from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
@@ -125,14 +124,13 @@ def read_recording(path: Path, clip: str) -> Labels:
     """
     del clip
     try:
-        return _read(path, tuple(file_stamp(path).values()) if path.is_file() else None)
+        return _read(path)
     except UsageError as error:
         raise ClipError("bad_labels", str(error)) from error
 
 
-@lru_cache(maxsize=4)
-def _read(path: Path, state: object) -> Labels:
-    del state
+@read_once
+def _read(path: Path) -> Labels:
     text, _ = read_text(path)
     rows: dict[tuple[int, str], LabelledFrame] = {}
     for line, row in enumerate(LINE_END.split(text), 1):

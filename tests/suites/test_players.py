@@ -23,7 +23,7 @@ from visaudio_bench.models.visaudio.config import CONFIGS
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
-from visaudio_bench.suites import open_suite
+from visaudio_bench.suites import open_suite, yuv_pictures
 from visaudio_bench.suites.containers import picture_span, refuse_damaged_pictures
 from visaudio_bench.suites.frame_selection import fps_filter, fps_filter_from_zero
 from visaudio_bench.suites.media import (
@@ -35,6 +35,7 @@ from visaudio_bench.suites.media import (
     read_sound,
     sound_start,
     write_audio,
+    write_video,
 )
 from visaudio_bench.suites.yuv_pictures import iter_planes
 
@@ -94,6 +95,27 @@ def test_time_counts_from_the_files_own_start(
     planes = [[plane.y.copy() for plane in iter_planes(path, fps=Fraction(5), duration=4.0)] for path in (moved, zero)]
     assert same(*planes)
     refuse_damaged_pictures(moved, 1.0, 3.0)
+
+
+def test_planes_of_a_window_are_those_of_the_whole_and_not_all_is_decoded_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = np.abs(np.arange(600) * 2 % 510 - 255).astype(np.uint8)  # without a jump, which would be a key frame
+    write_video(
+        tmp_path / "x.mp4", (np.full((32, 32, 3), level) for level in grey), 25
+    )  # a key frame every 10 s at least
+    rate, decoded, times = Fraction(25), yuv_pictures.decoded, []
+
+    def spy(*given: Any) -> Any:
+        for time, frame in decoded(*given):
+            times.append(time)
+            yield time, frame
+
+    whole = [picture.y.copy() for picture in iter_planes(tmp_path / "x.mp4", fps=rate, duration=24.0)]
+    monkeypatch.setattr(yuv_pictures, "decoded", spy)
+    part = [picture.y.copy() for picture in iter_planes(tmp_path / "x.mp4", fps=rate, duration=1.0, start=22.0)]
+    assert same(part, whole[550:575])
+    assert times[0] > 10
 
 
 def test_sound_alone_starts_with_its_first_sound(tmp_path: Path, movie: Callable, sound: Callable) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visaudio_bench.bench.evaluation.family import Family, Judged, Network
 from visaudio_bench.metrics.catalogue import METRICS
@@ -12,8 +11,6 @@ from visaudio_bench.metrics.quantity import undefined
 from visaudio_bench.suites.media import TOLERANCE
 
 if TYPE_CHECKING:
-    import torch
-
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs
     from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net, Seeing
 
@@ -21,29 +18,12 @@ RATE, SYNC_RATE = Fraction(1, 2), Fraction(25)
 SECONDS = 4.0  # it looks at pairs of frames, one every 2 s
 
 
-def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """Read the network.
-
-    Args:
-        path: its weights.
-        device: where it runs.
-        dtype: numbers that it computes with.
-
-    Returns:
-        ImageBind.
-    """
-    from visaudio_bench.models.backbones.imagebind import ImageBind
-    from visaudio_bench.models.weight_loading import load as load_weights
-
-    return load_weights(ImageBind, path, device=device, dtype=dtype)
-
-
 class IbScore(Family):
     """IB-Score."""
 
     name = "imagebind"
     metrics = (METRICS["ib_score"],)
-    networks = (Network("imagebind", load),)
+    networks = (Network("imagebind", "visaudio_bench.models.backbones.imagebind:ImageBind"),)
     frame_rates = (RATE, SYNC_RATE)
 
     def quantities(self, inputs: ClipInputs) -> Judged:

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.bench.evaluation.family import Family, Judged, Network, by_view
+from visaudio_bench.bench.evaluation.family import Family, Judged, Network
+from visaudio_bench.bench.evaluation.sound_classes import divergence, heard
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.models.weights import WeightFile
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, JudgedSound
-    from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net
+    from visaudio_bench.bench.evaluation.frozen_networks import Net
 
 WEIGHTS = WeightFile(
     "passt", "passt-s-f128-p16-s10-ap.476-swa.pt", "FD-PaSST, KL-PaSST, IS-PaSST", 344_665_734, "Apache-2.0",
@@ -35,28 +34,11 @@ WEIGHTS = WeightFile(
 SOURCE = "Koutini et al. 2022 (PaSST); Cheng et al. 2025 (MMAudio)"
 
 
-def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """Load the network.
-
-    Args:
-        path: of the checkpoint.
-        device: where it computes.
-        dtype: of its weights.
-
-    Returns:
-        The network.
-    """
-    from visaudio_bench.models.backbones.passt import Passt
-    from visaudio_bench.models.weight_loading import load as load_weights
-
-    return load_weights(Passt, path, device=device, dtype=dtype)
-
-
 class PasstScores(Family):
     """FD-PaSST, KL-PaSST and IS-PaSST."""
 
     name = "passt"
-    networks = (Network(WEIGHTS, load),)
+    networks = (Network(WEIGHTS, "visaudio_bench.models.backbones.passt:Passt"),)
     metrics = (
         replace(
             METRICS["fd_pann"], key="fd_passt", title="FD-PaSST", features="passt", weights=("passt",), default=False,
@@ -77,38 +59,12 @@ class PasstScores(Family):
 
     def quantities(self, inputs: ClipInputs) -> Judged:
         """KL-PaSST of each view, and `avg`, the mean of left and right."""
-        from visaudio_bench.metrics.divergence import kl_divergence
-
-        own, true = (
-            heard(inputs.networks["passt"], sound.native)["logits"] for sound in (inputs.prediction, inputs.reference)
-        )
-        return by_view("kl_passt", kl_divergence(true, own).per_clip.tolist())
+        return divergence("kl_passt", inputs.networks["passt"], inputs)
 
     def features(self, sound: JudgedSound, networks: Mapping[str, Net]) -> Mapping[str, NDArray[Any]]:
         """One row a clip, of features and of logits."""
         answer = heard(networks["passt"], sound.native)
         return {"passt": answer["features"][None], "passt_logits": answer["logits"][None]}
-
-
-def heard(net: Net, hearing: Hearing) -> Arrays:
-    """Ask PaSST what a sound is.
-
-    Args:
-        net: the network.
-        hearing: the sound.
-
-    Returns:
-        `features` `(3, 768)` and `logits` `(3, 527)` of mix, left and right.
-    """
-    from visaudio_bench.models.backbones.passt import RATE
-    from visaudio_bench.models.backbones.waveform import to_rate
-
-    def compute() -> Arrays:
-        rows = to_rate(hearing.views, hearing.sound.source_rate, RATE, hearing.duration, remove_mean=True)
-        output = net.module(rows.to(net.device))
-        return {"features": output.features.cpu().numpy(), "logits": output.logits.cpu().numpy()}
-
-    return net.answer("features", compute, hearing)
 
 
 FAMILY = PasstScores()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visaudio_bench.bench.evaluation.family import Family, Judged, Network
 from visaudio_bench.errors import ClipError
@@ -13,7 +12,6 @@ from visaudio_bench.metrics.quantity import undefined
 from visaudio_bench.suites.media import TOLERANCE
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs
@@ -24,29 +22,12 @@ SAMPLES_A_FRAME = 640  # of its sound at 16 kHz
 SECONDS = 4.8  # of the windows that it compares
 
 
-def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """Read the network.
-
-    Args:
-        path: its weights.
-        device: where it runs.
-        dtype: numbers that it computes with.
-
-    Returns:
-        Synchformer.
-    """
-    from visaudio_bench.models.backbones.synchformer import Synchformer
-    from visaudio_bench.models.weight_loading import load as load_weights
-
-    return load_weights(Synchformer, path, device=device, dtype=dtype)
-
-
 class Desync(Family):
     """DeSync."""
 
     name = "synchformer"
     metrics = (METRICS["desync"],)
-    networks = (Network("synchformer", load),)
+    networks = (Network("synchformer", "visaudio_bench.models.backbones.synchformer:Synchformer"),)
     frame_rates = (RATE,)
 
     def quantities(self, inputs: ClipInputs) -> Judged:

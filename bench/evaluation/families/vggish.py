@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visaudio_bench.bench.evaluation.family import Family, Network
 from visaudio_bench.metrics.catalogue import METRICS
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
     from visaudio_bench.bench.evaluation.clip_inputs import JudgedSound
@@ -19,29 +17,12 @@ if TYPE_CHECKING:
 SECONDS = 0.975  # one example: 96 frames of log-mel
 
 
-def load(path: Path, device: str, dtype: torch.dtype) -> Any:
-    """Read the network.
-
-    Args:
-        path: its weights.
-        device: where it runs.
-        dtype: numbers that it computes with.
-
-    Returns:
-        VGGish.
-    """
-    from visaudio_bench.models.backbones.vggish import Vggish
-    from visaudio_bench.models.weight_loading import load as load_weights
-
-    return load_weights(Vggish, path, device=device, dtype=dtype)
-
-
 class VggishDistances(Family):
     """FD-VGG and KAD-VGG."""
 
     name = "vggish"
     metrics = tuple(METRICS[key] for key in ("fd_vgg", "kad_vgg"))
-    networks = (Network("vggish", load),)
+    networks = (Network("vggish", "visaudio_bench.models.backbones.vggish:Vggish"),)
 
     def features(self, sound: JudgedSound, networks: Mapping[str, Net]) -> Mapping[str, NDArray[Any]]:
         """A row for every example; none of sound that is shorter than one."""

@@ -16,11 +16,11 @@ import soundfile
 import torch
 
 from visaudio_bench.bench.evaluation.families.imagebind import meaning
-from visaudio_bench.bench.evaluation.families.panns import heard as panns
 from visaudio_bench.bench.evaluation.families.synchformer import offsets
 from visaudio_bench.bench.evaluation.families.vggish import embedded as vggish
 from visaudio_bench.bench.evaluation.family_registry import registry
 from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing
+from visaudio_bench.bench.evaluation.sound_classes import heard as panns
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.models.backbones import waveform
 from visaudio_bench.models.backbones.imagebind import ImageBind

@@ -15,8 +15,7 @@ import torch
 from scipy.signal import lfilter
 from scipy.special import softmax
 
-from visaudio_bench.bench.evaluation.families.passt import WEIGHTS, PasstScores, load
-from visaudio_bench.bench.evaluation.family import Network
+from visaudio_bench.bench.evaluation.families.passt import WEIGHTS, PasstScores
 from visaudio_bench.models import weights
 from visaudio_bench.models.backbones import passt
 from visaudio_bench.models.backbones.waveform import resample
@@ -37,7 +36,7 @@ def small(tmp_path: Path, filled: Callable, monkeypatch: pytest.MonkeyPatch) -> 
     torch.save(state | {"head_dist.weight": torch.zeros(527, 32), "head_dist.bias": torch.zeros(527)}, path)
     monkeypatch.setenv(weights.WEIGHTS_VARIABLE, str(path.parent))
     monkeypatch.setattr(weights, "WEIGHTS", {k: v for k, v in weights.WEIGHTS.items() if k != WEIGHTS.name})
-    here = Network(replace(WEIGHTS, size=path.stat().st_size, sha256=None), load)
+    here = PasstScores.networks[0]._replace(weights=replace(WEIGHTS, size=path.stat().st_size, sha256=None))
     monkeypatch.setattr(PasstScores, "networks", (here,))
     monkeypatch.setattr(passt, "Passt", SMALL)
     network = SMALL()
