@@ -14,19 +14,20 @@ median are `Pooled`: they depend on sums over clips only, which makes resampling
 x is the prediction and y the reference. A correlation asks whether the two move together, concordance also whether they
 have the same mean and spread: of y = 2 x the one is 1 and the other is not. Pooled values weigh a clip by its segments.
 
-Functions: `mean`, `median`, `concordance`, `correlation`, `centred_correlation`.
+Functions: `mean`, `median`, `concordance`, `correlation`, `centred_correlation`, and what clips give them: `moments`,
+`centred_moments`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from visaudio_bench.metrics.quantity import Quantities
+from visaudio_bench.metrics.quantity import Quantities, Quantity, undefined
 
 Floats = npt.NDArray[np.float64]
 NO_MOTION = 1e-12  # a variance of lateralisation that is rounding error
@@ -140,6 +141,52 @@ def centred_correlation(key: str) -> Pooled:
         0.5
     """
     return Pooled(partial(_terms, names=tuple(f"{key}.{name}" for name in CENTRED_MOMENTS)), _centred_correlation)
+
+
+def moments(key: str, x: Floats, y: Floats, reason: str | None) -> dict[str, Quantity]:
+    """Sum up what `concordance` and `correlation` pool of one clip.
+
+    Args:
+        key: what the names of the sums begin with.
+        x: (K,) of the prediction.
+        y: (K,) of the reference.
+        reason: why the sums are undefined; None where they are not.
+
+    Returns:
+        Quantities `key.n`, `key.sum_x`, ... by `MOMENTS`.
+
+    Example:
+        >>> moments("lat", np.array([1.0, 2.0]), np.array([1.0, 3.0]), None)["lat.sum_xy"].value
+        7.0
+    """
+    if reason:
+        return {f"{key}.{name}": undefined(reason) for name in MOMENTS}
+    sums = (len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y)
+    return {f"{key}.{name}": Quantity(float(value)) for name, value in zip(MOMENTS, sums, strict=True)}
+
+
+def centred_moments(key: str, parts: Iterable[tuple[Floats, Floats]], reason: str | None) -> dict[str, Quantity]:
+    """Sum up what `centred_correlation` pools of one clip.
+
+    Args:
+        key: what the names of the sums begin with.
+        parts: x and y (K,) of each part of the clip, from which its own means are taken.
+        reason: why the sums are undefined; None where they are not.
+
+    Returns:
+        Quantities `key.sum_xx`, ... by `CENTRED_MOMENTS`.
+
+    Example:
+        >>> centred_moments("motion", [(np.array([1.0, 3.0]), np.array([5.0, 6.0]))], None)["motion.sum_xy"].value
+        1.0
+    """
+    if reason:
+        return {f"{key}.{name}": undefined(reason) for name in CENTRED_MOMENTS}
+    sums = np.zeros(len(CENTRED_MOMENTS))
+    for x, y in parts:
+        own, true = x - x.mean(), y - y.mean()
+        sums += own @ own, true @ true, own @ true
+    return {f"{key}.{name}": Quantity(float(value)) for name, value in zip(CENTRED_MOMENTS, sums, strict=True)}
 
 
 def _terms(quantities: Quantities, names: tuple[str, ...]) -> Floats:

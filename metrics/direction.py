@@ -67,9 +67,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from visaudio_bench.metrics.aggregate import CENTRED_MOMENTS, MOMENTS
-from visaudio_bench.metrics.interaural_scores import CENTRED, GUESS, LATERAL, MOVING
-from visaudio_bench.metrics.quantity import Quantity, undefined
+from visaudio_bench.metrics.aggregate import centred_moments, moments
+from visaudio_bench.metrics.interaural_scores import GUESS, LATERAL, MOVING, side_points
+from visaudio_bench.metrics.quantity import Quantity, mean_where, undefined
 
 if TYPE_CHECKING:  # the cues' module needs torch, their scores do not
     from visaudio_bench.metrics.interaural import Cues
@@ -196,15 +196,17 @@ def label_quantities(cues: Cues, labels: Labels) -> dict[str, Quantity]:
     labelled = said.sources > 0
     return {
         "label_side": _side(cues, said, single, counts, reason),
-        "label_err": _mean(error, counts, reason),
+        "label_err": mean_where(error, counts, reason),
         "label_side_seen": _side(cues, said, single & (said.visible == 1), seen, reason or "none_seen"),
-        "label_err_seen": _mean(error, seen, reason or "none_seen"),
+        "label_err_seen": mean_where(error, seen, reason or "none_seen"),
         "label_side_unseen": _side(cues, said, single & (said.visible == 0), unseen, reason or "none_unseen"),
-        "label_err_unseen": _mean(error, unseen, reason or "none_unseen"),
+        "label_err_unseen": mean_where(error, unseen, reason or "none_unseen"),
         "label_segments": Quantity(float(counts.sum())),
-        "label_share": _mean(100.0 * counts, labelled, "no_single_source"),
-        **_pooled("label_ccc", cues.lateralisation, said.lateral, counts, reason),
-        **_centred("label_motion", cues.lateralisation, said.lateral, said, counts, reason or _still(said, counts)),
+        "label_share": mean_where(100.0 * counts, labelled, "no_single_source"),
+        **moments("label_ccc", cues.lateralisation[counts], said.lateral[counts], reason),
+        **centred_moments(
+            "label_motion", _by_source(cues.lateralisation, said.lateral, said, counts), reason or _still(said, counts)
+        ),
         **_distance(cues, said, counts, reason),
     }
 
@@ -213,10 +215,6 @@ def _mean_inside(values: Floats, inside: Booleans, single: Booleans) -> Floats:
     """The mean of the frames of each segment that has one source, NaN elsewhere and where a frame's value is NaN."""
     total = np.where(inside, values, 0).sum(1)
     return np.where(single, total / np.maximum(inside.sum(1), 1), np.nan)
-
-
-def _mean(values: Floats, where: Booleans, reason: str | None) -> Quantity:
-    return Quantity(float(np.mean(values[where]))) if where.any() else Quantity(np.nan, reason)
 
 
 def _side(cues: Cues, said: SegmentLabels, labelled: Booleans, counts: Booleans, reason: str | None) -> Quantity:
@@ -229,29 +227,12 @@ def _side(cues: Cues, said: SegmentLabels, labelled: Booleans, counts: Booleans,
     judged = lateral & counts
     if not judged.any():
         return Quantity(GUESS, "prediction_silent")
-    right = np.sign(cues.lateralisation) == np.sign(said.lateral)
-    return _mean(np.where(np.abs(cues.lateralisation) < CENTRED, GUESS, 100.0 * right), judged, None)
+    return mean_where(side_points(cues.lateralisation, said.lateral), judged, None)
 
 
-def _pooled(key: str, x: Floats, y: Floats, counts: Booleans, reason: str | None) -> dict[str, Quantity]:
-    if reason:
-        return {f"{key}.{name}": undefined(reason) for name in MOMENTS}
-    x, y = x[counts], y[counts]
-    sums = (len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y)
-    return {f"{key}.{name}": Quantity(float(value)) for name, value in zip(MOMENTS, sums, strict=True)}
-
-
-def _centred(
-    key: str, x: Floats, y: Floats, said: SegmentLabels, counts: Booleans, reason: str | None
-) -> dict[str, Quantity]:
-    """Sums of products, each source less its means: what moves is one source, not the attention from one to another."""
-    if reason:
-        return {f"{key}.{name}": undefined(reason) for name in CENTRED_MOMENTS}
-    sums = np.zeros(3)
-    for group in _groups(said, counts):
-        own, true = x[group] - x[group].mean(), y[group] - y[group].mean()
-        sums += own @ own, true @ true, own @ true
-    return {f"{key}.{name}": Quantity(float(value)) for name, value in zip(CENTRED_MOMENTS, sums, strict=True)}
+def _by_source(x: Floats, y: Floats, said: SegmentLabels, counts: Booleans) -> list[tuple[Floats, Floats]]:
+    """Each source by itself: what moves is one source, not the attention from one to another."""
+    return [(x[group], y[group]) for group in _groups(said, counts)]
 
 
 def _groups(said: SegmentLabels, counts: Booleans) -> list[Booleans]:
@@ -274,6 +255,6 @@ def _distance(cues: Cues, said: SegmentLabels, counts: Booleans, reason: str | N
     level = 10 * np.log10(np.maximum(cues.energy, np.finfo(np.float64).tiny))
     ratio = 10 * np.log10(coherence / (1 - coherence))
     return {
-        **_centred("level_distance", level, said.nearness, said, known, reason),
-        **_centred("reverb_distance", ratio, said.nearness, said, known, reason),
+        **centred_moments("level_distance", _by_source(level, said.nearness, said, known), reason),
+        **centred_moments("reverb_distance", _by_source(ratio, said.nearness, said, known), reason),
     }

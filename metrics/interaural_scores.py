@@ -42,8 +42,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from visaudio_bench.metrics.aggregate import CENTRED_MOMENTS, MOMENTS
-from visaudio_bench.metrics.quantity import Quantity, undefined, vector
+from visaudio_bench.metrics.aggregate import centred_moments, moments
+from visaudio_bench.metrics.quantity import Quantity, mean_where, undefined, vector
 
 if TYPE_CHECKING:  # the cues' module needs torch, their scores do not
     from visaudio_bench.metrics.interaural import Cues
@@ -120,14 +120,14 @@ def paired_scores(prediction: Cues, reference: Cues) -> dict[str, Quantity]:
     angle = np.degrees(np.abs(np.arcsin(p.lateralisation) - np.arcsin(g.lateralisation)))
     return {
         "lr_acc": _side_accuracy(common),
-        "lat_err": _mean(angle, both, common.reason),
-        "delta_ild": _mean(np.abs(p.ild - g.ild), common.ild, common.reason or "ild_undefined"),
-        "delta_itd": _mean(np.abs(p.itd - g.itd), common.itd, common.reason or "itd_undefined"),
-        "delta_iacc": _mean(np.abs(p.iacc - g.iacc), both, common.reason),
+        "lat_err": mean_where(angle, both, common.reason),
+        "delta_ild": mean_where(np.abs(p.ild - g.ild), common.ild, common.reason or "ild_undefined"),
+        "delta_itd": mean_where(np.abs(p.itd - g.itd), common.itd, common.reason or "itd_undefined"),
+        "delta_iacc": mean_where(np.abs(p.iacc - g.iacc), both, common.reason),
         "flip_pref": _flip_preference(common),
-        "coverage": _mean(100.0 * both, g.active, "reference_silent"),
-        "ild_coverage": _mean(100.0 * common.ild, both, common.reason),
-        "itd_coverage": _mean(100.0 * common.itd, both, common.reason),
+        "coverage": mean_where(100.0 * both, g.active, "reference_silent"),
+        "ild_coverage": mean_where(100.0 * common.ild, both, common.reason),
+        "itd_coverage": mean_where(100.0 * common.itd, both, common.reason),
         **_moments(common),
         **_motion(common),
     }
@@ -152,9 +152,9 @@ def descriptors(cues: Cues) -> dict[str, Quantity]:
     has_ild, has_itd = active & cues.ild_ok, active & cues.itd_ok
     return {
         "side_mid": Quantity(float(cues.side_mid)) if active.any() else undefined(silent),
-        "mean_abs_ild": _mean(np.abs(cues.ild), has_ild, "ild_undefined" if active.any() else silent),
-        "mean_abs_itd": _mean(np.abs(cues.itd), has_itd, "itd_undefined" if active.any() else silent),
-        "mean_iacc": _mean(cues.iacc, active, silent),
+        "mean_abs_ild": mean_where(np.abs(cues.ild), has_ild, "ild_undefined" if active.any() else silent),
+        "mean_abs_itd": mean_where(np.abs(cues.itd), has_itd, "itd_undefined" if active.any() else silent),
+        "mean_iacc": mean_where(cues.iacc, active, silent),
         "mono_rate": Quantity(100.0 * _is_mono(cues)) if active.any() else undefined(silent),
         **vector("segment_ild", cues.ild[has_ild]),
         **vector("segment_itd", cues.itd[has_itd]),
@@ -186,10 +186,6 @@ def _cut(cues: Cues, length: int) -> Cues:
     return cues._replace(**{name: value[:length] for name, value in cues._asdict().items() if name != "side_mid"})
 
 
-def _mean(values: npt.NDArray[np.floating], where: Booleans, reason: str | None) -> Quantity:
-    return Quantity(float(np.mean(values[where]))) if where.any() else Quantity(np.nan, reason)
-
-
 def _side_accuracy(common: _Common) -> Quantity:
     p, g = common.p.lateralisation, common.g.lateralisation
     lateral = np.abs(g) > LATERAL
@@ -198,8 +194,24 @@ def _side_accuracy(common: _Common) -> Quantity:
     judged = lateral & common.both
     if not judged.any():
         return Quantity(GUESS, common.reason or "no_common_activity")
-    points = np.where(np.abs(p) < CENTRED, GUESS, 100.0 * (np.sign(p) == np.sign(g)))
-    return _mean(points, judged, None)
+    return mean_where(side_points(p, g), judged, None)
+
+
+def side_points(own: npt.NDArray[np.floating], true: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Give points for the side.
+
+    Args:
+        own: lateralisations of the prediction.
+        true: those that it should have, none of them central.
+
+    Returns:
+        100 for the right side, 0 for the wrong one, 50 for the centre.
+
+    Example:
+        >>> side_points(np.array([0.5, -0.5, 0.0]), np.array([0.7, 0.7, 0.7])).tolist()
+        [100.0, 0.0, 50.0]
+    """
+    return np.where(np.abs(own) < CENTRED, GUESS, 100.0 * (np.sign(own) == np.sign(true)))
 
 
 def _flip_preference(common: _Common) -> Quantity:
@@ -212,20 +224,14 @@ def _flip_preference(common: _Common) -> Quantity:
 
 
 def _moments(common: _Common) -> dict[str, Quantity]:
-    if common.reason:
-        return {f"lat_ccc.{name}": undefined(common.reason) for name in MOMENTS}
     x, y = common.p.lateralisation[common.both], common.g.lateralisation[common.both]
-    values = (len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y)
-    return {f"lat_ccc.{name}": Quantity(float(value)) for name, value in zip(MOMENTS, values, strict=True)}
+    return moments("lat_ccc", x, y, common.reason)
 
 
 def _motion(common: _Common) -> dict[str, Quantity]:
     x, y = common.p.lateralisation[common.both], common.g.lateralisation[common.both]
-    if common.reason or np.ptp(y) <= MOVING:
-        return {f"motion_r.{name}": undefined(common.reason or "reference_static") for name in CENTRED_MOMENTS}
-    x, y = x - x.mean(), y - y.mean()
-    values = (x @ x, y @ y, x @ y)
-    return {f"motion_r.{name}": Quantity(float(value)) for name, value in zip(CENTRED_MOMENTS, values, strict=True)}
+    reason = common.reason or ("reference_static" if np.ptp(y) <= MOVING else None)
+    return centred_moments("motion_r", [(x, y)], reason)
 
 
 def _cue_vector(cues: Cues, has_ild: Booleans, has_itd: Booleans) -> dict[str, Quantity]:

@@ -46,6 +46,24 @@ def undefined(reason: str) -> Quantity:
     return Quantity(math.nan, reason)
 
 
+def mean_where(values: npt.NDArray[np.floating], where: npt.NDArray[np.bool_], reason: str | None) -> Quantity:
+    """Make the mean of some values a quantity.
+
+    Args:
+        values: (K,).
+        where: (K,) which of them count.
+        reason: why it is undefined where none counts.
+
+    Returns:
+        Their mean, NaN with the reason where there are none.
+
+    Example:
+        >>> mean_where(np.array([3.0, -1.5]), np.array([True, False]), "silent")
+        Quantity(value=3.0, reason=None)
+    """
+    return Quantity(float(np.mean(values[where]))) if where.any() else Quantity(math.nan, reason)
+
+
 def vector(name: str, values: Iterable[float]) -> dict[str, Quantity]:
     """Spread a vector over scalars, for a table with one value a row.
 
