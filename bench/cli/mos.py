@@ -72,7 +72,6 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _table(options: dict[str, Any]) -> None:
-    from visaudio_bench.bench.mos.against import agreement_with
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
     from visaudio_bench.bench.mos.pointing import localisation_studies, points
     from visaudio_bench.bench.mos.preference import compares, preference_studies
@@ -94,6 +93,8 @@ def _table(options: dict[str, Any]) -> None:
         alike = [responses for responses in rated if rules_for(responses, rules) == own]
         analysed += [analyse(study, settings, order) for study in studies(alike, own)]
     if options["against"]:
+        from visaudio_bench.bench.mos.against import agreement_with
+
         for study in analysed:
             study["against"] = agreement_with(study, options["against"], settings.confidence, settings.seed)
     analysed += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
