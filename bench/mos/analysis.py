@@ -84,7 +84,7 @@ def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> 
         "opinions": opinions,
         "test": plan.test,
         "unscreened": unscreened,
-        "pairs": [plain(pair) for pair in pairs],
+        "pairs": plain(pairs),
         "omnibus": [{"dimension": key, **plain(friedman(_tested(kept), key, systems))} for key in _dimensions(kept)],
         "agreement": [_agreement(kept, key) for key in _dimensions(kept)] if study.raters_known else [],
         "raters": _raters(study, excluded) if study.raters_known else [],
