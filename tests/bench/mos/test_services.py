@@ -1,4 +1,4 @@
-"""Form and crowd services: what is written for them to paste, and exports by hand in the forms they are known to have."""
+"""Form and crowd services: what is written for them to paste, and exports by hand in the forms that are known."""
 
 import csv
 import json
