@@ -233,7 +233,7 @@ def _misspelt(system: str, systems: Sequence[str]) -> str:
 def _by_rater(data: _Gathered, column: str) -> dict[str, str]:
     """The check's outcome of each rater; "fail" anywhere wins over "pass"."""
     worst: dict[str, str] = {}
-    for rater, outcome in set(zip(data.columns["rater_id"], data.columns[column], strict=True)):
+    for rater, outcome in sorted(set(zip(data.columns["rater_id"], data.columns[column], strict=True))):
         known = outcome if outcome in ("pass", "fail") else "none"
         ranks = ("fail", "none", "pass")
         worst[rater] = min(worst.get(rater, "pass"), known, key=ranks.index)
