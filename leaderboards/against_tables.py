@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study
+from visaudio_bench.escapes import csv_row
+from visaudio_bench.files import csv_text
+from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study, bracketed
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
+
+CSV_COLUMNS = (
+    "study_id", "dimension", "suite", "metric", "view", "over", "coefficient", "value", "low", "high", "n", "reason"
+)  # fmt: skip
 
 
 def against_tables(study: Study, digits: int = DIGITS) -> list[Table]:
@@ -45,9 +52,19 @@ def _cell(estimate: dict[str, Any] | None, digits: int) -> Cell:
         return Cell(EMPTY, reason="the metric has no value for a clip")
     if estimate["value"] is None:
         return Cell(EMPTY, reason=estimate["reason"])
-    interval = "" if estimate["low"] is None else f" [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
-    text = f"{estimate['value']:.{digits}f}{interval}"
-    return Cell(text, estimate["value"], estimate["low"], estimate["high"], "", estimate["reason"])
+    return bracketed(estimate["value"], estimate["low"], estimate["high"], digits, reason=estimate["reason"])
+
+
+def against_csv(studies: Sequence[Study]) -> str:
+    """One row a study, dimension, metric, kind of point and coefficient."""
+    rows = (
+        {"study_id": study["study_id"], "over": over, "coefficient": coefficient, **row, **estimate}
+        for study in studies
+        for row in study.get("against", ())
+        for over in ("systems", "clips")
+        for coefficient, estimate in row.get(over, {}).items()
+    )
+    return csv_text(CSV_COLUMNS, map(csv_row, rows))
 
 
 def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:

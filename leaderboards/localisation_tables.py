@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
-from visaudio_bench.leaderboards.opinion_tables import Study, counted
-from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+from visaudio_bench.leaderboards.opinion_tables import METHODS, Study, counts_of, marks_of, p_cells, tested
+from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
 
 COLUMNS = (
     Column("error", "angular error", "degrees", "lower"),
@@ -21,15 +22,11 @@ CSV_COLUMNS = ("study_id", "system", "score", "mean", "low", "high", "half", "n_
 
 def localisation_table(study: Study) -> Table:
     """Systems by scores; the best errors are marked as the test allows."""
-    ranks = sorted({row["rank"] for row in study["scores"]})
-    marks: dict[int, Mark] = dict(zip(ranks[:2], ("best", "second"), strict=False)) if len(ranks) > 1 else {}
+    marks = marks_of({row["system"]: row["rank"] for row in study["scores"]})
     rows = []
     for row in study["scores"]:
-        cells = [_cell(row[column.key], PERCENT[column.key]) for column in COLUMNS]
-        first = cells[0]
-        mark = marks.get(row["rank"], "")
-        cells[0] = Cell(first.text, first.value, first.low, first.high, mark, first.reason)
-        rows.append(TableRow(row["system"], tuple(cells)))
+        error, *others = (_cell(row[column.key], PERCENT[column.key]) for column in COLUMNS)
+        rows.append(TableRow(row["system"], (replace(error, mark=marks.get(row["system"], "")), *others)))
     return Table(f"Localisation, study {study['study_id']}", COLUMNS, tuple(rows), notes=_notes(study, bool(marks)))
 
 
@@ -38,11 +35,7 @@ def localisation_pair_table(study: Study) -> Table:
     columns = (Column("difference", "A − B", "degrees"), Column("p", "p"), Column("p_holm", "p Holm"))
     rows = []
     for pair in study["pairs"]:
-        cells = (
-            _cell(pair["difference"], 1),
-            *(Cell(EMPTY if pair[k] is None else f"{pair[k]:.3f}", pair[k]) for k in ("p", "p_holm")),
-        )
-        rows.append(TableRow(f"{pair['a']} − {pair['b']}", cells))
+        rows.append(TableRow(f"{pair['a']} − {pair['b']}", (_cell(pair["difference"], 1), *p_cells(pair))))
     return Table(f"Errors compared, study {study['study_id']}", columns, tuple(rows), "pair")
 
 
@@ -72,14 +65,11 @@ def _cell(estimate: dict[str, Any], factor: int) -> Cell:
 
 
 def _notes(study: Study, marked: bool) -> tuple[str, ...]:
-    report = study["report"]
-    counts = ", ".join(counted(report[f"{thing}s"], thing) for thing in ("rater", "clip", "vote"))
     told = "marks: the smallest error, and the next, shared by systems that are not told apart"
     return (
-        counts,
+        counts_of(study["report"], "rater", "clip", "vote"),
         f"question: {study['question']}",
-        f"± {study['confidence']:.0%} interval: crossed (raters and clips both random)",
-        f"{told if marked else 'nothing is marked: no two systems are told apart'} (test over raters and clips, both "
-        "random; Holm, 5 %)",
+        f"± {study['confidence']:.0%} interval: {METHODS['crossed']}",
+        f"{told if marked else 'nothing is marked: no two systems are told apart'} {tested()}",
         "answers are on a frontal scale of ±90°; wrong side: of sources at 10° or more, 50 % is chance",
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study
+from visaudio_bench.leaderboards.opinion_tables import DIGITS, P_DIGITS, Study
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
-
-P_DIGITS = 3
 
 
 def pair_table(study: Study, digits: int = DIGITS) -> Table:

@@ -36,6 +36,8 @@ CSV_COLUMNS = (
     "n_votes",
 )
 BEYOND = "†"
+P_DIGITS = 3
+ALPHA = 0.05  # a corrected p of at most this tells two systems apart
 DIGITS = 2  # decimals; a table of the literature has three, which the intervals of twelve raters do not carry
 Study = dict[str, Any]
 
@@ -182,13 +184,44 @@ def _marks(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Mark]:
     Systems that the test cannot tell apart share a rank and a mark; where it tells no two apart there is none.
     """
     marks: dict[tuple[str, str], Mark] = {}
-    names: tuple[Mark, ...] = ("best", "second")
     for key in {row["dimension"] for row in rows}:
         ranks = {row["system"]: row.get("rank") for row in rows if row["dimension"] == key and row["role"] == "test"}
-        places = sorted({rank for rank in ranks.values() if rank is not None})
-        if len(places) > 1:
-            marks |= {(name, key): names[places.index(r)] for name, r in ranks.items() if r in places[:2]}
+        marks |= {(name, key): mark for name, mark in marks_of(ranks).items()}
     return marks
+
+
+def marks_of(ranks: Mapping[str, int | None]) -> dict[str, Mark]:
+    """Best and second best by rank; nobody where all share one rank, or a test ranked none (None)."""
+    names: tuple[Mark, ...] = ("best", "second")
+    places = sorted({rank for rank in ranks.values() if rank is not None})
+    if len(places) < 2:
+        return {}
+    return {name: names[places.index(rank)] for name, rank in ranks.items() if rank in places[:2]}
+
+
+def bracketed(
+    value: float, low: float | None, high: float | None, digits: int, *, mark: Mark = "", reason: str = ""
+) -> Cell:
+    """A cell that shows `value [low, high]`, or the value alone.
+
+    Args:
+        value: of the cell.
+        low: lower end of its interval, None where there is none.
+        high: upper end.
+        digits: decimals.
+        mark: of the cell.
+        reason: why something is missing.
+
+    Returns:
+        The cell.
+    """
+    interval = "" if low is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return Cell(f"{value:.{digits}f}{interval}", value, low, high, mark, reason)
+
+
+def p_cells(pair: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """Cells of a comparison's p and p_holm."""
+    return tuple(Cell(EMPTY if pair[k] is None else f"{pair[k]:.{P_DIGITS}f}", pair[k]) for k in ("p", "p_holm"))
 
 
 def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
@@ -220,7 +253,7 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     if any(interval["beyond_scale"] for row in rows for interval in row["intervals"]):
         notes.append(f"{BEYOND} the interval reaches beyond the scale")
     notes.append(_marks_note(study, rows))
-    notes.append("scores hold for this set of systems, clips and raters; do not merge them with those of another study")
+    notes.append(apart_from_others("scores"))
     return tuple(notes)
 
 
@@ -229,20 +262,40 @@ def _marks_note(study: Study, rows: Sequence[dict[str, Any]]) -> str:
         return "nothing is marked as best: no pair of systems could be tested"
     if not _marks(rows):
         raters, pairs = study["report"]["raters"], math.comb(len(study["systems"]), 2)
-        never = study["test"] == "fixed-clips" and pairs * 2.0 ** (1 - raters) > 0.05
-        return f"nothing is marked as best: no two systems are told apart ({TESTS[study['test']]}; Holm, 5 %)" + (
+        never = study["test"] == "fixed-clips" and pairs * 2.0 ** (1 - raters) > ALPHA
+        return f"nothing is marked as best: no two systems are told apart {tested(study['test'])}" + (
             f"; {counted(raters, 'rater')} and {counted(pairs, 'pair')} could not, whatever they say" if never else ""
         )
-    return (
-        "marks: the best and the second best, shared by systems that are not told apart "
-        f"({TESTS[study['test']]}; Holm, 5 %)"
-    )
+    return f"marks: the best and the second best, shared by systems that are not told apart {tested(study['test'])}"
 
 
 TESTS = {
     "crossed": "test over raters and clips, both random",
     "fixed-clips": "test over raters by sign flips; it holds for these clips alone",
 }
+
+
+def tested(test: str = "crossed") -> str:
+    """What told systems apart, in brackets: one of `TESTS`, and its correction."""
+    return f"({TESTS[test]}; Holm, 5 %)"
+
+
+def apart_from_others(what: str) -> str:
+    """The note that `what` of two studies are never merged."""
+    return f"{what} hold for this set of systems, clips and raters; do not merge them with those of another study"
+
+
+def counts_of(report: Mapping[str, Any], *things: str) -> str:
+    """`12 raters, 10 clips`, as a study's report counts them.
+
+    Args:
+        report: of a study.
+        things: what is counted, in the singular.
+
+    Returns:
+        Numbers and things, parted by commas.
+    """
+    return ", ".join(counted(report[f"{thing}s"], thing) for thing in things)
 
 
 def counted(number: int, thing: str) -> str:
@@ -307,9 +360,8 @@ def with_opinions(table: Table, studies: Sequence[Study], titles: Mapping[str, s
 
 
 def _study_note(study: Study, absent: Sequence[str]) -> str:
-    report = study["report"]
     return (
-        f"MOS of study {study['study_id']}: {counted(report['raters'], 'rater')}, {counted(report['clips'], 'clip')}, "
+        f"MOS of study {study['study_id']}: {counts_of(study['report'], 'rater', 'clip')}, "
         f"± {study['confidence']:.0%} {study['ci_methods'][0]}"
         + (f"; rated but not in this table: {', '.join(absent)}" if absent else "")
     )

@@ -7,10 +7,19 @@ from collections.abc import Sequence
 
 from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
-from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study, counted
-from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
+from visaudio_bench.leaderboards.opinion_tables import (
+    ALPHA,
+    DIGITS,
+    Study,
+    apart_from_others,
+    bracketed,
+    counted,
+    counts_of,
+    p_cells,
+    tested,
+)
+from visaudio_bench.leaderboards.tables import Cell, Column, Mark, Table, TableRow
 
-ALPHA = 0.05
 CSV_COLUMNS = ("study_id", "system", "strength", "low", "high", "n_votes")
 
 
@@ -32,12 +41,11 @@ def strength_table(study: Study, digits: int = DIGITS) -> Table:
     marks = _marks(study)
     rows = []
     for row in study["strengths"]:
-        interval = "" if row["low"] is None else f" [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
-        text = f"{row['strength']:.{digits}f}{interval}"
         share = 1 / (1 + math.exp(-row["strength"]))
-        reason = "" if interval else "fewer than 2 raters or clips"
+        reason = "fewer than 2 raters or clips" if row["low"] is None else ""
+        mark = marks.get(row["system"], "")
         cells = (
-            Cell(text, row["strength"], row["low"], row["high"], marks.get(row["system"], ""), reason),
+            bracketed(row["strength"], row["low"], row["high"], digits, mark=mark, reason=reason),
             Cell(f"{share:.0%}", share),
             Cell(str(row["n_votes"]), row["n_votes"]),
         )
@@ -65,13 +73,10 @@ def preference_pair_table(study: Study, digits: int = DIGITS) -> Table:
     rows = []
     for pair in study["pairs"]:
         share = pair["share"]
-        interval = "" if share["low"] is None else f" [{share['low']:.{digits}f}, {share['high']:.{digits}f}]"
         cells = (
-            Cell(
-                f"{share['mean']:.{digits}f}{interval}", share["mean"], share["low"], share["high"], "", share["reason"]
-            ),
+            bracketed(share["mean"], share["low"], share["high"], digits, reason=share["reason"]),
             Cell(f"{pair['ties']:.0%}", pair["ties"]),
-            *(Cell(EMPTY if pair[k] is None else f"{pair[k]:.3f}", pair[k]) for k in ("p", "p_holm")),
+            *p_cells(pair),
             Cell(str(pair["n_votes"]), pair["n_votes"]),
         )
         rows.append(TableRow(f"A = {pair['a']}, B = {pair['b']}", cells))
@@ -97,9 +102,8 @@ def _marks(study: Study) -> dict[str, Mark]:
 
 def _notes(study: Study) -> tuple[str, ...]:
     report = study["report"]
-    counts = ", ".join(counted(report[f"{thing}s"], thing) for thing in ("rater", "clip", "vote"))
-    test = "(test over raters and clips, both random; Holm, 5 %)"
-    apart = f"{report['pairs_apart']} of {counted(len(study['pairs']), 'pair')} told apart {test}"
+    counts = counts_of(report, "rater", "clip", "vote")
+    apart = f"{report['pairs_apart']} of {counted(len(study['pairs']), 'pair')} told apart {tested()}"
     marked = "marked: the strongest and whoever is not told apart from it"
     unmarked = "nothing is marked: the strongest is told apart from no other"
     return (
@@ -108,5 +112,5 @@ def _notes(study: Study) -> tuple[str, ...]:
         f"strength: Bradley-Terry, mean 0, no difference half for each; {study['confidence']:.0%} interval by "
         f"resampling raters and clips (seed {study['seed']})",
         f"{apart}; {marked if _marks(study) else unmarked}",
-        "strengths hold for this set of systems, clips and raters; do not merge them with those of another study",
+        apart_from_others("strengths"),
     )

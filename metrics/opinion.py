@@ -25,7 +25,7 @@ Sources: Searle, Casella, McCulloch (1992), "Variance Components", ch. 4; Satter
 "Efficient moment calculations for variance components in large unbalanced crossed random effects models",
 Electronic Journal of Statistics 11, eq. (8) and (9); ITU-T P.800.2 for what has to be reported with a MOS.
 
-Functions: `opinion`, `variance_components`, and one for each interval, by name in `INTERVALS`.
+Functions: `opinion`, `variance_components`, `with_votes`, and one for each interval, by name in `INTERVALS`.
 """
 
 from __future__ import annotations
@@ -191,6 +191,23 @@ class Votes:
         mine = (self.system == self.systems.index(system)) & (self.dimension == self.dimensions.index(dimension))
         shape = (len(self.raters), len(self.clips))
         return _fill(self.rater[mine], self.clip[mine], self.rating[mine], shape)
+
+
+def with_votes(cell: Floats) -> Floats:
+    """Leave out the raters and the clips without any vote.
+
+    Args:
+        cell: votes, or differences of votes, (R, I) of raters by clips, NaN where there is none.
+
+    Returns:
+        What is left; (0, 0) without any vote.
+
+    Example:
+        >>> with_votes(np.array([[4.0, np.nan], [np.nan, np.nan]])).tolist()
+        [[4.0]]
+    """
+    voted = ~np.isnan(cell)
+    return cell[voted.any(1)][:, voted.any(0)]
 
 
 def _fill(row: Codes, column: Codes, values: Codes, shape: tuple[int, int]) -> Floats:

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, crossed
+from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, crossed, with_votes
 from visaudio_bench.metrics.uncertainty import holm
 
 EXACT_RANKS = 50
@@ -199,8 +199,7 @@ def compare(
 
 
 def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float) -> Comparison:
-    paired = ~np.isnan(differences)
-    kept = differences[paired.any(1)][:, paired.any(0)]
+    kept = with_votes(differences)
     inside = ~np.isnan(kept)
     totals = np.where(inside, kept, 0.0).sum(1)
     pairs = kept[inside]

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, crossed
+from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, crossed, with_votes
 from visaudio_bench.metrics.opinion_comparison import crossed_p
 from visaudio_bench.metrics.uncertainty import holm
 
@@ -92,18 +92,14 @@ def answer_scores(answer: npt.ArrayLike, truth: npt.ArrayLike) -> dict[str, Floa
     return {"error": error, "near": (error <= NEAR).astype(np.float64), "confusion": confusion}
 
 
-def _cells(votes: Votes, system: str, score: str) -> Floats:
-    """The scores of a system's answers (R, I), over all raters and clips."""
+def _cells(votes: Votes, system: str) -> dict[str, Floats]:
+    """Each score of a system's answers (R, I), over all raters and clips."""
     mine = votes.system == votes.systems.index(system)
-    out = np.full((len(votes.raters), len(votes.clips)), np.nan)
-    scores = answer_scores(votes.rating[mine], votes.expected[mine])
-    out[votes.rater[mine], votes.clip[mine]] = scores[score]
-    return out
-
-
-def _kept(cell: Floats) -> Floats:
-    there = ~np.isnan(cell)
-    return cell[there.any(1)][:, there.any(0)]
+    cells = {}
+    for name, scores in answer_scores(votes.rating[mine], votes.expected[mine]).items():
+        cells[name] = np.full((len(votes.raters), len(votes.clips)), np.nan)
+        cells[name][votes.rater[mine], votes.clip[mine]] = scores
+    return cells
 
 
 def localisation(votes: Votes, systems: Sequence[str], confidence: float = 0.95) -> list[SystemLocalisation]:
@@ -128,7 +124,7 @@ def localisation(votes: Votes, systems: Sequence[str], confidence: float = 0.95)
     """
     found = []
     for system in systems:
-        cells = {score: _kept(_cells(votes, system, score)) for score in SCORES}
+        cells = {score: with_votes(cell) for score, cell in _cells(votes, system).items()}
         error, near, confusion = (_interval(cells[score], confidence) for score in SCORES)
         votes_there = int(np.count_nonzero(~np.isnan(cells["error"])))
         found.append(SystemLocalisation(system, error, near, confusion, votes_there))
@@ -161,10 +157,10 @@ def compare_errors(votes: Votes, systems: Sequence[str], confidence: float = 0.9
         >>> pair.difference.mean
         -20.0
     """
-    errors = {system: _cells(votes, system, "error") for system in systems}
+    errors = {system: _cells(votes, system)["error"] for system in systems}
     pairs = []
     for a, b in combinations(systems, 2):
-        cell = _kept(errors[a] - errors[b])
+        cell = with_votes(errors[a] - errors[b])
         if cell.size:
             pairs.append(ErrorComparison(a, b, crossed(cell, confidence), crossed_p(cell), math.nan))
     corrected = holm([pair.p for pair in pairs])

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from visaudio_bench.metrics.opinion import Codes, Floats, OpinionInterval, crossed
+from visaudio_bench.metrics.opinion import Codes, Floats, OpinionInterval, crossed, with_votes
 from visaudio_bench.metrics.opinion_comparison import crossed_p
 from visaudio_bench.metrics.uncertainty import holm
 
@@ -229,15 +229,11 @@ def compare_pairs(votes: Preferences, confidence: float = 0.95) -> list[PairPref
     """
     pairs = []
     for a, b in combinations(votes.systems, 2):
-        cell = votes.cell(a, b)
-        there = ~np.isnan(cell)
-        if not there.any():
+        kept = with_votes(votes.cell(a, b))
+        if not kept.size:
             continue
-        kept = cell[there.any(1)][:, there.any(0)]
-        scores = (1 + kept) / 2
-        ties = float((kept[~np.isnan(kept)] == 0).mean())
-        pairs.append(
-            PairPreference(a, b, crossed(scores, confidence), ties, crossed_p(kept), math.nan, int(there.sum()))
-        )
+        choices = kept[~np.isnan(kept)]
+        share, ties = crossed((1 + kept) / 2, confidence), float((choices == 0).mean())
+        pairs.append(PairPreference(a, b, share, ties, crossed_p(kept), math.nan, len(choices)))
     corrected = holm([pair.p for pair in pairs])
     return [pair._replace(p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]

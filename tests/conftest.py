@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import shutil
 import sys
+import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +34,18 @@ settings.load_profile("ours")
 ROOT = Path(__file__).resolve().parent.parent
 # Real recordings, where the tester has them; tests that need them are skipped elsewhere.
 MEDIA = Path(os.environ.get("VISAUDIO_BENCH_TEST_MEDIA", ROOT.parent / "shared" / "media"))
+
+BROWSER_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,6 +102,34 @@ def recording() -> Recording:
     """The piano of FAIR-Play's first clip."""
     folder = Path(__file__).parent / "media"
     return Recording(folder / "fairplay_000001.mp4", folder / "fairplay_000001.flac")
+
+
+@pytest.fixture
+def start_browser(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Start a Chromium of a profile of its own with these flags and `logs`; it keeps downloads in `downloads`."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromedriver = shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        pytest.skip("BROWSER TEST NOT RUN: apt-get install chromium chromium-driver")
+    started = []
+
+    def start(*flags: str, logs: Sequence[str]) -> Any:
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        for flag in (*BROWSER_FLAGS, f"--user-data-dir={tmp_path / 'profile'}", *flags):
+            options.add_argument(flag)
+        downloads = {"download.default_directory": str(tmp_path / "downloads"), "download.prompt_for_download": False}
+        options.add_experimental_option("prefs", downloads)
+        options.set_capability("goog:loggingPrefs", dict.fromkeys(logs, "ALL"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            started.append(webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver)))
+        return started[-1]
+
+    yield start
+    for driver in started:
+        driver.quit()
 
 
 class Told(NamedTuple):

@@ -10,15 +10,16 @@ import click
 from visaudio_bench.bench.cli.common import print_tables
 from visaudio_bench.bench.cli.mos_options import FORMS, NameList, read_files, reading, rules_of, several
 from visaudio_bench.bench.cli.mos_plan import plan
+from visaudio_bench.bench.mos.questions import DESIGNS
+from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.leaderboards.opinion_tables import METHODS, TESTS
 from visaudio_bench.leaderboards.tables import FORMATS
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.mos.sources import Sources
 
-CI_METHODS = ("crossed", "raters-t", "clips-t", "bootstrap", "normal", "paper", "paper-clips")
-DESIGNS = ("rating", "preference", "localisation", "mushra")
-SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey", "prolific", "mturk")
+CI_METHODS = tuple(METHODS)
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
 EXAMPLES = """\b
 Examples:
@@ -36,7 +37,7 @@ _computing = several(
     click.option("--screen", type=NameList(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
     click.option(
         "--test",
-        type=click.Choice(("crossed", "fixed-clips")),
+        type=click.Choice(tuple(TESTS)),
         default="crossed",
         show_default=True,
         help="What marks stand for: other raters and clips, or other raters and these very clips.",
@@ -72,7 +73,6 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _table(options: dict[str, Any]) -> None:
-    from visaudio_bench.bench.mos.against import agreement_with
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
     from visaudio_bench.bench.mos.pointing import localisation_studies, points
     from visaudio_bench.bench.mos.preference import compares, preference_studies
@@ -94,6 +94,8 @@ def _table(options: dict[str, Any]) -> None:
         alike = [responses for responses in rated if rules_for(responses, rules) == own]
         analysed += [analyse(study, settings, order) for study in studies(alike, own)]
     if options["against"]:
+        from visaudio_bench.bench.mos.against import agreement_with
+
         for study in analysed:
             study["against"] = agreement_with(study, options["against"], settings.confidence, settings.seed)
     analysed += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
@@ -123,12 +125,12 @@ mos.add_command(plan)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
 @click.option("--consent", type=click.Path(path_type=Path), help="Text file with the consent text of your institution.")
 @click.option("--post", default="", help="Address that responses are sent to when a rater has finished.")
-@click.option("--design", type=click.Choice(DESIGNS), default="rating", show_default=True)
+@click.option("--design", type=click.Choice(tuple(DESIGNS)), default="rating", show_default=True)
 @click.option("--directions", type=click.Path(path_type=Path), help="Of the design localisation: clip, azimuth_deg.")
 @click.option(
     "--per-rater", type=click.IntRange(1), help="Not of the design rating: so many questions each; all if not given."
 )
-@click.option("--for", "service", type=click.Choice(SERVICES), help="Also write what to paste into this service.")
+@click.option("--for", "service", type=click.Choice(tuple(WRITERS)), help="Also write what to paste into this service.")
 @click.option("--address", default="", help="With --for: where the folder will be, such as https://example.org/survey.")
 @click.option("--study-id", help="Name of the study; the folder's name if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of clips and of codes.")
@@ -142,7 +144,6 @@ def page(allow_missing: int, **options: Any) -> None:
     from visaudio_bench.bench.mos.page_data import Design, Wording
     from visaudio_bench.bench.mos.pointing import read_directions, with_truth
     from visaudio_bench.bench.mos.questionnaire import build
-    from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES
     from visaudio_bench.lock import hold
     from visaudio_bench.sheets import read_text
 

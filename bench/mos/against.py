@@ -9,16 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from visaudio_bench.bench.mos.plain import plain
 from visaudio_bench.errors import UsageError
-from visaudio_bench.escapes import csv_row
-from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.schema import ClipTable, Result, read_clip_rows, read_results
 from visaudio_bench.metrics.opinion import Floats
-from visaudio_bench.metrics.opinion_correlation import Agreement, over_clips, over_systems
+from visaudio_bench.metrics.opinion_correlation import over_clips, over_systems
 
-CSV_COLUMNS = (
-    "study_id", "dimension", "suite", "metric", "view", "over", "coefficient", "value", "low", "high", "n", "reason"
-)  # fmt: skip
 SIGNS = {"higher": 1, "lower": -1}
 
 
@@ -99,11 +95,11 @@ def _agreements(
     means = {row["system"]: row["mean"] for row in study["opinions"] if _is(row, dimension)}
     metric = sign * np.array([column.by_system.get(name, math.nan) for name in systems])
     opinion = np.array([math.nan if means.get(name) is None else means[name] for name in systems], dtype=np.float64)
-    found = {"systems": _plain(over_systems(metric, opinion, confidence))}
+    found = {"systems": plain(over_systems(metric, opinion, confidence))}
     if column.by_clip:
         votes = {(row["system"], row["clip"]): row["mean"] for row in study["clips"] if row["dimension"] == dimension}
         tables = (_table(column.by_clip, systems, clips), _table(votes, systems, clips))
-        found["clips"] = _plain(over_clips(sign * tables[0], tables[1], confidence, seed))
+        found["clips"] = plain(over_clips(sign * tables[0], tables[1], confidence, seed))
     return found
 
 
@@ -113,22 +109,3 @@ def _is(row: dict[str, Any], dimension: str) -> bool:
 
 def _table(values: Mapping[tuple[str, str], float], systems: Sequence[str], clips: Sequence[str]) -> Floats:
     return np.array([[values.get((system, clip), math.nan) for clip in clips] for system in systems], dtype=np.float64)
-
-
-def _plain(found: Agreement) -> dict[str, Any]:
-    return {
-        name: {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in one.items()}
-        for name, one in (("pearson", found.pearson._asdict()), ("spearman", found.spearman._asdict()))
-    }
-
-
-def against_csv(studies: Sequence[dict[str, Any]]) -> str:
-    """One row a study, dimension, metric, kind of point and coefficient."""
-    rows = (
-        {"study_id": study["study_id"], "over": over, "coefficient": coefficient, **row, **found}
-        for study in studies
-        for row in study.get("against", ())
-        for over in ("systems", "clips")
-        for coefficient, found in row.get(over, {}).items()
-    )
-    return csv_text(CSV_COLUMNS, map(csv_row, rows))

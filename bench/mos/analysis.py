@@ -8,15 +8,16 @@ serve screening.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from visaudio_bench.bench.mos.plain import plain
 from visaudio_bench.bench.mos.questions import QUESTIONS, TITLES
-from visaudio_bench.bench.mos.study import Study
+from visaudio_bench.bench.mos.study import Study, in_order
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.opinion_tables import ALPHA
 from visaudio_bench.metrics.opinion import ROLES, Opinion, Votes, opinion
 from visaudio_bench.metrics.opinion_agreement import (
     intraclass,
@@ -26,9 +27,9 @@ from visaudio_bench.metrics.opinion_agreement import (
     screen,
 )
 from visaudio_bench.metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
+from visaudio_bench.metrics.opinion_localisation import ErrorComparison
 from visaudio_bench.metrics.uncertainty import tie_groups as ranked
 
-ALPHA = 0.05
 CONTROLS = ("hidden_reference", "low_anchor")
 NEED_RATERS = frozenset({"crossed", "raters-t", "bootstrap", "paper"})
 
@@ -62,7 +63,7 @@ def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> 
             f'study "{study.study_id}": no votes are left of {len(study.votes)}; '
             f"rules that leave raters out: {', '.join(plan.rules) or 'none'}."
         )
-    systems = _in_order(_names(kept, ["test"]), order)
+    systems = in_order(_names(kept, ["test"]), order)
     pairs = _pairs(study, kept, systems, plan)
     opinions = _opinions(kept, systems, study.scale, plan)
     _rank(opinions, pairs)
@@ -83,8 +84,8 @@ def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> 
         "opinions": opinions,
         "test": plan.test,
         "unscreened": unscreened,
-        "pairs": [_plain(pair) for pair in pairs],
-        "omnibus": [{"dimension": key, **_plain(friedman(_tested(kept), key, systems))} for key in _dimensions(kept)],
+        "pairs": plain(pairs),
+        "omnibus": [{"dimension": key, **plain(friedman(_tested(kept), key, systems))} for key in _dimensions(kept)],
         "agreement": [_agreement(kept, key) for key in _dimensions(kept)] if study.raters_known else [],
         "raters": _raters(study, excluded) if study.raters_known else [],
         "clips": _clips(_tested(kept), systems),
@@ -112,11 +113,6 @@ def _names(votes: Votes, roles: Sequence[str]) -> list[str]:
     return [votes.systems[code] for code in np.unique(votes.with_role(*roles).system)]
 
 
-def _in_order(systems: list[str], order: Sequence[str]) -> list[str]:
-    """In the order given; then by name, for responses come in an order that was made to mean nothing."""
-    return sorted(systems, key=lambda name: (order.index(name) if name in order else len(order), name.casefold(), name))
-
-
 def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: AnalysisSettings) -> list[dict[str, Any]]:
     rows = []
     for role in ("test", *CONTROLS):
@@ -131,10 +127,10 @@ def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: An
 
 
 def _opinion_row(found: Opinion, role: str, scale: tuple[int, int]) -> dict[str, Any]:
-    row: dict[str, Any] = _plain(found)
+    row: dict[str, Any] = plain(found)
     row["role"] = role
     row["intervals"] = [
-        {"ci_method": method, **_plain(interval), "beyond_scale": interval.low < scale[0] or interval.high > scale[1]}
+        {"ci_method": method, **plain(interval), "beyond_scale": interval.low < scale[0] or interval.high > scale[1]}
         for method, interval in found.intervals.items()
     ]
     return row
@@ -155,15 +151,16 @@ def _rank(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
         means = {row["system"]: math.nan if row["mean"] is None else row["mean"] for row in mine}
         tests = [pair for pair in pairs if pair.dimension == key and not math.isnan(pair.p_holm)]
         groups = tie_groups(means, tests) if tests else {}
-        apart = {frozenset((pair.a, pair.b)) for pair in tests if pair.p_holm <= ALPHA}
-        ranks = ranked(list(groups), partial(_told_apart, apart))
+        ranks = ranked(list(groups), told_apart(tests))
         for row in mine:
             row["tie_group"] = groups.get(row["system"], "")
             row["rank"] = ranks.get(row["system"])
 
 
-def _told_apart(apart: set[frozenset[str]], leader: str, other: str) -> bool:
-    return frozenset((leader, other)) in apart
+def told_apart(pairs: Iterable[Comparison | ErrorComparison]) -> Callable[[str, str], bool]:
+    """Whether two systems are told apart, by the corrected p of their pair."""
+    apart = {frozenset((pair.a, pair.b)) for pair in pairs if pair.p_holm <= ALPHA}
+    return lambda leader, other: frozenset((leader, other)) in apart
 
 
 def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
@@ -202,10 +199,10 @@ def _agreement(votes: Votes, key: str) -> dict[str, Any]:
     found = intraclass(samples)
     return {
         "dimension": key,
-        "icc_2_1": _number(found.single),
-        "icc_2_k": _number(found.mean),
+        "icc_2_1": plain(found.single),
+        "icc_2_k": plain(found.mean),
         "n_complete_samples": found.n_samples,
-        "krippendorff_alpha_ordinal": _number(krippendorff_alpha(samples)),
+        "krippendorff_alpha_ordinal": plain(krippendorff_alpha(samples)),
     }
 
 
@@ -214,7 +211,7 @@ def _raters(study: Study, excluded: dict[str, list[str]]) -> list[dict[str, Any]
     for report in rater_reports(_tested(study.votes)):
         rules = [rule for rule, names in excluded.items() if report.rater in names]
         checks = {name: answers.get(report.rater, "none") for name, answers in study.checks.items()}
-        rows.append({**_plain(report), "checks": checks, "excluded_by": rules})
+        rows.append({**plain(report), "checks": checks, "excluded_by": rules})
     return rows
 
 
@@ -230,18 +227,3 @@ def _clips(votes: Votes, systems: list[str]) -> list[dict[str, Any]]:
                     row = {"system": system, "dimension": key, "clip": clip, "mean": float(there.mean())}
                     rows.append({**row, "sd": sd, "n_votes": len(there)})
     return rows
-
-
-def _plain(value: Any) -> Any:
-    """NamedTuples as objects, NaN as None."""
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(inner) for name, inner in value._asdict().items()}
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return _number(value) if isinstance(value, float) else value
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

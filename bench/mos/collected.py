@@ -7,15 +7,14 @@ survey.key.csv   which code is which system
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from visaudio_bench.bench.mos.export import database_rows, is_database
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.responses import Responses
+from visaudio_bench.bench.mos.services import CODE
 from visaudio_bench.errors import UsageError
 
-CODE = re.compile(r"s[0-9a-f]{6}")
 SHOWN = 3
 
 

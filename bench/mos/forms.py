@@ -41,7 +41,7 @@ def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
         UsageError: none of them, or more than one.
     """
     header = set(sheet.header)
-    places = [name for name in sheet.header if PLACE.fullmatch(name) or tagged(name, dimensions)]
+    places = [name for name in sheet.header if _holds_votes(name, dimensions)]
     wide = [name for name in dimensions if name in header]
     found = []
     if {"dimension", "rating"} <= header:
@@ -75,13 +75,14 @@ def read_own_form(path: Path, form: str, dimensions: Sequence[str]) -> Responses
     return Responses(path, found, columns, lines, (*sheet.notes, *_unused(sheet, dimensions)))
 
 
+def _holds_votes(name: str, dimensions: Sequence[str]) -> bool:
+    """Whether a column of the wide form by rater is one of votes, as its heading says."""
+    return bool(PLACE.fullmatch(name) or tagged(name, dimensions))
+
+
 def _unused(sheet: Sheet, dimensions: Sequence[str]) -> tuple[str, ...]:
     used = {*COLUMNS, *dimensions}
-    names = [
-        name
-        for name in sheet.header
-        if name and name not in used and not PLACE.fullmatch(name) and not tagged(name, dimensions)
-    ]
+    names = [name for name in sheet.header if name and name not in used and not _holds_votes(name, dimensions)]
     more = f" and {len(names) - UNUSED} more" if len(names) > UNUSED else ""
     return (f"columns not used: {', '.join(names[:UNUSED])}{more}",) if names else ()
 

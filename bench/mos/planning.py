@@ -10,7 +10,7 @@ import numpy as np
 
 from visaudio_bench.bench.mos.responses import ResponseRules, Responses
 from visaudio_bench.bench.mos.study import studies
-from visaudio_bench.leaderboards.opinion_tables import counted
+from visaudio_bench.leaderboards.opinion_tables import ALPHA, counted
 from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 from visaudio_bench.metrics.opinion import Components
 from visaudio_bench.metrics.opinion_planning import (
@@ -22,7 +22,7 @@ from visaudio_bench.metrics.opinion_planning import (
     smallest_difference,
 )
 
-ALPHA, WANTED = 0.05, 0.8
+WANTED = 0.8
 
 
 class Design(NamedTuple):

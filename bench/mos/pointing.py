@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from visaudio_bench.bench.mos.analysis import told_apart
+from visaudio_bench.bench.mos.plain import plain
 from visaudio_bench.bench.mos.questions import AZIMUTH, DESIGNS
 from visaudio_bench.bench.mos.responses import ResponseRules, Responses
-from visaudio_bench.bench.mos.study import Study, studies
+from visaudio_bench.bench.mos.study import Study, in_order, studies
 from visaudio_bench.cells import number
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion_localisation import SCORES, compare_errors, localisation
 from visaudio_bench.metrics.uncertainty import tie_groups
 from visaudio_bench.sheets import read_sheet
 
-ALPHA = 0.05
 LIMIT = 90  # degrees to either side
 
 
@@ -87,13 +88,11 @@ def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str
             f'study "{study.study_id}": clip "{clip}" has no true azimuth. The key of bench mos page --design '
             "localisation has it in its column expected: --codes KEY"
         )
-    named = {votes.systems[code] for code in np.unique(votes.system)}
-    systems = sorted(named, key=lambda one: (order.index(one) if one in order else len(order), one.casefold(), one))
+    systems = in_order((votes.systems[code] for code in np.unique(votes.system)), order)
     found = localisation(votes, systems, confidence)
     pairs = compare_errors(votes, systems, confidence)
-    apart = {frozenset((pair.a, pair.b)) for pair in pairs if pair.p_holm <= ALPHA}
     ranking = sorted(found, key=lambda one: one.error.mean)
-    ranks = tie_groups([one.system for one in ranking], lambda a, b: frozenset((a, b)) in apart)
+    ranks = tie_groups([one.system for one in ranking], told_apart(pairs))
     return {
         "study_id": study.study_id,
         "design": "localisation",
@@ -109,12 +108,8 @@ def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str
         },
         "scores": [
             {"system": one.system, "n_votes": one.n_votes, "rank": ranks[one.system],
-             **{name: _plain(getattr(one, name)._asdict()) for name in SCORES}}
+             **{name: plain(getattr(one, name)) for name in SCORES}}
             for one in found
         ],
-        "pairs": [{**_plain(pair._asdict()), "difference": _plain(pair.difference._asdict())} for pair in pairs],
+        "pairs": plain(pairs),
     }  # fmt: skip
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(one, float) and math.isnan(one) else one for key, one in values.items()}

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from visaudio_bench.bench.mos.plain import plain
 from visaudio_bench.bench.mos.questions import PREFERENCE
 from visaudio_bench.bench.mos.responses import Responses, codes_of, damaged
+from visaudio_bench.bench.mos.study import Piece, by_study, in_order
 from visaudio_bench.cells import nothing
 from visaudio_bench.errors import UsageError
-from visaudio_bench.metrics.opinion import Codes
+from visaudio_bench.leaderboards.opinion_tables import ALPHA
 from visaudio_bench.metrics.opinion_preference import Preferences, compare_pairs, strengths
 from visaudio_bench.registry import did_you_mean
 
-ALPHA = 0.05
 NEEDED = ("rater_id", "clip_id", "system", "compared_with", "rating")
 CHOICES = {"1": 1, "0": 0, "-1": -1}
 
@@ -37,15 +38,10 @@ def preference_studies(
     Raises:
         UsageError: a response that is no preference, or a second one on the same pair.
     """
-    parts: dict[str, list[tuple[Responses, Codes]]] = {}
     for responses in files:
         _check(responses, systems)
-        names = [name or responses.path.stem for name in responses.get("study_id")]
-        codes, found = codes_of(names)
-        for code, name in enumerate(found):
-            parts.setdefault(name, []).append((responses, np.flatnonzero(codes == code)))
     order = systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
-    return [_study(name, pieces, order, confidence, seed) for name, pieces in parts.items()]
+    return [_study(name, pieces, order, confidence, seed) for name, pieces in by_study(files).items()]
 
 
 def _check(responses: Responses, systems: Sequence[str]) -> None:
@@ -70,14 +66,11 @@ def _check(responses: Responses, systems: Sequence[str]) -> None:
     damaged(responses)
 
 
-def _study(
-    name: str, pieces: list[tuple[Responses, Codes]], order: Sequence[str], confidence: float, seed: int
-) -> dict[str, Any]:
+def _study(name: str, pieces: list[Piece], order: Sequence[str], confidence: float, seed: int) -> dict[str, Any]:
     votes = _preferences(pieces, order)
     pairs = compare_pairs(votes, confidence)
     apart = sum(pair.p_holm <= ALPHA for pair in pairs)
     files = [responses for responses, _ in pieces]
-    found = strengths(votes, confidence, seed)
     return {
         "study_id": name,
         "design": "preference",
@@ -93,20 +86,12 @@ def _study(
             "pairs_apart": apart,
             "sources": [responses.path.name for responses in files],
         },
-        "strengths": [{key: _number(value) for key, value in one._asdict().items()} for one in found],
-        "pairs": [
-            {
-                **pair._asdict(),
-                "share": {key: _number(value) for key, value in pair.share._asdict().items()},
-                "p": _number(pair.p),
-                "p_holm": _number(pair.p_holm),
-            }
-            for pair in pairs
-        ],
+        "strengths": plain(strengths(votes, confidence, seed)),
+        "pairs": plain(pairs),
     }
 
 
-def _preferences(pieces: list[tuple[Responses, Codes]], order: Sequence[str]) -> Preferences:
+def _preferences(pieces: list[Piece], order: Sequence[str]) -> Preferences:
     columns: dict[str, list[str]] = {name: [] for name in NEEDED}
     where: dict[tuple[str, ...], str] = {}
     for responses, rows in pieces:
@@ -125,8 +110,7 @@ def _preferences(pieces: list[tuple[Responses, Codes]], order: Sequence[str]) ->
                 columns[name].append(value)
     if not where:
         raise UsageError(f"{pieces[0][0].path}: no preferences found.")
-    names = {*columns["system"], *columns["compared_with"]}
-    systems = sorted(names, key=lambda one: (order.index(one) if one in order else len(order), one.casefold(), one))
+    systems = in_order({*columns["system"], *columns["compared_with"]}, order)
     rater, raters = codes_of(columns["rater_id"])
     clip, clips = codes_of(columns["clip_id"])
     places = {name: place for place, name in enumerate(systems)}
@@ -140,7 +124,3 @@ def _preferences(pieces: list[tuple[Responses, Codes]], order: Sequence[str]) ->
         clips,
         tuple(systems),
     )
-
-
-def _number(value: Any) -> Any:
-    return None if isinstance(value, float) and np.isnan(value) else value

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import tempfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -42,7 +41,7 @@ from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import atomic_path, csv_text, write_json, write_text
+from visaudio_bench.files import atomic_path, csv_text, scratch_folder, write_json, write_text
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.loudness import integrated_loudness
@@ -120,18 +119,17 @@ def build(
             raise UsageError(
                 f"{path} exists; a questionnaire is never overwritten. Choose another --out, or remove it."
             )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        work = Path(name) / "survey"
-        rows = _fill(sources, work, wording, study_id, design, loudness, seed, progress, ledger)
-        if ledger.failures:
-            listed = ledger.write()
-            if rows is None:
-                first = ledger.failures[0].message
-                raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
-        paste = _write_paste(folder, work, wording)
+    with scratch_folder(folder.parent, folder.name) as scratch:
+        work = scratch / "survey"
+        filled = _fill(sources, work, wording, study_id, design, loudness, seed, progress, ledger)
+        listed = ledger.write() if ledger.failures else None
+        if filled is None:
+            first = ledger.failures[0].message
+            raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
+        data, rows = filled
+        paste = _write_paste(folder, data, wording)
         with atomic_path(key, mode=0o600) as temporary:
-            temporary.write_text(rows or "", encoding="utf-8")
+            temporary.write_text(rows, encoding="utf-8")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     samples = len(sources.sounds) + len(sources.controls)
@@ -141,14 +139,13 @@ def build(
     )
 
 
-def _write_paste(folder: Path, work: Path, wording: Wording) -> Path | None:
+def _write_paste(folder: Path, data: dict[str, Any], wording: Wording) -> Path | None:
     """The file for a service beside the folder, which is not among raters: `survey.google-forms.gs`."""
     if not wording.service:
         return None
     suffix, write = WRITERS[wording.service]
     path = folder.with_name(f"{folder.name}.{wording.service}{suffix}")
-    survey = json.loads((work / "survey.json").read_text(encoding="utf-8"))
-    write_text(path, write(survey, wording.address.rstrip("/")))
+    write_text(path, write(data, wording.address.rstrip("/")))
     return path
 
 
@@ -162,8 +159,8 @@ def _fill(
     seed: int,
     progress: Callable[[str], None],
     ledger: Ledger,
-) -> str | None:
-    """Everything below `work`; returns the key, None where no clip can be shown."""
+) -> tuple[dict[str, Any], str] | None:
+    """Everything below `work`; returns the page's data and the key, None where no clip can be shown."""
     rng = random.Random(f"{study_id}/{seed}")
     order = [*sources.sounds, *sources.controls]
     systems = order.copy()
@@ -198,8 +195,8 @@ def _fill(
         if clip is not sources.training:
             samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
             seconds += sum(sample.samples.shape[1] / RATE for sample in samples)
-            told = {"expected": design.azimuths.get(clip.id, "")}
-            key += [{**_key_row(sample, sources.suite, loudness), **told} for sample in samples]
+            truth = design.azimuths.get(clip.id, "")
+            key += [_key_row(sample, sources.suite, truth, loudness) for sample in samples]
     if not key:
         return None
     last = sources.training
@@ -222,7 +219,7 @@ def _fill(
     _write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
-    return csv_text(KEY_COLUMNS, key)
+    return data, csv_text(KEY_COLUMNS, key)
 
 
 def _code(rng: random.Random, taken: set[str]) -> str:
@@ -236,7 +233,7 @@ def _code(rng: random.Random, taken: set[str]) -> str:
 def _attention_row(check: dict[str, Any], groups: list[dict[str, Any]], suite: str) -> dict[str, str]:
     clip = next(group["clip"] for group in groups if group["id"] == check["group"])
     told = {"code": check["code"], "clip_id": clip, "system": ATTENTION, "suite": suite, "role": "trap"}
-    return {**dict.fromkeys(KEY_COLUMNS, ""), **told, "expected": str(check["expected"])}
+    return {**told, "expected": str(check["expected"])}
 
 
 def _sample(sources: Sources, clip: Clip, system: str, code: str) -> Sample:
@@ -290,14 +287,14 @@ def _fitted(picture: Any) -> Any:
     return np.ascontiguousarray(smaller[: smaller.shape[0] // 2 * 2, : smaller.shape[1] // 2 * 2])
 
 
-def _key_row(sample: Sample, suite: str, loudness: float) -> dict[str, str]:
+def _key_row(sample: Sample, suite: str, expected: str, loudness: float) -> dict[str, str]:
     return {
         "code": sample.code,
         "clip_id": sample.clip.id,
         "system": sample.system,
         "suite": suite,
         "role": sample.role,
-        "expected": "",
+        "expected": expected,
         "loudness_lufs": f"{sample.loudness:.3f}",
         "gain_db": f"{_gain(sample, loudness):.3f}",
     }

@@ -26,7 +26,8 @@ from typing import NamedTuple
 from visaudio_bench.sheets import Sheet
 from visaudio_bench.spelling import plain
 
-TAG = re.compile(r"(?<![A-Za-z0-9])(?P<code>s[0-9a-f]{6})(?![0-9a-f])(?P<rest>.*)", re.S)
+CODE = re.compile(r"s[0-9a-f]{6}")  # of a sample
+TAG = re.compile(rf"(?<![A-Za-z0-9])(?P<code>{CODE.pattern})(?![0-9a-f])(?P<rest>.*)", re.S)
 RATER = re.compile(r"(?<![a-z])rater_?id(?![a-z])|^PROLIFIC_PID$", re.I)
 ZONES = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7, "EST": -5, "EDT": -4, "CET": 1, "CEST": 2}
 WRITTEN = re.compile(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from visaudio_bench.spelling import alike, difference, pairs_alike
 
 # Of a system's name, hyphens and underscores are taken for slips too.
 BLANKS = str.maketrans("", "", " -_")
+Piece: TypeAlias = tuple[Responses, Codes]  # a file, and which rows of it
 
 
 @dataclass
@@ -41,14 +43,24 @@ def studies(files: Sequence[Responses], rules: ResponseRules) -> list[Study]:
     Raises:
         UsageError: a response that `rules` do not allow.
     """
-    parts: dict[str, list[tuple[Responses, Codes]]] = {}
     for responses in files:
         check_values(responses, rules)
-        names = [name or responses.path.stem for name in responses.get("study_id")]
-        codes, found = codes_of(names)
-        for code, name in enumerate(found):
+    return [_study(name, pieces, rules) for name, pieces in by_study(files).items()]
+
+
+def by_study(files: Sequence[Responses]) -> dict[str, list[Piece]]:
+    """What of which file belongs to each study, in order of appearance."""
+    parts: dict[str, list[Piece]] = {}
+    for responses in files:
+        codes, names = codes_of([name or responses.path.stem for name in responses.get("study_id")])
+        for code, name in enumerate(names):
             parts.setdefault(name, []).append((responses, np.flatnonzero(codes == code)))
-    return [_study(name, pieces, rules) for name, pieces in parts.items()]
+    return parts
+
+
+def in_order(systems: Iterable[str], order: Sequence[str]) -> list[str]:
+    """In the order given; then by name, for responses come in an order that was made to mean nothing."""
+    return sorted(systems, key=lambda name: (order.index(name) if name in order else len(order), name.casefold(), name))
 
 
 @dataclass
@@ -61,7 +73,7 @@ class _Gathered:
     where: list[tuple[Responses, int]]
 
 
-def _gather(pieces: list[tuple[Responses, Codes]]) -> _Gathered:
+def _gather(pieces: list[Piece]) -> _Gathered:
     columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
     ratings, there = [], []
     where: list[tuple[Responses, int]] = []
@@ -77,7 +89,7 @@ def _gather(pieces: list[tuple[Responses, Codes]]) -> _Gathered:
     return _Gathered(columns, np.concatenate(ratings), np.concatenate(there), where)
 
 
-def _study(name: str, pieces: list[tuple[Responses, Codes]], rules: ResponseRules) -> Study:
+def _study(name: str, pieces: list[Piece], rules: ResponseRules) -> Study:
     data = _gather(pieces)
     asked = _votes(data)
     known = all(responses.raters_known for responses, _ in pieces)
@@ -221,7 +233,7 @@ def _misspelt(system: str, systems: Sequence[str]) -> str:
 def _by_rater(data: _Gathered, column: str) -> dict[str, str]:
     """The check's outcome of each rater; "fail" anywhere wins over "pass"."""
     worst: dict[str, str] = {}
-    for rater, outcome in set(zip(data.columns["rater_id"], data.columns[column], strict=True)):
+    for rater, outcome in sorted(set(zip(data.columns["rater_id"], data.columns[column], strict=True))):
         known = outcome if outcome in ("pass", "fail") else "none"
         ranks = ("fail", "none", "pass")
         worst[rater] = min(worst.get(rater, "pass"), known, key=ranks.index)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench import __version__
-from visaudio_bench.bench.mos.against import against_csv
 from visaudio_bench.files import write_text
-from visaudio_bench.leaderboards.against_tables import against_tables
+from visaudio_bench.leaderboards.against_tables import against_csv, against_tables
 from visaudio_bench.leaderboards.localisation_tables import (
     localisation_pair_table,
     localisation_table,

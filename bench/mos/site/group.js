@@ -91,19 +91,34 @@ window.Group = (function () {
       spec.onChange();
     }
 
+    function jumpTo(own) {
+      const jump = h("button", { type: "button", class: "name", tabindex: "-1", "aria-hidden": "true" }, "▶ " + own.name);
+      jump.addEventListener("click", () => toggle(players.indexOf(own)));
+      return jump;
+    }
+
+    // One of the answers of a line.
+    function option(line, id, dimension, value, attributes) {
+      const chosen = (spec.ratings[id] || {})[dimension.key];
+      const input = h("input", { type: "radio", value, ...attributes });
+      input.checked = Boolean(chosen) && chosen.value === value;
+      input.addEventListener("change", () => { line.classList.remove("missing"); rate(id, dimension.key, value); });
+      return input;
+    }
+
+    // A question that has the page's whole width.
+    function wholeCard(dimension, ...parts) {
+      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), ...parts);
+    }
+
     function row(dimension, own) {
       const name = own.name + ", " + dimension.title;
       const group = "r-" + own.code + "-" + dimension.key;
       const line = h("div", { class: "rating", role: "radiogroup", "aria-label": name, "data-code": own.code, "data-dimension": dimension.key });
-      const jump = h("button", { type: "button", class: "name", tabindex: "-1", "aria-hidden": "true" }, "▶ " + own.name);
-      jump.addEventListener("click", () => toggle(players.indexOf(own)));
-      const chosen = (spec.ratings[own.code] || {})[dimension.key];
       const steps = h("div", { class: "steps" });
       for (let value = survey.scale[0]; value <= survey.scale[1]; value++) {
         const text = dimension.anchors[value - survey.scale[0]];
-        const input = h("input", { type: "radio", name: group, value, "aria-label": value + ": " + text });
-        input.checked = Boolean(chosen) && chosen.value === value;
-        input.addEventListener("change", () => { line.classList.remove("missing"); rate(own.code, dimension.key, value); });
+        const input = option(line, own.code, dimension, value, { name: group, "aria-label": value + ": " + text });
         steps.append(h("label", { title: text }, input, h("span", { "aria-hidden": "true" }, value)));
       }
       line.addEventListener("keydown", (event) => {
@@ -115,7 +130,7 @@ window.Group = (function () {
         const after = all[all.indexOf(line) + 1];
         if (after) (after.querySelector("input:checked") || after.querySelector("input")).focus();
       });
-      line.append(jump, steps);
+      line.append(jumpTo(own), steps);
       return line;
     }
 
@@ -132,16 +147,12 @@ window.Group = (function () {
     // One question about both samples.
     function choiceCard(dimension) {
       const line = h("div", { class: "rating choice", role: "radiogroup", "aria-label": dimension.title, "data-code": spec.id, "data-dimension": dimension.key });
-      const chosen = (spec.ratings[spec.id] || {})[dimension.key];
       const steps = h("div", { class: "steps words" });
       choices.forEach(([value, text]) => {
-        const input = h("input", { type: "radio", name: "r-" + spec.id, value });
-        input.checked = Boolean(chosen) && chosen.value === value;
-        input.addEventListener("change", () => { line.classList.remove("missing"); rate(spec.id, dimension.key, value); });
-        steps.append(h("label", {}, input, h("span", {}, text)));
+        steps.append(h("label", {}, option(line, spec.id, dimension, value, { name: "r-" + spec.id }), h("span", {}, text)));
       });
       line.append(steps);
-      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line);
+      return wholeCard(dimension, line);
     }
 
     // A slider that counts as answered when it was touched; value and words are made of its position.
@@ -169,7 +180,7 @@ window.Group = (function () {
       const words = (value) => (value === 0 ? "straight ahead" : Math.abs(value) + "° " + (value > 0 ? "left" : "right"));
       const [slider, told] = sliderInto(line, spec.id, dimension, dimension.title, (value) => 0 - value, words);
       line.append(h("span", {}, "90° left"), slider, h("span", {}, "90° right"));
-      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question), line, told);
+      return wholeCard(dimension, line, told);
     }
 
     // A slider for each sample, with the words of ITU-R BS.1534.
@@ -178,13 +189,10 @@ window.Group = (function () {
       const words = (value) => value + ", " + names[Math.min(4, Math.max(0, Math.ceil(value / 20) - 1))];
       const lines = rated.map((own) => {
         const line = h("div", { class: "rating", "data-code": own.code, "data-dimension": dimension.key });
-        const jump = h("button", { type: "button", class: "name", tabindex: "-1", "aria-hidden": "true" }, "▶ " + own.name);
-        jump.addEventListener("click", () => toggle(players.indexOf(own)));
-        line.append(jump, ...sliderInto(line, own.code, dimension, own.name + ", " + dimension.title, (value) => value, words));
+        line.append(jumpTo(own), ...sliderInto(line, own.code, dimension, own.name + ", " + dimension.title, (value) => value, words));
         return line;
       });
-      return h("fieldset", { class: "dimension whole" }, h("legend", {}, dimension.title), h("p", {}, dimension.question),
-        h("p", {}, dimension.example), ...lines);
+      return wholeCard(dimension, h("p", {}, dimension.example), ...lines);
     }
 
     // What is still to do, in words, and the first place where.

@@ -55,21 +55,10 @@ def make_survey(root: Path, clips: int, study_id: str = "trial") -> Questionnair
     return build(sources, root / "survey", wording=wording, study_id=study_id, seed=1, progress=lambda line: None)
 
 
-Material = Callable[[Path, int], tuple[list[str], Path]]
-
-
 @pytest.fixture(scope="session")
-def material_of() -> Material:
-    """`write_material`, for fixtures that last longer than a test."""
-    return write_material
-
-
-@pytest.fixture
-def material(
-    material_of: Callable[[Path, int], tuple[list[str], Path]],
-) -> Callable[[Path, int], tuple[list[str], Path]]:
+def material() -> Callable[[Path, int], tuple[list[str], Path]]:
     """`write_material`, for tests that make their own."""
-    return material_of
+    return write_material
 
 
 @pytest.fixture(scope="session")

@@ -7,19 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.schema import ClipRow, SuiteInfo, SystemInfo, write_clip_rows, write_results
 from visaudio_bench.leaderboards.schema import Result as Measured
 
+from .command import refused, run
+
 SYSTEMS = ("A", "B", "C", "D", "E")
 CLIPS = tuple(f"clip{k:02d}" for k in range(1, 11))
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -82,17 +77,12 @@ def test_metrics_are_correlated_over_systems_and_over_clips(study, tmp_path):
 
 def test_what_cannot_be_joined_is_said(study, tmp_path):
     out = ("--out", tmp_path / "out")
-
-    def told(folder: Path, *extra: object) -> str:
-        result = run("--ratings", study, "--against", folder, *out, *extra)
-        assert isinstance(result.exception, UsageError)
-        return str(result.exception)
-
-    assert "results.json is not there" in told(tmp_path / "none")
+    assert "results.json is not there" in refused("--ratings", study, "--against", tmp_path / "none", *out)
     other = write_run(tmp_path / "other", systems=("A", "x", "y"))
-    assert "have 1 system(s) in common; the run has A, x, y, the study A, B, C, D, E" in told(other)
+    said = refused("--ratings", study, "--against", other, *out)
+    assert "have 1 system(s) in common; the run has A, x, y, the study A, B, C, D, E" in said
     named = tmp_path / "named.csv"
     lines = study.read_text().splitlines()
     named.write_text("\n".join([lines[0], *(line.replace(",clip01,,", ",clip01,music,") for line in lines[1:])]) + "\n")
-    result = run("--ratings", named, "--against", write_run(tmp_path / "run"), *out)
-    assert "has the suite(s) simroom, study simulated is of music" in str(result.exception)
+    said = refused("--ratings", named, "--against", write_run(tmp_path / "run"), *out)
+    assert "has the suite(s) simroom, study simulated is of music" in said

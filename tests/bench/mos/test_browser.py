@@ -1,9 +1,9 @@
 """The questionnaire in a real Chromium: checks failed and passed, reload, all groups, download, table."""
 
 import csv
-import shutil
 import time
-import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,53 +17,41 @@ from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.export import export_text
 from visaudio_bench.bench.mos.page_data import Wording
 from visaudio_bench.bench.mos.questionnaire import build
+from visaudio_bench.bench.mos.questions import KEYS
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_clip
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
-from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-)
-pytestmark = [
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="BROWSER TEST NOT RUN: apt-get install chromium chromium-driver"
-    ),
-]
+pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 
 @pytest.fixture
-def browser(tmp_path):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,900"):
-        options.add_argument(flag)
-    options.add_experimental_option(
-        "prefs", {"download.default_directory": str(tmp_path / "downloads"), "download.prompt_for_download": False}
-    )
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+def browser(start_browser, tmp_path):
+    driver = start_browser("--disable-quic", "--hide-scrollbars", logs=("browser",))
     driver.downloads = tmp_path / "downloads"
-    yield driver
-    driver.quit()
+    return driver
+
+
+KEPT = "'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build"
+
+
+@pytest.fixture
+def serving(start_server) -> Callable:
+    """A server for as long as a block lasts; gives its address."""
+
+    @contextmanager
+    def serve(folder: Path, database: Path) -> Iterator[str]:
+        process, base = start_server(folder, database)
+        try:
+            yield base
+        finally:
+            process.kill()
+            process.wait()
+
+    return serve
 
 
 class Rater:
@@ -112,6 +100,16 @@ class Rater:
         if kind == "antiphase":
             return int(np.argmin([np.sum(s**2) for s in sounds]))
         return int(np.argmax([np.abs(s[0] - s[1]).max() for s in sounds]))
+
+    def kept(self) -> dict:
+        """What the page keeps of the session in this browser."""
+        return self.browser.execute_script(f"return JSON.parse(localStorage.getItem({KEPT}))")
+
+    def go_on(self, **changes):
+        """Open the page again, with changes in what it keeps: at another step, with answers."""
+        state = {**self.kept(), **changes}
+        self.browser.execute_script(f"localStorage.setItem({KEPT}, JSON.stringify(arguments[0]))", state)
+        self.browser.refresh()
 
     def check(self, kind: str):
         assert self.step() == kind
@@ -279,49 +277,34 @@ def test_exchanged_channels_are_caught_by_the_orientation_check(browser, survey)
         rater.press("#next")
     rater.check("antiphase")  # the two headphone checks alone would have let this rater through
     rater.check("huggins")
-    state = browser.execute_script("return JSON.parse(localStorage.getItem('visaudio-bench/trial/' + SURVEY.build))")
-    outcomes = SimpleNamespace(**{name: check["outcome"] for name, check in state["checks"].items()})
+    outcomes = SimpleNamespace(**{name: check["outcome"] for name, check in rater.kept()["checks"].items()})
     assert (outcomes.orientation, outcomes.antiphase, outcomes.huggins) == ("fail", "pass", "pass")
 
 
-def test_responses_reach_the_server(browser, survey, tmp_path, start_server):
+def test_responses_reach_the_server(browser, survey, tmp_path, serving):
     database = tmp_path / "r.sqlite"
-    process, base = start_server(survey.folder, database)
-    try:
+    with serving(survey.folder, database) as base:
         rater = Rater(browser, survey.folder)
         browser.get(base)
         rater.listen()
         assert not rater.all("#rater"), "the server gives the number"
         rater.begin()
-        browser.execute_script(
-            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
-            "s.step = 'end';"
-            "for (const g of SURVEY.groups) for (const c of g.samples) { s.played[c] = {ratio: 1, n: 1};"
-            " s.ratings[c] = Object.fromEntries(SURVEY.dimensions.map((d) => [d.key, {value: 4, ms: 900}])); }"
-            "localStorage.setItem(k, JSON.stringify(s));"
-        )
-        browser.refresh()
+        codes = browser.execute_script("return SURVEY.groups.flatMap((group) => group.samples)")
+        ratings = {code: {key: {"value": 4, "ms": 900} for key in KEYS} for code in codes}
+        rater.go_on(step="end", ratings=ratings, played={code: {"ratio": 1, "n": 1} for code in codes})
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
         # An answer that was lost on its way back: the page posts the same session again and is told that it is safe.
-        browser.execute_script(
-            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
-            "s.sent = '';"
-            "localStorage.setItem(k, JSON.stringify(s));"
-        )
-        browser.refresh()
+        rater.go_on(sent="")
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
         refused = [line for line in severe(browser) if "409" not in line]
         assert refused == [], "the security policy lets the page's own parts through"
-    finally:
-        process.kill()
-        process.wait()
     exported = export_text(database, "long")
     assert (exported.votes, exported.notes) == (50, ())
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
 
 
 @pytest.mark.slow
-def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, serving):
     """Sliders beside a named reference; who does not know the hidden reference is found by the rule."""
     folders, videos = material(tmp_path, 1)
     shown = tmp_path / "sounds" / "AudioX"  # the reference is the video's own sound
@@ -334,9 +317,8 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_se
     with (tmp_path / "survey.key.csv").open() as file:
         key = {row["code"]: row["system"] for row in csv.DictReader(file)}
     assert sorted(key.values()) == ["AudioX", "ThinkSound", "low anchor", "reference"]
-    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
     votes = {"reference": 100, "AudioX": 80, "ThinkSound": 60, "low anchor": 10}
-    try:
+    with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         for number in range(2):
             rater = Rater(browser, tmp_path / "survey")
             browser.get(base)
@@ -345,12 +327,7 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_se
             rater.listen()
             assert "from 0 to 100" in rater.find("#screen").text
             rater.begin()
-            browser.execute_script(
-                "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
-                "const s = JSON.parse(localStorage.getItem(k));"
-                "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0'}))"
-            )
-            browser.refresh()
+            rater.go_on(step="group-0")
             names = [one.text for one in rater.all(".player button")]
             assert names == ["▶ Reference", *(f"▶ Video {k}" for k in range(1, 5))]
             rater.play_all()
@@ -366,9 +343,6 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_se
             rater.press("#next")
             rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
         assert severe(browser) == []
-    finally:
-        process.kill()
-        process.wait()
     out = tmp_path / "out"
     command = ["--ratings", str(tmp_path / "survey"), "--screen", "reference", "--out", str(out)]
     result = CliRunner().invoke(mos, command)
@@ -381,7 +355,7 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, start_se
 
 
 @pytest.mark.slow
-def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, serving):
     """A rater who points at the truth for one system and at the other side for the other."""
     folders, videos = material(tmp_path, 2)
     (tmp_path / "directions.csv").write_text("clip,azimuth_deg\nclip00,30\nclip01,-45\n")
@@ -393,19 +367,13 @@ def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, st
     with (tmp_path / "survey.key.csv").open() as file:
         key = {row["code"]: row for row in csv.DictReader(file)}
     assert "-45" not in (tmp_path / "survey" / "data.js").read_text(), "the page does not tell where the sounds are"
-    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
-    try:
+    with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         rater = Rater(browser, tmp_path / "survey")
         browser.get(base)
         rater.listen()
         assert "say where you hear each of them" in rater.find("#screen").text
         rater.begin()
-        browser.execute_script(
-            "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
-            "const s = JSON.parse(localStorage.getItem(k));"
-            "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0'}))"
-        )
-        browser.refresh()
+        rater.go_on(step="group-0")
         for place in range(4):
             assert rater.step() == f"group-{place}"
             assert rater.find("video").size["height"] == 0, "the picture would tell"
@@ -423,9 +391,6 @@ def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, st
             rater.press("#next")
         rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
         assert severe(browser) == []
-    finally:
-        process.kill()
-        process.wait()
     result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.exception
     with (tmp_path / "out" / "localisation.csv").open() as file:
@@ -436,7 +401,7 @@ def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, st
     }  # fmt: skip
 
 
-def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, start_server):
+def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, serving):
     """Two raters with two pairs each, of a better and a worse system; every pair of three is asked in turn."""
     folders, videos = material(tmp_path, 1)
     command = ["page", *(argument for folder in folders[:3] for argument in ("--system", folder))]
@@ -445,8 +410,7 @@ def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, sta
     assert made.exit_code == 0, made.exception
     with (tmp_path / "survey.key.csv").open() as file:
         worth = {row["code"]: ["ThinkSound", "AudioX", "ViSAGe"].index(row["system"]) for row in csv.DictReader(file)}
-    process, base = start_server(tmp_path / "survey", tmp_path / "survey.sqlite")
-    try:
+    with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         for number in range(2):
             rater = Rater(browser, tmp_path / "survey")
             browser.get(base)
@@ -456,12 +420,7 @@ def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, sta
             rater.listen()
             assert "say which of the two sounds" in rater.find("#screen").text
             rater.begin()
-            browser.execute_script(
-                "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
-                "const s = JSON.parse(localStorage.getItem(k));"
-                "localStorage.setItem(k, JSON.stringify({...s, step: 'guide'}))"
-            )
-            browser.refresh()
+            rater.go_on(step="guide")
             assert "all in all" in rater.find("#screen").text
             rater.press("#next")
             for pair in range(2):
@@ -475,9 +434,6 @@ def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, sta
                 rater.press("#next")
             rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
         assert severe(browser) == []
-    finally:
-        process.kill()
-        process.wait()
     out = tmp_path / "out"
     result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(out)])
     assert result.exit_code == 0, result.exception
@@ -500,14 +456,9 @@ def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, 
     rater.open(f"?PROLIFIC_PID={person}")
     assert len(rater.all("#rater")) == (service == "mturk")
     rater.begin()
-    read = "return JSON.parse(localStorage.getItem('visaudio-bench/trial/' + SURVEY.build))"
-    state = browser.execute_script(read)
+    state = rater.kept()
     assert (state["rater"] == person) == (service == "prolific")
-    browser.execute_script(
-        "localStorage.setItem('visaudio-bench/trial/' + SURVEY.build, JSON.stringify({...arguments[0], step: 'end'}))",
-        state,
-    )
-    browser.refresh()
+    rater.go_on(step="end")
     code = rater.find("#code").text
     if service == "mturk":
         assert code == state["session"]
@@ -535,12 +486,7 @@ def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
     assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
     assert [one.text for one in rater.all(".consent")][1:] == ["second paragraph"]
     assert rater.find("#rater").get_attribute("value") == "<script>window.broken=3</script>"
-    browser.execute_script(
-        "const k = 'visaudio-bench/' + SURVEY.study_id + '/' + SURVEY.build;"
-        "const s = JSON.parse(localStorage.getItem(k));"
-        "localStorage.setItem(k, JSON.stringify({...s, step: 'group-0', number: 0, rater: 'x', order: [0]}))"
-    )
-    browser.refresh()
+    rater.go_on(step="group-0", number=0, rater="x", order=[0])
     assert rater.step() == "group-0"
     assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
     assert browser.execute_script("return window.broken") is None
@@ -557,12 +503,7 @@ def test_nothing_is_wider_than_the_screen(browser, survey, width, height):
     rater.open()
     steps = ("welcome", "level", "orientation", "guide", "group-0", "end")
     for step in steps:
-        browser.execute_script(
-            "const k = 'visaudio-bench/trial/' + SURVEY.build; const s = JSON.parse(localStorage.getItem(k));"
-            "localStorage.setItem(k, JSON.stringify({...s, step: arguments[0], number: 0, rater: 'x', order: [0, 1]}))",
-            step,
-        )
-        browser.refresh()
+        rater.go_on(step=step, number=0, rater="x", order=[0, 1])
         time.sleep(0.1)
         assert rater.step() == step
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width, step

@@ -9,27 +9,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.server import connect, store
 from visaudio_bench.bench.mos.session import check_session
-from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
 from visaudio_bench.lock import hold
 
+from .command import refused, run
+
 ROOT = Path(__file__).resolve().parents[3]
 SYSTEMS = ["ThinkSound", "AudioX", "ViSAGe", "See2Sound", "ViSAudio"]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
-
-
-def told(*arguments: object) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, UsageError), (result.output, result.exception)
-    return str(result.exception)
 
 
 @pytest.fixture
@@ -61,18 +50,20 @@ def test_what_lacks_is_asked_for(answered, tmp_path):
     out = ("--out", tmp_path / "out")
     file = tmp_path / "responses.csv"
     assert run("export", tmp_path / "survey.sqlite", "--out", file).exit_code == 0
-    said = told("--ratings", file, *out)
+    said = refused("--ratings", file, *out)
     assert re.search(r"the systems are codes \(s[0-9a-f]{6}, .*--codes KEY\.csv$", said)
     (tmp_path / "survey.key.csv").rename(tmp_path / "trial.key.csv")
-    assert told("--ratings", file, *out).endswith(f"--codes {tmp_path / 'trial.key.csv'}")
-    assert "survey.key.csv does not exist, and the answers name systems by codes" in told("--ratings", answered, *out)
+    assert refused("--ratings", file, *out).endswith(f"--codes {tmp_path / 'trial.key.csv'}")
+    assert "survey.key.csv does not exist, and the answers name systems by codes" in refused(
+        "--ratings", answered, *out
+    )
     assert run("--ratings", answered, "--codes", tmp_path / "trial.key.csv", *out).exit_code == 0
     (tmp_path / "survey.sqlite").unlink()
-    assert f"Collect them with: bench mos serve {answered}" in told("--ratings", answered, *out)
+    assert f"Collect them with: bench mos serve {answered}" in refused("--ratings", answered, *out)
     connect(tmp_path / "survey.sqlite").close()
-    assert "holds no responses yet" in told("--ratings", answered, *out)
+    assert "holds no responses yet" in refused("--ratings", answered, *out)
     run("simulate", "--form", "wide-rater", "--out", tmp_path / "wide.csv")
-    assert "has places (G01_V1, ...) and no names of systems" in told("--ratings", tmp_path / "wide.csv", *out)
+    assert "has places (G01_V1, ...) and no names of systems" in refused("--ratings", tmp_path / "wide.csv", *out)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +114,11 @@ def test_the_lines_of_the_manual_work_as_printed(page, start, tmp_path, monkeypa
 def test_two_commands_do_not_write_one_folder(tmp_path, material):
     run("simulate", "--out", tmp_path / "r.csv")
     with hold(tmp_path / "out", "another command"):
-        assert "is in use: another command" in told("--ratings", tmp_path / "r.csv", "--out", tmp_path / "out")
+        assert "is in use: another command" in refused("--ratings", tmp_path / "r.csv", "--out", tmp_path / "out")
     folders, videos = material(tmp_path, 1)
     page = ("page", "--system", folders[0], "--videos", videos, "--clips", "1", "--out", tmp_path / "survey")
     with hold(tmp_path, "another page", name=".survey.in-use"):
-        assert "is in use: another page" in told(*page)
+        assert "is in use: another page" in refused(*page)
     assert run(*page).exit_code == 0
     assert not list(tmp_path.glob(".*")), "nothing is left behind"
 

@@ -4,22 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.errors import UsageError
+from .command import refused, run
 
 HEADER = "rater_id,clip_id,system,dimension,rating"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
-
-
-def refused(*arguments: object) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, UsageError), (result.output, result.exception)
-    return str(result.exception)
 
 
 def rows(clip: str = "000001", rating: str = "{}") -> list[str]:

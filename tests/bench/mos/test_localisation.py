@@ -6,19 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.pointing import read_directions
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.errors import UsageError
 
+from .command import refused, run
+
 HEADER = "rater_id,clip_id,system,dimension,rating,expected"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
 
 
 def write(path: Path, rows: list[str], header: str = HEADER) -> Path:
@@ -64,9 +60,8 @@ def test_what_is_no_azimuth_is_refused(tmp_path):
         ("r0,c0,x,AZ,3,", 'clip "c0" has no true azimuth'),
         ("r0,c0,sharp,AZ,3,-50", "a second vote of rater r0"),
     ):  # fmt: skip
-        result = run("--ratings", write(tmp_path / "p.csv", [*answers(), row]), "--out", tmp_path / "out")
-        assert isinstance(result.exception, UsageError)
-        assert said in str(result.exception)
+        file = write(tmp_path / "p.csv", [*answers(), row])
+        assert said in refused("--ratings", file, "--out", tmp_path / "out")
 
 
 def test_directions_are_read_with_care(tmp_path):

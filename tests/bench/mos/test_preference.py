@@ -7,27 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.page_data import Design, Wording
 from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.bench.mos.sources import from_folders
-from visaudio_bench.errors import UsageError
+
+from .command import refused, run
 
 HEADER = "rater_id,clip_id,system,compared_with,dimension,rating"
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, material_of) -> Path:
+def folder(tmp_path_factory, material) -> Path:
     root = tmp_path_factory.mktemp("pairs")
-    folders, videos = material_of(root, 2)
+    folders, videos = material(root, 2)
     options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
     sources = from_folders(folders[:3], videos, clips="2", **options)
     design = Design("preference", 4)
@@ -114,9 +109,8 @@ def test_what_is_no_preference_is_refused(tmp_path):
         ("r0,c0,B,A,PREF,1", "p.csv:14: a second preference of rater r0 on clip c0 between A and B"),
         ("r0,,B,A,PREF,1", "a rater, a clip and two different"),
     ):
-        result = run("--ratings", write(tmp_path / "p.csv", [*good, row]), "--out", tmp_path / "out")
-        assert isinstance(result.exception, UsageError)
-        assert said in str(result.exception)
+        file = write(tmp_path / "p.csv", [*good, row])
+        assert said in refused("--ratings", file, "--out", tmp_path / "out")
     file = write(tmp_path / "p.csv", good)
     assert 'unknown system "C"' in str(run("--ratings", file, "--systems", "A,B", "--out", tmp_path / "out").exception)
     ordered = run("--ratings", file, "--systems", "C,A,B", "--out", tmp_path / "out")

@@ -5,22 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.errors import UsageError
+from .command import refused, run
 
 HEADER = "rater_id,clip_id,system,dimension,rating"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
-
-
-def message(*arguments: object) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, UsageError), (result.output, result.exception)
-    return str(result.exception)
 
 
 def good_rows() -> list[str]:
@@ -102,34 +90,34 @@ def test_what_spreadsheets_do_to_a_file_changes_nothing(tmp_path):
 def test_a_wrong_row_is_named_by_file_and_line(tmp_path, out, line, row, expected):
     rows = good_rows()
     rows[line - 2] = row
-    assert expected in message("--ratings", write(tmp_path / "bad.csv", rows), *out)
+    assert expected in refused("--ratings", write(tmp_path / "bad.csv", rows), *out)
 
 
 def test_mixed_forms_and_unknown_forms(tmp_path, out):
     mixed = write(tmp_path / "mixed.csv", ["r,c,s,SI,4,4"], f"{HEADER},SC")
-    assert "mixed.csv:1: forms are mixed" in message("--ratings", mixed, *out)
+    assert "mixed.csv:1: forms are mixed" in refused("--ratings", mixed, *out)
     other = write(tmp_path / "other.csv", ["1,2"], "a,b")
-    assert "none of the known forms" in message("--ratings", other, *out)
+    assert "none of the known forms" in refused("--ratings", other, *out)
     twice = write(tmp_path / "twice.csv", ["r,c,s,SI,4,4"], f"{HEADER},rating")
-    assert 'names the column "rating" twice' in message("--ratings", twice, *out)
+    assert 'names the column "rating" twice' in refused("--ratings", twice, *out)
     latin = tmp_path / "latin.csv"
     latin.write_bytes(f"{HEADER}\nr,caf\xe9,s,SI,4\n".encode("latin-1"))
-    assert "latin.csv:2: not UTF-8" in message("--ratings", latin, *out)
-    assert "does not exist" in message("--ratings", tmp_path / "none.csv", *out)
+    assert "latin.csv:2: not UTF-8" in refused("--ratings", latin, *out)
+    assert "does not exist" in refused("--ratings", tmp_path / "none.csv", *out)
 
 
 def test_systems_that_were_not_expected(tmp_path, out):
     file = write(tmp_path / "bad.csv", good_rows())
-    said = message("--ratings", file, "--systems", "ViSAudio,Audio-X", *out)
+    said = refused("--ratings", file, "--systems", "ViSAudio,Audio-X", *out)
     assert 'bad.csv:4: unknown system "AudioX". Did you mean "Audio-X"?' in said
 
 
 def test_missing_votes_are_refused_or_counted(tmp_path):
     file = write(tmp_path / "short.csv", good_rows()[:-3])
-    said = message("--ratings", file, "--out", tmp_path / "a")
+    said = refused("--ratings", file, "--out", tmp_path / "a")
     assert "3 of 24 votes are missing" in said
     assert "r2 5" in said
-    assert "--allow-missing 3" in message("--ratings", file, "--allow-missing", 2, "--out", tmp_path / "a")
+    assert "--allow-missing 3" in refused("--ratings", file, "--allow-missing", 2, "--out", tmp_path / "a")
     result = run("--ratings", file, "--allow-missing", 3, "--out", tmp_path / "b")
     assert "missing votes: 3" in result.stdout
     result = run("--ratings", file, "--screen", "incomplete", "--out", tmp_path / "c")
@@ -142,16 +130,16 @@ def test_missing_votes_are_refused_or_counted(tmp_path):
 def test_an_empty_rating_is_a_missing_one(tmp_path, out):
     rows = good_rows()
     rows[3] = rows[3][:-1]
-    assert "1 of 24 votes are missing" in message("--ratings", write(tmp_path / "bad.csv", rows), *out)
+    assert "1 of 24 votes are missing" in refused("--ratings", write(tmp_path / "bad.csv", rows), *out)
 
 
 def test_a_rater_or_a_column_without_any_rating_is_missing_too(tmp_path, out):
     nobody = [row[:-1] if row.startswith("r2") else row for row in good_rows()]
-    said = message("--ratings", write(tmp_path / "bad.csv", nobody), *out)
+    said = refused("--ratings", write(tmp_path / "bad.csv", nobody), *out)
     assert "8 of 24 votes are missing" in said
     assert "r2 0" in said
     nothing = [row[:-1] if ",SC," in row else row for row in good_rows()]
-    assert "12 of 24 votes are missing" in message("--ratings", write(tmp_path / "bad.csv", nothing), *out)
+    assert "12 of 24 votes are missing" in refused("--ratings", write(tmp_path / "bad.csv", nothing), *out)
     result = run("--ratings", write(tmp_path / "ok.csv", nothing), "--allow-missing", 12, *out)
     assert result.exit_code == 0, result.exception
 
@@ -164,7 +152,7 @@ def test_an_empty_vote_does_not_repeat_a_given_one(tmp_path):
 def test_a_misspelt_system_is_guessed(tmp_path, out):
     rows = good_rows()
     rows[0] = rows[0].replace("ViSAudio", "ViSAudo")
-    assert 'ViSAudo 1 Did you mean "ViSAudio"?' in message("--ratings", write(tmp_path / "bad.csv", rows), *out)
+    assert 'ViSAudo 1 Did you mean "ViSAudio"?' in refused("--ratings", write(tmp_path / "bad.csv", rows), *out)
 
 
 @pytest.mark.parametrize(("policy", "kept"), [("first", "1"), ("last", "5")])
@@ -189,7 +177,7 @@ def test_codes_are_joined_and_unknown_codes_named(tmp_path):
     run("--ratings", write(tmp_path / "open.csv", good_rows()), "--study-id", "s", "--out", tmp_path / "open")
     assert (tmp_path / "blind" / "mos.csv").read_text() == (tmp_path / "open" / "mos.csv").read_text()
     half = write(tmp_path / "half.csv", ["s01,ViSAudio"], "code,system")
-    assert "blind.csv:4:" in message("--ratings", file, "--codes", half, "--out", tmp_path / "x")
+    assert "blind.csv:4:" in refused("--ratings", file, "--codes", half, "--out", tmp_path / "x")
 
 
 def test_studies_are_never_merged(tmp_path):
@@ -217,7 +205,7 @@ def test_one_file_a_rater_makes_one_study(tmp_path):
     assert run("--ratings", file, "--out", tmp_path / "a").exit_code == 0
     assert run(*parts, "--out", tmp_path / "b").exit_code == 0
     assert (tmp_path / "a" / "mos.csv").read_text() == (tmp_path / "b" / "mos.csv").read_text()
-    said = message(*parts, "--ratings", tmp_path / "R01.csv", "--out", tmp_path / "c")
+    said = refused(*parts, "--ratings", tmp_path / "R01.csv", "--out", tmp_path / "c")
     assert "R01.csv:2: a second vote of rater R01" in said
 
 
@@ -242,9 +230,9 @@ def test_screening_is_reported_with_and_without(tmp_path):
 
 def test_a_rule_without_its_data_is_refused(tmp_path, out):
     file = write(tmp_path / "r.csv", good_rows())
-    assert "needs the results of that check" in message("--ratings", file, "--screen", "headphones", *out)
-    assert "unknown screening rule" in message("--ratings", file, "--screen", "headphone", *out)
-    assert "bench mos needs responses" in message()
+    assert "needs the results of that check" in refused("--ratings", file, "--screen", "headphones", *out)
+    assert "unknown screening rule" in refused("--ratings", file, "--screen", "headphone", *out)
+    assert "bench mos needs responses" in refused()
 
 
 def test_known_biases_of_simulated_raters_are_found(tmp_path):

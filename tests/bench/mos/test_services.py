@@ -1,4 +1,4 @@
-"""Form and crowd services: what is written for them to paste, and their exports in the documented forms."""
+"""Form and crowd services: what is written for them to paste, and exports by hand in the forms that are known."""
 
 import csv
 import json
@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.questions import KEYS
 from visaudio_bench.bench.mos.reading import read_responses
 from visaudio_bench.bench.mos.responses import ResponseRules
 from visaudio_bench.bench.mos.services import tagged, written_time
 from visaudio_bench.errors import UsageError
+
+from .command import run
 
 HERE = Path(__file__).parent / "fixtures" / "services"
 EXPORTS = {
@@ -23,10 +23,6 @@ EXPORTS = {
     "limesurvey": ("1", "2026-01-30T12:30:00"),
     "mturk": ("A1WORKER", "2026-01-30T20:30:00Z"),
 }
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("service", EXPORTS)
