@@ -71,11 +71,8 @@ def _suite(study: dict[str, Any], results: Sequence[Result], run: Path) -> str:
 def _columns(results: Sequence[Result], rows: ClipTable, suite: str) -> Iterator[Column]:
     mine = [result for result in results if result.suite == suite and result.value is not None]
     scores: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
-    wanted = {(result.metric, result.view) for result in mine}
-    names = (rows.column(name) for name in ("suite", "system", "clip", "metric", "view"))
-    for of, system, clip, metric, view, value in zip(*names, rows.value, strict=True):
-        if of == suite and (metric, view) in wanted and not math.isnan(value):
-            scores.setdefault((metric, view), {})[system, clip] = float(value)
+    for (system, metric, view), by_clip in rows.by_clip(suite).items():
+        scores.setdefault((metric, view), {}).update({(system, clip): value for clip, value in by_clip.items()})
     for metric, view in dict.fromkeys((result.metric, result.view) for result in mine):
         here = [result for result in mine if (result.metric, result.view) == (metric, view)]
         values = {result.system: float(result.value) for result in here if result.value is not None}
