@@ -152,12 +152,16 @@ WORK = {
         ],
     ),
     "vggish itself": (
-        "visaudio_bench.bench.evaluation.families.vggish:load",
+        "visaudio_bench.models.backbones.vggish:Vggish",
         [
             "visaudio_bench.models.backbones.vggish",
             "visaudio_bench.models.backbones.layers",
-            "visaudio_bench.models.weight_loading",
         ],
+        ["visaudio_bench.models.backbones.panns", "visaudio_bench.suites.media"],
+    ),
+    "how networks are loaded": (
+        "visaudio_bench.bench.evaluation.frozen_networks:load_class",
+        ["visaudio_bench.models.weight_loading"],
         ["visaudio_bench.models.backbones.panns", "visaudio_bench.suites.media"],
     ),
     "sound for networks": (

@@ -70,6 +70,7 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append("panns")
         return PannsOutput(x.square()[:, :2048], 100 * x.square()[:, :527])
 
+    classes.sample_rate = 16000  # type: ignore[attr-defined]
     module = SimpleNamespace(
         encode_video=told("sync video", (1, 24, 8, 768)),
         encode_audio=told("sync audio", (1, 24, 6, 768)),
