@@ -36,7 +36,7 @@ class SystemRegistry(Registry[SystemFactory]):
     def _is_published(self, name: str) -> bool:
         from visaudio_bench.baselines.published.installed import published_names
 
-        return name not in super().names() and name in published_names()
+        return name not in self._builtin and name in published_names() and name not in super().names()
 
 
 SYSTEMS = SystemRegistry(

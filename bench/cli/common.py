@@ -140,11 +140,13 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
 
 
 def find_device(name: str) -> str:
-    """The torch device of `--device`, checked before any work is done.
+    """The torch device of `--device`, checked before any work is done; torch itself only where it can answer otherwise.
 
     Raises:
         UsageError: it is not there, or torch does not know it.
     """
+    if name == "cpu" or (name == "auto" and not _has_driver()):
+        return "cpu"
     import torch
 
     from visaudio_bench.errors import UsageError
@@ -157,6 +159,20 @@ def find_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name} cannot be used: {reason}. See what there is: bench doctor") from error
     return name
+
+
+def _has_driver() -> bool:
+    """Whether there is a driver by which torch could reach a device: NVIDIA's library, or the device file of AMD's."""
+    import ctypes
+    import os
+
+    if any(Path(file).exists() for file in ("/dev/kfd", "/dev/dxg")):
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def print_tables(tables: Sequence[Table], form: str) -> None:
