@@ -27,8 +27,9 @@ class SystemCard:
     """What must be known about a system to read its row.
 
     `inputs` says what the system is given. A system that is given the reference's own mono sound binauralises and is
-    also judged by waveform distances; one that is given the reference itself is an anchor of the table, not a
-    competitor. `may_be_mono` says that the same sound in both ears is an answer of the system's, and no defect.
+    also judged by waveform distances. `anchor` says, for every table, page and test, that a row is there to read the
+    others from and does not compete. `may_be_mono` says that the same sound in both ears is an answer of the system's,
+    and no defect.
     """
 
     name: str

@@ -55,7 +55,7 @@ class RunFrames:
 
 
 class IncompleteRunError(BenchError):
-    """More clips have a sound that cannot be used than were allowed; `run` holds everything that was computed."""
+    """More clips count against the run than were allowed; `run` holds everything that was computed."""
 
     def __init__(self, message: str, run: RunFrames):
         super().__init__(message)
@@ -141,7 +141,7 @@ def score(
         backbones: modules with the HEAR API, as `hear:MODULE#WEIGHTS`, for distances between sets of their features.
         compat: make the choices of another implementation where they differ from ours.
         workers: processes. With more than one, a script must start its work under `if __name__ == "__main__":`.
-        allow_missing: number of clips that may be unusable.
+        allow_missing: number of clips that may have a sound which is left out or degenerate.
         progress: show on stderr what the command line shows there.
 
     Returns:
@@ -149,7 +149,7 @@ def score(
 
     Raises:
         UsageError: the request cannot be carried out as it was written.
-        IncompleteRunError: more clips are unusable than allowed; it holds the frames of the others.
+        IncompleteRunError: more clips count against the run than allowed; it holds the frames of the others.
         BenchError: the run failed as a whole.
     """
     given = locals()  # the arguments alone
@@ -191,7 +191,7 @@ def run(
     allow_missing: int = 0,
     progress: bool = False,
 ) -> RunFrames:
-    """Generate with every system and score, as `bench run` does; the anchors are always among the systems.
+    """Generate with every system and score, as `bench run` does; anchors made of the references are always among them.
 
     Args:
         suites: one name or several, as `bench list suites` shows them; `folder:DIR` is a folder of your own.
@@ -205,7 +205,7 @@ def run(
         backbones: modules with the HEAR API.
         compat: make the choices of another implementation.
         workers: processes.
-        allow_missing: number of clips that may be unusable.
+        allow_missing: number of clips that may have a sound which is left out or degenerate.
         progress: show on stderr what the command line shows there.
 
     Returns:
@@ -213,7 +213,7 @@ def run(
 
     Raises:
         UsageError: the request cannot be carried out as it was written.
-        IncompleteRunError: more clips are unusable than allowed; it holds the frames of the others.
+        IncompleteRunError: more clips count against the run than allowed; it holds the frames of the others.
         BenchError: the run failed as a whole.
     """
     given = locals()  # the arguments alone
@@ -270,7 +270,7 @@ def _failures_frame(failures: Iterable[Failure]) -> DataFrame:
 def _evaluate(name: str, jobs: tuple[Job, ...], given: Mapping[str, Any]) -> RunFrames:
     """Carry out what was asked for and read what it left behind."""
     from visaudio_bench.bench.cli.common import make_plan
-    from visaudio_bench.bench.evaluation.execution import execute, unusable
+    from visaudio_bench.bench.evaluation.execution import counted, execute, unusable
 
     _check_options(given)
     kept = _path(given["out"])
@@ -285,8 +285,7 @@ def _evaluate(name: str, jobs: tuple[Job, ...], given: Mapping[str, Any]) -> Run
     bad = unusable(finished.failures)
     if len(bad) > plan.allow_missing:
         raise IncompleteRunError(
-            f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "
-            f"{plan.allow_missing} allowed; first: {next(iter(bad.values()))[0].message} The frames are in this "
+            f"{counted(bad, plan.allow_missing)}; first: {next(iter(bad.values()))[0].message} The frames are in this "
             f"error's `run`, and `run.failures` lists every one. To accept them: allow_missing={len(bad)}",
             frames,
         )

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -184,11 +185,16 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / "card.toml"
     try:
-        card = _card(tomllib.loads(path.read_text(encoding="utf-8")), folder)
-        _check(card)
+        return _checked(path.read_text(encoding="utf-8"), folder)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path} is not the card of a system: {what}. See docs/add-a-system.md") from error
+
+
+@lru_cache(maxsize=256)
+def _checked(text: str, folder: Path) -> Card:
+    card = _card(tomllib.loads(text), folder)
+    _check(card)
     return card
 
 
