@@ -60,16 +60,23 @@ _INTERVAL = {
     "reason": str,
     "beyond_scale": bool,
 }
-_OPINION = {"system": str, "dimension": str, "role": str, "mean": _NUMBER, "intervals": [_INTERVAL]}
-# What tables beside results read; `bench mos` reads its own studies whole.
-_STUDY = {
+_OPINION = {
+    "system": str,
+    "dimension": str,
+    "role": str,
+    "mean": _NUMBER,
+    "rank?": (int, None),
+    "intervals": [_INTERVAL],
+}
+# What tables beside results read; a study of preferences or of places has no opinions, and is passed over.
+_STUDY = {"study_id": str}
+_RATED = {
     "study_id": str,
     "confidence": float,
-    # a study of preferences or of places has none of these
-    "ci_methods?": [frozenset(METHODS)],
-    "dimensions?": [{"key": str}],
-    "report?": {"raters": int, "clips": int},
-    "opinions?": [_OPINION],
+    "ci_methods": [frozenset(METHODS)],
+    "dimensions": [{"key": str}],
+    "report": {"raters": int, "clips": int},
+    "opinions": [_OPINION],
 }
 
 
@@ -92,15 +99,23 @@ def read_opinions(path: Path) -> list[Study]:
     try:
         require(document, {"studies": [_STUDY]})
         for number, study in enumerate(document["studies"]):
-            methods = [[told["ci_method"] for told in row["intervals"]] for row in study.get("opinions", ())]
-            if methods and any(used != study.get("ci_methods") for used in methods):
-                raise ValueError(f"studies[{number}]: ci_methods and the intervals of its opinions differ")
+            if "opinions" in study:
+                _require_rated(study, f"studies[{number}]")
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} does not keep the schema {SCHEMA}: {error}. Write it again with: bench mos"
         ) from error
     studies: list[Study] = document["studies"]
     return studies
+
+
+def _require_rated(study: Study, where: str) -> None:
+    require(study, _RATED, where)
+    methods = study["ci_methods"]
+    if not methods:
+        raise ValueError(f"{where}.ci_methods is empty, the methods of its intervals were expected")
+    if any([told["ci_method"] for told in row["intervals"]] != methods for row in study["opinions"]):
+        raise ValueError(f"{where}: ci_methods and the intervals of its opinions differ")
 
 
 def write_opinions(folder: Path, studies: Sequence[Study], provenance: dict[str, Any]) -> None:
