@@ -32,6 +32,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 
@@ -209,9 +210,9 @@ def store(folder: Path) -> None:
     )
 
 
-def start(words: Sequence[object], out: Path, cache: Path, log: Path) -> subprocess.Popen[bytes]:
+def start(words: Sequence[object], out: Path, cached: Path, log: Path) -> subprocess.Popen[bytes]:
     """The command, in a group of its own."""
-    environment = {**os.environ, "VISAUDIO_BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "VISAUDIO_BENCH_CACHE": str(cached), "OMP_NUM_THREADS": "1"}
     environment["VISAUDIO_BENCH_DATA"] = str(out)
     with log.open("ab") as file:
         return subprocess.Popen(
@@ -219,10 +220,10 @@ def start(words: Sequence[object], out: Path, cache: Path, log: Path) -> subproc
         )
 
 
-def finish(command: Command, out: Path, cache: Path, log: Path) -> float:
+def finish(command: Command, out: Path, cached: Path, log: Path) -> float:
     """Carry the command out; seconds that it took."""
     began = time.monotonic()
-    code = start(command.words(out), out, cache, log).wait()
+    code = start(command.words(out), out, cached, log).wait()
     text = log.read_text(encoding="utf-8", errors="replace")
     if code != 0 or "Traceback" in text:
         raise SystemExit(f"exit code {code}:\n{text[-3000:]}")
@@ -236,9 +237,9 @@ def left_over(*folders: Path) -> list[str]:
 
 def disturbed(command: Command, whole: Path, seconds: float, kills: int, draw: random.Random, work: Path) -> str:
     """Kill the command so often, let it end, and compare; what is wrong, else an empty text."""
-    out, cache, log = work / whole.name, work / "cache", work / "log"  # the folder's name is on the page
+    out, cached, log = work / whole.name, work / "cache", work / "log"  # the folder's name is on the page
     for _ in range(kills):
-        process = start(command.words(out), out, cache, log)
+        process = start(command.words(out), out, cached, log)
         until = time.monotonic() + draw.uniform(0.1, 1.0) * seconds
         while process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
@@ -246,10 +247,10 @@ def disturbed(command: Command, whole: Path, seconds: float, kills: int, draw: r
             # The parent alone: its pools and workers have to notice by themselves.
             process.send_signal(signal.SIGKILL)
         process.wait()
-    finish(command, out, cache, log)
+    finish(command, out, cached, log)
     made, right = command.made(out), command.made(whole)
     other = sorted(name for name in made.keys() | right.keys() if made.get(name) != right.get(name))
-    left = left_over(out, cache)
+    left = left_over(out, cached)
     return "; ".join([*(f"{name} differs" for name in other[:5]), *(f"{name} is left" for name in left[:5])])
 
 
@@ -328,13 +329,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         known = commands(data)
-        cache, log = Path(folder) / "cache", Path(folder) / "log"
 
+        @cache
         def whole(name: str) -> float:
             """What a command makes undisturbed, once; seconds that it took."""
-            if known[name].after and not (data / known[name].after).exists():
+            if known[name].after:
                 whole(known[name].after)
-            return finish(known[name], data / name, cache, log)
+            return finish(known[name], data / name, Path(folder) / "cache", Path(folder) / "log")
 
         for name in names:
             seconds = whole("page" if name == "serve" else name)

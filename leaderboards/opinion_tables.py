@@ -9,7 +9,6 @@ every table and every column carries its `study_id`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.escapes import csv_row
-from visaudio_bench.files import csv_text, write_json, write_text
+from visaudio_bench.files import csv_text, read_json, write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.shapes import require
 
@@ -88,10 +87,10 @@ def read_opinions(path: Path) -> list[Study]:
     """
     path = path / "mos.json" if path.is_dir() else path
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; make it with: bench mos --ratings responses.csv --out DIR") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}. A mos.json written by bench mos was expected.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:

@@ -31,8 +31,9 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session
+from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session, require_survey
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.files import read_json
 from visaudio_bench.lock import hold
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
     from starlette.staticfiles import StaticFiles
 
     hosts = [_host_of(origin) for origin in origins]
-    survey = _survey(survey_folder)
+    survey = read_survey(survey_folder)
     limit = _Limit()
     connection = connect(database)
     lock = asyncio.Lock()
@@ -293,10 +294,22 @@ async def _json_body(request: Request) -> bytes:
     return body
 
 
-def _survey(folder: Path) -> dict[str, Any]:
+def read_survey(folder: Path) -> dict[str, Any]:
+    """What a questionnaire asks, of which answers are compared with it.
+
+    Args:
+        folder: of the questionnaire.
+
+    Returns:
+        What its `survey.json` says.
+
+    Raises:
+        UsageError: it is not a questionnaire, or damaged.
+    """
     try:
-        survey: dict[str, Any] = json.loads((folder / "survey.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        survey: dict[str, Any] = read_json(folder / "survey.json")
+        require_survey(survey)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{folder} is not a questionnaire: {error}. Make one with: bench mos page") from error
     return survey
 
