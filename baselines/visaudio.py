@@ -7,7 +7,6 @@ row: MMAudio's mono sound in both ears, from its public file or from a checkpoin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
 from visaudio_bench.models.formats import locate
-from visaudio_bench.models.visaudio.config import PUBLISHED, Config
+from visaudio_bench.models.visaudio.config import PUBLISHED
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.settings import GUIDANCE, Settings
 from visaudio_bench.sources import source_revision
@@ -195,7 +194,9 @@ def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> 
     A file that is not ours is opened before anything is said of it; MMAudio's own is then only met as what it is.
     """
     if notes:
-        config = Config.from_dict(json.loads(notes["config"]))
+        from visaudio_bench.models.visaudio.checkpoints import config_in
+
+        config = config_in(notes)
         found = next(one for one in _VARIANTS if (one.dual, one.spacetime) == (config.dual, config.spacetime))
     else:
         if path.exists() and (variant is not MMAUDIO_DUP or path != weights.path_of(MMAUDIO_WEIGHTS)):

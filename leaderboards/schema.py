@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.escapes import csv_cell, csv_meaning
-from visaudio_bench.files import atomic_path, write_json, write_text
+from visaudio_bench.files import atomic_path, read_json, write_json, write_text
 from visaudio_bench.metrics.protocol import PROTOCOLS
 from visaudio_bench.names import fault
 from visaudio_bench.shapes import require
@@ -435,7 +435,7 @@ def read_results(folder: Path) -> Run:
     if not path.is_file():
         raise UsageError(f"{path} is not there; {FINISHED}.")
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = read_json(path)
         version = body.get("schema_version") if isinstance(body, dict) else None
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema version {version!a}, this program reads {SCHEMA_VERSION}")
@@ -445,7 +445,7 @@ def read_results(folder: Path) -> Run:
             _check(result)
         _check_names(body, results)
         return Run(body["provenance"], results, body)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} does not keep the result schema: {error}.") from error
 
 

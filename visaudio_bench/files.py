@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -148,6 +149,31 @@ def write_json(path: Path, value: Any) -> None:
         value: what `json` can write.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a file of JSON says, of whoever wrote it.
+
+    Raises:
+        OSError: there is no file, or what is there is none: a pipe or a device may never come to an end.
+        ValueError: it is not JSON in UTF-8, or nested deeper than can be read.
+    """
+    if not path.is_file():
+        path.stat()  # says that nothing is there
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    return parse_json(path.read_bytes())
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON says, of whoever wrote it.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8, or nested deeper than can be read.
+    """
+    try:
+        return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply to be read") from None
 
 
 def file_stamp(path: Path) -> dict[str, int]:

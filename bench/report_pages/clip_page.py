@@ -6,7 +6,6 @@ stopped, and makes again only what has changed.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from visaudio_bench.bench.report_pages.page_data import write_data
 from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import atomic_path, digest, file_stamp
+from visaudio_bench.files import atomic_path, digest, file_stamp, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.interaural import HOP, SEGMENT_FRAMES, SEGMENT_HOP, Cues
@@ -163,7 +162,7 @@ class _Maker:
         if not record.is_file():  # the reference of a run that has no such system
             return {}
         try:
-            told = json.loads(record.read_text(encoding="utf-8"))
+            told = read_json(record)
             return {
                 name: told[name] for name in ("revision", "seed", "device", "seconds", "provenance") if name in told
             }
@@ -195,20 +194,21 @@ class _Maker:
         if path is None:
             return []
         try:
-            truth = read_truth(path)
+            with one_clip():
+                truth = read_truth(path)
+                return [
+                    {"words": str(source.words), "side": _sides(source.azimuth, truth.times, seconds)}
+                    for source in truth.sources
+                ]
         except ClipError as error:
             self.errors.append(error)
             return []
-        centres = np.arange(FIRST_CENTRE, seconds - FIRST_CENTRE + 1e-6, SECONDS_BETWEEN)
-        return [
-            {
-                "words": source.words,
-                "side": [
-                    round(float(v), 3) for v in np.sin(np.interp(centres, truth.times, np.unwrap(source.azimuth)))
-                ],
-            }
-            for source in truth.sources
-        ]
+
+
+def _sides(azimuth: NDArray[np.float64], times: NDArray[np.float64], seconds: float) -> list[float]:
+    """The sine of an azimuth at the middle of each segment."""
+    centres = np.arange(FIRST_CENTRE, seconds - FIRST_CENTRE + 1e-6, SECONDS_BETWEEN)
+    return [round(float(side), 3) for side in np.sin(np.interp(centres, times, np.unwrap(azimuth)))]
 
 
 def _rounded(values: NDArray[np.float64], valid: NDArray[np.bool_], digits: int) -> list[float | None]:
