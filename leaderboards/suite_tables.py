@@ -26,6 +26,7 @@ TITLES = {
 }
 HEARD = "†"
 HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
+TRAINED = "‡"
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 LEGEND = (
     "Bold: the best of its column, with those that no paired test over clips separates from it (Holm, p < 0.05); "
@@ -122,7 +123,9 @@ class _Board:
         text = f"{result.value:.{shown.metric.digits}f}"
         if result.low is not None and result.high is not None:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
-        return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
+        mark, trained = self._mark(system, result, shown), shown.metric.key in system.optimised
+        text += TRAINED * trained
+        return Cell(text, result.value, result.low, result.high, mark, result.reason, trained)
 
     def rivals(self, system: SystemInfo) -> list[SystemInfo]:
         """The systems with the same task, itself among them."""
@@ -167,6 +170,7 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
     notes += _legend(suite, board)
+    notes += trained_on((system, [column.metric for column in board.columns]) for system in board.rows)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
@@ -189,6 +193,26 @@ def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
     return list(
         dict.fromkeys(f"{row_label(system)}: {'; '.join(system.remarks)}." for system in systems if system.remarks)
     )
+
+
+def trained_on(rows: Iterable[tuple[SystemInfo, Sequence[Metric]]]) -> list[str]:
+    """What the sign of a system's training means: a sentence for each system that has one.
+
+    Args:
+        rows: systems, each with the metrics of the columns that its row has.
+
+    Returns:
+        The sentences.
+    """
+    told = {}
+    for system, metrics in rows:
+        titles = ", ".join(dict.fromkeys(metric.title for metric in metrics if metric.key in system.optimised))
+        if titles:
+            told[system.name] = (
+                f"{TRAINED} {system.title} was trained to do well in {titles}: there its values say less than those of "
+                "a system that was not. The sign is no result of a test."
+            )
+    return list(told.values())
 
 
 def _legend(suite: SuiteInfo, board: _Board) -> list[str]:
