@@ -171,6 +171,7 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
         notes.append(HEARD_NOTE)
     notes += _legend(suite, board)
     notes += trained_on((system, [column.metric for column in board.columns]) for system in board.rows)
+    notes += _labels_floor(board)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
     metrics = {shown.metric.key: shown.metric for shown in board.columns}
@@ -193,6 +194,19 @@ def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
     return list(
         dict.fromkeys(f"{row_label(system)}: {'; '.join(system.remarks)}." for system in systems if system.remarks)
     )
+
+
+def _labels_floor(board: _Board) -> list[str]:
+    """Against labels the reference is no perfect row: a sentence, where such columns stand beside it."""
+    reference = next((system for system in board.rows if system.name == REFERENCE_SYSTEM), None)
+    judged = [c for c in board.columns if c.metric.needs_labels and c.metric.better in ("higher", "lower")]
+    titles = [c.title for c in judged if reference and board.cell(reference, c).value is not None]
+    if reference is None or not titles:
+        return []
+    return [
+        f"Against labels ({', '.join(titles)}) {reference.title} shows the floor of the ruler: what the true recording "
+        "reaches. Beyond it no system can be told from perfect."
+    ]
 
 
 def trained_on(rows: Iterable[tuple[SystemInfo, Sequence[Metric]]]) -> list[str]:
