@@ -27,6 +27,7 @@ TITLES = {
 HEARD = "†"
 HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
 TRAINED = "‡"
+LEVEL_ONLY = "level_only"  # reason of what asks for time differences where there can be none
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 LEGEND = (
     "Bold: the best of its column, with those that no paired test over clips separates from it (Holm, p < 0.05); "
@@ -143,6 +144,18 @@ class _Board:
         return "best" if result.rank == ranks[0] else "second"
 
 
+def _without_times(metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
+    """Which columns are not there because the suite's references differ in level alone."""
+    lacking = {result.metric for result in results if result.value is None and result.reason == LEVEL_ONLY}
+    titles = [metric.title for metric in metrics if metric.key in lacking]
+    if not titles:
+        return []
+    return [
+        f"No {', '.join(titles)}: the references are stereo by level alone, without time differences; sides and angles "
+        "are read from levels for every row."
+    ]
+
+
 def _table(
     suite: SuiteInfo, title: str, metrics: Sequence[Metric], systems: Sequence[SystemInfo], results: Sequence[Result]
 ) -> Table:
@@ -159,11 +172,11 @@ def _table(
             )
             for system in board.rows
         ),
-        notes=tuple(_notes(suite, board, results)),
+        notes=tuple(_notes(suite, board, metrics, results)),
     )
 
 
-def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
+def _notes(suite: SuiteInfo, board: _Board, metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
     notes = [*suite.remarks]
     if suite.synthetic:
         notes.append(SIMULATED)
@@ -172,11 +185,12 @@ def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[s
     notes += _legend(suite, board)
     notes += trained_on((system, [column.metric for column in board.columns]) for system in board.rows)
     notes += _labels_floor(board)
+    notes += _without_times(metrics, results)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
-    metrics = {shown.metric.key: shown.metric for shown in board.columns}
+    shown_metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
-        metric = metrics.get(result.metric.removesuffix("_floor"))
+        metric = shown_metrics.get(result.metric.removesuffix("_floor"))
         if result.metric.endswith("_floor") and result.value is not None and metric is not None:
             notes.append(
                 f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "

@@ -102,6 +102,27 @@ class Cues(NamedTuple):
     side_mid: Floats
 
 
+def levels_alone(cues: Cues) -> Cues:
+    """Leave time differences out, for sound in which there can be none: of a coincident pair of microphones.
+
+    Args:
+        cues: of any sound.
+
+    Returns:
+        The same cues with no valid time difference, so that Λ is of the level alone.
+
+    Example:
+        Four times as loud on the left and at the same time in both ears, whose Λ would else be halved:
+
+        >>> noise = 0.1 * np.random.default_rng(0).standard_normal(2 * 44100)
+        >>> cues = interaural_cues(np.stack([noise, noise / 4]))
+        >>> [round(float(one.lateralisation[0]), 2) for one in (cues, levels_alone(cues))]
+        [0.4, 0.8]
+    """
+    level = np.where(cues.ild_ok, np.clip(cues.ild / ILD_FULL_SIDE_DB, -1, 1), 0)
+    return cues._replace(itd=np.zeros_like(cues.itd), itd_ok=np.zeros_like(cues.itd_ok), lateralisation=level)
+
+
 class _Plan(NamedTuple):
     """What depends on the constants only, on one device."""
 
