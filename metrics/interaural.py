@@ -26,8 +26,8 @@ a random ITD, which is not gated away.
 Sources: Rayleigh 1907 (duplex theory); Glasberg and Moore 1990 (ERB numbers); Knapp and Carter 1976 (GCC-PHAT); ISO
 3382-1, annex B (IACC). Their combination and its constants are this project's.
 
-Functions: `interaural_cues`, `erb_edges`. What is computed from cues: `metrics.interaural_scores` (one clip) and
-`metrics.interaural_sets` (sets of clips).
+Functions: `interaural_cues`, `levels_alone`, `erb_edges`. What is computed from cues: `metrics.interaural_scores` (one
+clip) and `metrics.interaural_sets` (sets of clips).
 """
 
 from __future__ import annotations
