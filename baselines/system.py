@@ -30,6 +30,7 @@ class SystemCard:
     also judged by waveform distances. `anchor` says, for every table, page and test, that a row is there to read the
     others from and does not compete. `may_be_mono` says that the same sound in both ears is an answer of the system's,
     and no defect.
+    `optimised` names the metrics, by key, that its training asked for: tables mark its values in them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SystemCard:
     weights_licence: str = "no weights"
     anchor: bool = False
     may_be_mono: bool = False
+    optimised: tuple[str, ...] = ()
 
     @property
     def binauralises(self) -> bool:

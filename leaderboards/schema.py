@@ -133,7 +133,8 @@ class SystemInfo:
     """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
 
     `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
-    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
+    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`. `optimised` names the metrics that it was
+    trained on, by key.
     """
 
     name: str
@@ -142,6 +143,7 @@ class SystemInfo:
     binauralises: bool
     missing: str = ""
     remarks: Sequence[str] = ()
+    optimised: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

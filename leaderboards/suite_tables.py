@@ -26,6 +26,8 @@ TITLES = {
 }
 HEARD = "†"
 HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
+TRAINED = "‡"
+LEVEL_ONLY = "level_only"  # reason of what asks for time differences where there can be none
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 LEGEND = (
     "Bold: the best of its column, with those that no paired test over clips separates from it (Holm, p < 0.05); "
@@ -122,7 +124,9 @@ class _Board:
         text = f"{result.value:.{shown.metric.digits}f}"
         if result.low is not None and result.high is not None:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
-        return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
+        mark, trained = self._mark(system, result, shown), shown.metric.key in system.optimised
+        text += TRAINED * trained
+        return Cell(text, result.value, result.low, result.high, mark, result.reason, trained)
 
     def rivals(self, system: SystemInfo) -> list[SystemInfo]:
         """The systems with the same task, itself among them."""
@@ -138,6 +142,18 @@ class _Board:
         if result.rank not in ranks[:2]:
             return ""
         return "best" if result.rank == ranks[0] else "second"
+
+
+def _without_times(metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
+    """Which columns are not there because the suite's references differ in level alone."""
+    lacking = {result.metric for result in results if result.value is None and result.reason == LEVEL_ONLY}
+    titles = [metric.title for metric in metrics if metric.key in lacking]
+    if not titles:
+        return []
+    return [
+        f"No {', '.join(titles)}: the references are stereo by level alone, without time differences; sides and angles "
+        "are read from levels for every row."
+    ]
 
 
 def _table(
@@ -156,22 +172,25 @@ def _table(
             )
             for system in board.rows
         ),
-        notes=tuple(_notes(suite, board, results)),
+        notes=tuple(_notes(suite, board, metrics, results)),
     )
 
 
-def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
+def _notes(suite: SuiteInfo, board: _Board, metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
     notes = [*suite.remarks]
     if suite.synthetic:
         notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
     notes += _legend(suite, board)
+    notes += trained_on((system, [column.metric for column in board.columns]) for system in board.rows)
+    notes += _labels_floor(board)
+    notes += _without_times(metrics, results)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
-    metrics = {shown.metric.key: shown.metric for shown in board.columns}
+    shown_metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
-        metric = metrics.get(result.metric.removesuffix("_floor"))
+        metric = shown_metrics.get(result.metric.removesuffix("_floor"))
         if result.metric.endswith("_floor") and result.value is not None and metric is not None:
             notes.append(
                 f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "
@@ -189,6 +208,39 @@ def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
     return list(
         dict.fromkeys(f"{row_label(system)}: {'; '.join(system.remarks)}." for system in systems if system.remarks)
     )
+
+
+def _labels_floor(board: _Board) -> list[str]:
+    """Against labels the reference is no perfect row: a sentence, where such columns stand beside it."""
+    reference = next((system for system in board.rows if system.name == REFERENCE_SYSTEM), None)
+    judged = [c for c in board.columns if c.metric.needs_labels and c.metric.better in ("higher", "lower")]
+    titles = [c.title for c in judged if reference and board.cell(reference, c).value is not None]
+    if reference is None or not titles:
+        return []
+    return [
+        f"Against labels ({', '.join(titles)}) {reference.title} shows the floor of the ruler: what the true recording "
+        "reaches. Beyond it no system can be told from perfect."
+    ]
+
+
+def trained_on(rows: Iterable[tuple[SystemInfo, Sequence[Metric]]]) -> list[str]:
+    """What the sign of a system's training means: a sentence for each system that has one.
+
+    Args:
+        rows: systems, each with the metrics of the columns that its row has.
+
+    Returns:
+        The sentences.
+    """
+    told = {}
+    for system, metrics in rows:
+        titles = ", ".join(dict.fromkeys(metric.title for metric in metrics if metric.key in system.optimised))
+        if titles:
+            told[system.name] = (
+                f"{TRAINED} {system.title} was trained to do well in {titles}: there its values say less than those of "
+                "a system that was not. The sign is no result of a test."
+            )
+    return list(told.values())
 
 
 def _legend(suite: SuiteInfo, board: _Board) -> list[str]:

@@ -30,10 +30,14 @@ class LackingError(ClipError):
 
 
 class Ears:
-    """Two-channel sound `(2, N)` at 44.1 kHz, with the cues that are computed from it at most once."""
+    """Two-channel sound `(2, N)` at 44.1 kHz, with the cues that are computed from it at most once.
 
-    def __init__(self, samples: Samples):
+    Without `timed` nothing is asked of time differences, because the reference of the clip can have none.
+    """
+
+    def __init__(self, samples: Samples, *, timed: bool = True):
         self.samples = samples
+        self.timed = timed
 
     @cached_property
     def digest(self) -> str:
@@ -45,9 +49,10 @@ class Ears:
     @cached_property
     def cues(self) -> Any:
         """Interaural cues (`metrics.interaural.Cues`), from the cache where they are there."""
-        from visaudio_bench.metrics.interaural import Cues
+        from visaudio_bench.metrics.interaural import Cues, levels_alone
 
-        return Cues(**cached(partial(_cues, self.samples), [self.digest]))
+        cues = Cues(**cached(partial(_cues, self.samples), [self.digest]))
+        return cues if self.timed else levels_alone(cues)
 
 
 def _cues(samples: Samples) -> dict[str, Any]:

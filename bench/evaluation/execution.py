@@ -465,7 +465,8 @@ def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> Syste
     remarks = tuple(
         f"{counts[reason]} of {len(job.clips)} {words}" for reason, words in REMARKS.items() if counts[reason]
     )
-    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""), remarks)
+    absent = job.absent.get(card.name, "")
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, absent, remarks, card.optimised)
 
 
 def _suite_info(job: Job) -> SuiteInfo:

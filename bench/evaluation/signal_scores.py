@@ -91,7 +91,12 @@ def read_reference(clip: Clip) -> Ears | None:
     if clip.audio is None:
         return None
     sound = read_binaural(clip.audio, start=clip.start, duration=clip.duration, sample_rate=SAMPLE_RATE)
-    return Ears(sound.samples)
+    return Ears(sound.samples, timed=has_times(clip))
+
+
+def has_times(clip: Clip) -> bool:
+    """Whether time differences between the ears mean anything: not where the reference differs in level alone."""
+    return not clip.meta.get("level_only", False)
 
 
 def admit(clip: Clip) -> Problem | None:
@@ -165,7 +170,7 @@ def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | N
             sound, padded = _read_prediction(task.clip, prediction.path)
             problems += [*padded, *_screen(task.clip, prediction, sound)]
             if not any(problem.fatal for problem in problems):
-                ears = Ears(_as_scored(task.clip, sound))
+                ears = Ears(_as_scored(task.clip, sound), timed=has_times(task.clip))
                 own = JudgedSound(lambda: ears, partial(read_native, prediction.path, task.clip, 0.0, task.protocol))
                 seeing = pictures_of(task.clip, task.families, task.protocol)
                 inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {})
@@ -192,7 +197,7 @@ def predicted_ears(clip: Clip, path: Path) -> Ears:
     Raises:
         ClipError: it cannot be used.
     """
-    return Ears(_as_scored(clip, _read_prediction(clip, path)[0]))
+    return Ears(_as_scored(clip, _read_prediction(clip, path)[0]), timed=has_times(clip))
 
 
 def read_native(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearing:

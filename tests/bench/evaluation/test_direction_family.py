@@ -65,6 +65,8 @@ def test_a_folder_with_labels_is_judged_and_its_reference_shows_the_floor(
     assert values(run, "label_segments")["reference"] == 4
     assert results(run)["reference", "label_motion"]["reason"]
     assert {key for _, key in results(run)} == set(KEYS)
+    table = (run / "leaderboard.md").read_text()
+    assert "Against labels (Side, DirErr, DirCCC, " in table and "Reference shows the floor of the ruler" in table
 
 
 def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds: Path, tmp_path: Path) -> None:
@@ -75,6 +77,7 @@ def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds
     assert "2 of 2 clips have direction labels" in told.err
     assert values(run, "label_side") == {"sounds": 50}
     assert set(KEYS) <= {key for _, key in results(run)}
+    assert "floor of the ruler" not in (run / "leaderboard.md").read_text(), "there is no reference to show it"
     told = bench("score", "--predictions", sounds, "--out", tmp_path / "other", "--workers", 1, "--format", "csv")
     assert not {key for _, key in results(tmp_path / "other")} & set(KEYS), "no column without labels, unless asked for"
     told = bench("score", "--predictions", sounds, "--labels", labelled(tmp_path / "x.csv", ("cat", 0)), "--out", run)
