@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from visaudio_bench.baselines import Generation, System
 from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
 from visaudio_bench.bench.evaluation.plan import Job, Plan
-from visaudio_bench.errors import ClipError
-from visaudio_bench.files import digest, file_stamp, write_json
+from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import digest, file_sha256, file_stamp, write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
 
@@ -80,11 +81,20 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
 
 
 def made_sounds(folder: Path) -> dict[str, Path]:
-    """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
+    """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them.
+
+    Raises:
+        UsageError: a record cannot be read.
+    """
     paths = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
     for record in sorted(folder.glob("[!.]*.json")):
         if record.stem not in paths:
-            paths[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
+            try:
+                told = json.loads(record.read_text(encoding="utf-8"))
+                require(told, {"file": str})
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"{record} is not the record of a sound: {error}.") from error
+            paths[record.stem] = folder / told["file"]
     return paths
 
 
@@ -198,6 +208,7 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
         "clip": clip.id,
         "file": generation.path.name if inside else str(generation.path.resolve()),
         "fingerprint": file_stamp(generation.path),
+        "sha256": file_sha256(generation.path),
         "seed": clip_seed(plan.seed, system.card.name, clip.id),
         "device": plan.device,
         "seconds": round(generation.seconds, 3),
