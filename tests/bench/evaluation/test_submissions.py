@@ -131,7 +131,8 @@ TAMPERED = {
         'unit is "B", here it is "dB"',
     ),
     "counted failures": (
-        "validate", lambda run: _edit(run / "results.json", lambda text: text.replace('"failures": 0', '"failures": 1')),
+        "validate",
+        lambda run: _edit(run / "results.json", lambda text: text.replace('"failures": 0', '"failures": 1')),
         "counts 1 failures",
     ),
 }  # fmt: skip
@@ -178,8 +179,8 @@ def test_one_sound_for_all_clips_and_the_reference_itself_are_degenerate(bench: 
         shutil.copyfile(root / "good" / "clip0.wav", root / "constant" / f"clip{index}.wav")
     shutil.copytree(root / "references", root / "leak")
     told = bench(
-        "score", "--predictions", root / "constant", "--predictions", root / "leak", "--references", root / "references",
-        "--metric", "default", "--workers", 1, "--out", root / "second",
+        "score", "--predictions", root / "constant", "--predictions", root / "leak", "--workers", 1,
+        "--references", root / "references", "--metric", "default", "--out", root / "second",
     )  # fmt: skip
     assert told.code == 0, told.err
     code, said = _checked(bench, "validate", root / "second")
@@ -212,3 +213,22 @@ def test_what_is_no_run_is_said(bench: Bench, tmp_path: Path) -> None:
     for command in ("validate", "verify"):
         code, told = _checked(bench, command, tmp_path)
         assert code == 2 and "expected the folder of a finished run" in told
+
+
+def test_a_run_that_lacks_a_clip_in_a_distance_between_sets_is_read_again(bench: Bench, copy: Path) -> None:
+    root = copy.parent
+    shutil.copytree(root / "good", root / "short")
+    (root / "short" / "clip1.wav").unlink()
+    told = bench(
+        "score", "--predictions", root / "short", "--references", root / "references", "--metric", "delta_ild,fcd",
+        "--workers", 1, "--allow-missing", 1, "--out", root / "second",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    code, said = _checked(bench, "validate", root / "second")
+    assert code == 0, said
+    code, said = _checked(bench, "verify", root / "second")
+    assert code == 0, said
+    valued = ("[],binaural,,failed,missing", "[],binaural,1,measured,")
+    _edit(root / "second" / "clips.csv", lambda text: text.replace(*valued))
+    code, said = _checked(bench, "validate", root / "second")
+    assert code == 1 and "'cue_vector[]' is no name of a quantity" in said
