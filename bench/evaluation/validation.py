@@ -318,7 +318,7 @@ def _degenerate(folder: _Folder) -> Check:
             competing += 1
             where = f"{system.name} on {info.name}"
             if info.clips > 1 and _perfect(folder.metrics[info.name], by_clip, system.name):
-                problems.append(f"{where} has the values of the reference itself in every metric of every clip")
+                problems.append(f"{where} has the errors of the reference itself in every clip")
             flags = Counter(f.reason for f in folder.failures if (f.suite, f.system) == (info.name, system.name))
             if flags["silent"] > MOST_ALIKE * info.clips:
                 problems.append(f"{where} is silent on {flags['silent']} of {info.clips} clips")
@@ -332,8 +332,9 @@ def _degenerate(folder: _Folder) -> Check:
 
 
 def _perfect(metrics: Sequence[Metric], by_clip: Mapping[tuple[str, str, str], Mapping[str, float]], name: str) -> bool:
-    """Whether every score of a system that could be perfect is."""
-    perfect = {metric.key: metric.perfect for metric in metrics if metric.quantities == (metric.key,)}
+    """Whether every error of a system is exactly that of the reference; a share of points may well be full."""
+    errors = (metric for metric in metrics if metric.better == "lower" and metric.quantities == (metric.key,))
+    perfect = {metric.key: metric.perfect for metric in errors}
     scores = [
         value == perfect[metric]
         for (system, metric, _), values in by_clip.items()

@@ -186,7 +186,7 @@ def test_one_sound_for_all_clips_and_the_reference_itself_are_degenerate(bench: 
     code, said = _checked(bench, "validate", root / "second")
     assert code == 1
     assert "constant on references has one and the same sound for 6 of 6 clips" in said
-    assert "leak on references has the values of the reference itself" in said
+    assert "leak on references has the errors of the reference itself" in said
     assert "2 things are wrong" in said
 
 
