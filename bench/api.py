@@ -270,7 +270,8 @@ def _failures_frame(failures: Iterable[Failure]) -> DataFrame:
 def _evaluate(name: str, jobs: tuple[Job, ...], given: Mapping[str, Any]) -> RunFrames:
     """Carry out what was asked for and read what it left behind."""
     from visaudio_bench.bench.cli.common import make_plan
-    from visaudio_bench.bench.evaluation.execution import counted, execute, unusable
+    from visaudio_bench.bench.evaluation.execution import execute
+    from visaudio_bench.bench.evaluation.run_writing import counted, unusable
 
     _check_options(given)
     kept = _path(given["out"])

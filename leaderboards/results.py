@@ -56,7 +56,7 @@ class Basis:
         seed: of the bootstrap; every system is resampled with the same clips.
         run: the run folder, for the features that distances between sets are computed from; None without.
         protocol: the choices that papers leave open.
-        folders: run folders of the systems that are not from `run`, by name.
+        folders: run folders of the systems that are not from `run` alone, by name: features are looked for in each.
         called: what such systems are called there, by name, where that is something else.
         missing: why a metric has no values at all, by key (its weights are missing).
     """
@@ -65,7 +65,7 @@ class Basis:
     run: Path | None = None
     protocol: Protocol = OURS
     missing: Mapping[str, str] = field(default_factory=dict)
-    folders: Mapping[str, Path] = field(default_factory=dict)
+    folders: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -299,13 +299,16 @@ class _Table:
         return self._distances[key]
 
     def _feature_distance(self, metric: Metric, view: str, system: str) -> Distance | str:
-        folder = self.basis.folders.get(system, self.basis.run)
-        assert folder is not None  # metrics of features come with a run folder
+        assert self.basis.run is not None  # metrics of features come with a run folder
         mine = self.basis.called.get(system, system)
-        own, true = (
-            read_features(feature_file(folder, self.suite.name, name), metric.features)
-            for name in (mine, REFERENCE_SET if metric.needs_reference else mine)
-        )
+        own = true = None
+        for folder in self.basis.folders.get(system, (self.basis.run,)):
+            own, true = (
+                read_features(feature_file(folder, self.suite.name, name), metric.features)
+                for name in (mine, REFERENCE_SET if metric.needs_reference else mine)
+            )
+            if own is not None:
+                break
         if own is None or true is None:
             return "no features: no sound was long enough, or none could be read"
         if set(own.clips) != set(true.clips):

@@ -189,6 +189,12 @@ def file_stamp(path: Path) -> dict[str, int]:
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_once(read: Callable[[Path], Content]) -> Callable[[Path], Content]:
     """A reader that keeps what it read of the last few files, for as long as a file does not change."""
 

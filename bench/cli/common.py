@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:  # the command line starts without these
     from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.run_checks import Check
     from visaudio_bench.leaderboards.schema import Run
     from visaudio_bench.leaderboards.tables import Table
     from visaudio_bench.suites.datasets import Reject
@@ -69,6 +70,16 @@ def _divided(value: str) -> list[str]:
     name, named, path = file.partition("=")
     exists = Path(file).exists() if file else False
     return [value] if exists or (named and "," not in name and Path(path).exists()) else value.split(",")
+
+
+own_suite_option = click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    callback=split_names,
+    metavar="NAME,...",
+    help="Suites of this machine that the run was made on, where their names do not say it: folder:DIR.",
+)
 
 
 def run_options(command: Command) -> Command:
@@ -212,6 +223,26 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     return [with_opinions(table, studies, titles) for table in tables]
 
 
+def print_checks(title: str, checks: Sequence[Check], form: str) -> None:
+    """Print the outcome of checks, and fail the command if anything is wrong.
+
+    Args:
+        title: of the table.
+        checks: of one run folder.
+        form: of the table on stdout.
+
+    Raises:
+        BenchError: something is wrong; the table is printed by then.
+    """
+    from visaudio_bench.bench.evaluation.run_checks import check_table, wrong
+    from visaudio_bench.errors import BenchError
+
+    print_tables([check_table(title, checks)], form)
+    count = wrong(checks)
+    if count:
+        raise BenchError(f"{count:,} {'thing is' if count == 1 else 'things are'} wrong, as told above.")
+
+
 def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = False) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
 
@@ -226,7 +257,8 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
             printed by then.
     """
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.evaluation.execution import counted, execute, fate_of, unusable
+    from visaudio_bench.bench.evaluation.execution import execute
+    from visaudio_bench.bench.evaluation.run_writing import counted, fate_of, unusable
     from visaudio_bench.errors import BenchError
 
     finished = execute(plan, dry_run=dry_run)

@@ -59,8 +59,9 @@ def compare(
 def _scored(first: str, second: str, references: Path, out: Path) -> tuple[str, str]:
     """Judge two folders of sounds, and say what their systems are called."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.evaluation.execution import execute, fates, unusable
+    from visaudio_bench.bench.evaluation.execution import execute
     from visaudio_bench.bench.evaluation.plan import Plan, score_job
+    from visaudio_bench.bench.evaluation.run_writing import fates, unusable
 
     job = score_job((first, second), references, None, binauralised=False, duration=None)
     finished = execute(Plan((job,), metrics=None, out=out))

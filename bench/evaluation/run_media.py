@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,25 @@ def write_media(run: Path, jobs: Iterable[Job], *, keep: bool) -> None:
     """
     told = _read(run / NAME) if keep and (run / NAME).is_file() else {}
     write_json(run / NAME, {**told, **{job.suite.name: [_entry(clip) for clip in job.clips] for job in jobs}})
+
+
+def join_media(folders: Sequence[Path], out: Path) -> None:
+    """Write the `media.json` of several runs as one: of each suite as the first run has it whose files are here.
+
+    Args:
+        folders: of the runs.
+        out: run folder.
+    """
+    told: dict[str, list[dict[str, Any]]] = {}
+    for folder in folders:
+        for suite, clips in (_read(folder / NAME) if (folder / NAME).is_file() else {}).items():
+            if suite not in told or not _here(told[suite]):
+                told[suite] = clips
+    write_json(out / NAME, told)
+
+
+def _here(clips: Sequence[Mapping[str, Any]]) -> bool:
+    return all(Path(clip[name]).is_file() for clip in clips for name in ("video", "audio") if clip[name] is not None)
 
 
 def _entry(clip: Clip) -> dict[str, Any]:
