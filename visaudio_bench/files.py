@@ -227,27 +227,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def write_sealed(path: Path, data: bytes) -> None:
-    """Write bytes behind their SHA-256, atomically.
-
-    Args:
-        path: of the file.
-        data: what is written.
-    """
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(data).digest() + data)
-
-
-def read_sealed(path: Path) -> bytes | None:
-    """What `write_sealed` wrote; None where there is nothing, or anything else."""
-    try:
-        sealed = path.read_bytes()
-    except OSError:  # most often there is no file; it may be a folder of somebody's, or a bad sector
-        return None
-    seal, data = sealed[:32], sealed[32:]
-    return data if hashlib.sha256(data).digest() == seal else None
-
-
 def digest(value: Any) -> str:
     """SHA-256 of a JSON-able value with sorted keys: the identity of parameters, independent of their order."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
