@@ -91,5 +91,5 @@ def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs
     name, separator, folder = ("", "", "") if Path(argument).is_dir() else argument.partition("=")
     path = Path(folder if separator else argument)
     if not path.is_dir():
-        raise UsageError(f"{path} is not a folder; --system outputs:DIR expects one with a sound file per clip.")
+        raise UsageError(f"{path} is not a folder; one with a sound file for each clip was expected.")
     return Outputs(name if separator else path.resolve().name, path, binauralised=binauralised)

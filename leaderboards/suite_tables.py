@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from visaudio_bench.leaderboards.results import PLAIN, REFERENCE_SYSTEM
+from visaudio_bench.leaderboards.results import PLAIN, REFERENCE_SYSTEM, SIGNIFICANT
 from visaudio_bench.leaderboards.schema import Result, SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import Metric
-from visaudio_bench.metrics.uncertainty import MINIMUM_CLIPS
+from visaudio_bench.metrics.uncertainty import LEAST_P, MINIMUM_CLIPS
 
 TITLES = {
     "content": "what is heard, and when",
@@ -130,7 +130,11 @@ class _Board:
 
     def rivals(self, system: SystemInfo) -> list[SystemInfo]:
         """The systems with the same task, itself among them."""
-        return [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
+        return self.contest(binauralises=system.binauralises)
+
+    def contest(self, *, binauralises: bool) -> list[SystemInfo]:
+        """The competing systems that were given the reference's sound, or those that were not."""
+        return [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == binauralises]
 
     def _mark(self, system: SystemInfo, result: Result, shown: Shown) -> Mark:
         """Best and second-best among the systems with the same task; none where no test separates any two."""
@@ -246,13 +250,44 @@ def trained_on(rows: Iterable[tuple[SystemInfo, Sequence[Metric]]]) -> list[str]
 def _legend(suite: SuiteInfo, board: _Board) -> list[str]:
     """What the marks mean, or why there are none."""
     if suite.clips < MINIMUM_CLIPS:
-        return [f"Fewer than {MINIMUM_CLIPS} clips: no intervals, no tests, no marks."]
+        return [f"Fewer than {MINIMUM_CLIPS} clips: no intervals, no tests, no marks; no two systems can be separated."]
+    return [*_marks(board), *_inseparable(board)]
+
+
+def _marks(board: _Board) -> list[str]:
     cells = [board.cell(system, shown) for system in board.rows for shown in board.columns]
     if any(cell.mark for cell in cells):
         return [LEGEND]
     lines = ["± is half of the 95 % interval over clips."] if any(cell.low is not None for cell in cells) else []
     if any(len(board.rivals(system)) > 1 for system in board.rows):
         lines.append("In no column does a test separate two systems on these clips; bench compare says how many would.")
+    return lines
+
+
+def _inseparable(board: _Board) -> list[str]:
+    """In which columns no two systems can be told apart, whatever their values: too few clips, or too many pairs."""
+    lines = []
+    few: dict[int, list[str]] = {}
+    contests = {binauralises: board.contest(binauralises=binauralises) for binauralises in (False, True)}
+    for shown in board.columns:
+        judged = shown.metric.better in ("higher", "lower") and shown.metric.interval != "none"
+        for rivals in contests.values() if judged else ():
+            counts = sorted(
+                result.n for rival in rivals if (result := board.result(rival, shown)) and result.value is not None
+            )
+            if len(counts) > 1 and counts[-2] < shown.metric.minimum_clips:
+                few.setdefault(shown.metric.minimum_clips, []).append(f"{shown.title} ({counts[-2]})")
+    lines += [
+        f"No two systems can be separated in {', '.join(dict.fromkeys(titles))}: tests begin at {least} clips."
+        for least, titles in few.items()
+    ]
+    most = max(len(rivals) for rivals in contests.values())
+    pairs = most * (most - 1) // 2
+    if pairs * LEAST_P >= SIGNIFICANT and any(shown.metric.interval == "bootstrap" for shown in board.columns):
+        lines.append(
+            f"No two of {most} systems can be separated by resampling: the least p is {LEAST_P:g}, and Holm multiplies "
+            f"it by {pairs:,} pairs. Compare fewer, or two of them: bench compare"
+        )
     return lines
 
 

@@ -31,7 +31,7 @@ from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unrea
 if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
 
-NAMING = "For folders of outputs write: --system outputs:NAME=DIR"
+NAMING = "To name a folder of sounds, write NAME=DIR in place of DIR."
 # CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
 MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
 

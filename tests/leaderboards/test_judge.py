@@ -325,3 +325,30 @@ def test_reading_rows_does_not_wait_for_pandas(tmp_path: Path) -> None:
         f"assert len(r(Path({str(tmp_path / 'clips.csv')!r}))) == 90; sys.exit('pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_where_no_two_systems_can_be_separated_it_is_said() -> None:
+    few = [*rows("good", "lat_err", [1.0, 2.0] * 3 + [None] * 24), *rows("bad", "lat_err", [3.0, 5.0] * 15)]
+    metrics = [ILD, METRICS["lat_err"]]
+    results = judge([*three_systems(), *few], SUITE, [GOOD, TWIN, BAD], metrics, Basis())
+    (table,) = leaderboard(results, [SUITE], {"s": [GOOD, TWIN, BAD]}, metrics)
+    told = [note for note in table.notes if note.startswith("No two systems")]
+    assert told == ["No two systems can be separated in LatErr (6): tests begin at 10 clips."]
+    small = SuiteInfo("s", "a suite", 9, synthetic=False)
+    (table,) = leaderboard(results, [small], {"s": [GOOD, TWIN, BAD]}, [ILD])
+    assert "no two systems can be separated" in " ".join(table.notes)
+
+
+@pytest.mark.parametrize(("count", "separable"), [(22, True), (23, False)])
+def test_so_many_systems_that_holm_leaves_no_pair_are_told_of(count: int, separable: bool) -> None:
+    systems = [SystemInfo(f"s{number:02d}", f"S{number:02d}", anchor=False, binauralises=False)
+               for number in range(count)]  # fmt: skip
+    rng = np.random.default_rng(0)
+    values = {system.name: (10 * place + rng.uniform(1, 2, 30)).tolist() for place, system in enumerate(systems)}
+    table = [row for name, each in values.items() for row in rows(name, "delta_ild", each)]
+    results = judge(table, SUITE, systems, [ILD], Basis())
+    assert any(result.rank for result in results) == separable
+    (shown,) = leaderboard(results, [SUITE], {"s": systems}, [ILD])
+    told = [note for note in shown.notes if "Holm multiplies" in note]
+    assert bool(told) != separable
+    assert separable or (told[0].startswith("No two of 23 systems") and "253 pairs" in told[0])
