@@ -155,6 +155,7 @@ class SuiteInfo:
     remarks: Sequence[str] = ()
 
 
+_SHOWN = ("title?", "summary?", "paper?", "code_licence?", "weights_licence?")  # of a card, on pages
 # What other code reads of `results.json`; what else is there is shown and not acted upon.
 _BODY = {
     "schema_version": int,
@@ -169,7 +170,7 @@ _BODY = {
             "manifest": str,
             "systems": [SystemInfo],
             "metrics": [str],
-            "cards": [{"name": str, "revision": str}],
+            "cards": [{"name": str, "revision": str, **dict.fromkeys(_SHOWN, str), "inputs?": [str]}],
         }
     ],
     "metrics": {str: int},
