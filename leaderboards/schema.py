@@ -434,7 +434,13 @@ def read_results(folder: Path) -> Run:
     """
     path = folder / "results.json"
     if not path.is_file():
-        raise UsageError(f"{path} is not there; {FINISHED}.")
+        begun = (folder / "plan.json").is_file()  # what a run leaves first; nothing is read from it
+        raise UsageError(
+            f"{path} is not there: the run in {folder} was begun and has not ended. The command that began it goes on "
+            "where it was."
+            if begun
+            else f"{path} is not there; {FINISHED}."
+        )
     try:
         body = read_json(path)
         version = body.get("schema_version") if isinstance(body, dict) else None
