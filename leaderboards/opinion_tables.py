@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text, read_json, write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.shapes import require
@@ -137,7 +136,7 @@ def opinions_csv(studies: Sequence[Study]) -> str:
         for row in study.get("opinions", ())  # a study of preferences has none
         for interval in row["intervals"]
     )
-    return csv_text(CSV_COLUMNS, map(csv_row, rows))
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:

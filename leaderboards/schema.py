@@ -158,6 +158,7 @@ class SuiteInfo:
     remarks: Sequence[str] = ()
 
 
+_SHOWN = ("title?", "summary?", "paper?", "code_licence?", "weights_licence?")  # of a card, on pages
 # What other code reads of `results.json`; what else is there is shown and not acted upon.
 _BODY = {
     "schema_version": int,
@@ -172,7 +173,7 @@ _BODY = {
             "manifest": str,
             "systems": [SystemInfo],
             "metrics": [str],
-            "cards": [{"name": str, "revision": str}],
+            "cards": [{"name": str, "revision": str, **dict.fromkeys(_SHOWN, str), "inputs?": [str]}],
         }
     ],
     "metrics": {str: int},
@@ -438,7 +439,13 @@ def read_results(folder: Path) -> Run:
     """
     path = folder / "results.json"
     if not path.is_file():
-        raise UsageError(f"{path} is not there; {FINISHED}.")
+        begun = (folder / "plan.json").is_file()  # what a run leaves first; nothing is read from it
+        raise UsageError(
+            f"{path} is not there: the run in {folder} was begun and has not ended. The command that began it goes on "
+            "where it was."
+            if begun
+            else f"{path} is not there; {FINISHED}."
+        )
     try:
         body = read_json(path)
         version = body.get("schema_version") if isinstance(body, dict) else None

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 
+from visaudio_bench.escapes import csv_row
 from visaudio_bench.processes import began, has_ended, place, responsible
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
@@ -213,6 +214,8 @@ def read_once(read: Callable[[Path], Content]) -> Callable[[Path], Content]:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A table as CSV with a header: of each row the columns, empty where it has none or None.
 
+    A text that a spreadsheet would calculate is kept from that (`escapes.csv_cell`).
+
     Args:
         columns: names, in order.
         rows: values by name; what is missing or None is an empty cell.
@@ -223,7 +226,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(map(csv_row, rows))
     return out.getvalue()
 
 
