@@ -219,3 +219,19 @@ def test_what_cannot_be_merged_is_refused_with_the_reason(bench: Bench, sounds: 
         assert told.code == 2, told.out
         assert why in told.err
         assert not (sounds / "new").exists()
+
+
+def test_a_leaderboard_has_every_metric_of_its_runs_direction_labels_too(bench: Bench, sounds: Path) -> None:
+    rows = [f"clip{index:02d},{t / 10:.1f},{(45, -45)[index % 2]}" for index in range(CLIPS) for t in range(11)]
+    (sounds / "labels.csv").write_text("\n".join(["clip,t,azimuth_deg", *rows]) + "\n")
+    _score(bench, sounds, "good", out="a", metric="lr_acc", labels=sounds / "labels.csv")
+    _score(bench, sounds, "bad", out="b", metric="direction", labels=sounds / "labels.csv")
+    (alone,) = json.loads(bench("leaderboard", sounds / "b", "--format", "json").out)
+    assert [alone] == json.loads(bench("report", sounds / "b", "--format", "json").out)
+    columns = [column["key"] for column in alone["columns"]]
+    assert {"label_side", "label_err", "label_ccc", "label_share"} < set(columns)
+    (table,) = json.loads(bench("leaderboard", sounds / "a", sounds / "b", "--format", "json").out)
+    assert [column["key"] for column in table["columns"]] == ["lr_acc", *columns]
+    reference = next(row for row in table["rows"] if row["system"] == alone["rows"][0]["system"])
+    assert reference["cells"]["label_side"] == alone["rows"][0]["cells"]["label_side"], "the second run's alone"
+    assert reference["cells"]["lr_acc"]["value"] == 100
