@@ -82,8 +82,8 @@ class Hearing:
         """Half of left less right, `(1, N)`: what the mix does not hear."""
         import torch
 
-        left, right = torch.from_numpy(np.array(self.sound.samples))
-        return (left - right)[None] / 2
+        ears = torch.from_numpy(np.array(self.sound.samples))
+        return (ears[:1] - ears[1:]) / 2
 
     def view(self, name: str) -> Tensor:
         """One view as a row `(1, N)`."""

@@ -117,7 +117,7 @@ def fate_of(failure: Failure) -> str:
 
 
 def fates(bad: Mapping[str, Sequence[Failure]]) -> str:
-    """Of how many clips a sound is left out, and of how many one is degenerate, in the words that stand beside each."""
+    """Count the clips that a sound is left out of, and those that have a degenerate one, in the words beside each."""
     lost = sum(any(fate_of(failure) == LEFT_OUT for failure in failures) for failures in bad.values())
     words = {LEFT_OUT: lost, f"{DEGENERATE}, though degenerate": len(bad) - lost}
     return ", ".join(f"{number} with a sound that is {fate}" for fate, number in words.items() if number)

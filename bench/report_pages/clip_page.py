@@ -205,7 +205,7 @@ class _Maker:
             return []
 
 
-def _sides(azimuth: NDArray[np.float64], times: NDArray[np.float64], seconds: float) -> list[float]:
+def _sides(azimuth: NDArray[np.floating], times: NDArray[np.floating], seconds: float) -> list[float]:
     """The sine of an azimuth at the middle of each segment."""
     centres = np.arange(FIRST_CENTRE, seconds - FIRST_CENTRE + 1e-6, SECONDS_BETWEEN)
     return [round(float(side), 3) for side in np.sin(np.interp(centres, times, np.unwrap(azimuth)))]
