@@ -39,14 +39,25 @@ Integers = npt.NDArray[np.int64]
 
 
 class Events(NamedTuple):
-    """What was heard, in any order; arrays (n,): the frame of 0.1 s, and the place across the picture."""
+    """What was heard, in any order; arrays (n,).
+
+    Attributes:
+        frame: number of the frame of 0.1 s.
+        x: place across the picture, 0 to 256.
+    """
 
     frame: Integers
     x: Integers
 
 
 class Boxes(NamedTuple):
-    """What was seen, in any order; arrays (m,): the frame of 0.25 s, the left and the right edge."""
+    """What was seen, in any order; arrays (m,).
+
+    Attributes:
+        frame: number of the frame of 0.25 s.
+        left: left edge, in the units of x.
+        right: right edge.
+    """
 
     frame: Integers
     left: Integers

@@ -34,8 +34,8 @@ class SpatialAvAlign(Family):
 
         events, boxes = inputs.companion.events(), inputs.companion.boxes()
         length = inputs.clip.duration or (events[:, 0].max(initial=0) + 1) / EVENT_RATE
-        heard, seen = Events(events[:, 0], events[:, 2]), Boxes(boxes[:, 0], boxes[:, 2], boxes[:, 4])
-        return binaural(align_quantities(heard, seen, length))
+        places, edges = Events(events[:, 0], events[:, 2]), Boxes(boxes[:, 0], boxes[:, 2], boxes[:, 4])
+        return binaural(align_quantities(places, edges, length))
 
 
 FAMILY = SpatialAvAlign()
