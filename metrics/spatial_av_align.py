@@ -86,7 +86,8 @@ def hits(events: Events, boxes: Boxes, duration: float) -> npt.NDArray[np.bool_]
     frame = np.minimum(np.round(events.frame / EVENT_RATE * BOX_RATE), last)
     at_the_time = np.abs(frame[:, None] - boxes.frame) <= NEAR_FRAMES
     overlap = (boxes.right >= events.x[:, None] - NEAR_X) & (boxes.left <= events.x[:, None] + NEAR_X)
-    return (at_the_time & overlap).any(1)
+    near: npt.NDArray[np.bool_] = np.logical_and(at_the_time, overlap).any(axis=1)
+    return near
 
 
 def align_quantities(events: Events, boxes: Boxes, duration: float) -> dict[str, Quantity]:

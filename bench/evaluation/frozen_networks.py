@@ -83,7 +83,8 @@ class Hearing:
         import torch
 
         left, right = torch.from_numpy(np.array(self.sound.samples))
-        return (left - right)[None] / 2
+        side: Tensor = (left - right)[None] / 2
+        return side
 
     def view(self, name: str) -> Tensor:
         """One view as a row `(1, N)`."""
