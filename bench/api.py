@@ -120,6 +120,7 @@ def score(
     dtype: Dtype = "float32",
     backbones: str | Sequence[str] = (),
     compat: Compat | None = None,
+    companions: Folder | None = None,
     workers: int = 1,
     allow_missing: int = 0,
     progress: bool = False,
@@ -140,6 +141,7 @@ def score(
         dtype: numbers that networks compute with.
         backbones: modules with the HEAR API, as `hear:MODULE#WEIGHTS`, for distances between sets of their features.
         compat: make the choices of another implementation where they differ from ours.
+        companions: folder of what other programs say of the clips, for the metrics `av_align` and `foa_angular`.
         workers: processes. With more than one, a script must start its work under `if __name__ == "__main__":`.
         allow_missing: number of clips that may have a sound which is left out or degenerate.
         progress: show on stderr what the command line shows there.
@@ -187,6 +189,7 @@ def run(
     dtype: Dtype = "float32",
     backbones: str | Sequence[str] = (),
     compat: Compat | None = None,
+    companions: Folder | None = None,
     workers: int = 1,
     allow_missing: int = 0,
     progress: bool = False,
@@ -204,6 +207,7 @@ def run(
         dtype: numbers that networks compute with.
         backbones: modules with the HEAR API.
         compat: make the choices of another implementation.
+        companions: folder of what other programs say of the clips.
         workers: processes.
         allow_missing: number of clips that may have a sound which is left out or degenerate.
         progress: show on stderr what the command line shows there.

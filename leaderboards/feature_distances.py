@@ -127,7 +127,7 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         if left.replicates is not None and right.replicates is not None:
             both = left.replicates.mixed(right.replicates, 0.5, 0.5)
         return left._replace(plain=(left.plain + right.plain) / 2, replicates=both)
-    p, g = (one.rows[:, KINDS[one.rows.shape[1]].index(view)] for one in (prediction, reference))
+    p, g = (rows[:, KINDS[rows.shape[1]].index(view)] for rows in (prediction.rows, reference.rows))
     clips, dimension = len(prediction.clips), p.shape[1]
     size = f"N = {len(p)} rows of {clips} clips, d = {dimension}"
     # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.

@@ -36,7 +36,7 @@ from visaudio_bench.suites.seld_rows import STEREO
 NAME = re.compile(r"(?P<recording>fold(?P<fold>\d+)_room\d+_mix\d+)_deg\d+_start\d+")
 SIDES = {"3": "train", "4": "test"}
 SECONDS = 5.0
-KINDS = (("video_dev", "mp4", "no_video"), ("stereo_dev", "wav", "no_audio"))
+KINDS = (("video_dev", "mp4"), ("stereo_dev", "wav"))
 
 
 def find(folder: Path, options: Options) -> FoundData:
@@ -75,12 +75,10 @@ def _clip(folder: Path, table: Path) -> Entry | Reject:
             f"{table}: expected a name as fold3_room22_mix001_deg359_start2246, fold 3 or 4.",
         )
     part = table.parent.relative_to(folder / "metadata_dev")
-    paths = []
-    for kind, suffix, reason in KINDS:
-        path = Path(kind) / part / f"{table.stem}.{suffix}"
+    video, sound = (Path(kind) / part / f"{table.stem}.{suffix}" for kind, suffix in KINDS)
+    for path, reason in ((video, "no_video"), (sound, "no_audio")):
         if not (folder / path).is_file():
             return Reject(table.stem, reason, f"{table} is there, and {folder / path} is not.")
-        paths.append(path.as_posix())
     try:
         if read_text(table)[0].strip() == ",".join(STEREO):
             return Reject(table.stem, "no_labels", f"{table} labels nothing.")
@@ -91,8 +89,8 @@ def _clip(folder: Path, table: Path) -> Entry | Reject:
         table.stem,
         SIDES[match["fold"]],
         match["recording"],
-        video=paths[0],
-        audio=paths[1],
+        video.as_posix(),
+        sound.as_posix(),
         duration_s=SECONDS,
         meta={"level_only": True},
         labels=table.relative_to(folder).as_posix(),

@@ -110,6 +110,10 @@ def run_options(command: Command) -> Command:
             "--compat", type=click.Choice(["av-benchmark"]),
             help="Make the choices of the reference implementation where they differ from ours; recorded.",
         ),
+        click.option(
+            "--companions", type=click.Path(path_type=Path), metavar="DIR",
+            help="What other programs say of the clips, for av_align and foa_angular: events/, boxes/, foa/.",
+        ),
         click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
         format_option,
     )  # fmt: skip
@@ -129,12 +133,16 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     Returns:
         The plan; nothing has been computed.
     """
+    from visaudio_bench.bench.evaluation.companions import refuse_stranger
     from visaudio_bench.bench.evaluation.metric_choice import find_metrics
     from visaudio_bench.bench.evaluation.plan import Plan, open_backbones
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
     device = find_device(options["device"])
+    companions = options.get("companions")
+    if companions is not None:
+        refuse_stranger(Path(companions))
     return Plan(
         jobs=jobs,
         metrics=find_metrics(options["metrics"]),
@@ -147,6 +155,7 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         dtype=options["dtype"],
         backbones=open_backbones(options["backbones"], jobs, device),
         replace=options.get("replace", False),
+        companions=None if companions is None else Path(companions),
     )
 
 

@@ -19,6 +19,7 @@ from visaudio_bench.errors import ClipError
 
 if TYPE_CHECKING:  # cues do not depend on how files are read
     from visaudio_bench import suites
+    from visaudio_bench.bench.evaluation.companions import Companions
     from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing
     from visaudio_bench.metrics.protocol import Protocol
     from visaudio_bench.suites.direction_labels import Labels
@@ -97,6 +98,7 @@ class ClipInputs:
         maybe_pictures: the pictures of the clip's window, None where it has none.
         protocol: choices that papers leave open.
         networks: the family's own networks with their weights, by the names of their weight files.
+        maybe_companions: files that other programs made of this clip, None where none were given.
     """
 
     clip: suites.Clip
@@ -105,6 +107,7 @@ class ClipInputs:
     maybe_pictures: Seeing | None
     protocol: Protocol
     networks: Mapping[str, Net]
+    maybe_companions: Companions | None = None
 
     # What a clip may lack is asked for here.
 
@@ -150,6 +153,17 @@ class ClipInputs:
             return clip_labels(self.clip)
         except ClipError as error:
             raise LackingError(error.reason, error.message) from error
+
+    @property
+    def companion(self) -> Companions:
+        """What other programs say of it: `companion.events()`, which raises a `LackingError` where there is nothing.
+
+        Raises:
+            LackingError: `no_companions`.
+        """
+        if self.maybe_companions is None:
+            raise LackingError("no_companions", "nothing of other programs is given: --companions DIR.")
+        return self.maybe_companions
 
     @property
     def caption(self) -> str:

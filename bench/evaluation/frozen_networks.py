@@ -82,8 +82,9 @@ class Hearing:
         """Half of left less right, `(1, N)`: what the mix does not hear."""
         import torch
 
-        ears = torch.from_numpy(np.array(self.sound.samples))
-        return (ears[:1] - ears[1:]) / 2
+        left, right = torch.from_numpy(np.array(self.sound.samples))
+        side: Tensor = (left - right)[None] / 2
+        return side
 
     def view(self, name: str) -> Tensor:
         """One view as a row `(1, N)`."""

@@ -112,7 +112,8 @@ class Plan:
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
     `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
     run that is in `out` is given up; else this one adds to it. `absent_suites` were
-    asked for and are not here, with what to do. `command` is what the user wrote.
+    asked for and are not here, with what to do. `companions` is the folder of what other programs say of the clips.
+    `command` is what the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -128,6 +129,7 @@ class Plan:
     sounds: Path | None = None
     replace: bool = False
     absent_suites: Mapping[str, str] = field(default_factory=dict)
+    companions: Path | None = None
     command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
@@ -255,6 +257,7 @@ class Plan:
             "allow_missing": self.allow_missing,
             "protocol": self.protocol.record(),
             "missing_weights": [absent._asdict() for absent in self.missing_weights],
+            "companions": str(self.companions) if self.companions else None,
             "left_out": self.left_out,
             "estimate_seconds": round(self._estimate(to_make)),
         }

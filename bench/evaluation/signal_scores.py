@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, Ears, JudgedSound
+from visaudio_bench.bench.evaluation.companions import Companions
 from visaudio_bench.bench.evaluation.family import Family, Judged
 from visaudio_bench.bench.evaluation.family_answers import quantities_of
 from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Seeing
@@ -37,12 +38,16 @@ class Prediction(NamedTuple):
 
 
 class ScoringTask(NamedTuple):
-    """One clip with every prediction of it, and the metric families that judge it, none of which has networks."""
+    """One clip with every prediction of it, and the metric families that judge it, none of which has networks.
+
+    `companions` is the folder of what other programs say of it (`bench.evaluation.companions`).
+    """
 
     clip: Clip
     predictions: tuple[Prediction, ...]
     families: tuple[Family, ...]
     protocol: Protocol = OURS
+    companions: Path | None = None
 
 
 class Problem(NamedTuple):
@@ -173,7 +178,8 @@ def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | N
                 ears = Ears(_as_scored(task.clip, sound), timed=has_times(task.clip))
                 own = JudgedSound(lambda: ears, partial(read_native, prediction.path, task.clip, 0.0, task.protocol))
                 seeing = pictures_of(task.clip, task.families, task.protocol)
-                inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {})
+                beside = Companions(task.companions, prediction.system, task.clip.id) if task.companions else None
+                inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {}, beside)
                 for family in task.families:
                     quantities |= quantities_of(family, inputs)
     except ClipError as error:
