@@ -283,8 +283,9 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
             note(f"{fate_of(failure)}: {clip}{who}: {failure.message}")
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
-    pages = shlex.join(["bench", "report", str(plan.out), "--html", str(plan.out / "pages")])
-    note(f"saved in {plan.out}; to look at it and listen: {pages}")
+    pages = plan.out / "pages"
+    note(f"saved in {plan.out}; to look at it: {_look_at(plan.out, pages, finished.tables)}")
+    note(f"to listen too: {shlex.join(['bench', 'report', str(plan.out), '--html', str(pages)])}")
     if plan.absent_suites and not allow_missing_suite:
         names = ", ".join(plan.absent_suites)
         raise BenchError(f"not evaluated: {names}; the others are. To accept that: --allow-missing-suite")
@@ -293,6 +294,17 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
             f"{counted(bad, plan.allow_missing)}. Every one is listed in {plan.out / 'failures.jsonl'}. "
             f"Mend them, or accept the table as it is: --allow-missing {len(bad)}"
         )
+
+
+def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
+    """Write the pages of a run without sounds and pictures, which is cheap; the page to open, or why there is none."""
+    from visaudio_bench.bench.report_pages.folder import write_report
+    from visaudio_bench.errors import UsageError
+
+    try:
+        return str(write_report([run], pages, tables, workers=0).page)
+    except UsageError as error:  # somebody else's folder of that name: the run is complete without its pages
+        return f"not here, {error}"
 
 
 def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:

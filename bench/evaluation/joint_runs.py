@@ -52,12 +52,15 @@ class JointRuns(NamedTuple):
         return int(self.runs[0][1].provenance["seed"])
 
 
-def join_runs(runs: Sequence[tuple[Path, Run]], *, parts: bool = False) -> JointRuns:
+def join_runs(
+    runs: Sequence[tuple[Path, Run]], *, parts: bool = False, called: Mapping[Path, str] | None = None
+) -> JointRuns:
     """Put runs together.
 
     Args:
         runs: folders and contents.
         parts: they are parts of one run, so that a system of several of them is one system.
+        called: what each run is called behind the name of a system that several have; None for its folder.
 
     Returns:
         The runs as one.
@@ -74,15 +77,16 @@ def join_runs(runs: Sequence[tuple[Path, Run]], *, parts: bool = False) -> Joint
     times = Counter(name for _, run in runs for name in _competing(run))
     records: dict[str, SuiteRecord] = {}
     folders: dict[str, dict[str, list[Path]]] = {}
-    called: dict[str, str] = {}
+    own_names: dict[str, str] = {}
     tables: list[ClipTable] = []
     failures: list[Failure] = []
     taken: set[tuple[str, ...]] = set()
     for folder, run in runs:
-        again = {} if parts else {name: f"{name} ({folder})" for name in _competing(run) if times[name] > 1}
-        called |= {new: name for name, new in again.items()}
+        where = f" ({called[folder] if called else folder})"
+        again = {} if parts else {name: name + where for name in _competing(run) if times[name] > 1}
+        own_names |= {new: name for name, new in again.items()}
         before = {(suite, system) for suite, several in folders.items() for system in several}
-        for record in (_renamed(record, folder, again) for record in records_of(run)):
+        for record in (_renamed(record, where, again) for record in records_of(run)):
             name = record.info.name
             records[name] = _beside(records[name], record) if name in records else record
             for system in record.systems:
@@ -96,7 +100,7 @@ def join_runs(runs: Sequence[tuple[Path, Run]], *, parts: bool = False) -> Joint
     had = set().union(*(computed(run) for _, run in runs))
     unavailable = {key: why for _, run in runs for key, why in run.body["unavailable"].items() if key not in had}
     once = list(dict.fromkeys(failures))
-    return JointRuns(runs, list(records.values()), joined(tables), once, unavailable, folders, called)
+    return JointRuns(runs, list(records.values()), joined(tables), once, unavailable, folders, own_names)
 
 
 def _failures(folder: Path) -> list[Failure]:
@@ -110,12 +114,12 @@ def _competing(run: Run) -> list[str]:
     return list(dict.fromkeys(entry.name for several in systems.values() for entry in several if not entry.anchor))
 
 
-def _renamed(record: SuiteRecord, folder: Path, again: Mapping[str, str]) -> SuiteRecord:
+def _renamed(record: SuiteRecord, where: str, again: Mapping[str, str]) -> SuiteRecord:
     def system(info: SystemInfo) -> SystemInfo:
-        return replace(info, name=again[info.name], title=f"{info.title} ({folder})") if info.name in again else info
+        return replace(info, name=again[info.name], title=info.title + where) if info.name in again else info
 
     cards = [
-        {**card, "name": again[card["name"]], "title": f"{card.get('title', card['name'])} ({folder})"}
+        {**card, "name": again[card["name"]], "title": card.get("title", card["name"]) + where}
         if card["name"] in again
         else card
         for card in record.cards
