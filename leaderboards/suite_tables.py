@@ -119,7 +119,7 @@ class _Board:
         result = self.result(system, shown)
         if result is None or result.value is None:
             return Cell(EMPTY, reason=result.reason if result else "not judged by this metric")
-        text = f"{result.value:.{shown.metric.digits}f}"
+        text = f"{result.value:z.{shown.metric.digits}f}"  # no -0.0
         if result.low is not None and result.high is not None:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
         return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
