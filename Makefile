@@ -11,13 +11,18 @@ export PYTHONDONTWRITEBYTECODE :=
 # tests stay together, because they share what they make.
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -rs
 
-.PHONY: setup run test test-all test-golden test-matrix lint docs clean
+.PHONY: setup run tables test test-all test-golden test-matrix lint docs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
 
 run: $(VENV)/.ready
 	$(BIN)/bench run --suite simroom --out runs/simroom
+
+# The picture of the README and the tables of docs/statistics.md; some ten minutes.
+tables: $(VENV)/.ready-dev run
+	$(BIN)/python scripts/make_picture.py runs/simroom
+	$(BIN)/python scripts/make_tables.py
 
 test: $(VENV)/.ready-test
 	$(PYTEST) -m "not slow"

@@ -131,12 +131,13 @@ def lateralisation(
 
 def pooled(generator: Generator) -> None:
     aggregate = concordance("v")
-    for kind in ("good", "middling", "mirrored"):
+    print("\n| score | clips | ours | none |\n|---|---:|---:|---:|", flush=True)
+    for kind, words in {"good": "good", "middling": "middling", "mirrored": "a fifth mirrored"}.items():
         truth = float(aggregate(lateralisation(generator, 200_000, kind)))
         for clips in (*CLIPS[:1], POOLED_CLIPS, *CLIPS[1:]):
             cells = [Cell(aggregate, lateralisation(generator, clips, kind), -1.0, 1.0) for _ in range(SUITES // 2)]
             ours, none = covered(cells, truth)
-            print(f"| LatCCC, {kind} ({truth:.2f}) | {clips} | {percent(ours)} | {percent(none)} |", flush=True)
+            print(f"| LatCCC, {words} ({truth:.2f}) | {clips} | {percent(ours)} | {percent(none)} |", flush=True)
 
 
 def features(

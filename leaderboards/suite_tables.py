@@ -121,7 +121,7 @@ class _Board:
         result = self.result(system, shown)
         if result is None or result.value is None:
             return Cell(EMPTY, reason=result.reason if result else "not judged by this metric")
-        text = f"{result.value:.{shown.metric.digits}f}"
+        text = f"{result.value:z.{shown.metric.digits}f}"  # no -0.0
         if result.low is not None and result.high is not None:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
         mark, trained = self._mark(system, result, shown), shown.metric.key in system.optimised

@@ -352,3 +352,16 @@ def test_so_many_systems_that_holm_leaves_no_pair_are_told_of(count: int, separa
     told = [note for note in shown.notes if "Holm multiplies" in note]
     assert bool(told) != separable
     assert separable or (told[0].startswith("No two of 23 systems") and "253 pairs" in told[0])
+
+
+@pytest.mark.parametrize(("clips", "given"), [(19, False), (20, True)])
+def test_a_pooled_correlation_has_no_interval_below_twenty_clips(clips: int, given: bool) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(0, 1, (clips, 8))
+    y = x + rng.normal(0, 0.3, x.shape)
+    moments = np.full(clips, 8.0), x.sum(1), y.sum(1), (x * x).sum(1), (y * y).sum(1), (x * y).sum(1)
+    sums = zip(CCC.quantities, moments, strict=True)
+    table = [row for name, values in sums for row in rows("good", name, values.tolist())]
+    (result,) = judge(table, SUITE, [GOOD], [CCC], Basis())
+    assert (result.low is not None) == given and result.value is not None
+    assert result.reason == ("" if given else "no interval below 20 clips")

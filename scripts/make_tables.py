@@ -1,0 +1,59 @@
+"""Prints the tables of docs/statistics.md anew and puts them there; `make tables` does it, and draws the picture.
+
+A table is known by its first line. Benchmarks take minutes; what they print while they work is shown.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "statistics.md"
+BENCHMARKS = ("statistics_coverage", "statistics_separation")
+
+
+def tables(text: str) -> list[list[str]]:
+    """The Markdown tables of a text, their lines."""
+    found: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.startswith("|"):
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+def replaced(page: str, printed: str) -> str:
+    """The page with each of its tables that was printed anew.
+
+    Raises:
+        ValueError: the page has no table that begins as a printed one does.
+    """
+    places = {table[0]: "\n".join(table) for table in tables(page)}
+    for table in tables(printed):
+        if table[0] not in places:
+            raise ValueError(f"the page has no table {table[0]}")
+        page = page.replace(places[table[0]], "\n".join(table))
+    return page
+
+
+def main() -> None:
+    """Run the benchmarks, and write the page."""
+    for name in BENCHMARKS:
+        with subprocess.Popen(
+            [sys.executable, ROOT / "benchmarks" / f"{name}.py"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ) as process:
+            assert process.stdout is not None
+            printed = ""
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                printed += line
+        if process.returncode:
+            sys.exit(process.returncode)
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), printed), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

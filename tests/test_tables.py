@@ -1,0 +1,66 @@
+"""The README's picture and the manual's tables are what the program shows now; `make tables` makes them anew."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from visaudio_bench.leaderboards.schema import read_results
+from visaudio_bench.suites import open_suite
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "tests" / "golden" / "simroom"
+
+
+def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """The default run, as it was when the picture was drawn: what was measured of each clip."""
+    shutil.copy(KEPT / "results.json", tmp_path)
+    (tmp_path / "clips.csv").write_bytes(gzip.decompress((KEPT / "clips.csv.gz").read_bytes()))
+    return tmp_path
+
+
+def test_the_readme_shows_the_table_of_the_default_run(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = load(ROOT / "scripts" / "make_picture.py", monkeypatch)
+    assert drawing.picture(kept) == drawing.PICTURE.read_text(encoding="utf-8")
+    (suite,) = read_results(kept).body["suites"]
+    assert suite["info"]["name"] == "simroom" and suite["manifest"] == open_suite("simroom").manifest_hash()
+
+
+def test_tables_of_the_manual_are_put_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    making = load(ROOT / "scripts" / "make_tables.py", monkeypatch)
+    page = "a\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\nb\n\n| z |\n|---|\n| 3 |\n"
+    assert making.replaced(page, "| z |\n|---|\n| 4 |\n| 5 |\n") == page.replace("| 3 |", "| 4 |\n| 5 |")
+    with pytest.raises(ValueError, match="no table"):
+        making.replaced(page, "| w |\n|---|\n")
+    printed = "".join((ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8") for name in making.BENCHMARKS)
+    for first, *_ in making.tables(making.PAGE.read_text(encoding="utf-8")):
+        assert first.rpartition("| ours")[0].rstrip("| ")[:30] in printed, first
+
+
+@pytest.mark.slow
+def test_the_statistics_of_the_manual_begin_as_they_are_printed_now(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coverage = load(ROOT / "benchmarks" / "statistics_coverage.py", monkeypatch)
+    monkeypatch.setattr(coverage, "SCORES", {"normal": coverage.SCORES["normal"]})
+    monkeypatch.setattr(coverage, "CLIPS", (10,))
+    coverage.means(np.random.default_rng(0))
+    header, line, row = capsys.readouterr().out.splitlines()
+    assert f"{header}\n{line}\n{row}\n" in (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
