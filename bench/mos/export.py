@@ -87,10 +87,11 @@ def database_rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
     """
     try:
         connection = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+        connection.text_factory = _as_text
         with closing(connection):
             _require_table(connection)
             sessions = connection.execute("SELECT id, body FROM responses ORDER BY id").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{source} is not a database of bench mos serve: {error}.") from error
     rows: list[Row] = []
     notes = []
@@ -113,6 +114,11 @@ def database_rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
             notes.append(f"session {number}: {name!a} {got[:SHOWN]!a} written as {now[:SHOWN]!a}")
         rows += written
     return rows, tuple(notes)
+
+
+def _as_text(data: bytes) -> str:
+    """A text of the database; a byte that is none costs its own session, which spells it out."""
+    return data.decode("utf-8", errors="surrogateescape")
 
 
 def _require_table(connection: sqlite3.Connection) -> None:
