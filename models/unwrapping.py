@@ -62,7 +62,7 @@ def unwrap(value: Any, source: str) -> Unwrapped:
 
 
 def _find(value: Any, source: str, depth: int = 0) -> _Found:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and depth <= _DEEPEST:
         found = _wrapped(value, source, depth)
         if found is not None:
             return found

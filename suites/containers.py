@@ -35,6 +35,11 @@ BAD_PACKETS = 0.01
 RATES = range(1000, 768_001)  # Hz; everything outside is a damaged header
 # Streams without a container: FFmpeg guesses their length and the times after a seek from the rate of their bytes.
 RAW = frozenset({"aac", "ac3", "eac3"})
+# Lists and programs that a file may be instead of media, whatever its name: FFmpeg would open what they name.
+_LISTS = frozenset(
+    {"concat", "dash", "hls", "image2", "image2pipe", "lavfi", "rtp", "rtsp", "sdp", "webm_dash_manifest"}
+)
+_ONE_FILE = ",".join(sorted(av.formats_available - _LISTS))
 POINTER = b"version https://git-lfs"
 # Decoding begins this long before a window: sound needs what came before, and pictures their key frame.
 LEAD = 1.0
@@ -52,7 +57,7 @@ def open_container(path: Path) -> Any:
     try:
         # By its absolute path: FFmpeg takes `10:30.mp4` for a file of the protocol `10`. Titles in other encodings than
         # UTF-8 are nobody's concern here.
-        return av.open(str(path.absolute()), metadata_errors="replace")
+        return av.open(str(path.absolute()), metadata_errors="replace", options={"format_whitelist": _ONE_FILE})
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ClipError("unreadable", f"{path} cannot be opened as a media file: {error}") from error
 

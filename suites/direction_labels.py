@@ -33,6 +33,7 @@ from visaudio_bench.files import read_once, write_text
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.sheets import Sheet, read_sheet, read_text
 from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.manifest import LONGEST_WINDOW
 
 RATE = 10  # frames a second
 COLUMNS = ("clip", "t", "azimuth_deg", "elevation_deg", "distance_m", "source", "class", "visible")
@@ -114,7 +115,7 @@ def _refuse_columns(sheet: Sheet) -> None:
 
 
 def _frame(row: Mapping[str, str], place: str) -> LabelledFrame:
-    time = _number(row, "t", place, 0, math.inf)
+    time = _number(row, "t", place, 0, LONGEST_WINDOW)
     azimuth = _number(row, "azimuth_deg", place, -180, 180)
     assert time is not None and azimuth is not None  # needed columns are never empty
     frame = round(time * RATE)

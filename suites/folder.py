@@ -156,13 +156,20 @@ def walked(folder: Path) -> list[Path]:
             raise UsageError(f"{here} cannot be listed: {error.strerror}.") from error
         for entry in entries:
             path = here / entry.name
-            if not entry.is_dir() or entry.name.startswith("."):
+            if entry.name.startswith(".") or not _is_folder(entry):
                 files.append(path)
             elif entry.is_symlink():
                 linked.append(path)
             else:
                 waiting.append(path)
     return sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: like one that leads nowhere, reading it says so
+        return False
 
 
 def media_paths(folder: Path, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> tuple[list[Path], list[Path]]:

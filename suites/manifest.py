@@ -134,6 +134,8 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         UsageError: the file is missing, damaged, of a newer form, or its rows are not valid.
     """
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist, or is not a file; a manifest was expected there.")
     try:
         header, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
         require(header, _HEADER, "the header")

@@ -26,10 +26,12 @@ from typing import Any
 
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.escapes import say
-from visaudio_bench.files import beside, remove_leftovers
+from visaudio_bench.files import beside, parse_json, remove_leftovers
 from visaudio_bench.processes import began, has_ended, place
+from visaudio_bench.shapes import require
 
 NAME = ".in-use"
+_RECORD = {"host": str, "pid": int, "since": str, "doing": str, "token": str}
 LEASE = 60.0  # s without a sign of life after which a record of another machine is taken over
 BEAT = 5.0  # s between two signs of life
 _POLL = 0.5
@@ -185,8 +187,15 @@ class _Lock:
 
 
 def _text(path: Path) -> str | None:
-    """A record as it is written; None where there is none."""
+    """A record as it is written; None where there is none.
+
+    Raises:
+        UsageError: something else stands in its place.
+    """
     try:
+        if not path.is_file():
+            path.lstat()
+            raise UsageError(f"{path} is no file, and stands where a command says that it is at work. Remove it.")
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
@@ -195,7 +204,8 @@ def _text(path: Path) -> str | None:
 def _record(text: str) -> Record | None:
     """What a record says; None for a part of one."""
     try:
-        record = json.loads(text)
+        record: Record = parse_json(text)
+        require(record, _RECORD)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and {"host", "pid", "since", "doing", "token"} <= record.keys() else None
+    return record

@@ -134,10 +134,18 @@ def _opened(text: str, skip: int, notes: tuple[str, ...]) -> tuple[int, str, str
         return 1, text, declared["mark"], notes
     first = LINE_END.split(text.lstrip("\r\n"), skip + 1)
     head = first[min(skip, len(first) - 1)]
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([head], delimiter=mark), [])))
+    delimiter = max(DELIMITERS, key=lambda mark: _columns(head, mark))
     if delimiter != ",":
         notes = (*notes, f"delimiter {NAMED.get(delimiter, delimiter)}")
     return 0, text, delimiter, notes
+
+
+def _columns(head: str, delimiter: str) -> int:
+    """How many columns a header has with a delimiter; none where a cell would be longer than any is."""
+    try:
+        return len(next(csv.reader([head], delimiter=delimiter), []))
+    except csv.Error:
+        return 0
 
 
 def _parse(
@@ -157,6 +165,11 @@ def _parse(
                 spans.append((begin + before, reader.line_num + before))
             begin = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise UsageError(
+                f"{path}:{begin + before}: a cell of more than {csv.field_size_limit():,} characters begins in this "
+                "row. Is a quote open, or is it another file?"
+            ) from error
         raise UsageError(
             f"{path}:{begin + before}: the quotes of the row that begins here do not match (seen in line "
             f"{reader.line_num + before}: {error}). A text in quotes ends with a quote before the next "

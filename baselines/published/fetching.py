@@ -18,13 +18,16 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import write_json
+from visaudio_bench.files import parse_json, write_json
 from visaudio_bench.models.download import Progress, fetch, fetch_to
 from visaudio_bench.models.weights import WeightFile, check_file, weights_dir
+from visaudio_bench.names import fault
+from visaudio_bench.shapes import require
 
 HUB = "https://huggingface.co"
 TIMEOUT = 60.0
 # Of a model hub's folder: the same network for other libraries, and what documents it.
+_LISTED = {"type": str, "path": str, "size": int, "lfs?": {"oid": str}}
 OTHERS = (".h5", ".msgpack", ".ot", ".onnx", ".tflite", ".md", ".gitattributes", ".png", ".jpg")
 
 
@@ -83,10 +86,15 @@ def _listed(card: Card, wanted: Weights, hub: str) -> Iterator[tuple[WeightFile,
     address = f"{hub}/api/models/{wanted.hub}/tree/{wanted.revision}?recursive=true"
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
-            told: list[dict[str, Any]] = json.load(answer)
+            told: list[dict[str, Any]] = parse_json(answer.read())
+        require(told, [_LISTED])
     except (OSError, ValueError) as error:
         raise BenchError(f"{address} could not be read: {error}. The same command goes on.") from error
-    files = {one["path"]: one for one in told if one["type"] == "file" and not one["path"].endswith(OTHERS)}
+    wanted_here = (one for one in told if one["type"] == "file" and not one["path"].endswith(OTHERS))
+    files = {one["path"]: one for one in wanted_here if not Path(one["path"]).name.startswith(".")}
+    for path in files:
+        if any(map(fault, path.split("/"))):
+            raise BenchError(f"{address} lists the file {path!a}, which would not lie in the folder of the weights.")
     safe = any(path.endswith(".safetensors") for path in files)
     for path, one in files.items():
         if safe and path.endswith((".bin", ".bin.index.json")):

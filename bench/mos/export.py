@@ -8,6 +8,7 @@ p808    votes_per_worker of the P.808 toolkit: HITId, workerid, file, short_file
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from visaudio_bench.bench.mos.forms import read_own_form
 from visaudio_bench.bench.mos.questions import COLUMNS, KEYS, REQUIRED
 from visaudio_bench.bench.mos.responses import understood
+from visaudio_bench.bench.mos.session import INTEGER
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import csv_text
 
@@ -53,6 +55,9 @@ def export_text(source: Path, target: str, dimension: str | None = None) -> Expo
     chosen = [row for row in rows if dimension in (None, row["dimension"]) and row["rating"] != ""]
     if not chosen:
         raise UsageError(f'no votes on dimension "{dimension}"; there are votes on {", ".join(found)}.')
+    strange = next((row["rating"] for row in chosen if not INTEGER.fullmatch(row["rating"])), None)
+    if strange is not None:
+        raise UsageError(f"{target} takes whole numbers, and a rating is {strange[:SHOWN]!a}.")
     return Export(_sureal(chosen) if target == "sureal" else _p808(chosen), len(chosen), notes)
 
 
@@ -82,9 +87,11 @@ def database_rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
     """
     try:
         connection = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+        connection.text_factory = _as_text
         with closing(connection):
+            _require_table(connection)
             sessions = connection.execute("SELECT id, body FROM responses ORDER BY id").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{source} is not a database of bench mos serve: {error}.") from error
     rows: list[Row] = []
     notes = []
@@ -107,6 +114,22 @@ def database_rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
             notes.append(f"session {number}: {name!a} {got[:SHOWN]!a} written as {now[:SHOWN]!a}")
         rows += written
     return rows, tuple(notes)
+
+
+def _as_text(data: bytes) -> str:
+    """A text of the database; a byte that is none costs its own session, which spells it out."""
+    return data.decode("utf-8", errors="surrogateescape")
+
+
+def _require_table(connection: sqlite3.Connection) -> None:
+    """Refuse what only looks like our table: a view is a program, which may never end.
+
+    Raises:
+        sqlite3.Error: it is none.
+    """
+    (told,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'responses'").fetchone() or ("",)
+    if not re.match(r"CREATE TABLE\b", str(told), re.IGNORECASE):
+        raise sqlite3.DatabaseError("it has no table of responses")
 
 
 def _writable(vote: Row) -> Row:

@@ -162,3 +162,14 @@ def test_signatures_are_those_of_the_networks():
         )
         assert looks_like(ImageBind().state_dict()) == "ImageBind"
     assert looks_like({"a": torch.zeros(1)}) == ""
+
+
+def test_a_file_that_holds_itself_comes_to_an_end(file):
+    inside = {}
+    inside["model"] = inside
+    with pytest.raises(BenchError, match="holds no state dict"):
+        read_state(file(inside))
+    deep = {"w": torch.zeros(1)}
+    for _ in range(3):
+        deep = {"model": deep}
+    assert list(read_state(file(deep))) == ["w"]

@@ -70,6 +70,7 @@ def test_the_columns_that_must_be_there_are_two_and_line_ends_do_not_matter(tmp_
         ("x,0.0,0,0,nan,0,dog,1", r":2: distance_m is nan"),
         ("x,0.0,0,0,inf,0,dog,1", r":2: distance_m is inf"),
         ("x,-0.1,0,0,1,0,dog,1", r":2: t is -0.1"),
+        ("x,1e308,0,0,1,0,dog,1", r":2: t is 1e308; expected a number from 0 to 1e\+06"),
         ("x,0.05,0,0,1,0,dog,1", r":2: t is 0.05; labels are 10 a second"),
         ("x,0.0,0,0,1,0,dog,perhaps", r":2: visible is perhaps; expected 1, 0 or nothing"),
         (",0.0,0,0,1,0,dog,1", r":2: the column clip is empty"),

@@ -1,5 +1,6 @@
 """Any folder as a suite."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.folder import look_into
 from visaudio_bench.suites.media import write_audio, write_video
 
 
@@ -61,3 +63,22 @@ def test_wrong_folders_are_usage_errors(tmp_path: Path) -> None:
     sound(tmp_path / "a.flac")
     with pytest.raises(UsageError, match="belong to the same clip, a"):
         open_suite(f"folder:{tmp_path}")
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_file_costs_its_clip_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    from visaudio_bench.errors import ClipError
+    from visaudio_bench.suites.media import probe
+
+    os.mkfifo(tmp_path / "pipe.wav")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "endless.wav").symlink_to("/dev/zero")
+    (tmp_path / "itself.wav").symlink_to("itself.wav")
+    (tmp_path / "below").symlink_to(tmp_path)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    held = look_into(tmp_path)
+    assert sorted(held.sounds) == ["endless", "itself", "pipe"]
+    for path in held.sounds.values():
+        with pytest.raises(ClipError) as refused:
+            probe(path)
+        assert refused.value.reason == "not_found"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,3 +143,11 @@ def test_captions_of_the_paper_and_odd_ones() -> None:
     assert parse_labelled("visible sound:  a dog ,invisible sound: ") == SoundCaption("a dog", None)
     with pytest.raises(ValueError, match="nothing is visible"):
         parse_labelled("Visible sound: , Invisible sound: rain")
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    for name in ("manifest.parquet", "manifest.jsonl"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(UsageError, match="is not a file"):
+            read_manifest(tmp_path / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -267,3 +268,23 @@ def test_the_same_sound_is_the_same_file_whenever_it_is_written(tmp_path: Path) 
     peak = encoded.index(b"PEAK")
     assert encoded[peak + 12 : peak + 16] == bytes(4), "the time of writing"
     assert np.array_equal(read_sound(tmp_path / "sound.wav").samples, samples)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile secret.wav\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.ts\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".wav"])
+def test_a_list_of_other_files_is_no_media_file(tmp_path: Path, text: str, suffix: str) -> None:
+    """Else a stranger's clip would show whatever file of ours it names."""
+    write_audio(tmp_path / "secret.wav", noise((2, 44_100)), 44100)
+    shutil.copy(tmp_path / "secret.wav", tmp_path / "secret.ts")
+    (tmp_path / f"clip{suffix}").write_text(text)
+    for read in (probe, lambda path: read_sound(path, sample_rate=44100)):
+        with pytest.raises(ClipError) as refused:
+            read(tmp_path / f"clip{suffix}")
+        assert refused.value.reason == "unreadable"

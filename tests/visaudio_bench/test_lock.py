@@ -209,3 +209,23 @@ def test_every_command_that_writes_a_folder_holds_it(bench: Callable, clips: Pat
             told = bench(*call)
             assert (told.code, "is in use: somebody else" in told.err) == (2, True), (call, told.err)
             assert [path.name for path in folder.iterdir()] == [name], call
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "dangling link"])
+def test_what_stands_in_place_of_a_record_is_named(tmp_path: Path, kind: str) -> None:
+    record = tmp_path / ".in-use"
+    {"pipe": os.mkfifo, "folder": Path.mkdir, "dangling link": lambda path: path.symlink_to("nowhere")}[kind](record)
+    with pytest.raises(UsageError, match=r"\.in-use is no file"), hold(tmp_path, "x"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{}", '{"host": 5}', "\ud800", "1" * 5000])
+def test_a_record_of_anything_else_is_watched_and_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(lock, "LEASE", 0.01)
+    monkeypatch.setattr(lock, "_POLL", 0.02)
+    (tmp_path / ".in-use").write_bytes(text.encode(errors="surrogatepass"))
+    with hold(tmp_path, "x"):
+        assert json.loads((tmp_path / ".in-use").read_text())["doing"] == "x"

@@ -108,6 +108,13 @@ def test_a_file_that_its_authors_changed_is_noticed_and_kept(card: Card, hub: st
     assert (folder_of(card) / "net.pth.wrong").is_file(), "what came is kept aside"
 
 
+@pytest.mark.parametrize("name", ["../../x.pth", "/etc/x.pth", "a/../../x.pth", "a\\..\\x.pth", ""])
+def test_a_hub_names_no_file_elsewhere(card: Card, hub: str, name: str) -> None:
+    Hub.files[TREE] = json.dumps([{"type": "file", "path": name, "size": 1}]).encode()
+    with pytest.raises(BenchError, match="which would not lie in the folder of the weights"):
+        list(fetch_weights(card, None, hub=hub))
+
+
 def test_weights_come_from_a_folder_and_from_people(card: Card, hub: str, tmp_path: Path) -> None:
     given = tmp_path / "given"
     (given / "people" / "net").mkdir(parents=True)

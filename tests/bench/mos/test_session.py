@@ -286,3 +286,42 @@ def test_a_damaged_questionnaire_is_not_served(data, tmp_path, change, said):
     with pytest.raises(UsageError, match=said):
         application(tmp_path, tmp_path / "r.sqlite", "127.0.0.1")
     assert not (tmp_path / "r.sqlite").exists()
+
+
+@pytest.mark.timeout(60)
+def test_a_database_of_strangers_runs_no_program(tmp_path):
+    from visaudio_bench.bench.mos.export import database_rows, export_text
+
+    endless = "WITH RECURSIVE n(id, body) AS (SELECT 1, '[]' UNION ALL SELECT id + 1, '[]' FROM n) SELECT * FROM n"
+    path = tmp_path / "r.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE VIEW responses AS {endless}")
+    with pytest.raises(UsageError, match="it has no table of responses"):
+        database_rows(path)
+    vote = {"rater_id": "r", "clip_id": "c", "system": "s", "dimension": "SI", "rating": "3.5"}
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP VIEW responses")
+        connection.execute("CREATE TABLE responses (id, body)")
+        connection.execute("INSERT INTO responses VALUES (1, ?)", (json.dumps([vote]),))
+    with pytest.raises(UsageError, match=r"sureal takes whole numbers, and a rating is '3\.5'"):
+        export_text(path, "sureal")
+
+
+def test_a_damaged_byte_costs_no_other_session(survey, session, data, tmp_path):
+    from visaudio_bench.bench.mos import server
+    from visaudio_bench.bench.mos.export import database_rows
+
+    connection = server.connect(tmp_path / "r.sqlite")
+    for rater in ("R01", "R02"):
+        server.store(connection, check_session(encoded(session(survey.folder, rater)), data))
+    connection.execute("INSERT INTO responses SELECT 9, received, study_id, 's', 'R03', body FROM responses LIMIT 1")
+    connection.commit()
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    whole = (tmp_path / "r.sqlite").read_bytes()
+    place = whole.index(b"over-ear headphones")
+    (tmp_path / "r.sqlite").write_bytes(whole[:place] + b"\x84" + whole[place + 1 :])
+    rows, notes = database_rows(tmp_path / "r.sqlite")
+    assert len(rows) == 3 * 50
+    assert len(notes) == 1
+    assert "'listening_device' '\\udc84ver-ear headphones' written as" in notes[0]
