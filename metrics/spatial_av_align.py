@@ -86,8 +86,7 @@ def hits(events: Events, boxes: Boxes, duration: float) -> npt.NDArray[np.bool_]
     frame = np.minimum(np.round(events.frame / EVENT_RATE * BOX_RATE), last)
     at_the_time = np.abs(frame[:, None] - boxes.frame) <= NEAR_FRAMES
     overlap = (boxes.right >= events.x[:, None] - NEAR_X) & (boxes.left <= events.x[:, None] + NEAR_X)
-    near: npt.NDArray[np.bool_] = np.logical_and(at_the_time, overlap).any(axis=1)
-    return near
+    return np.asarray(np.any(at_the_time & overlap, axis=1), dtype=np.bool_)
 
 
 def align_quantities(events: Events, boxes: Boxes, duration: float) -> dict[str, Quantity]:
