@@ -34,14 +34,14 @@ UNDEFINED = 0.02  # share of the clips whose time difference is undefined
 METRICS = [metric for metric in defaults() if not metric.weights]
 
 
-def rows(system: str, *, heard: bool, seed: int) -> Iterator[ClipRow]:
+def rows(system: str, *, heard: bool, seed: int, clips: int = CLIPS) -> Iterator[ClipRow]:
     """The rows of one system; a difficulty that the systems share makes their scores correlate."""
-    difficulty = np.random.default_rng(0).uniform(0.5, 2, CLIPS)
+    difficulty = np.random.default_rng(0).uniform(0.5, 2, clips)
     rng = np.random.default_rng(seed)
     names = [name for metric in METRICS if heard or metric.track != "binauralisation" for name in metric.quantities]
-    values = difficulty[:, None] * rng.uniform(0.5, 1.5 + 0.01 * seed, (CLIPS, len(names)))
-    undefined = rng.uniform(size=CLIPS) < UNDEFINED
-    for clip in range(CLIPS):
+    values = difficulty[:, None] * rng.uniform(0.5, 1.5 + 0.01 * seed, (clips, len(names)))
+    undefined = rng.uniform(size=clips) < UNDEFINED
+    for clip in range(clips):
         for name, value in zip(names, values[clip].tolist(), strict=True):
             gone = bool(undefined[clip]) and name == "delta_itd"
             status, reason = ("missing", "itd_undefined") if gone else ("measured", "")
@@ -61,6 +61,8 @@ def make_run(folder: Path) -> int:
     write_clip_rows(folder, table)
     told = {
         "info": dataclasses.asdict(suite),
+        "manifest": "0" * 64,
+        "cards": [],
         "systems": [dataclasses.asdict(one) for one in systems],
         "metrics": [metric.key for metric in METRICS],
     }

@@ -2,18 +2,30 @@
 "use strict";
 
 const DOTS = [640, 40]; /* units of a strip of dots */
+const NEAREST = 8; /* pixels from a dot that still mean it */
 
-/* Values of clips as dots on one axis from `low` to `high`, with their mean and its interval. */
+/* Values of clips as dots on one axis from `low` to `high`, with their mean and its interval.
+   All dots are one path, because thousands of elements take seconds; which of them is pointed at is computed. */
 function dotStrip(points, low, high, mean, words) {
   const [width, height] = DOTS;
   const x = (value) => 8 + ((width - 16) * (value - low)) / (high - low || 1);
   const jitter = (place) => 6 + (height - 12) * ((place * 0.6180339887) % 1); /* spread evenly, and the same each time */
-  return element("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": words },
+  const dots = points.map(([value], place) => [x(value), jitter(place)]);
+  const told = element("title", {}, words);
+  const nearest = (event) => {
+    const box = strip.getBoundingClientRect();
+    const far = ([across, down]) => Math.hypot((across / width) * box.width + box.left - event.clientX, (down / height) * box.height + box.top - event.clientY);
+    const best = dots.reduce((least, dot, place) => { const at = far(dot); return at < least[0] ? [at, place] : least; }, [NEAREST, -1]);
+    return points[best[1]];
+  };
+  const strip = element("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": words,
+    onclick: (event) => nearest(event)?.[2]?.(), onmousemove: (event) => { told.textContent = nearest(event)?.[1] || words; } },
+    told,
     low < 0 && high > 0 ? element("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: height }) : null,
-    points.map(([value, label, press], place) => element("path", { class: "clip", d: `M${x(value).toFixed(1)} ${jitter(place).toFixed(1)}h0`, onclick: press },
-      element("title", {}, label))),
+    element("path", { class: "clip", d: dots.map(([across, down]) => `M${across.toFixed(1)} ${down.toFixed(1)}h0`).join("") }),
     mean && mean.low !== null ? element("line", { class: "interval", x1: x(mean.low), x2: x(mean.high), y1: height / 2, y2: height / 2 }) : null,
     mean && mean.value !== null ? element("line", { class: "mean", x1: x(mean.value), x2: x(mean.value), y1: 4, y2: height - 4 }) : null);
+  return strip;
 }
 
 /* Curves over the width of the clip; `range` is at the top, minus `range` at the bottom. */

@@ -1,7 +1,9 @@
 /* The list of clips: one metric of all systems, and the difference of two. */
 "use strict";
 
-const AT_ONCE = 60;
+const AT_ONCE = 40; /* rows that are drawn, and taken away, together */
+const ROW = 62; /* pixels of a row, before it has been drawn */
+const NEAR_SCREEN = "800px 0px";
 const clipSorting = { key: "clip", down: false };
 
 /* The suite that is looked at, with its scores. */
@@ -72,7 +74,6 @@ function clipList(suite, scores, draw) {
     scores.systems.map((system) => heading(name(system.title), clipSorting, `system:${system.name}`, metric.better === "higher", redraw)),
     heading("difference", clipSorting, "gap", true, redraw, { title: `${title(chosen.first)} minus ${title(chosen.second)}` }),
     heading("remarks", clipSorting, "flags", true, redraw)));
-  const body = element("tbody", {});
   const row = (clip) => {
     const { id, caption, key, thumbnail } = scores.clips[clip];
     const link = key ? element("a", { href: address("clip", suite.name, id) }, name(id)) : name(id);
@@ -84,18 +85,54 @@ function clipList(suite, scores, draw) {
       element("td", {}, format(gap(clip), metric.digits)),
       element("td", { title: said.join("\n"), class: "left" }, [...new Set((flags.get(clip) || []).map((flag) => flag.reason))].join(", ")));
   };
-  let made = 0;
-  const more = element("button", { onclick: () => extend() }, "Show more");
-  const extend = () => {
-    body.append(...sorted.slice(made, made + AT_ONCE).map(row));
-    made = Math.min(made + AT_ONCE, sorted.length);
-    more.hidden = made >= sorted.length;
-  };
-  extend();
-  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && !more.hidden && extend()).observe(more);
+  const table = element("table", { class: "clips", "aria-rowcount": sorted.length + 1 }, head, rowsInParts(sorted, row, scores.systems.length + 4));
+  keepWidths(table);
   return element("section", {},
     element("p", { class: "note", role: "status" }, `${sorted.length} of ${scores.clips.length} clips. ${metric.heading}: ${metric.description} `,
       "The difference is ", name(title(chosen.first)), " minus ", name(title(chosen.second)), "."),
-    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Clips" }, element("table", { class: "clips" }, head, body)),
-    more);
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Clips" }, table));
+}
+
+/* Rows of a table in parts, of which only those near the screen are there: thousands of rows at once would stall it. */
+function rowsInParts(items, row, columns) {
+  const parts = new Map();
+  for (let start = 0; start < items.length; start += AT_ONCE) parts.set(element("tbody", {}), { items: items.slice(start, start + AT_ONCE), start, height: null });
+  const fill = (part) => {
+    const { items: own, start } = parts.get(part);
+    part.replaceChildren(...own.map((item, place) => { const made = row(item); made.setAttribute("aria-rowindex", start + place + 2); return made; }));
+    part.dataset.filled = "";
+  };
+  const empty = (part) => {
+    const told = parts.get(part);
+    if ("filled" in part.dataset) told.height = part.offsetHeight;
+    delete part.dataset.filled;
+    const space = element("td", { colspan: columns, class: "space", "aria-hidden": "true" });
+    space.style.height = `${told.height ?? told.items.length * ROW}px`;
+    part.replaceChildren(element("tr", {}, space));
+  };
+  const observer = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
+    if (isIntersecting && !("filled" in target.dataset)) fill(target);
+    else if (!isIntersecting && "filled" in target.dataset) empty(target);
+  }), { rootMargin: NEAR_SCREEN });
+  for (const part of parts.keys()) {
+    if (parts.get(part).start === 0) fill(part); else empty(part);
+    observer.observe(part);
+  }
+  beforePrint = () => { observer.disconnect(); [...parts.keys()].forEach(fill); };
+  return [...parts.keys()];
+}
+
+let beforePrint = () => {};
+window.addEventListener("beforeprint", () => beforePrint());
+
+/* Columns keep the widths that they have with the first rows, whichever rows are there. */
+function keepWidths(table) {
+  requestAnimationFrame(() => {
+    const headings = [...table.tHead.rows[0].cells];
+    const widths = headings.map((cell) => cell.offsetWidth);
+    if (!table.isConnected || !widths.some(Boolean)) return;
+    headings.forEach((cell, place) => { cell.style.width = `${widths[place]}px`; });
+    table.style.width = `${table.offsetWidth}px`;
+    table.style.tableLayout = "fixed";
+  });
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from visaudio_bench.bench.cli.score import score
 from visaudio_bench.files import file_sha256
 from visaudio_bench.suites.media import write_audio
 
-from ...conftest import Bench, lateral_noise
+from ...conftest import ROOT, Bench, lateral_noise
 
 CLIPS = 6
 
@@ -232,3 +234,38 @@ def test_a_run_that_lacks_a_clip_in_a_distance_between_sets_is_read_again(bench:
     _edit(root / "second" / "clips.csv", lambda text: text.replace(*valued))
     code, said = _checked(bench, "validate", root / "second")
     assert code == 1 and "'cue_vector[]' is no name of a quantity" in said
+
+
+def _steps(page: Path) -> list[str]:
+    """The commands of the workflow that a page shows, but for what installs the program."""
+    (workflow,) = re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    steps = re.findall(r"^ +- run: (.*)$", workflow, re.MULTILINE)
+    return [step for step in steps if not step.startswith("pip ")]
+
+
+def _carried_out(bench: Bench, step: str, folder: Path) -> list[int]:
+    """The exit codes of a step's commands, as a shell that stops at the first failure runs them."""
+    loop = re.fullmatch(r"for result in results/\*/; do (.*); done", step)
+    results = sorted(map(str, (folder / "results").iterdir()))
+    lines = [(loop[1].replace('"$result"', result)) for result in results] if loop else [
+        step.replace("results/*/", " ".join(results)).replace(" site", f" {folder / 'site'}")
+    ]  # fmt: skip
+    codes: list[int] = []
+    for line in lines:
+        program, *arguments = shlex.split(line.replace("$GITHUB_RUN_NUMBER", "7"))
+        assert program == "bench"
+        codes.append(bench(*arguments).code)
+        if codes[-1]:
+            break
+    return codes
+
+
+def test_the_workflow_of_the_manual_checks_and_builds(bench: Bench, copy: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert bench("merge", copy, "--out", tmp_path / "results" / name).code == 0
+    steps = _steps(ROOT / "docs" / "public-leaderboard.md")
+    assert [_carried_out(bench, step, tmp_path) for step in steps] == [[0, 0], [0, 0], [0]]
+    told = (tmp_path / "site" / "data" / "run.js").read_text(encoding="utf-8")
+    assert "good (one)" in told and "good (two)" in told
+    _clip_row(tmp_path / "results" / "one", _value("0.5"), sealed=True)
+    assert [_carried_out(bench, step, tmp_path) for step in steps[:2]] == [[0, 0], [1]]

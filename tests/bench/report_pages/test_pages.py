@@ -152,7 +152,17 @@ def choose(reader, place, value):
 
 def look_at_metrics(reader):
     reader.open("metrics", expect=".dots svg")
-    assert len(reader.all(".dots path.clip")) >= 10
+    drawn = reader.run("return [...document.querySelectorAll('.dots path.clip')].map((p) => p.getAttribute('d'))")
+    assert sum(path.count("h0") for path in drawn) >= 10
+    # a dot that is pressed is its clip's page
+    reader.run(
+        "const svg = document.querySelector('.dots svg'); const box = svg.getBoundingClientRect();"
+        "const [, x, y] = /M([\\d.]+) ([\\d.]+)h0/.exec(svg.querySelector('path.clip').getAttribute('d'));"
+        "const at = { clientX: box.left + (x / 640) * box.width, clientY: box.top + (y / 40) * box.height };"
+        "svg.dispatchEvent(new MouseEvent('mousemove', at)); svg.dispatchEvent(new MouseEvent('click', at));"
+    )
+    reader.until("return location.hash.startsWith('#/clip/') && document.querySelector('#play')")
+    reader.open("metrics", expect=".dots svg")
     assert any("p = " in text for text in reader.texts("dd"))
     for page in ("systems", "origin", "failures"):
         reader.open(page)
