@@ -21,7 +21,7 @@ class PannsScores(Family):
 
     name = "panns"
     metrics = tuple(METRICS[key] for key in ("fd_pann", "kl_pann", "kad_pann"))
-    networks = (Network("panns", "visaudio_bench.models.backbones.panns:Cnn14"),)
+    networks = (Network("panns", "visaudio_bench.models.backbones.panns:Cnn14", by_row=("__call__",)),)
 
     def quantities(self, inputs: ClipInputs) -> Judged:
         """KL-PANN of each view, and `avg`, the mean of left and right."""
