@@ -35,7 +35,7 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.guard import portable
-from visaudio_bench.pool import deaf_children, start_worker
+from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
 
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
@@ -456,9 +456,9 @@ def _thread(networks: Mapping[str, Served], batch: int | None) -> Iterator[str]:
 
 @contextmanager
 def _process(networks: Mapping[str, Served], batch: int | None) -> Iterator[str]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_run_elsewhere, args=(networks, batch, theirs), daemon=True)
+    prepare_workers(_run_elsewhere)
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_run_elsewhere, args=(networks, batch, theirs, dict(os.environ)), daemon=True)
     with deaf_children():
         process.start()
     theirs.close()
@@ -476,8 +476,10 @@ def _process(networks: Mapping[str, Served], batch: int | None) -> Iterator[str]
         ours.close()
 
 
-def _run_elsewhere(networks: Mapping[str, Served], batch: int | None, parent: Connection) -> None:
-    start_worker()
+def _run_elsewhere(
+    networks: Mapping[str, Served], batch: int | None, parent: Connection, environment: Mapping[str, str]
+) -> None:
+    start_worker(environment)
     server = _server(networks, batch)
     parent.send(server.address)
     threading.Thread(target=server.accept, daemon=True).start()
