@@ -51,14 +51,17 @@ def source_revision(*roots: str | Callable[..., Any]) -> str:
     Raises:
         UsageError: a root has no source that can be read.
     """
-    names = tuple(root if isinstance(root, str) else _name_of(root) for root in roots)
+    names = tuple(map(root_name, roots))
     return _revision(names, tuple(sys.modules.get(name.partition(":")[0]) for name in names))
 
 
-def _name_of(function: Callable[..., Any]) -> str:
-    if isinstance(function, partial):
-        return _name_of(function.func)
-    return f"{function.__module__}:{function.__qualname__.partition('.')[0]}"
+def root_name(root: str | Callable[..., Any]) -> str:
+    """The name that a root is known by, `module:name` for a function."""
+    if isinstance(root, str):
+        return root
+    if isinstance(root, partial):
+        return root_name(root.func)
+    return f"{root.__module__}:{root.__qualname__.partition('.')[0]}"
 
 
 @lru_cache

@@ -161,8 +161,10 @@ class AnswerStore:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def __del__(self) -> None:
-        with suppress(Exception):  # at the interpreter's end modules are gone
+        try:
             self._forget()
+        except Exception:  # at the interpreter's end the names of modules are gone, `suppress` too
+            return
 
     def _find(self, key: bytes) -> bytes | None:
         if self._own is not None and key in self._written:

@@ -32,7 +32,8 @@ from visaudio_bench.bench.evaluation.accumulation import (
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
-from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets, listen
+from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, refuse_strangers
 from visaudio_bench.bench.evaluation.run_media import write_media
 from visaudio_bench.bench.evaluation.run_writing import REMARKS, RunContent, write_run
@@ -211,8 +212,10 @@ def _networks(plan: Plan) -> Nets:
     families = dict.fromkeys(family for job in plan.jobs for family in plan.families_for(job))
     return {
         family.name: {
-            name: Net(name, load, require(name), plan.device, plan.dtype)
-            for name, load in ((network.name, network.load) for network in family.networks)
+            network.name: Net(
+                network.name, network.load, require(network.name), plan.device, plan.dtype, network.by_row
+            )
+            for network in family.networks
         }
         for family in families
     }
@@ -226,12 +229,13 @@ def _listen_all(
     With `keep` beside those of other networks that are there.
     """
     families = [family for family in plan.families_for(job) if family.alone]
-    clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
+    usable_clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
+    clips = [Heard(n, clip, {p.system: p.path for p in paths[clip.id]}) for n, clip in enumerate(usable_clips)]
     answers: dict[tuple[str, str], Judged] = {}
     features: dict[str, FeatureRows] = {}
-    for clip in track(clips, len(clips), f"networks on {job.suite.name}"):
-        sounds = {prediction.system: prediction.path for prediction in paths[clip.id]}
-        for answer in listen(clip, sounds, families, nets, plan.protocol):
+    answered = answers_of(clips, families, nets, plan.protocol, plan.workers)
+    for of_clip in track(answered, len(clips), f"networks on {job.suite.name}"):
+        for answer in of_clip:
             answers[answer.system, answer.clip] = answer.quantities
             features.setdefault(answer.system, FeatureRows()).add(answer)
             who = "" if answer.system == REFERENCE_SET else answer.system

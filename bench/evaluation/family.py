@@ -39,10 +39,16 @@ class Network(NamedTuple):
     `weights` is the file's name in `bench weights`, or, of a file that nobody has told of before, its row: then
     `bench weights` knows it too. `load` makes it, or is the place of its class, `module:class`, where that takes the
     tensors of the file as they are (`models.weight_loading.load`).
+
+    `by_row` names the calls (`__call__` for the network itself) that answer row by row: each argument is a tensor or a
+    list with one row for each thing asked, each tensor of the answer has as many, and no row depends on another. Then
+    worker processes prepare what goes in, and the network gets rows of several clips and systems at once. A family
+    all of whose networks say so calls nothing else of them and asks for plain values (a sample rate) besides.
     """
 
     weights: WeightFile | str
     load: Loader | str
+    by_row: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,11 +76,16 @@ class Family:
 
     @property
     def alone(self) -> bool:
-        """Whether it works in the main process, clip after clip, on `--device`: where it has networks or features.
+        """Whether its networks work on `--device`, in the main process: where it has networks or features.
 
         Other families judge many clips at once in processes of their own.
         """
         return bool(self.networks) or any(metric.features for metric in self.metrics)
+
+    @property
+    def by_row(self) -> bool:
+        """Whether worker processes can ask its networks (see `Network`)."""
+        return bool(self.networks) and all(network.by_row for network in self.networks)
 
     @property
     def unavailable(self) -> str:

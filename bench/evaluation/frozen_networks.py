@@ -23,7 +23,7 @@ import numpy as np
 from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.protocol import OURS
-from visaudio_bench.sources import source_revision
+from visaudio_bench.sources import root_name, source_revision
 from visaudio_bench.suites.frame_selection import find_policy
 from visaudio_bench.suites.media import TOLERANCE, read_sampled_frames
 
@@ -158,14 +158,34 @@ class Seeing:
 
 
 class Net:
-    """A frozen network that is loaded when it is first needed and not before."""
+    """A frozen network that is loaded when it is first needed and not before.
 
-    def __init__(self, name: str, load: Loader | str, weights: Located, device: str, dtype: Dtype = "float32"):
+    Attributes:
+        device: where inputs of `module` belong.
+        computed_on: the kind of device that it computes on.
+        by_row: calls that worker processes may ask of it (see `Network`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        load: Loader | str,
+        weights: Located,
+        device: str,
+        dtype: Dtype = "float32",
+        by_row: tuple[str, ...] = (),
+    ):
         self.name = name
         self.load = load
         self.weights = weights
         self.device = device
         self.dtype = dtype
+        self.by_row = by_row
+
+    @property
+    def computed_on(self) -> str:
+        """`cpu` or `cuda`: a graphics card rounds otherwise, and what one said is not shown as the other's."""
+        return kind_of(self.device)
 
     @cached_property
     def module(self) -> Any:
@@ -174,6 +194,10 @@ class Net:
 
         load = partial(load_class, self.load) if isinstance(self.load, str) else self.load
         return load(self.weights.path, self.device, getattr(torch, self.dtype))
+
+    def on(self, device: str) -> Net:
+        """The same network, not loaded, on another device."""
+        return Net(self.name, self.load, self.weights, device, self.dtype, self.by_row)
 
     def answer(self, what: str, compute: Callable[[], Mapping[str, Any]], *of: Hearing | Seeing | str) -> Arrays:
         """The arrays that `compute` gives by the help of this network, from the cache where they are there.
@@ -188,11 +212,37 @@ class Net:
         """
         import torch
 
-        # A graphics card rounds otherwise than a processor: what one said is not shown as the other's.
-        made_by = [self.weights.sha256, self.dtype, kind_of(self.device), what]
+        made_by = [self.weights.sha256, self.dtype, self.computed_on, what]
         digests = [part if isinstance(part, str) else part.digest for part in of]
         with torch.inference_mode():
             return cached(compute, [*made_by, *digests], self.load, load_class)
+
+
+class DistantNet(Net):
+    """A network that another process has loaded and runs (`models.serving`); its answers are kept under the same keys.
+
+    Args:
+        net: the network.
+        served: its name there.
+        address: of the process.
+    """
+
+    def __init__(self, net: Net, served: str, address: str):
+        super().__init__(net.name, root_name(net.load), net.weights, "cpu", net.dtype, net.by_row)
+        self._computed_on = net.computed_on
+        self._served, self._address = served, address
+
+    @property
+    def computed_on(self) -> str:
+        """The kind of device that the other process computes on."""
+        return self._computed_on
+
+    @cached_property
+    def module(self) -> Any:
+        """What asks the network there."""
+        from visaudio_bench.models.serving import Distant
+
+        return Distant(self._address, self._served, self.by_row)
 
 
 def load_class(place: str, path: Path, device: str, dtype: torch.dtype) -> Any:

@@ -8,7 +8,8 @@ A killed run loses at most the answer it was working on. What is not, to the bit
 from __future__ import annotations
 
 import hashlib
-import io
+import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -40,12 +41,9 @@ def cached(
     store = answers(cache_dir())
     kept = store.get(key)
     if kept is not None:
-        with np.load(io.BytesIO(kept), allow_pickle=False) as stored:
-            return dict(stored)
+        return _unpacked(kept)
     arrays = {name: np.asarray(value) for name, value in compute().items()}
-    written = io.BytesIO()
-    np.savez(written, allow_pickle=False, **arrays)
-    store.put(key, written.getvalue())
+    store.put(key, _packed(arrays))
     return arrays
 
 
@@ -53,3 +51,28 @@ def cached(
 def answers(cache: Path) -> AnswerStore:
     """The store of answers below a cache folder."""
     return AnswerStore(cache / FOLDER)
+
+
+_HEAD = struct.Struct("<I")
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Names, types and shapes as JSON behind its length, then the numbers.
+
+    An archive of numpy's costs more processor time than everything else about keeping an answer.
+    """
+    if any(array.dtype.hasobject for array in arrays.values()):
+        raise TypeError("an answer is of numbers and texts; arrays of objects cannot be kept")
+    told = json.dumps([(name, array.dtype.str, array.shape) for name, array in arrays.items()]).encode()
+    return b"".join([_HEAD.pack(len(told)), told, *(array.tobytes() for array in arrays.values())])
+
+
+def _unpacked(data: bytes) -> dict[str, np.ndarray]:
+    (length,) = _HEAD.unpack_from(data)
+    place = _HEAD.size + length
+    arrays = {}
+    for name, kind, shape in json.loads(data[_HEAD.size : place]):
+        array = np.ndarray(shape, kind, data, place).copy()
+        place += array.nbytes
+        arrays[name] = array
+    return arrays

@@ -62,7 +62,7 @@ class AudioboxAesthetics(Family):
     """CE, CU, PC and PQ."""
 
     name = "audiobox"
-    networks = (Network(WEIGHTS, load),)
+    networks = (Network(WEIGHTS, load, by_row=("__call__",)),)
     metrics = (
         _axis("CE", "Content enjoyment"),
         _axis("CU", "Content usefulness"),

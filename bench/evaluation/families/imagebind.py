@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs
     from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net, Seeing
 
+CALLS = ("embed_audio", "embed_video")
 RATE, SYNC_RATE = Fraction(1, 2), Fraction(25)
 SECONDS = 4.0  # it looks at pairs of frames, one every 2 s
 
@@ -23,7 +24,7 @@ class IbScore(Family):
 
     name = "imagebind"
     metrics = (METRICS["ib_score"],)
-    networks = (Network("imagebind", "visaudio_bench.models.backbones.imagebind:ImageBind"),)
+    networks = (Network("imagebind", "visaudio_bench.models.backbones.imagebind:ImageBind", by_row=CALLS),)
     frame_rates = (RATE, SYNC_RATE)
 
     def quantities(self, inputs: ClipInputs) -> Judged:

@@ -30,7 +30,7 @@ class PannsScores(Family):
             description="Inception score of the classes of PANNs: each clip certain of its own, all classes alike.",
         ),
     )  # fmt: skip
-    networks = (Network("panns", "visaudio_bench.models.backbones.panns:Cnn14"),)
+    networks = (Network("panns", "visaudio_bench.models.backbones.panns:Cnn14", by_row=("__call__",)),)
 
     def quantities(self, inputs: ClipInputs) -> Judged:
         """KL-PANN of each view, and `avg`, the mean of left and right."""

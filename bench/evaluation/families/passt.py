@@ -38,7 +38,7 @@ class PasstScores(Family):
     """FD-PaSST, KL-PaSST and IS-PaSST."""
 
     name = "passt"
-    networks = (Network(WEIGHTS, "visaudio_bench.models.backbones.passt:Passt"),)
+    networks = (Network(WEIGHTS, "visaudio_bench.models.backbones.passt:Passt", by_row=("__call__",)),)
     metrics = (
         replace(
             METRICS["fd_pann"], key="fd_passt", title="FD-PaSST", features="passt", weights=("passt",), default=False,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net, Seeing
 
 RATE = Fraction(25)
+CALLS = ("encode_video", "encode_audio", "offset_logits")
 SAMPLES_A_FRAME = 640  # of its sound at 16 kHz
 SECONDS = 4.8  # of the windows that it compares
 
@@ -27,7 +28,7 @@ class Desync(Family):
 
     name = "synchformer"
     metrics = (METRICS["desync"],)
-    networks = (Network("synchformer", "visaudio_bench.models.backbones.synchformer:Synchformer"),)
+    networks = (Network("synchformer", "visaudio_bench.models.backbones.synchformer:Synchformer", by_row=CALLS),)
     frame_rates = (RATE,)
 
     def quantities(self, inputs: ClipInputs) -> Judged:

@@ -22,7 +22,7 @@ class VggishDistances(Family):
 
     name = "vggish"
     metrics = tuple(METRICS[key] for key in ("fd_vgg", "kad_vgg"))
-    networks = (Network("vggish", "visaudio_bench.models.backbones.vggish:Vggish"),)
+    networks = (Network("vggish", "visaudio_bench.models.backbones.vggish:Vggish", by_row=("embed",)),)
 
     def features(self, sound: JudgedSound, networks: Mapping[str, Net]) -> Mapping[str, NDArray[Any]]:
         """A row for every example; none of sound that is shorter than one."""

@@ -10,7 +10,14 @@ import pytest
 from visaudio_bench.bench.evaluation.score_cache import answers, cached
 from visaudio_bench.files import cache_dir
 
-VALUES = {"cues": np.arange(12.0).reshape(3, 4), "active": np.array([True, False]), "words": np.array(["a", "bc"])}
+VALUES = {
+    "cues": np.arange(12.0).reshape(3, 4),
+    "active": np.array([True, False]),
+    "words": np.array(["a", "bc"]),
+    "held": np.array(3),
+    "none": np.zeros((0, 5), np.float32),
+    "turned": np.arange(6, dtype=np.int16).reshape(2, 3).T,
+}
 asked = 0
 
 
@@ -35,7 +42,14 @@ def read() -> bool:
     kept = cached(compute, ["one"])
     assert kept.keys() == VALUES.keys()
     assert all(np.array_equal(kept[name], value) for name, value in VALUES.items())
+    assert all((kept[name].dtype, kept[name].shape) == (value.dtype, value.shape) for name, value in VALUES.items())
+    assert all(value.flags.writeable for value in kept.values())
     return asked > before
+
+
+def test_objects_are_refused(segment: Path) -> None:
+    with pytest.raises(TypeError, match="arrays of objects"):
+        cached(lambda: {"x": np.array([segment, None])}, ["objects"])
 
 
 @pytest.mark.parametrize(("name", "step"), [("index", 1), ("data", 13)])

@@ -1,0 +1,159 @@
+"""Who asks families with networks, and where: workers prepare clips, and one process a card runs the networks.
+
+A worker reads, decodes, resamples and hashes a clip's sounds and pictures, makes what the networks are given, asks for
+what the cache does not have, keeps the answers there, and makes quantities of them. Each has one clip in hand, so that
+memory does not grow with the suite; what comes back are quantities and features. Results come in the order of the
+clips whatever finishes first, and are the same with one worker, who does everything in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from pickle import PicklingError, dumps
+from typing import NamedTuple
+
+from visaudio_bench.bench.evaluation.family import Family
+from visaudio_bench.bench.evaluation.family_answers import without
+from visaudio_bench.bench.evaluation.frozen_networks import DistantNet, Net
+from visaudio_bench.bench.evaluation.network_scores import Nets, NetworkAnswers, listen
+from visaudio_bench.errors import ClipError
+from visaudio_bench.metrics.protocol import Protocol
+from visaudio_bench.pool import Outcome, map_unordered
+from visaudio_bench.suites import Clip
+
+
+class Heard(NamedTuple):
+    """A clip with the file of each system's sound; `number` is its place among all."""
+
+    number: int
+    clip: Clip
+    sounds: Mapping[str, Path]
+
+
+class _Asked(NamedTuple):
+    """What every clip is asked: families, their networks, and the processes that run these."""
+
+    families: tuple[Family, ...]
+    nets: Mapping[str, Mapping[str, Net]]
+    protocol: Protocol
+    addresses: tuple[str, ...]
+
+
+def answers_of(
+    clips: Sequence[Heard], families: Sequence[Family], nets: Nets, protocol: Protocol, workers: int
+) -> Iterator[list[NetworkAnswers]]:
+    """Ask families about every sound of every clip.
+
+    Args:
+        clips: with their sounds.
+        families: who is asked.
+        nets: the networks of each, on the device that was asked for; `cuda` means every card that can be seen.
+        protocol: of the run.
+        workers: processes that prepare; with one, everything happens in this process.
+
+    Returns:
+        An iterator over the answers of each clip, in order: of the reference (under `@reference`), and of every system.
+
+    Raises:
+        BenchError: a network cannot be loaded, or the process that runs it has ended.
+    """
+    far = tuple(family for family in families if family.by_row and _is_portable(family)) if workers > 1 else ()
+    near = [family for family in families if family not in far]
+    for task, distant in _answered_far(clips, far, nets, protocol, workers):
+        yield _merged(distant, listen(task.clip, task.sounds, near, nets, protocol) if near else ())
+
+
+def _is_portable(family: Family) -> bool:
+    """Whether it can be sent to another process, where plug-ins of the same name are imported anew."""
+    with suppress(PicklingError, AttributeError, TypeError):
+        return bool(dumps(family))
+    return False
+
+
+def _answered_far(
+    clips: Sequence[Heard], families: tuple[Family, ...], nets: Nets, protocol: Protocol, workers: int
+) -> Iterator[tuple[Heard, list[NetworkAnswers]]]:
+    """What families say that are asked in workers, in the order of the clips; nothing where there are none."""
+    from visaudio_bench.models import serving
+
+    if not families or len(clips) < 2 or not serving.POSSIBLE:
+        for task in clips:
+            yield task, list(listen(task.clip, task.sounds, families, nets, protocol)) if families else []
+        return
+    own = {family.name: nets[family.name] for family in families}
+    served = {_name(family, name): net for family, several in own.items() for name, net in several.items()}
+    devices = devices_of(next(iter(served.values())).device)
+    groups = [served] if len(devices) == 1 else [{n: net.on(card) for n, net in served.items()} for card in devices]
+    with serving.serving(groups) as addresses:
+        # What is sent is not the networks themselves.
+        described = {f: {name: net.on(net.device) for name, net in several.items()} for f, several in own.items()}
+        work = partial(_listen_far, _Asked(families, described, protocol, addresses))
+        for outcome in _in_order(map_unordered(work, clips, workers)):
+            error = outcome.clip_error()
+            task = outcome.item
+            yield task, outcome.result() if error is None else _lost(task, families, protocol, error)
+
+
+def _name(family: str, net: str) -> str:
+    return f"{family}/{net}"
+
+
+def devices_of(device: str) -> tuple[str, ...]:
+    """The devices that a name stands for: `cuda` for every card that can be seen, any other for itself."""
+    if device != "cuda":
+        return (device,)
+    import torch
+
+    return tuple(f"cuda:{card}" for card in range(torch.cuda.device_count())) or (device,)
+
+
+def _listen_far(asked: _Asked, task: Heard) -> list[NetworkAnswers]:
+    """In a worker process: everything about one clip, with networks that another process runs."""
+    address = asked.addresses[task.number % len(asked.addresses)]
+    nets = {
+        family: {name: DistantNet(net, _name(family, name), address) for name, net in several.items()}
+        for family, several in asked.nets.items()
+    }
+    return list(listen(task.clip, task.sounds, asked.families, nets, asked.protocol))
+
+
+def _in_order(
+    outcomes: Iterable[Outcome[Heard, list[NetworkAnswers]]],
+) -> Iterator[Outcome[Heard, list[NetworkAnswers]]]:
+    early: dict[int, Outcome[Heard, list[NetworkAnswers]]] = {}
+    wanted = 0
+    for outcome in outcomes:
+        early[outcome.item.number] = outcome
+        while wanted in early:
+            yield early.pop(wanted)
+            wanted += 1
+
+
+def _lost(task: Heard, families: Sequence[Family], protocol: Protocol, error: ClipError) -> list[NetworkAnswers]:
+    """The answers about a clip that ended its process: none, and why."""
+    quantities = {key: q for family in families for key, q in without(family, protocol, error.reason).items()}
+    return [
+        NetworkAnswers(task.clip.id, system, quantities, {}, (error,) if number == 0 else ())
+        for number, system in enumerate(task.sounds)
+    ]
+
+
+def _merged(distant: Iterable[NetworkAnswers], local: Iterable[NetworkAnswers]) -> list[NetworkAnswers]:
+    """Answers about one clip from two places: of each sound once, and a problem that both met once."""
+    merged: dict[str, NetworkAnswers] = {}
+    for answers in (*distant, *local):
+        other = merged.get(answers.system)
+        if other is None:
+            merged[answers.system] = answers
+            continue
+        known = {(problem.reason, problem.message) for problem in other.problems}
+        more = tuple(p for p in answers.problems if (p.reason, p.message) not in known)
+        merged[answers.system] = other._replace(
+            quantities={**other.quantities, **answers.quantities},
+            features={**other.features, **answers.features},
+            problems=other.problems + more,
+        )
+    return list(merged.values())

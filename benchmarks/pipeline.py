@@ -1,0 +1,150 @@
+"""What a clip costs the process that feeds the networks, with networks that cost nothing.
+
+    python benchmarks/pipeline.py                      clips of 256 pixels, 8 s, five systems and a reference
+    python benchmarks/pipeline.py --clips 8 --workers 1,2
+
+CPU seconds a clip of the feeding process and of its workers, and clips a minute of wall time, by the number of workers;
+with 1 everything happens in one process, as it did for every number before there was a pipeline. The second of two runs
+finds every answer in the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from visaudio_bench.bench.evaluation.family_registry import registry
+from visaudio_bench.bench.evaluation.frozen_networks import Net
+from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.metrics.protocol import OURS
+from visaudio_bench.models.weights import Located
+from visaudio_bench.pool import map_unordered
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import write_audio, write_video
+
+FAMILIES = ("vggish", "panns", "synchformer", "imagebind")
+RATE, SECONDS = 44100, 8.0
+
+
+class Output(NamedTuple):
+    """As the networks that say what a sound is give it."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class Free:
+    """Every call of the four networks, for nothing."""
+
+    sample_rate = 32000
+
+    def __call__(self, x: Tensor) -> Output:
+        """As PANNs."""
+        return Output(torch.zeros(len(x), 2048), torch.zeros(len(x), 527))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """As VGGish."""
+        return torch.zeros(len(x), 8, 128)
+
+    def encode_video(self, frames: Tensor) -> Tensor:
+        """As Synchformer."""
+        return torch.zeros(len(frames), 24, 8, 768)
+
+    def encode_audio(self, segments: Tensor) -> Tensor:
+        """As Synchformer."""
+        return torch.zeros(*segments.shape[:2], 6, 768)
+
+    def offset_logits(self, video: Tensor, audio: Tensor) -> Tensor:
+        """As Synchformer."""
+        del audio
+        return torch.zeros(len(video), 2, 21)
+
+    def embed_audio(self, clips: Tensor) -> Tensor:
+        """As ImageBind."""
+        return torch.ones(len(clips), 1024)
+
+    def embed_video(self, crops: list[Tensor]) -> Tensor:
+        """As ImageBind."""
+        return torch.ones(len(crops), 1024)
+
+
+def load(path: Path, device: str, dtype: torch.dtype) -> Free:
+    """In place of a network of any family."""
+    del path, device, dtype
+    return Free()
+
+
+def material(folder: Path, count: int, pixels: int, systems: int) -> list[Heard]:
+    """Clips with a video, a reference, and a sound of each system."""
+    clips = []
+    for number in range(count):
+        draw = np.random.default_rng(number)
+        picture = draw.integers(0, 256, (pixels, pixels, 3), dtype=np.uint8)
+        write_video(folder / f"{number}.mp4", [np.roll(picture, step, 1) for step in range(int(25 * SECONDS))], 25)
+        sounds = {}
+        for system in ("reference", *(f"system{k}" for k in range(systems))):
+            sound = draw.standard_normal((2, round(RATE * SECONDS))).astype(np.float32) / 10
+            sounds[system] = folder / f"{number}-{system}.wav"
+            write_audio(sounds[system], sound, RATE)
+        clip = Clip(str(number), folder / f"{number}.mp4", sounds.pop("reference"), 0.0, SECONDS)
+        clips.append(Heard(number, clip, sounds))
+    return clips
+
+
+def measured(clips: list[Heard], workers: int) -> dict[str, Any]:
+    """One run over the clips."""
+    families = [registry().get(name) for name in FAMILIES]
+    nets = {
+        family.name: {
+            n.name: Net(n.name, load, Located(Path(n.name), n.name), "cpu", by_row=n.by_row) for n in family.networks
+        }
+        for family in families
+    }
+    began, own = time.monotonic(), time.process_time()
+    rows = sum(len(answers) for answers in answers_of(clips, families, nets, OURS, workers))
+    assert rows == sum(len(task.sounds) + 1 for task in clips)
+    return {"wall": (time.monotonic() - began) / len(clips), "feeding": (time.process_time() - own) / len(clips)}
+
+
+def warm(number: int) -> int:
+    """Import what workers need."""
+    for name in FAMILIES:
+        registry().get(name)
+    torch.stft(torch.zeros(1, 512), 512, window=torch.hann_window(512), return_complex=True)
+    time.sleep(1.0)
+    return number
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=6)
+    parser.add_argument("--pixels", type=int, default=256)
+    parser.add_argument("--systems", type=int, default=5)
+    parser.add_argument("--workers", default="1,2")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        clips = material(Path(folder), given.clips, given.pixels, given.systems)
+        print("| workers | cache | feeding process, CPU ms a clip | clips a minute |\n|---|---|---|---|")
+        for workers in map(int, given.workers.split(",")):
+            os.environ["VISAUDIO_BENCH_CACHE"] = f"{folder}/cache-{workers}"
+            if workers > 1:
+                list(map_unordered(warm, range(4 * workers), workers))
+            for cache in ("empty", "full"):
+                found = measured(clips, workers)
+                print(f"| {workers} | {cache} | {1000 * found['feeding']:.1f} | {60 / found['wall']:.1f} |", flush=True)
+    print(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB in the feeding process")
+
+
+if __name__ == "__main__":
+    main()

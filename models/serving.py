@@ -1,0 +1,486 @@
+"""Networks that one process runs for many others, in batches of what these have prepared.
+
+Worker processes read, decode, resample and hash; whoever runs the networks does nothing but that. A worker asks a
+`Distant` network as if it were the network itself. What it asks goes into memory that both processes see, and the
+answer comes back by value. Requests to one network whose rows have the same shape are put into one batch, so that a
+card is full whatever clips and systems they are of; which rows share a batch changes an answer by rounding alone
+(`tests/models/test_serving.py` has the bounds of every network). A worker has one request under way, and that bounds
+the memory.
+
+On a CPU every request is computed by itself: nothing is gained by batches there, and numbers stay the same to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import multiprocessing
+import os
+import secrets
+import selectors
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from multiprocessing import reduction
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from visaudio_bench.errors import BenchError
+from visaudio_bench.guard import portable
+from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
+
+AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
+_ON_A_CARD = 16
+_ROOM = 1 << 20  # bytes behind a request that an answer may take; a larger one comes by value
+_AHEAD = 2  # batches that a card may have before the answers of the first are fetched
+_ALIGNED = 64  # bytes
+_START = 600.0  # s until a process that runs networks must be there
+
+# Memory is shared by handing descriptors over, which needs sockets of Unix.
+POSSIBLE = hasattr(socket, "AF_UNIX") and hasattr(socket, "send_fds")
+
+
+class Served(Protocol):
+    """Something that has a network, which it may load when it is first asked for, and knows where that computes."""
+
+    @property
+    def module(self) -> Any:
+        """The network."""
+
+    @property
+    def device(self) -> str:
+        """Where inputs belong."""
+
+
+class _Placed(NamedTuple):
+    """Where in the shared memory a tensor lies."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class _Value(NamedTuple):
+    """A tensor by value."""
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Distant:
+    """A network that another process runs. Calls of the names in `by_row` are asked there; so are plain attributes.
+
+    Args:
+        address: of the process, one of those that `serving` gives.
+        name: of the network there.
+        by_row: the calls that may be asked, `__call__` for the network itself.
+    """
+
+    def __init__(self, address: str, name: str, by_row: Sequence[str]):
+        self._address, self._name, self._by_row = address, name, by_row
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the network says."""
+        return _client(self._address).call(self._name, "__call__", arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        client = _client(self._address)
+        return partial(client.call, self._name, name) if name in self._by_row else client.value(self._name, name)
+
+
+class _Client:
+    """A worker's side: one connection, and the memory that requests go through."""
+
+    def __init__(self, address: str):
+        try:
+            self.connection: Any = Client(address, authkey=multiprocessing.current_process().authkey)
+        except (EOFError, OSError) as error:
+            raise _ended() from error
+        self.memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self.size = self.end = 0  # bytes of it, and of the request that is in it
+        self.values: dict[tuple[str, str], Any] = {}
+
+    def call(self, network: str, call: str, *given: Any) -> Any:
+        arguments = given[0] if call == "__call__" else given
+        tensors: list[Tensor] = []
+        _mapped(arguments, tensors.append, Tensor)
+        places = self._places(tensors)
+        for tensor, placed in zip(tensors, places, strict=True):
+            _at(self.memory, placed).copy_(tensor)
+        follow = iter(places)
+        answer = self._asked("call", network, call, _mapped(arguments, lambda _: next(follow), Tensor), self.end)
+        return _mapped(answer, lambda placed: _at(self.memory, placed).clone(), _Placed)
+
+    def value(self, network: str, name: str) -> Any:
+        if (network, name) not in self.values:
+            self.values[network, name] = self._asked("value", network, name)
+        return self.values[network, name]
+
+    def send(self, request: tuple[Any, ...]) -> None:
+        self.connection.send(request)
+
+    def _places(self, tensors: Sequence[Tensor]) -> list[_Placed]:
+        """A place for each, in memory that is made larger where it does not suffice."""
+        places, self.end = _placed(tensors, 0)
+        if self.end + _ROOM > self.size:
+            self.size = 1 << (self.end + _ROOM - 1).bit_length()
+            with _nameless_file() as handle:
+                os.ftruncate(handle, self.size)
+                self.memory = mmap.mmap(handle, self.size)
+                self.connection.send(("memory", self.size))
+                reduction.send_handle(self.connection, handle, None)
+        return places
+
+    def _asked(self, *request: Any) -> Any:
+        try:
+            self.send(request)
+            fine, answer = self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise _ended() from error
+        if not fine:
+            raise answer
+        return _mapped(answer, _from_value, _Value)
+
+
+def _ended() -> BenchError:
+    return BenchError(
+        "the process that runs the networks has ended, most likely because memory ran out. What was finished is kept: "
+        "run the same command again."
+    )
+
+
+@lru_cache(maxsize=16)
+def _client(address: str) -> _Client:
+    return _Client(address)
+
+
+@contextmanager
+def _nameless_file() -> Iterator[int]:
+    """A file in memory without a name, which is gone when nobody has it open any more."""
+    if hasattr(os, "memfd_create"):  # not limited as /dev/shm is in containers
+        handle = os.memfd_create("visaudio-bench", os.MFD_CLOEXEC)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+    else:
+        with tempfile.TemporaryFile() as file:
+            yield file.fileno()
+
+
+def _placed(tensors: Sequence[Tensor], end: int) -> tuple[list[_Placed], int]:
+    """A place for each, one after the other from `end` on, and where the next one would be."""
+    places = []
+    for tensor in tensors:
+        places.append(_Placed(end, tuple(tensor.shape), tensor.dtype))
+        end += -(-tensor.nbytes // _ALIGNED) * _ALIGNED
+    return places, end
+
+
+def _at(memory: mmap.mmap, placed: _Placed) -> Tensor:
+    count = math.prod(placed.shape)
+    if not count:
+        return torch.empty(placed.shape, dtype=placed.dtype)
+    return torch.frombuffer(memory, dtype=placed.dtype, count=count, offset=placed.offset).view(placed.shape)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any], kind: type) -> Any:
+    """The same lists, tuples and mappings, with every part of a kind changed."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _mapped(part, change, kind) for key, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_mapped(part, change, kind) for part in value))
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(part, change, kind) for part in value)
+    return value
+
+
+def _to_value(tensor: Tensor) -> _Value:
+    tensor = tensor.contiguous()
+    return _Value(tensor.view(-1).view(torch.uint8).numpy().tobytes(), tuple(tensor.shape), tensor.dtype)
+
+
+def _from_value(value: _Value) -> Tensor:
+    if not value.data:
+        return torch.empty(value.shape, dtype=value.dtype)
+    return torch.frombuffer(bytearray(value.data), dtype=value.dtype).view(value.shape)
+
+
+class _Request(NamedTuple):
+    """What a worker asks: a call, where its answer may begin, and what those have in common that may share a batch."""
+
+    connection: Connection
+    network: str
+    call: str
+    arguments: tuple[Any, ...]
+    end: int
+    alike: tuple[Any, ...]
+
+    @property
+    def rows(self) -> int:
+        return len(self.arguments[0])
+
+
+def _likeness(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return (*argument.shape[1:], argument.dtype)
+    return "rows" if isinstance(argument, list) else repr(argument)
+
+
+def _joined(arguments: Sequence[Any], device: str) -> Any:
+    """One argument of several requests, as one that is as long as all of them."""
+    moved = _mapped(list(arguments), lambda tensor: tensor.to(device, non_blocking=True), Tensor)
+    first = moved[0]
+    if isinstance(first, Tensor):
+        return torch.cat(moved) if len(moved) > 1 else first
+    return [row for rows in moved for row in rows] if isinstance(first, list) else first
+
+
+@dataclass
+class _Server:
+    """Runs networks for whoever connects. One thread accepts connections, another one does the rest."""
+
+    networks: Mapping[str, Served]
+    at_once: int
+    listener: Listener
+    fresh: list[Connection] = field(default_factory=list)
+    waiting: list[_Request] = field(default_factory=list)
+    launched: list[tuple[list[_Request], Any]] = field(default_factory=list)
+    memory: dict[Connection, mmap.mmap] = field(default_factory=dict)
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.address: Any = self.listener.address
+        self.woken, self.wake = multiprocessing.Pipe(duplex=False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.woken, selectors.EVENT_READ)
+
+    def accept(self) -> None:
+        """Take connections until the server is stopped."""
+        while not self.stopped:
+            with suppress(OSError, EOFError, multiprocessing.AuthenticationError):
+                connection: Any = self.listener.accept()
+                self.fresh.append(connection)
+                self.wake.send_bytes(b"connected")
+        self.listener.close()
+        for connection in self.fresh:
+            connection.close()
+
+    def run(self) -> None:
+        """Answer requests until the server is stopped."""
+        try:
+            while not self.stopped:
+                busy = bool(self.waiting or self.launched)
+                while ready := self.selector.select(0 if busy else None):
+                    for key, _ in ready:
+                        self._take(key.fileobj)
+                    busy = True  # take all that is there, for batches to be full; nobody asks twice at a time
+                if self.waiting:
+                    self._launch(self._batch())
+                if self.launched and (not self.waiting or len(self.launched) >= _AHEAD):
+                    self._finish(*self.launched.pop(0))
+        finally:  # whoever waits for an answer, or comes now, learns that there will be none
+            self.stopped = True
+            with suppress(OSError, EOFError):  # which ends `accept`
+                Client(self.address, authkey=multiprocessing.current_process().authkey).close()
+            for connection in self.memory:
+                connection.close()
+            self.selector.close()
+
+    def stop(self) -> None:
+        """End both threads."""
+        self.stopped = True
+        with suppress(OSError):
+            self.wake.send_bytes(b"stop")
+
+    def _take(self, source: Any) -> None:
+        """Read what came in."""
+        if source is self.woken:
+            self.woken.recv_bytes()
+            while self.fresh:
+                connection = self.fresh.pop()
+                self.memory[connection] = mmap.mmap(-1, mmap.PAGESIZE)
+                self.selector.register(connection, selectors.EVENT_READ)
+            return
+        try:
+            what, *request = source.recv()
+            if what == "memory":
+                handle = reduction.recv_handle(source)
+                try:
+                    self.memory[source] = mmap.mmap(handle, request[0])
+                finally:
+                    os.close(handle)
+            elif what == "value":
+                self._answer(source, partial(self._value, *request))
+            else:
+                network, call, placed, end = request
+                arguments = _mapped(tuple(placed), partial(_at, self.memory[source]), _Placed)
+                alike = (network, call, *map(_likeness, arguments))
+                self.waiting.append(_Request(source, network, call, arguments, end, alike))
+        except (EOFError, OSError):  # the worker has ended; it is looked after elsewhere
+            self.selector.unregister(source)
+            self.memory.pop(source)
+            source.close()
+        except Exception as error:  # what was sent cannot be read here
+            self._send(source, (False, portable(error)))
+
+    def _batch(self) -> list[_Request]:
+        """The request that has waited longest, with those that may share its batch."""
+        alike = self.waiting[0].alike
+        batch = [request for request in self.waiting if request.alike == alike][: self.at_once]
+        self.waiting = [request for request in self.waiting if not any(request is taken for taken in batch)]
+        return batch
+
+    def _launch(self, batch: list[_Request]) -> None:
+        """Compute a batch; where that fails each request by itself, so that one costs one."""
+        first = batch[0]
+        try:
+            served = self.networks[first.network]
+            with torch.inference_mode():
+                arguments = [
+                    _joined(several, served.device) for several in zip(*(r.arguments for r in batch), strict=True)
+                ]
+                self.launched.append((batch, getattr(served.module, first.call)(*arguments)))
+        except Exception as error:
+            if len(batch) == 1:
+                self._send(first.connection, (False, portable(error)))
+            else:
+                for request in batch:
+                    self._launch([request])
+
+    def _finish(self, batch: list[_Request], output: Any) -> None:
+        """Send the answers of a batch to those who asked."""
+        start = 0
+        whole = len(batch) == 1
+        try:
+            values = _mapped(output, lambda tensor: tensor.to("cpu"), Tensor)
+        except Exception as error:  # a card says so late
+            for request in batch:
+                self._send(request.connection, (False, portable(error)))
+            return
+        for request in batch:
+            part = slice(start, start + request.rows)
+            start = part.stop
+            self._answer(request.connection, partial(self._put, request, values, None if whole else part))
+
+    def _put(self, request: _Request, values: Any, part: slice | None) -> Any:
+        """The rows of an answer that are this request's, in its memory where they fit."""
+        tensors: list[Tensor] = []
+        _mapped(values, lambda tensor: tensors.append(tensor if part is None else tensor[part]), Tensor)
+        places, end = _placed(tensors, request.end)
+        memory = self.memory[request.connection]
+        if end > len(memory):
+            follow: Iterator[Any] = map(_to_value, tensors)
+        else:
+            for tensor, placed in zip(tensors, places, strict=True):
+                _at(memory, placed).copy_(tensor)
+            follow = iter(places)
+        return _mapped(values, lambda _: next(follow), Tensor)
+
+    def _value(self, network: str, name: str) -> Any:
+        value = getattr(self.networks[network].module, name)
+        if callable(value) or isinstance(value, Tensor):
+            raise TypeError(f"{network}.{name} is no plain value, and not among the calls that may be asked by row")
+        return value
+
+    def _answer(self, connection: Connection, compute: Callable[[], Any]) -> None:
+        try:
+            answer = (True, compute())
+        except Exception as error:
+            answer = (False, portable(error))
+        self._send(connection, answer)
+
+    def _send(self, connection: Connection, answer: Any) -> None:
+        with suppress(OSError):  # it has ended
+            connection.send(answer)
+
+
+def at_once(device: str) -> int:
+    """How many requests may share a batch on a device."""
+    return AT_ONCE.get(device.partition(":")[0], _ON_A_CARD)
+
+
+@contextmanager
+def serving(groups: Sequence[Mapping[str, Served]], batch: int | None = None) -> Iterator[tuple[str, ...]]:
+    """Run networks for worker processes while the block lasts.
+
+    Args:
+        groups: the networks by name, once for each device. Those of a single one run in this process, in a thread;
+            of several each has a process of its own, and they must be picklable.
+        batch: requests that may share a batch; by default what suits the device.
+
+    Yields:
+        The addresses that `Distant` takes, one for each group.
+    """
+    with ExitStack() as stack:
+        if len(groups) == 1:
+            yield (stack.enter_context(_thread(groups[0], batch)),)
+        else:
+            yield tuple([stack.enter_context(_process(group, batch)) for group in groups])
+
+
+def _server(networks: Mapping[str, Served], batch: int | None) -> _Server:
+    device = next(iter(networks.values())).device
+    # On Linux a name that no file has, so that whoever is killed leaves none.
+    address = f"\0visaudio-bench-{secrets.token_hex(16)}" if sys.platform == "linux" else None
+    listener = Listener(address, "AF_UNIX", backlog=256, authkey=multiprocessing.current_process().authkey)
+    return _Server(networks, batch or at_once(device), listener)
+
+
+@contextmanager
+def _thread(networks: Mapping[str, Served], batch: int | None) -> Iterator[str]:
+    server = _server(networks, batch)
+    threads = [threading.Thread(target=target, daemon=True) for target in (server.accept, server.run)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield server.address
+    finally:
+        server.stop()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def _process(networks: Mapping[str, Served], batch: int | None) -> Iterator[str]:
+    prepare_workers(_run_elsewhere)
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_run_elsewhere, args=(networks, batch, theirs, dict(os.environ)), daemon=True)
+    with deaf_children():
+        process.start()
+    theirs.close()
+    try:
+        if not ours.poll(_START):
+            raise BenchError(f"no process to run networks began within {_START:g} s.")
+        try:
+            address = ours.recv()
+        except EOFError as error:
+            raise BenchError("a process that was to run networks has ended before it began.") from error
+        yield address
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _run_elsewhere(
+    networks: Mapping[str, Served], batch: int | None, parent: Connection, environment: Mapping[str, str]
+) -> None:
+    start_worker(environment)
+    server = _server(networks, batch)
+    parent.send(server.address)
+    threading.Thread(target=server.accept, daemon=True).start()
+    server.run()
