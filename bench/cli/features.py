@@ -64,9 +64,9 @@ def build(
     from visaudio_bench.bench.console import note
     from visaudio_bench.bench.training.feature_extraction import Extraction, extract
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.models.training.distributed import join, leave
     from visaudio_bench.models.visaudio.feature_formats import Storage
     from visaudio_bench.models.visaudio.feature_store import FeatureStore
-    from visaudio_bench.models.visaudio.training.distributed import join, leave
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites import open_suite
 

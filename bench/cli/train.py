@@ -10,7 +10,7 @@ import click
 from visaudio_bench.bench.cli.common import find_device, finish, format_option
 
 if TYPE_CHECKING:
-    from visaudio_bench.bench.training.training_run import FinishedTraining
+    from visaudio_bench.bench.training.run_folder import FinishedTraining
 
 EPILOG = """\b
 Examples
@@ -45,13 +45,14 @@ def visaudio(device: str, workers: int | None, form: str, **options: Any) -> Non
     swapped, the trained model and the reference is printed. Told to stop by SIGTERM, it saves its state and ends with
     exit code 75.
     """
-    from visaudio_bench.bench.training.training_run import Asked, train
+    from visaudio_bench.bench.training.run_folder import Asked
+    from visaudio_bench.bench.training.training_run import train
     from visaudio_bench.pool import available_cores
 
     asked = Asked(**options, device=find_device(device), workers=workers or available_cores())
     trained = train(asked)
     if trained.to_judge:
-        _judge(trained, asked.folder, asked.workers, asked.device, form)
+        _judge(trained, asked.folder("visaudio"), asked.workers, asked.device, form)
 
 
 def _judge(trained: FinishedTraining, folder: Path, workers: int, device: str, form: str) -> None:

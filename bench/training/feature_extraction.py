@@ -19,11 +19,11 @@ from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
+from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.visaudio.clip_features import code_of, features_of, origin_of, row_of
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
 from visaudio_bench.models.visaudio.parts import Parts, open_parts
-from visaudio_bench.models.visaudio.training.distributed import World
 from visaudio_bench.pool import Outcome, map_unordered
 from visaudio_bench.suites.clip import Clip, Suite
 

@@ -13,13 +13,14 @@ from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.interaural import Cues, interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
 from visaudio_bench.metrics.quantity import Quantity
+from visaudio_bench.models.training.distributed import World
+from visaudio_bench.models.training.optimisation import autocast
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.config import lengths
 from visaudio_bench.models.visaudio.sampler import clip_noise
 from visaudio_bench.models.visaudio.training.batches import Batch, Reader
-from visaudio_bench.models.visaudio.training.distributed import World
-from visaudio_bench.models.visaudio.training.learner import Learner, autocast
-from visaudio_bench.models.visaudio.training.recipe import Recipe
+from visaudio_bench.models.visaudio.training.learner import FlowLearner
+from visaudio_bench.models.visaudio.training.recipe import FlowRecipe
 
 SEED = 0
 AT_ONCE = 8
@@ -34,11 +35,11 @@ class Validator:
     too, in `steps` steps, and the score is the correlation of where they sound with where they should.
     """
 
-    def __init__(self, reader: Reader, recipe: Recipe, world: World, codec: Codec | None, *, steps: int = STEPS):
+    def __init__(self, reader: Reader, recipe: FlowRecipe, world: World, codec: Codec | None, *, steps: int = STEPS):
         self.reader, self.recipe, self.world, self.codec = reader, recipe, world, codec
         self.steps = steps
 
-    def __call__(self, learner: Learner) -> dict[str, float]:
+    def __call__(self, learner: FlowLearner) -> dict[str, float]:
         """Scores by name; every process must call."""
         losses: list[list[float]] = []
         cue_scores: list[tuple[int, dict[str, Quantity]]] = []
@@ -65,7 +66,7 @@ class Validator:
             batch = self.reader.batch(self.reader.empty(len(some), pinned=False), some, some)
             yield some, batch.to(self.world.device)
 
-    def _generated(self, learner: Learner, batch: Batch) -> Tensor:
+    def _generated(self, learner: FlowLearner, batch: Batch) -> Tensor:
         config = learner.network.config
         long = lengths(self.reader.store.kind.duration, config.text_tokens)
         noise = torch.stack([clip_noise(SEED, clip, long, config.latent_dim, dual=config.dual) for clip in batch.clips])

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import atomic_path
+from visaudio_bench.models.tensor_files import STATE_FORMAT
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
 from visaudio_bench.models.weight_loading import Opened, fill, header_notes, looks_like, narrow, open_weights
 
 FORMAT = "visaudio-bench flow network 1"
-STATE_FORMAT = "visaudio-bench training 2"  # of the file that a training goes on from
 
 # MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
 _DOUBLED = {

@@ -15,13 +15,11 @@ its scales. A clip without video or caption lacks those keys. Of two rows with o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -33,6 +31,7 @@ from torch import Tensor
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import atomic_path, digest, write_json
 from visaudio_bench.models.formats import parse_header
+from visaudio_bench.models.tensor_files import content_hash, memory_of, written_safely
 from visaudio_bench.models.visaudio.feature_formats import Storage
 
 FORMAT = 1
@@ -203,16 +202,6 @@ def _parts(wanted: Kind, found: Kind) -> Iterator[tuple[str, dict[str, Any], dic
     yield "clips", {"duration": ours["duration"]}, {"duration": theirs["duration"]}
 
 
-def content_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of a clip's tensors: names, formats, shapes and bytes."""
-    found = hashlib.sha256()
-    for key in sorted(tensors):
-        tensor = tensors[key].contiguous()
-        found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        found.update(_bytes(tensor))
-    return found.hexdigest()
-
-
 def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Tensor]]]) -> tuple[FeatureRow, ...]:
     """Write some clips as one shard; the rows' hashes and times are filled in.
 
@@ -244,27 +233,6 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         seen.add(storage.data_ptr())
         found[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
     return found
-
-
-@contextmanager
-def written_safely(path: Path) -> Iterator[Path]:
-    """As `atomic_path`, on the disk before it is renamed.
-
-    Raises:
-        BenchError: the disk is full or refuses.
-    """
-    from safetensors import SafetensorError
-
-    try:
-        with atomic_path(path) as temporary:
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-    except (OSError, SafetensorError) as error:
-        raise BenchError(
-            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}. What was finished is kept; "
-            "make room and run the same command again."
-        ) from error
 
 
 def merge(folder: Path, others: Iterable[Path]) -> int:
@@ -396,7 +364,7 @@ def _damaged(path: Path, why: str) -> str:
 
 
 def _read_exactly(path: Path, offset: int, target: Tensor) -> None:
-    view = _bytes(target)
+    view = memory_of(target)
     try:
         with path.open("rb", buffering=0) as file:
             while view:
@@ -406,8 +374,3 @@ def _read_exactly(path: Path, offset: int, target: Tensor) -> None:
                 view, offset = view[count:], offset + count
     except OSError as error:
         raise BenchError(_damaged(path, error.strerror or repr(error))) from error
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    """The memory of a contiguous tensor as bytes, whatever its format."""
-    return memoryview(tensor.detach().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ SYSTEMS = {
         "open_parts('built-in', encoder=True)",
         [
             "visaudio_bench.baselines.trivial",
-            "visaudio_bench.models.visaudio.training.loop",
+            "visaudio_bench.models.training.loop",
             "visaudio_bench.models.backbones.vggish",
             "visaudio_bench.metrics.frechet",
         ],

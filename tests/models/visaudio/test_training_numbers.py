@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.models.visaudio.training.data_order import Order, draw
-from visaudio_bench.models.visaudio.training.learner import Average
-from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, Recipe, changed, configured, find_preset
-from visaudio_bench.models.visaudio.training.schedule import ema_decay, ema_exponent, learning_rate
+from visaudio_bench.models.training.optimisation import Average
+from visaudio_bench.models.training.order import Order
+from visaudio_bench.models.training.recipe import changed
+from visaudio_bench.models.training.schedule import ema_decay, ema_exponent, learning_rate
+from visaudio_bench.models.visaudio.training.draws import draw
+from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, FlowRecipe, configured, find_preset
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/architecture/training_numbers.json").read_text())
 SCHEDULES = {
@@ -139,7 +141,7 @@ def test_settings_are_taken_by_type():
     assert recipe.compile is True
     config = configured("large_44k_v2", recipe)
     assert (config.spacetime, config.joint_update, config.hidden) == (False, "parallel", 896)
-    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert FlowRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     with pytest.raises(UsageError, match="cannot be built"):
         configured("tiny", changed(find_preset("tiny"), ["network.dual=no"]))
     with pytest.raises(UsageError, match='Did you mean "tiny"'):
