@@ -23,7 +23,6 @@ from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, network_of, notes_of, read_notes, save_state
 from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
-from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.models.visaudio.network import FlowNetwork, build
 from visaudio_bench.models.visaudio.parts import open_parts
@@ -110,7 +109,7 @@ def _embedded_store(suite: Suite, asked: Asked, world: World) -> FeatureStore:
     key = digest([suite.manifest_hash(), parts.notes()])[:16]
     folder = cache_dir() / "training" / f"{suite.name}-{key}"
     workers = asked.workers if world.size == 1 else 1
-    failures = extract(Extraction(suite, folder, BUILT_IN, Storage(), suite.duration, workers=workers), world)
+    failures = extract(Extraction(suite, folder, BUILT_IN, suite.duration, workers=workers), world)
     if failures:
         raise BenchError(f"{len(failures)} clips of {suite.name} cannot be learnt from, first: {failures[0].message}")
     return FeatureStore(folder)

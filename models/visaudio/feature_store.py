@@ -36,7 +36,14 @@ from visaudio_bench.models.visaudio.feature_formats import Storage
 
 FORMAT = 1
 CLIPS_PER_SHARD = 16
-DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8}
+DTYPES = {
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "I16": torch.int16,
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class FeatureRow:
         clip: its id, unique within the store. source: the suite it comes from, which weights of sampling refer to.
         origin: hash of what the features were made from (files, window, caption).
         sha256: of the clip's tensors. written: seconds since 1970. shard: file name, empty inside the shard itself.
-        latent: number of latent tokens.
+        latent: number of latent tokens, 0 where nothing is encoded.
     """
 
     clip: str
@@ -135,6 +142,21 @@ class FeatureStore:
             read[key] = target
         return read
 
+    def read_rows(self, index: int, key: str, first: int, count: int) -> Tensor:
+        """Some rows, along the first axis, of one of a clip's tensors.
+
+        Raises:
+            BenchError: it has no such tensor or too few rows, or the file is damaged.
+        """
+        row = self.rows[index]
+        path = self.folder / row.shard
+        part = _parts_in(path, row.clip).get(key)
+        if part is None or first < 0 or first + count > part.shape[0]:
+            raise BenchError(f"{row.clip} in {self.folder} has not the rows {first} to {first + count} of {key}")
+        target = torch.empty((count, *part.shape[1:]), dtype=part.dtype)
+        _read_exactly(path, part.offset + first * math.prod(part.shape[1:]) * part.dtype.itemsize, target)
+        return target
+
     def check(self) -> Iterator[tuple[str, str]]:
         """Every clip's id with what is wrong with its features, an empty string if nothing is."""
         for index, row in enumerate(self.rows):
@@ -212,7 +234,7 @@ def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Ten
 
     now = time.time()
     rows = [
-        FeatureRow(row.clip, row.source, row.origin, content_hash(tensors), now, tensors["mean"].shape[-2])
+        FeatureRow(row.clip, row.source, row.origin, content_hash(tensors), now, _tokens(tensors))
         for row, tensors in clips
     ]
     contents = _apart({f"{row.clip}/{key}": tensor for row, tensors in clips for key, tensor in tensors.items()})
@@ -221,6 +243,10 @@ def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Ten
     with written_safely(folder / name) as temporary:
         save_file(contents, temporary, metadata=told)
     return tuple(_in_shard(row, name) for row in rows)
+
+
+def _tokens(tensors: Mapping[str, Tensor]) -> int:
+    return tensors["mean"].shape[-2] if "mean" in tensors else 0
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
