@@ -1,9 +1,14 @@
-"""The systems by name: ours, published ones, and those of plug-ins. An argument comes after a colon: `outputs:DIR`."""
+"""The systems by name: ours, published ones, and those of plug-ins.
+
+An argument comes after a colon: `outputs:DIR`; two systems one after the other have a plus between them
+(`baselines.two_stage`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from visaudio_bench.baselines.system import System
 from visaudio_bench.registry import Registry
@@ -53,6 +58,10 @@ SYSTEMS = SystemRegistry(
         "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
         "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
         "foleyspace-like": "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike",
+        "geometry-aware": "visaudio_bench.baselines.geometry_aware:open_geometry_aware",
+        "mono2binaural": "visaudio_bench.baselines.geometry_aware:open_mono2binaural",
+        "audio-only": "visaudio_bench.baselines.geometry_aware:open_audio_only",
+        "flipped-visual": "visaudio_bench.baselines.geometry_aware:open_flipped_visual",
         "outputs": "visaudio_bench.baselines.outputs:open_outputs",
     },
 )
@@ -61,10 +70,31 @@ DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-
 
 
 def open_system(request: str) -> System:
-    """The system behind `name` or `name:argument`.
+    """The system behind `name`, `name:argument`, or two of those with a plus between them.
 
     Raises:
-        UsageError: unknown name, a missing or needless argument, or a folder that is not there.
+        UsageError: unknown name, a missing or needless argument, a folder that is not there, or two that do not fit.
     """
+    stages = _stages(request)
+    if stages is not None:
+        from visaudio_bench.baselines.two_stage import open_two_stage
+
+        return open_two_stage(*stages)
     name, _, argument = request.partition(":")
     return SYSTEMS.get(name)(argument or None)
+
+
+def _stages(request: str) -> tuple[str, str] | None:
+    """Generator and binauraliser: parted at the last plus that a known system's name follows.
+
+    An argument may hold a plus too, and a file of that whole name is meant by it.
+    """
+    argument = request.partition(":")[2]
+    if "+" not in request or any(path and Path(path).exists() for path in (argument, argument.partition("=")[2])):
+        return None
+    known = SYSTEMS.names()
+    at = len(request)
+    while (at := request.rfind("+", 0, at)) > 0:
+        if request[at + 1 :].partition(":")[0] in known:
+            return request[:at], request[at + 1 :]
+    return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class WindowKeeping(StoreFilling):
 class Extraction(StoreFilling):
     """Features and latents by the frozen networks called `parts`."""
 
-    storage: Storage = Storage()
+    storage: Storage = field(default_factory=Storage)
 
     def kind(self) -> Kind:
         """What the store will hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -55,7 +55,7 @@ class Validator:
         ears = np.mean(self.world.gather(losses), axis=0)
         names = ("loss_left", "loss_right") if len(ears) > 1 else ("loss_mono",)
         scores = {"loss": float(ears.sum()), **dict(zip(names, map(float, ears), strict=True))}
-        scores |= _columns(
+        scores |= direction_columns(
             [scores for _, scores in sorted(self.world.gather(cue_scores), key=lambda scored: scored[0])]
         )
         return {**scores, "score": scores.get("lat_r", -scores["loss"])}
@@ -90,7 +90,7 @@ class Validator:
         return cues
 
 
-def _columns(scores: Sequence[dict[str, Quantity]]) -> dict[str, float]:
+def direction_columns(scores: Sequence[Mapping[str, Quantity]]) -> dict[str, float]:
     """The columns of a leaderboard that say where sounds are."""
     if not scores:
         return {}

@@ -60,7 +60,10 @@ def windows_of(clip: Clip, parts: str, duration: float) -> dict[str, Tensor]:
     whole = np.round(low.T * (32000 / max(float(np.abs(low).max()), 1e-9))).astype(np.int16)
     frames = iter_frames(clip.video, fps=PICTURE_RATE, start=clip.start, duration=duration)
     size = CONFIGS[PARTS[parts]].stored
-    kept = {"sound": torch.from_numpy(whole), "frames": torch.stack([resized(picture, size) for _, picture in frames])}
+    kept = {
+        "sound": torch.from_numpy(np.ascontiguousarray(whole)),
+        "frames": torch.stack([resized(picture, size) for _, picture in frames]),
+    }
     return kept | _responses(clip, duration)
 
 

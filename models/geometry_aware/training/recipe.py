@@ -13,7 +13,7 @@ from visaudio_bench.registry import did_you_mean
 
 @dataclass(frozen=True)
 class GeometryRecipe(Recipe):
-    """How a geometry-aware network is trained; the defaults are the paper's, and 2.5D Visual Sound's where it is silent.
+    """How a geometry-aware network is trained: the paper's way, and 2.5D Visual Sound's where it is silent.
 
     Attributes:
         learning_rate: of the audio and fusion networks; all others learn at a tenth of it.
