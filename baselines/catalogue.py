@@ -57,6 +57,7 @@ SYSTEMS = SystemRegistry(
         "visaudio": "visaudio_bench.baselines.visaudio:open_visaudio",
         "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
         "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
+        "foleyspace": "visaudio_bench.baselines.foleyspace:open_foleyspace",
         "foleyspace-like": "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike",
         "geometry-aware": "visaudio_bench.baselines.geometry_aware:open_geometry_aware",
         "mono2binaural": "visaudio_bench.baselines.geometry_aware:open_mono2binaural",

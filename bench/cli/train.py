@@ -32,6 +32,14 @@ Examples
 """
 
 
+FOLEY_EPILOG = """\b
+Examples
+  bench train foleyspace                               tiny model, then its leaderboard
+  bench train foleyspace --preset large --device cuda --out runs/mine
+  bench run --system mmaudio-dup+foleyspace:runs/mine/best.safetensors
+"""
+
+
 def training_options(folder: str) -> Callable[[Command], Command]:
     """The options of every training; its run folder is called `folder` and its preset."""
     options = (
@@ -101,6 +109,27 @@ def geometry_aware(device: str, workers: int | None, form: str, **options: Any) 
     if trained.to_judge:
         systems = trained_systems(trained.checkpoint)
         _judge(("reference", "mono"), systems, ("default", "lat_r", "stft", "env"), asked, "geometry-aware", form)
+
+
+@train.command("foleyspace", epilog=FOLEY_EPILOG)
+@click.option("--preset", metavar="NAME", help="Network and recipe: tiny or large.  [default: tiny]")
+@training_options("foleyspace")
+def foleyspace(device: str, workers: int | None, form: str, **options: Any) -> None:
+    """Train FoleySpace's diffusion model, from mono sound and a trajectory to binaural sound.
+
+    It learns from sounds along random paths through measured head responses, made on the fly, and ends with the
+    leaderboard of mono, motion-pan, the trained model and the reference. Told to stop by SIGTERM, it saves its state
+    and ends with exit code 75.
+    """
+    from visaudio_bench.baselines.foleyspace import FoleySpace
+    from visaudio_bench.bench.training.foley_run import train
+
+    asked = _asked(options, device, workers)
+    trained = train(asked)
+    if trained.to_judge:
+        anchors = ("reference", "mono", "motion-pan")
+        systems = (FoleySpace(trained.checkpoint),)
+        _judge(anchors, systems, ("default", "lat_r", "stft", "env"), asked, "foleyspace", form)
 
 
 def _asked(options: Mapping[str, Any], device: str, workers: int | None) -> Asked:

@@ -13,6 +13,7 @@ import torch
 from visaudio_bench.bench.training.feature_extraction import WindowKeeping, extract
 from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, Prepared, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
+from visaudio_bench.bench.training.training_run import stores_of
 from visaudio_bench.bench.training.validation import direction_columns
 from visaudio_bench.conventions import SAMPLE_RATE as FULL_RATE
 from visaudio_bench.errors import BenchError, UsageError
@@ -84,11 +85,12 @@ class GeometryTraining(Training[GeometryRecipe]):
     ) -> Prepared:
         """As `Training.prepare`."""
         config = configured(preset, recipe)
-        reader = Reader(data.learnt, config, recipe)
+        learnt, watched = stores_of(data)
+        reader = Reader(learnt, config, recipe)
         torch.manual_seed(recipe.seed)
         learner = GeometryLearner(begun or GeometryAware(config), recipe)
-        validate = partial(_validate, Reader(data.watched, config, recipe), world) if data.watched else None
-        notes = {"preset": preset, "data": data.learnt.manifest_hash}
+        validate = partial(_validate, Reader(watched, config, recipe), world) if watched else None
+        notes = {"preset": preset, "data": learnt.manifest_hash}
         return Prepared(learner, reader, validate, notes, partial(_save, config), config.to_dict())
 
 
@@ -103,6 +105,7 @@ def _embedded_store(name: str, asked: Asked, world: World) -> FeatureStore:
     folder = cache_dir() / "training" / f"{suite.name}-{parts}-{digest([suite.manifest_hash(), parts])[:16]}"
     workers = asked.workers if world.size == 1 else 1
     failures = extract(WindowKeeping(suite, folder, parts, suite.duration, workers=workers), world)
+    failures = [failure for failure in failures if failure.reason != "silent"]  # some scenes are, on purpose
     if failures:
         raise BenchError(f"{len(failures)} clips of {suite.name} cannot be learnt from, first: {failures[0].message}")
     return FeatureStore(folder)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 
@@ -20,7 +20,6 @@ from visaudio_bench.models.training.loop import CheckpointWriter, Listener, Scor
 from visaudio_bench.models.training.optimisation import Learner
 from visaudio_bench.models.training.recipe import Recipe, changed
 from visaudio_bench.models.training.state import Progress, read_progress
-from visaudio_bench.models.visaudio.feature_store import FeatureStore
 
 EMBEDDED = "tiny"
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -46,12 +45,29 @@ class Asked:
         return self.out or Path("runs") / f"{network}-{self.preset or EMBEDDED}"
 
 
+class Source(Protocol):
+    """What is learnt from: a store, or what is made on the fly."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    @property
+    def manifest_hash(self) -> str:
+        """Identity of the contents."""
+
+    def __len__(self) -> int: ...
+
+    def about(self) -> dict[str, Any]:
+        """What made it, JSON-able."""
+
+
 @dataclass(frozen=True)
 class Data:
     """The store that the network learns from, and the one that it is validated on now and then."""
 
-    learnt: FeatureStore
-    watched: FeatureStore | None
+    learnt: Source
+    watched: Source | None
     embedded: bool
 
 
@@ -229,7 +245,7 @@ def _plan(preset: str, network: Mapping[str, Any], recipe: Recipe, data: Data) -
             "clips": len(store),
             "manifest": store.manifest_hash,
         },
-        "features": store.kind.to_dict(),
+        "features": store.about(),
     }
 
 

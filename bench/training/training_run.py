@@ -67,11 +67,24 @@ class FlowTraining(Training[FlowRecipe]):
     ) -> Prepared:
         """As `Training.prepare`."""
         config = configured(preset, recipe)
-        reader = Reader(data.learnt, config, recipe)
+        learnt, watched = stores_of(data)
+        reader = Reader(learnt, config, recipe)
         network = build(config) if begun is None else _network(begun or None, config, reader, world)
-        validate = _validator(data, config, recipe, world)
-        notes = _notes(preset, recipe, data.learnt)
+        validate = _validator(watched, config, recipe, world)
+        notes = _notes(preset, recipe, learnt)
         return Prepared(FlowLearner(network), reader, validate, notes, partial(_save, config), config.to_dict())
+
+
+def stores_of(data: Data) -> tuple[FeatureStore, FeatureStore | None]:
+    """The stores of a training that reads some.
+
+    Raises:
+        TypeError: it learns from something else.
+    """
+    learnt, watched = data.learnt, data.watched
+    if not isinstance(learnt, FeatureStore) or not isinstance(watched, FeatureStore | None):
+        raise TypeError("this training reads feature stores")
+    return learnt, watched
 
 
 def _save(config: Config, state: State, path: Path, notes: Mapping[str, str]) -> None:
@@ -171,12 +184,12 @@ def _parts_of(store: FeatureStore) -> str:
     return str(store.kind.conditioners.get("conditioners", PUBLISHED))
 
 
-def _validator(data: Data, config: Config, recipe: FlowRecipe, world: World) -> Validator | None:
-    if data.watched is None:
+def _validator(watched: FeatureStore | None, config: Config, recipe: FlowRecipe, world: World) -> Validator | None:
+    if watched is None:
         return None
-    reader = Reader(data.watched, config, replace(recipe, drop=0.0))
+    reader = Reader(watched, config, replace(recipe, drop=0.0))
     try:
-        codec = open_parts(_parts_of(data.watched), str(world.device), spatial=False).codec
+        codec = open_parts(_parts_of(watched), str(world.device), spatial=False).codec
     except BenchError as error:
         note(f"validation measures the flow loss only, without making sounds: {error}")
         codec = None

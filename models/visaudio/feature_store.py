@@ -116,6 +116,10 @@ class FeatureStore:
         """Identity of the contents: kind, clips, and hashes of their features."""
         return digest([self.kind.to_dict(), [[row.clip, row.sha256] for row in self.rows]])
 
+    def about(self) -> dict[str, Any]:
+        """What made it, JSON-able."""
+        return self.kind.to_dict()
+
     def describe(self, index: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
         """Format and shape of each tensor of a clip."""
         row = self.rows[index]
