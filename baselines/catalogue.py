@@ -90,8 +90,9 @@ def _stages(request: str) -> tuple[str, str] | None:
 
     An argument may hold a plus too, and a file of that whole name is meant by it.
     """
-    argument = request.partition(":")[2]
-    if "+" not in request or any(path and Path(path).exists() for path in (argument, argument.partition("=")[2])):
+    name, _, argument = request.partition(":")
+    is_file = any(path and Path(path).exists() for path in (argument, argument.partition("=")[2]))
+    if "+" not in request or ("+" not in name and is_file):
         return None
     known = SYSTEMS.names()
     at = len(request)

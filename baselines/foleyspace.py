@@ -1,7 +1,8 @@
 """`foleyspace:FILE`: a mono sound made binaural by diffusion along the trajectory that the pictures show.
 
-An open implementation from an abstract (`models.foleyspace` lists what it leaves open). Three parts, each replaceable: who looks (`baselines.source_track`), how places of pictures become places in space (`trajectory`), and the
-network. By itself it hears the reference's mono sound; `GENERATOR+foleyspace:FILE` is the pipeline of the paper.
+An open implementation from an abstract (`models.foleyspace` lists what it leaves open). Three parts, each replaceable:
+who looks (`baselines.source_track`), how places of pictures become places in space (`trajectory`), and the network. By
+itself it hears the reference's mono sound; `GENERATOR+foleyspace:FILE` is the pipeline of the paper.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from visaudio_bench.files import digest
 from visaudio_bench.models import weights
 from visaudio_bench.models.foleyspace.checkpoints import load_network, read_config
 from visaudio_bench.models.foleyspace.config import USUAL
-from visaudio_bench.models.foleyspace.inference import STEPS, binauralise
+from visaudio_bench.models.foleyspace.inference import STEPS, binauralise, louder_near
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
@@ -73,9 +74,10 @@ class FoleySpace(Binauraliser):
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`."""
-        places = torch.from_numpy(np.ascontiguousarray(self.positions(clip, mono.shape[0] / SAMPLE_RATE)))
+        places = np.ascontiguousarray(self.positions(clip, mono.shape[0] / SAMPLE_RATE))
+        sound = torch.from_numpy(louder_near(mono, places))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        ears: Samples = binauralise(self.network, torch.from_numpy(mono), places, generator).numpy()
+        ears: Samples = binauralise(self.network, sound, torch.from_numpy(places), generator).numpy()
         return ears
 
     def provenance(self) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
 from visaudio_bench.models.foleyspace.checkpoints import load_network, save_state
 from visaudio_bench.models.foleyspace.config import Config
-from visaudio_bench.models.foleyspace.inference import binauralise
+from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.models.foleyspace.training.batches import (
     Reader,
@@ -94,6 +94,7 @@ def _listened(number: int, network: SpatialDiffusion) -> tuple[float, Any]:
     """The error's share of the energy, and how the cues compare."""
     mono = dry_sound(HELD_OUT + number)
     positions = random_path(np.random.default_rng(HELD_OUT + number))
+    mono = louder_near(mono, positions)
     true = torch.from_numpy(along_a_path(mono, positions))
     generator = torch.Generator().manual_seed(number)
     made = binauralise(network, torch.from_numpy(mono), torch.from_numpy(positions), generator).cpu()

@@ -47,4 +47,4 @@ class Config:
         return cls(**values)
 
 
-CONFIGS = {"tiny": Config("tiny", rank=48, hidden=128, channels=12, layers=2), "large": Config("large")}
+CONFIGS = {"tiny": Config("tiny", rank=48, hidden=128, channels=8, layers=2), "large": Config("large")}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from visaudio_bench.models.foleyspace.config import BINS
+from visaudio_bench.models.foleyspace.config import BINS, FURTHEST, NEAREST, USUAL
 from visaudio_bench.models.foleyspace.network import EARS, SpatialDiffusion, diffuse
 from visaudio_bench.models.foleyspace.spectra import place_features, sound_of, spectrum, unit_of
+from visaudio_bench.suites.simulator.hrtf import Array, Samples
 
 STEPS = 8
 # Frames at once: a bound on memory; a correction sees a few frames to either side only.
@@ -22,7 +24,7 @@ def binauralise(
 
     Args:
         network: on any device.
-        mono: `(N,)` at 44.1 kHz.
+        mono: `(N,)` at 44.1 kHz, with the levels that its path gives it (`louder_near`).
         positions: `(P, 3)` metres around the head, x ahead, y left, z up, spread evenly over the sound.
         generator: of the noise, on the CPU.
         steps: of the diffusion.
@@ -40,6 +42,12 @@ def binauralise(
         made[..., first:last] = piece[..., first - begin : last - begin]
     ears = (made * unit.size).unflatten(1, (2, 2))[0]
     return sound_of(ears, len(mono))
+
+
+def louder_near(mono: Samples, positions: Array) -> Samples:
+    """A mono sound `(N,)` with the levels of a path `(P, 3)` spread over it: 6 dB softer twice as far away."""
+    gain = USUAL / np.clip(np.linalg.norm(positions, axis=1), NEAREST, FURTHEST)
+    return mono * np.interp(np.linspace(0, 1, len(mono)), np.linspace(0, 1, len(gain)), gain).astype(np.float32)
 
 
 def spread(positions: Tensor, count: int) -> Tensor:

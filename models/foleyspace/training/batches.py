@@ -18,7 +18,8 @@ from torch import Tensor
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.files import digest
-from visaudio_bench.models.foleyspace.config import BINS, FRAMES, FURTHEST, HOP, NEAREST, SAMPLES, USUAL
+from visaudio_bench.models.foleyspace.config import BINS, FRAMES, FURTHEST, HOP, NEAREST, SAMPLES
+from visaudio_bench.models.foleyspace.inference import louder_near
 from visaudio_bench.models.foleyspace.network import EARS
 from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, spectrum, unit_of
 from visaudio_bench.models.foleyspace.training.recipe import FoleyRecipe
@@ -109,6 +110,7 @@ def window(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
     start = int(rng.integers(len(whole) - length + 1))
     mono = whole[start : start + length] + 1e-4 * rng.standard_normal(length).astype(np.float32)
     positions = random_path(rng)
+    mono = louder_near(mono, positions)
     ears = torch.from_numpy(np.concatenate([mono[None], along_a_path(mono, positions)])[:, -SAMPLES:].copy())
     unit = unit_of(spectrum(ears[:1]))
     data = (spectrum(ears[1:]) / unit.size).flatten(0, 1)
@@ -145,9 +147,6 @@ def random_path(rng: np.random.Generator) -> Array:
 
 
 def along_a_path(mono: Samples, positions: Array) -> Samples:
-    """A mono sound `(N,)` heard `(2, N)` from `positions` `(P, 3)` spread over it; 6 dB softer twice as far away."""
+    """A mono sound `(N,)` as a head hears it, `(2, N)`, from the directions of `positions` `(P, 3)` spread over it."""
     x, y, z = positions.T
-    distance = np.linalg.norm(positions, axis=1)
-    instants = np.linspace(0, 1, len(positions))
-    gain = np.interp(np.linspace(0, 1, len(mono)), instants, USUAL / distance).astype(np.float32)
-    return pan(mono * gain, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))
+    return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))

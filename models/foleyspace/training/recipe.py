@@ -36,7 +36,7 @@ class FoleyRecipe(Recipe):
 
 
 TINY = FoleyRecipe(
-    steps=1500, batch=16, learning_rate=3e-3, ema=0.1, validate_every=500, save_every=250, threads=1, ahead=2
+    steps=2000, batch=4, learning_rate=3e-3, ema=0.1, validate_every=500, save_every=250, threads=1, ahead=2
 )
 PRESETS = {name: TINY if name == "tiny" else FoleyRecipe() for name in CONFIGS}
 

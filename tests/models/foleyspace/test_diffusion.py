@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.models.foleyspace.config import CONFIGS, FURTHEST, NEAREST, SAMPLES
-from visaudio_bench.models.foleyspace.inference import binauralise, spread
+from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through
 from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, sound_of, spectrum, unit_of
 from visaudio_bench.models.foleyspace.training.batches import along_a_path, random_path, window
@@ -67,8 +67,8 @@ def test_paths_are_smooth_and_within_their_limits(seed: int) -> None:
 def test_sounds_on_paths_are_louder_near_and_on_their_side() -> None:
     mono = noise(20000).numpy() / 10
     left = along_a_path(mono, np.array([[0.0, 1.0, 0.0]]))
-    far = along_a_path(mono, np.array([[0.0, 2.0, 0.0]]))
-    np.testing.assert_allclose(left, 2 * far, rtol=1e-4, atol=1e-6)
+    near, far = (louder_near(mono, np.array([[0.0, distance, 0.0]])) for distance in (1.0, 2.0))
+    np.testing.assert_allclose(near, 2 * far, rtol=1e-6)
     assert left[0].std() > 2 * left[1].std()
 
 
