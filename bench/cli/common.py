@@ -196,7 +196,14 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     return [with_opinions(table, studies, titles) for table in tables]
 
 
-def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = False) -> None:
+def finish(
+    plan: Plan,
+    form: str,
+    *,
+    dry_run: bool,
+    allow_missing_suite: bool = False,
+    beside: Callable[[Path], Sequence[Table]] | None = None,
+) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
 
     Args:
@@ -204,6 +211,7 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
         form: of the tables on stdout.
         dry_run: only say what would be done.
         allow_missing_suite: a suite that is not here does not fail the run.
+        beside: further tables, made from the run folder.
 
     Raises:
         BenchError: more clips were unusable than allowed, or a suite is not here; everything is written and printed by
@@ -216,7 +224,7 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
     finished = execute(plan, dry_run=dry_run)
     if finished is None:
         return
-    print_tables(finished.tables, form)
+    print_tables([*finished.tables, *(beside(plan.out) if beside else ())], form)
     if plan.left_out:
         note(f"left out: {plan.left_out}")
     bad = unusable(finished.failures)
