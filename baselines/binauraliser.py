@@ -45,8 +45,8 @@ class Binauraliser(ClipwiseSystem):
 
     def _mono(self, clip: Clip) -> Samples:
         if self.monos is None:
-            return reference_sound(clip).mean(axis=0, dtype=np.float32)
+            return np.asarray(reference_sound(clip).mean(axis=0, dtype=np.float32))
         if clip.id not in self.monos:
             raise ClipError("missing", f"there is no mono sound for clip {clip.id}.")
         sound = read_sound(self.monos[clip.id], duration=clip.duration, sample_rate=SAMPLE_RATE)
-        return sound.samples.mean(axis=0, dtype=np.float32)
+        return np.asarray(sound.samples.mean(axis=0, dtype=np.float32))

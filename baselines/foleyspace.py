@@ -70,7 +70,7 @@ class FoleySpace(Binauraliser):
         what made the mono sound has chosen its level.
         """
         places = trajectory(track_of(clip, seconds, self.estimator))
-        return places * (USUAL / np.median(np.linalg.norm(places, axis=1)))
+        return np.asarray(places * (USUAL / np.median(np.linalg.norm(places, axis=1))))
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`."""

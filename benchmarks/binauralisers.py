@@ -51,6 +51,7 @@ class OracleFoleySpace(FoleySpace):
 
     def positions(self, clip: Clip, seconds: float) -> Array:
         """The truth, whatever the pictures show."""
+        del seconds
         places = true_path(clip)
         return places * (2 / np.median(np.linalg.norm(places, axis=1)))
 
@@ -62,6 +63,7 @@ class OraclePan(Binauraliser):
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """At the true azimuth and elevation."""
+        del rng
         x, y, z = true_path(clip).T
         return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))
 

@@ -17,7 +17,7 @@ from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
 from visaudio_bench.models.foleyspace.checkpoints import load_network, save_state
-from visaudio_bench.models.foleyspace.config import Config
+from visaudio_bench.models.foleyspace.config import CONFIGS, Config
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.models.foleyspace.training.batches import (
@@ -28,8 +28,9 @@ from visaudio_bench.models.foleyspace.training.batches import (
     random_path,
 )
 from visaudio_bench.models.foleyspace.training.learner import FoleyLearner
-from visaudio_bench.models.foleyspace.training.recipe import FoleyRecipe, configured, find_preset
+from visaudio_bench.models.foleyspace.training.recipe import PRESETS, FoleyRecipe
 from visaudio_bench.models.training.distributed import World
+from visaudio_bench.models.training.recipe import configured, find_preset
 from visaudio_bench.models.unwrapping import State
 
 HELD_OUT = 1_000_000_007  # number of the first sound that is listened to; a training learns from lower ones
@@ -43,7 +44,7 @@ class FoleyTraining(Training[FoleyRecipe]):
 
     def recipe(self, preset: str) -> FoleyRecipe:
         """As `Training.recipe`."""
-        return find_preset(preset)
+        return find_preset(preset, PRESETS)
 
     def recipe_from(self, values: Mapping[str, Any]) -> FoleyRecipe:
         """As `Training.recipe_from`."""
@@ -54,7 +55,7 @@ class FoleyTraining(Training[FoleyRecipe]):
         del world
         if asked.start is None:
             return ()
-        network, config = load_network(asked.start), configured(preset, recipe)
+        network, config = load_network(asked.start), configured(CONFIGS[preset], recipe)
         if {**config.to_dict(), "name": ""} != {**network.config.to_dict(), "name": ""}:
             raise UsageError(f"{asked.start} holds another network ({network.config}) than wanted ({config}).")
         return network.requires_grad_(True)
@@ -70,7 +71,7 @@ class FoleyTraining(Training[FoleyRecipe]):
         self, begun: SpatialDiffusion | tuple[()] | None, preset: str, recipe: FoleyRecipe, data: Data, world: World
     ) -> Prepared:
         """As `Training.prepare`."""
-        config = configured(preset, recipe)
+        config = configured(CONFIGS[preset], recipe)
         reader = Reader(RenderedSounds(recipe.sounds), recipe)
         torch.manual_seed(recipe.seed)
         learner = FoleyLearner(begun or SpatialDiffusion(config))

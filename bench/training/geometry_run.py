@@ -22,14 +22,15 @@ from visaudio_bench.metrics.binaural_error import binaural_errors
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
 from visaudio_bench.models.geometry_aware.checkpoints import load_network, save_state
-from visaudio_bench.models.geometry_aware.config import SAMPLE_RATE, Config
+from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE, Config
 from visaudio_bench.models.geometry_aware.inference import binauralise
 from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.models.geometry_aware.spectra import loudness_gain, spectrum
 from visaudio_bench.models.geometry_aware.training.batches import Reader
 from visaudio_bench.models.geometry_aware.training.learner import GeometryLearner
-from visaudio_bench.models.geometry_aware.training.recipe import GeometryRecipe, configured, find_preset
+from visaudio_bench.models.geometry_aware.training.recipe import PRESETS, GeometryRecipe
 from visaudio_bench.models.training.distributed import World
+from visaudio_bench.models.training.recipe import configured, find_preset
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.suites import open_suite
@@ -47,7 +48,7 @@ class GeometryTraining(Training[GeometryRecipe]):
 
     def recipe(self, preset: str) -> GeometryRecipe:
         """As `Training.recipe`."""
-        return find_preset(preset)
+        return find_preset(preset, PRESETS)
 
     def recipe_from(self, values: Mapping[str, Any]) -> GeometryRecipe:
         """As `Training.recipe_from`."""
@@ -56,7 +57,7 @@ class GeometryTraining(Training[GeometryRecipe]):
     def begin(self, asked: Asked, preset: str, recipe: GeometryRecipe, world: World) -> GeometryAware | tuple[()]:
         """The network of a checkpoint, or nothing yet."""
         del world
-        config = configured(preset, recipe)
+        config = configured(CONFIGS[preset], recipe)
         if asked.start is None:
             return ()
         network = load_network(asked.start)
@@ -84,7 +85,7 @@ class GeometryTraining(Training[GeometryRecipe]):
         self, begun: GeometryAware | tuple[()] | None, preset: str, recipe: GeometryRecipe, data: Data, world: World
     ) -> Prepared:
         """As `Training.prepare`."""
-        config = configured(preset, recipe)
+        config = configured(CONFIGS[preset], recipe)
         learnt, watched = stores_of(data)
         reader = Reader(learnt, config, recipe)
         torch.manual_seed(recipe.seed)

@@ -20,16 +20,17 @@ from visaudio_bench.bench.training.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.models.training.distributed import World
+from visaudio_bench.models.training.recipe import configured, find_preset
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, network_of, notes_of, read_notes, save_state
-from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
+from visaudio_bench.models.visaudio.config import BUILT_IN, CONFIGS, PUBLISHED, Config
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.models.visaudio.network import FlowNetwork, build
 from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.models.visaudio.training.batches import Reader
 from visaudio_bench.models.visaudio.training.initialisation import NEW, balance, measure_latents
 from visaudio_bench.models.visaudio.training.learner import FlowLearner
-from visaudio_bench.models.visaudio.training.recipe import FlowRecipe, configured, find_preset
+from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.suites import Suite, open_suite
 
@@ -47,7 +48,7 @@ class FlowTraining(Training[FlowRecipe]):
 
     def recipe(self, preset: str) -> FlowRecipe:
         """As `Training.recipe`."""
-        return find_preset(preset)
+        return find_preset(preset, PRESETS)
 
     def recipe_from(self, values: Mapping[str, Any]) -> FlowRecipe:
         """As `Training.recipe_from`."""
@@ -55,7 +56,7 @@ class FlowTraining(Training[FlowRecipe]):
 
     def begin(self, asked: Asked, preset: str, recipe: FlowRecipe, world: World) -> Started | tuple[()]:
         """The network of a file, or nothing yet."""
-        return () if asked.start is None else _started(asked.start, configured(preset, recipe), world)
+        return () if asked.start is None else _started(asked.start, configured(CONFIGS[preset], recipe), world)
 
     def data(self, asked: Asked, preset: str, recipe: FlowRecipe, world: World) -> Data:
         """As `Training.data`."""
@@ -66,7 +67,7 @@ class FlowTraining(Training[FlowRecipe]):
         self, begun: Started | tuple[()] | None, preset: str, recipe: FlowRecipe, data: Data, world: World
     ) -> Prepared:
         """As `Training.prepare`."""
-        config = configured(preset, recipe)
+        config = configured(CONFIGS[preset], recipe)
         learnt, watched = stores_of(data)
         reader = Reader(learnt, config, recipe)
         network = build(config) if begun is None else _network(begun or None, config, reader, world)

@@ -40,14 +40,15 @@ def binauralise(
         piece = diffuse(network, noise[..., begin:end], unit.parts[..., begin:end], places[:, begin:end], steps)
         last = min(frames, first + PIECE)
         made[..., first:last] = piece[..., first - begin : last - begin]
-    ears = (made * unit.size).unflatten(1, (2, 2))[0]
+    ears = (made * unit.size).reshape(2, 2, BINS, frames)
     return sound_of(ears, len(mono))
 
 
 def louder_near(mono: Samples, positions: Array) -> Samples:
     """A mono sound `(N,)` with the levels of a path `(P, 3)` spread over it: 6 dB softer twice as far away."""
     gain = USUAL / np.clip(np.linalg.norm(positions, axis=1), NEAREST, FURTHEST)
-    return mono * np.interp(np.linspace(0, 1, len(mono)), np.linspace(0, 1, len(gain)), gain).astype(np.float32)
+    over = np.interp(np.linspace(0, 1, len(mono)), np.linspace(0, 1, len(gain)), gain)
+    return np.asarray(mono * over, dtype=np.float32)
 
 
 def spread(positions: Tensor, count: int) -> Tensor:

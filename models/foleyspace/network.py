@@ -57,7 +57,8 @@ class SpatialDiffusion(nn.Module):
         for index, convolve in enumerate(self.convolutions):
             y = functional.silu(convolve(x))
             x = y if index == 0 else x + y
-        return heard + self.correct(x)
+        correction: Tensor = self.correct(x)
+        return heard + correction
 
 
 def through(transfer: Tensor, mono: Tensor) -> Tensor:

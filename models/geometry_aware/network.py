@@ -120,7 +120,7 @@ class ChannelMasks(nn.Module):
             x = mix(answers if x is None else torch.cat([functional.interpolate(x, scale_factor=2.0), answers], 1))
         assert x is not None  # there are three levels
         made = torch.tanh(self.masks(torch.cat([x, levels[-1]], 1)))
-        return made.unflatten(1, (2, 2))
+        return made.reshape(len(made), 2, 2, *made.shape[2:])
 
 
 class Coherence(nn.Module):
@@ -136,7 +136,8 @@ class Coherence(nn.Module):
         """`(B,)`, above 0 for exchanged."""
         heard = self.encoder(ears)[-1]
         met = self.meeting(torch.cat([heard, _tiled(visual, heard)], 1))
-        return self.answer(met.mean((2, 3)))[:, 0]
+        logit: Tensor = self.answer(met.mean((2, 3)))
+        return logit[:, 0]
 
 
 class ResponseGenerator(nn.Module):
@@ -151,7 +152,7 @@ class ResponseGenerator(nn.Module):
 
     def forward(self, visual: Tensor) -> Tensor:
         """`(B, 2, 64, 64)`, never negative."""
-        made = self.ups(functional.relu(self.first(visual)).unflatten(1, (-1, 4, 4)))
+        made = self.ups(functional.relu(self.first(visual)).reshape(len(visual), -1, 4, 4))
         assert made.shape[-1] == RESPONSE
         return functional.softplus(self.last(made))
 

@@ -58,7 +58,8 @@ def response_spectrum(response: Tensor) -> Tensor:
     cut = functional.pad(response[:, :length], (0, max(0, length - response.shape[1])))
     cut = 10 * cut / cut.square().sum().sqrt().clamp_min(1e-12)
     found = torch.stft(cut, FFT, RESPONSE_HOP, FFT, torch.hann_window(FFT), pad_mode="constant", return_complex=True)
-    return found[:, :BINS, :RESPONSE].abs().square().unflatten(1, (RESPONSE, -1)).mean(2).sqrt()
+    power = found[:, :BINS, :RESPONSE].abs().square()
+    return power.reshape(2, RESPONSE, -1, power.shape[-1]).mean(2).sqrt()
 
 
 def reverberation_time(energy: Tensor, seconds: float) -> Tensor:

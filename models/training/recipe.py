@@ -6,10 +6,13 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,30 @@ class Recipe:
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+AnyConfig = TypeVar("AnyConfig", bound="DataclassInstance")
+
+
+def find_preset(name: str, presets: Mapping[str, AnyRecipe]) -> AnyRecipe:
+    """The recipe of a preset.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in presets:
+        raise UsageError(f'no preset "{name}".{did_you_mean(name, presets)} Known: {", ".join(presets)}')
+    return presets[name]
+
+
+def configured(config: AnyConfig, recipe: Recipe) -> AnyConfig:
+    """A network's configuration with a recipe's changes.
+
+    Raises:
+        UsageError: the changes contradict each other.
+    """
+    try:
+        return replace(config, **recipe.network)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"the network cannot be built: {error}.") from error
 
 
 def changed(recipe: AnyRecipe, settings: Iterable[str]) -> AnyRecipe:

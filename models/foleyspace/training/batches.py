@@ -143,7 +143,9 @@ def random_path(rng: np.random.Generator) -> Array:
         np.exp(rng.uniform(np.log(NEAREST), np.log(FURTHEST)) + rng.normal(0, 0.5) * along), NEAREST, FURTHEST
     )
     level = np.cos(elevation)
-    return distance[:, None] * np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], 1)
+    return np.asarray(
+        distance[:, None] * np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], 1)
+    )
 
 
 def along_a_path(mono: Samples, positions: Array) -> Samples:

@@ -24,5 +24,6 @@ class FoleyLearner(Learner):
         time = tensors["time"]
         at = time[:, None, None, None]
         noisy = (1 - at) * tensors["noise"] + at * tensors["data"]
-        made = self.network(noisy, time, tensors["mono"], tensors["places"])
-        return (made - tensors["data"]).square().unflatten(1, (2, 2)).mean((2, 3, 4))
+        made: Tensor = self.network(noisy, time, tensors["mono"], tensors["places"])
+        wrong = (made - tensors["data"]).square()
+        return wrong.reshape(len(wrong), 2, -1).mean(2)

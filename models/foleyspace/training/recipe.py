@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from visaudio_bench.errors import UsageError
 from visaudio_bench.models.foleyspace.config import CONFIGS, Config
 from visaudio_bench.models.training.recipe import Recipe
-from visaudio_bench.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -39,26 +37,3 @@ TINY = FoleyRecipe(
     steps=2000, batch=4, learning_rate=3e-3, ema=0.1, validate_every=500, save_every=250, threads=1, ahead=2
 )
 PRESETS = {name: TINY if name == "tiny" else FoleyRecipe() for name in CONFIGS}
-
-
-def find_preset(name: str) -> FoleyRecipe:
-    """The recipe of a preset.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if name not in PRESETS:
-        raise UsageError(f'no preset "{name}".{did_you_mean(name, PRESETS)} Known: {", ".join(PRESETS)}')
-    return PRESETS[name]
-
-
-def configured(preset: str, recipe: FoleyRecipe) -> Config:
-    """The network's configuration: the preset's, with the recipe's changes.
-
-    Raises:
-        UsageError: the changes contradict each other.
-    """
-    try:
-        return replace(CONFIGS[preset], **recipe.network)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"the network cannot be built: {error}.") from error

@@ -57,12 +57,14 @@ class GeometryLearner(Learner):
     def flipped_logit(self, ears: Tensor, seen: Seen, batch: Batch) -> Tensor:
         """What the classifier says of spectra `(B, 2, 2, 256, 64)` whose ears it is given as `flipped` says."""
         flipped = batch.tensors["flipped"][:, None, None, None, None]
-        return self.network.coherence(torch.where(flipped, ears.flip(1), ears).flatten(1, 2), seen.vector)
+        heard = torch.where(flipped, ears.flip(1), ears).flatten(1, 2)
+        logit: Tensor = self.network.coherence(heard, seen.vector)
+        return logit
 
     def _backbone(self, ears: Tensor, seen: Seen) -> Tensor:
         mix = ears.sum(1)
         masks = self.network(mix, seen)
-        loss = squared_distance(masked(masks.difference, mix), ears[:, 0] - ears[:, 1])
+        loss: Tensor = squared_distance(masked(masks.difference, mix), ears[:, 0] - ears[:, 1])
         if masks.ears is None:
             return loss
         made = masked(masks.ears, mix[:, None])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from visaudio_bench.errors import UsageError
 from visaudio_bench.models.geometry_aware.config import CONFIGS, Config
 from visaudio_bench.models.geometry_aware.losses import WEIGHTS
 from visaudio_bench.models.training.recipe import Recipe
-from visaudio_bench.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,3 @@ TINY = GeometryRecipe(
     steps=1200, batch=16, warmup=20, ema=0.1, validate_every=300, save_every=100, threads=1, mirror=True
 )
 PRESETS = {name: TINY if name.endswith("tiny") else PAPER for name in CONFIGS}
-
-
-def find_preset(name: str) -> GeometryRecipe:
-    """The recipe of a preset.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if name not in PRESETS:
-        raise UsageError(f'no preset "{name}".{did_you_mean(name, PRESETS)} Known: {", ".join(PRESETS)}')
-    return PRESETS[name]
-
-
-def configured(preset: str, recipe: GeometryRecipe) -> Config:
-    """The network's configuration: the preset's, with the recipe's changes.
-
-    Raises:
-        UsageError: the changes contradict each other.
-    """
-    try:
-        return replace(CONFIGS[preset], **recipe.network)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"the network cannot be built: {error}.") from error

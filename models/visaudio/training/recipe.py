@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from visaudio_bench.errors import UsageError
 from visaudio_bench.models.training.recipe import Recipe
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.flow import TimeDistribution
 from visaudio_bench.models.visaudio.sampler import GUIDANCE
-from visaudio_bench.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -50,26 +48,3 @@ TINY = FlowRecipe(
     threads=2,
 )
 PRESETS: dict[str, FlowRecipe] = {name: TINY if name == "tiny" else PAPER for name in CONFIGS}
-
-
-def find_preset(name: str) -> FlowRecipe:
-    """The recipe of a preset.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if name not in PRESETS:
-        raise UsageError(f'no preset "{name}".{did_you_mean(name, PRESETS)} Known: {", ".join(PRESETS)}')
-    return PRESETS[name]
-
-
-def configured(preset: str, recipe: FlowRecipe) -> Config:
-    """The network's configuration: the preset's, with the recipe's changes.
-
-    Raises:
-        UsageError: the changes contradict each other.
-    """
-    try:
-        return replace(CONFIGS[preset], **recipe.network)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"the network cannot be built: {error}.") from error
