@@ -117,6 +117,7 @@ def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, tmp_path: P
     assert (told.code, "mirror cannot change" in told.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_with_the_same_losses(train: Callable, data: Path, tmp_path: Path) -> None:
     out, settings = tmp_path / "killed", (*MICRO, "steps=100", "save_every=1")
     process = subprocess.Popen(command(data, out, *settings), env=environment(), stderr=subprocess.DEVNULL)
