@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from visaudio_bench.baselines.system import System
@@ -67,6 +68,8 @@ SYSTEMS = SystemRegistry(
     },
 )
 
+# By name, as the systems are: what is imported would be part of every system's revision.
+TWO_STAGE = "visaudio_bench.baselines.two_stage:open_two_stage"
 DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-pan")
 
 
@@ -78,9 +81,9 @@ def open_system(request: str) -> System:
     """
     stages = _stages(request)
     if stages is not None:
-        from visaudio_bench.baselines.two_stage import open_two_stage
-
-        return open_two_stage(*stages)
+        module, _, opener = TWO_STAGE.partition(":")
+        row: System = getattr(import_module(module), opener)(*stages)
+        return row
     name, _, argument = request.partition(":")
     return SYSTEMS.get(name)(argument or None)
 
