@@ -1,9 +1,15 @@
-"""The systems by name: ours, published ones, and those of plug-ins. An argument comes after a colon: `outputs:DIR`."""
+"""The systems by name: ours, published ones, and those of plug-ins.
+
+An argument comes after a colon: `outputs:DIR`; two systems one after the other have a plus between them
+(`baselines.two_stage`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 from visaudio_bench.baselines.system import System
 from visaudio_bench.registry import Registry
@@ -52,11 +58,18 @@ SYSTEMS = SystemRegistry(
         "visaudio": "visaudio_bench.baselines.visaudio:open_visaudio",
         "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
         "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
+        "foleyspace": "visaudio_bench.baselines.foleyspace:open_foleyspace",
         "foleyspace-like": "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike",
+        "geometry-aware": "visaudio_bench.baselines.geometry_aware:open_geometry_aware",
+        "mono2binaural": "visaudio_bench.baselines.geometry_aware:open_mono2binaural",
+        "audio-only": "visaudio_bench.baselines.geometry_aware:open_audio_only",
+        "flipped-visual": "visaudio_bench.baselines.geometry_aware:open_flipped_visual",
         "outputs": "visaudio_bench.baselines.outputs:open_outputs",
     },
 )
 
+# By name, as the systems are: what is imported would be part of every system's revision.
+TWO_STAGE = "visaudio_bench.baselines.two_stage:open_two_stage"
 # Anchors made of the references: every table of a suite that has references has them, asked for or not.
 STANDING_ANCHORS = ("reference", "mono", "swapped", "repaired")
 # All rows that a table is read from and that do not compete: those whose card says `anchor`.
@@ -65,10 +78,32 @@ DEFAULT_SYSTEMS = (*ANCHORS, "motion-pan")
 
 
 def open_system(request: str) -> System:
-    """The system behind `name` or `name:argument`.
+    """The system behind `name`, `name:argument`, or two of those with a plus between them.
 
     Raises:
-        UsageError: unknown name, a missing or needless argument, or a folder that is not there.
+        UsageError: unknown name, a missing or needless argument, a folder that is not there, or two that do not fit.
     """
+    stages = _stages(request)
+    if stages is not None:
+        module, _, opener = TWO_STAGE.partition(":")
+        row: System = getattr(import_module(module), opener)(*stages)
+        return row
     name, _, argument = request.partition(":")
     return SYSTEMS.get(name)(argument or None)
+
+
+def _stages(request: str) -> tuple[str, str] | None:
+    """Generator and binauraliser: parted at the last plus that a known system's name follows.
+
+    An argument may hold a plus too, and a file of that whole name is meant by it.
+    """
+    name, _, argument = request.partition(":")
+    is_file = any(path and Path(path).exists() for path in (argument, argument.partition("=")[2]))
+    if "+" not in request or ("+" not in name and is_file):
+        return None
+    known = SYSTEMS.names()
+    at = len(request)
+    while (at := request.rfind("+", 0, at)) > 0:
+        if request[at + 1 :].partition(":")[0] in known:
+            return request[:at], request[at + 1 :]
+    return None

@@ -7,13 +7,14 @@ sound to pictures must beat it. Camera motion, which changes every column alike,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
+from visaudio_bench.baselines.binauraliser import Binauraliser
 from visaudio_bench.baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND, Array, changes, remembered
-from visaudio_bench.baselines.system import ClipwiseSystem, SystemCard
-from visaudio_bench.baselines.trivial import reference_sound, refuse_argument
+from visaudio_bench.baselines.system import SystemCard
+from visaudio_bench.baselines.trivial import refuse_argument
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
 from visaudio_bench.sources import source_revision
@@ -24,7 +25,7 @@ from visaudio_bench.suites.simulator.hrtf import pan
 COLUMNS = 32
 
 
-class MotionPan(ClipwiseSystem):
+class MotionPan(Binauraliser):
     """The weight-free visual baseline."""
 
     card = SystemCard(
@@ -35,17 +36,15 @@ class MotionPan(ClipwiseSystem):
         revision=source_revision(__name__),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )
-    full_scale = True  # the head responses amplify the near ear
 
     def __init__(self, argument: str | None = None):
         refuse_argument(self.card.name, argument)
 
-    def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
-        """The clip's mono sound at the azimuth of its motion."""
-        del clips, rng
+    def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
+        """The mono sound at the azimuth of the clip's motion."""
+        del rng
         if clip.video is None:
             raise ClipError("no_video", f"clip {clip.id} has no video, which motion-pan needs.")
-        mono = reference_sound(clip).mean(axis=0, dtype=np.float32)
         seconds = mono.shape[0] / SAMPLE_RATE
         frames = iter_frames(clip.video, fps=FRAMES_PER_SECOND, start=clip.start, duration=seconds)
         return pan(mono, motion_azimuth(picture for _, picture in frames))

@@ -62,6 +62,11 @@ class Outputs(System):
                     clip.id, None, 0.0, "missing", f'{self.folder} has no sound file for clip "{clip.id}".{hint}'
                 )
 
+    def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
+        """The clip's file."""
+        del clips
+        return (self.files[clip.id],) if clip.id in self.files else ()
+
     def _found(self, clip: str, path: Path) -> Generation:
         try:
             refuse_absent(path)  # a link may lead nowhere

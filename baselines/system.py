@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import ClipError
+from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, round_to_16_bit, within_full_scale, write_audio
@@ -98,6 +98,18 @@ class System(ABC):
         """Why the system cannot run here, in one sentence with the command that helps; empty if it can."""
         return ""
 
+    def hearing(self, monos: Mapping[str, Path]) -> System:
+        """The same system with other mono sounds than the references': files by clip id.
+
+        Raises:
+            UsageError: the system takes no mono sound.
+        """
+        del monos
+        raise UsageError(
+            f"{self.card.name} takes no mono sound that it could make binaural. Systems that do: motion-pan, "
+            "foleyspace-like, geometry-aware:FILE, visual-sound-25d. See: bench list systems"
+        )
+
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """The files that a clip's sound depends on; when one of them changes, the sound is made again."""
         del clips
@@ -133,11 +145,16 @@ class ClipwiseSystem(System):
             path = out / f"{clip.id}.wav"
             try:
                 with one_clip():
-                    provenance = self._write(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)))
+                    told = self._write(path, self.make(clip, clips, clip_rng(seed, self.card.name, clip.id)))
             except ClipError as error:
                 yield Generation.failed(clip.id, time.perf_counter() - began, error)
             else:
+                provenance = {**self.provenance(), **told}
                 yield Generation(clip.id, path, time.perf_counter() - began, provenance=provenance)
+
+    def provenance(self) -> Mapping[str, Any]:
+        """What is told of every sound: weights, settings."""
+        return {}
 
     def _write(self, path: Path, samples: Samples) -> dict[str, Any]:
         """Write a sound, and return what its record says of it."""

@@ -15,7 +15,8 @@ from visaudio_bench.baselines import open_system
 from visaudio_bench.bench.cli.common import finish
 from visaudio_bench.bench.evaluation.metric_choice import find_metrics
 from visaudio_bench.bench.evaluation.plan import Job, Plan
-from visaudio_bench.bench.training.training_run import EVALUATION_SUITE, Asked, train, trained_system
+from visaudio_bench.bench.training.run_folder import Asked
+from visaudio_bench.bench.training.training_run import EVALUATION_SUITE, train, trained_system
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import open_suite
 

@@ -124,7 +124,7 @@ def commands(data: Path) -> dict[str, Command]:
         "run": Command(lambda out: ("run", "--suite", suite, "--system", "noise", *scored, "--out", out), tables),
         "score": Command(lambda out: ("score", "--predictions", data / "clips", *scored, "--out", out), tables),
         "generate": Command(
-            lambda out: ("generate", "--system", "foleyspace-like:noise", "--suite", suite, "--mux", "--out", out),
+            lambda out: ("generate", "--system", "noise+foleyspace-like", "--suite", suite, "--mux", "--out", out),
             bytes_of("**/*.wav", "**/*.mp4", "**/failures.jsonl"),
             code=1,  # for the clip that cannot be used
         ),

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import torch
 
+from visaudio_bench.models.training.loading import Loader
+from visaudio_bench.models.training.order import Order
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
 from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow, FeatureStore, Kind, claim, write_shard
-from visaudio_bench.models.visaudio.training.batches import Loader, Reader
-from visaudio_bench.models.visaudio.training.data_order import Order
+from visaudio_bench.models.visaudio.training.batches import Reader
 from visaudio_bench.models.visaudio.training.recipe import PAPER
 
 NEEDED = 2.75e9  # bytes a second

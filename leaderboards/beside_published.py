@@ -39,6 +39,15 @@ DATASETS = {
     "music": ("MUSIC", "test"),
     "fairplay": ("FAIR-Play", "out of distribution"),
 }
+# What Garg et al. call the systems here; those of other sizes, or of other names, stand beside nothing.
+BINAURALISERS = {
+    "garg": "geometry-aware",
+    "garg-audio-only": "audio-only",
+    "garg-flipped-visual": "flipped-visual",
+    "mono2binaural": "mono2binaural",
+    "mono": "mono",
+}
+BINAURALISED = ("FAIR-Play", "standard split")
 LEADING = (Column("status", "status", left=True), Column("clips", "N"))
 MARKS: tuple[Mark, ...] = ("best", "second")
 
@@ -85,6 +94,36 @@ def comparison_tables(runs: Sequence[tuple[str, Run]], rows: Sequence[Published]
         )
         for suite in suites
     ]
+
+
+def binauralisation_table(name: str, run: Run, rows: Sequence[Published]) -> Table | None:
+    """The results of a run on FAIR-Play beside Table 2 of Garg et al., in its two columns.
+
+    Args:
+        name: of the run.
+        run: its content.
+        rows: the published numbers.
+
+    Returns:
+        The table; None for a run without that suite.
+    """
+    measured = [entry for entry in _measured(name, run) if entry.suite.name.partition("-")[0] == "fairplay"]
+    if not measured:
+        return None
+    columns = {place: column for place, column in all_columns().items() if place[0] in ("stft", "env")}
+    known = [replace(row, system=BINAURALISERS.get(row.system, row.system)) for row in rows]
+    here = [row for row in known if (row.dataset, row.split) == BINAURALISED and row.place in columns]
+    lines: list[TableRow] = []
+    for entry in sorted(measured, key=lambda entry: not entry.system.anchor):
+        lines += _compared([entry], [row for row in here if row.system == entry.system.name], columns)
+    names = {entry.system.name for entry in measured}
+    lines += [_published_row(here, name, columns) for name in _systems(here) if name not in names]
+    title = f"{measured[0].suite.title} · beside {' · '.join(BINAURALISED)} of Garg et al."
+    window = (
+        "Garg et al. judge clips of 10 s, of the test part of one of FAIR-Play's ten splits, and do not say which; a "
+        "suite's clips here are the windows that it was prepared with."
+    )
+    return Table(title, (*LEADING, *columns.values()), tuple(lines), "method", (window, *_sources(here)))
 
 
 def _measured(name: str, run: Run) -> list[MeasuredSystem]:

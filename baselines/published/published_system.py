@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ class PublishedSystem(System):
         promised = [card.given, card.frames_per_second, card.image_at, card.native, card.postprocess]
         made_from = [identity(card, self.installed), dict(self.options), promised, source_revision(__name__)]
         return f"{pinned}+{digest(made_from)[:12]}"
+
+    def hearing(self, monos: Mapping[str, Path]) -> PublishedSystem:
+        """As `System.hearing`."""
+        if MONO not in self.details.given:
+            super().hearing(monos)  # says that it takes none
+        other = copy(self)
+        other.monos = dict(monos)
+        return other
 
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """The clip's pictures, and the sound to be binauralised where there is one."""

@@ -252,7 +252,14 @@ def print_checks(title: str, checks: Sequence[Check], form: str) -> None:
         raise BenchError(f"{count:,} {'thing is' if count == 1 else 'things are'} wrong, as told above.")
 
 
-def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = False) -> None:
+def finish(
+    plan: Plan,
+    form: str,
+    *,
+    dry_run: bool,
+    allow_missing_suite: bool = False,
+    beside: Callable[[Path], Sequence[Table]] | None = None,
+) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
 
     Args:
@@ -260,6 +267,7 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
         form: of the tables on stdout.
         dry_run: only say what would be done.
         allow_missing_suite: a suite that is not here does not fail the run.
+        beside: further tables, made from the run folder.
 
     Raises:
         BenchError: more clips count against the run than allowed, or a suite is not here; everything is written and
@@ -273,7 +281,7 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
     finished = execute(plan, dry_run=dry_run)
     if finished is None:
         return
-    print_tables(finished.tables, form)
+    print_tables([*finished.tables, *(beside(plan.out) if beside else ())], form)
     if plan.left_out:
         note(f"left out: {plan.left_out}")
     bad = unusable(finished.failures)

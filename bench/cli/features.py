@@ -32,10 +32,11 @@ def features() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Store to make or add to.")
 @click.option(
     "--parts",
-    type=click.Choice(["published", "built-in"]),
+    type=click.Choice(["published", "built-in", "windows", "windows-tiny"]),
     default="published",
     show_default=True,
-    help="Encoders and codec: those of the paper, or those of the tiny model, which need no download.",
+    help="Encoders and codec: those of the paper, or those of the tiny model, which need no download. "
+    "Or none: pictures and sounds for geometry-aware networks.",
 )
 @click.option(
     "--spatial",
@@ -62,11 +63,12 @@ def build(
 ) -> None:  # fmt: skip
     """Extract the features of a suite's clips into a store; killed at any moment, the same command goes on."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.training.feature_extraction import Extraction, extract
+    from visaudio_bench.bench.training.feature_extraction import Extraction, StoreFilling, WindowKeeping, extract
     from visaudio_bench.errors import BenchError
+    from visaudio_bench.models.geometry_aware import clip_windows
+    from visaudio_bench.models.training.distributed import join, leave
     from visaudio_bench.models.visaudio.feature_formats import Storage
     from visaudio_bench.models.visaudio.feature_store import FeatureStore
-    from visaudio_bench.models.visaudio.training.distributed import join, leave
     from visaudio_bench.pool import available_cores
     from visaudio_bench.suites import open_suite
 
@@ -76,8 +78,10 @@ def build(
     # The paper's encoders take gigabytes in every process; the built-in ones take nothing.
     alone = world.size > 1 or world.device.type == "cuda" or parts == "published"
     many = workers or (1 if alone else available_cores())
-    storage = Storage(spatial, grid=grid)
-    work = Extraction(suite, out, parts, storage, duration or suite.duration or 8.0, str(world.device), many)
+    where = (suite, out, parts, duration or suite.duration or 8.0, str(world.device), many)
+    work: StoreFilling = (
+        WindowKeeping(*where) if parts in clip_windows.PARTS else Extraction(*where, Storage(spatial, grid=grid))
+    )
     with world.alone(out, "bench features build"):
         failures = extract(work, world)
     leave()

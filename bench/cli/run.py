@@ -15,6 +15,7 @@ Examples
   bench run --suite simroom-mini --system motion-pan --metric default,fcd --out runs/small
   bench run --suite biaudio,music,fairplay             data that bench data prepare has prepared
   bench run --suite fairplay --subset split1:test      a part of it, as fairplay:split1:test
+  bench run --suite fairplay:split1:test --protocol binauralize --system geometry-aware:best.safetensors
   bench run --dry-run                                  what would be done
 """
 
@@ -41,6 +42,12 @@ Examples
 @click.option("--subset", metavar="PART", help="A part of the suite, such as split1:test; short for NAME:PART.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
 @click.option("--allow-missing-suite", is_flag=True, help="Do not fail for suites that are not here.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["binauralize"]),
+    help="Judge what makes the reference's mono sound binaural, as Garg et al. do (STFT, ENV; beside their numbers), "
+    "and by where it is heard.",
+)
 @run_options
 def run(
     suites: tuple[str, ...],
@@ -48,6 +55,7 @@ def run(
     subset: str | None,
     limit: int | None,
     allow_missing_suite: bool,
+    protocol: str | None,
     **options: Any,
 ) -> None:
     """Generate with every system, score, print and save the leaderboard.
@@ -56,6 +64,12 @@ def run(
     """
     from dataclasses import replace
 
+    from visaudio_bench.bench.evaluation.binauralisation import (
+        METRICS,
+        SYSTEMS,
+        published_beside,
+        require_binauralisers,
+    )
     from visaudio_bench.bench.evaluation.plan import open_jobs, present_suites
     from visaudio_bench.errors import UsageError
 
@@ -64,6 +78,17 @@ def run(
             raise UsageError(f"--subset {subset} is a part of one suite, and {len(suites)} are asked for.")
         suites = (f"{suites[0]}:{subset}",)
     present, absent = present_suites(suites)
+    if protocol is not None:
+        systems = systems or SYSTEMS
     jobs = open_jobs(present, systems, limit)
+    if protocol is not None:
+        require_binauralisers(jobs)
+        options["metrics"] = options["metrics"] or METRICS
     plan = replace(make_plan(jobs, "-".join(job.suite.name for job in jobs), options), absent_suites=absent)
-    finish(plan, options["form"], dry_run=options["dry_run"], allow_missing_suite=allow_missing_suite)
+    finish(
+        plan,
+        options["form"],
+        dry_run=options["dry_run"],
+        allow_missing_suite=allow_missing_suite,
+        beside=published_beside if protocol else None,
+    )

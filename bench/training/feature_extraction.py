@@ -6,8 +6,9 @@ worker processes shares them on the CPU. What is finished is in the store, whoev
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,26 +20,66 @@ from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
+from visaudio_bench.models.geometry_aware import clip_windows
+from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.visaudio.clip_features import code_of, features_of, origin_of, row_of
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
 from visaudio_bench.models.visaudio.parts import Parts, open_parts
-from visaudio_bench.models.visaudio.training.distributed import World
 from visaudio_bench.pool import Outcome, map_unordered
 from visaudio_bench.suites.clip import Clip, Suite
 
 
 @dataclass(frozen=True)
-class Extraction:
-    """What is to be extracted: clips of `suite`, cut to `duration` seconds, by the parts called `parts`, into `out`."""
+class StoreFilling(ABC):
+    """What is to be kept: something of the clips of `suite`, cut to `duration` seconds, in the store `out`."""
 
     suite: Suite
     out: Path
     parts: str
-    storage: Storage
     duration: float
     device: str = "cpu"
     workers: int = 1
+
+    @abstractmethod
+    def kind(self) -> Kind:
+        """What the store will hold."""
+
+    @abstractmethod
+    def code(self) -> str:
+        """Revision of the source that fills the store."""
+
+    @abstractmethod
+    def features(self, clip: Clip) -> Mapping[str, Tensor]:
+        """The tensors of one clip.
+
+        Raises:
+            ClipError: it cannot be used.
+        """
+
+
+@dataclass(frozen=True)
+class WindowKeeping(StoreFilling):
+    """Pictures and sounds for a geometry-aware network, of the size that `parts` says."""
+
+    def kind(self) -> Kind:
+        """As `StoreFilling.kind`."""
+        return Kind(*clip_windows.identity(self.parts), Storage(), self.duration)
+
+    def code(self) -> str:
+        """As `StoreFilling.code`."""
+        return clip_windows.code()
+
+    def features(self, clip: Clip) -> Mapping[str, Tensor]:
+        """As `StoreFilling.features`."""
+        return clip_windows.windows_of(clip, self.parts, self.duration)
+
+
+@dataclass(frozen=True)
+class Extraction(StoreFilling):
+    """Features and latents by the frozen networks called `parts`."""
+
+    storage: Storage = field(default_factory=Storage)
 
     def kind(self) -> Kind:
         """What the store will hold."""
@@ -50,6 +91,11 @@ class Extraction:
         parts = self.opened()
         return code_of(parts.conditioners, parts.codec)
 
+    def features(self, clip: Clip) -> Mapping[str, Tensor]:
+        """As `StoreFilling.features`."""
+        parts = self.opened()
+        return features_of(clip, parts.conditioners, parts.codec, self.duration, self.storage)
+
     def opened(self) -> Parts:
         """The frozen networks, loaded once a process."""
         return _parts(self.parts, self.device)
@@ -60,7 +106,7 @@ def _parts(kind: str, device: str) -> Parts:
     return open_parts(kind, device, encoder=True)
 
 
-def extract(work: Extraction, world: World | None = None) -> list[Failure]:
+def extract(work: StoreFilling, world: World | None = None) -> list[Failure]:
     """Bring a store of features up to date with its suite.
 
     Args:
@@ -102,7 +148,7 @@ def extract(work: Extraction, world: World | None = None) -> list[Failure]:
     return [*(failure_of(error, work.suite.name, clip, "prepare") for clip, error in unmade.items()), *failures]
 
 
-def _missing(work: Extraction) -> list[Clip]:
+def _missing(work: StoreFilling) -> list[Clip]:
     """Clips without features, or with those of files, or by code, that have changed since."""
     stored = present(work.out)
     code = work.code()
@@ -113,15 +159,14 @@ def _missing(work: Extraction) -> list[Clip]:
     ]
 
 
-def _piece(work: Extraction, clips: Sequence[Clip]) -> list[Failure]:
+def _piece(work: StoreFilling, clips: Sequence[Clip]) -> list[Failure]:
     """Extract some clips and write them as one shard; returns those that could not be used."""
-    parts = work.opened()
     made: list[tuple[FeatureRow, Mapping[str, Tensor]]] = []
     failures = []
     for clip in clips:
         try:
             with one_clip():
-                features = features_of(clip, parts.conditioners, parts.codec, work.duration, work.storage)
+                features = work.features(clip)
                 made.append((row_of(clip, work.suite.name, work.duration, work.code()), features))
         except ClipError as error:
             failures.append(failure_of(error, work.suite.name, clip.id, "features"))
@@ -130,7 +175,7 @@ def _piece(work: Extraction, clips: Sequence[Clip]) -> list[Failure]:
     return failures
 
 
-def _one_by_one(work: Extraction, failed: Outcome[Sequence[Clip], list[Failure]]) -> list[Failure]:
+def _one_by_one(work: StoreFilling, failed: Outcome[Sequence[Clip], list[Failure]]) -> list[Failure]:
     """A piece that failed as a whole, clip by clip: one that cannot be written, or ends the process, costs itself."""
     pieces: list[Sequence[Clip]] = [[clip] for clip in failed.item]
     outcomes = [failed] if len(pieces) == 1 else map_unordered(partial(_piece, work), pieces, work.workers)
@@ -142,7 +187,7 @@ def _one_by_one(work: Extraction, failed: Outcome[Sequence[Clip], list[Failure]]
     return failures
 
 
-def _report(work: Extraction, ledger: Ledger) -> None:
+def _report(work: StoreFilling, ledger: Ledger) -> None:
     path = ledger.write()
     for failure in ledger.failures[:5]:
         note(f"left out: {failure.clip}: {failure.message}")

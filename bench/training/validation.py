@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,13 +13,14 @@ from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.interaural import Cues, interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
 from visaudio_bench.metrics.quantity import Quantity
+from visaudio_bench.models.training.distributed import World
+from visaudio_bench.models.training.optimisation import autocast
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.config import lengths
 from visaudio_bench.models.visaudio.sampler import clip_noise
 from visaudio_bench.models.visaudio.training.batches import Batch, Reader
-from visaudio_bench.models.visaudio.training.distributed import World
-from visaudio_bench.models.visaudio.training.learner import Learner, autocast
-from visaudio_bench.models.visaudio.training.recipe import Recipe
+from visaudio_bench.models.visaudio.training.learner import FlowLearner
+from visaudio_bench.models.visaudio.training.recipe import FlowRecipe
 
 SEED = 0
 AT_ONCE = 8
@@ -34,11 +35,11 @@ class Validator:
     too, in `steps` steps, and the score is the correlation of where they sound with where they should.
     """
 
-    def __init__(self, reader: Reader, recipe: Recipe, world: World, codec: Codec | None, *, steps: int = STEPS):
+    def __init__(self, reader: Reader, recipe: FlowRecipe, world: World, codec: Codec | None, *, steps: int = STEPS):
         self.reader, self.recipe, self.world, self.codec = reader, recipe, world, codec
         self.steps = steps
 
-    def __call__(self, learner: Learner) -> dict[str, float]:
+    def __call__(self, learner: FlowLearner) -> dict[str, float]:
         """Scores by name; every process must call."""
         losses: list[list[float]] = []
         cue_scores: list[tuple[int, dict[str, Quantity]]] = []
@@ -54,7 +55,7 @@ class Validator:
         ears = np.mean(self.world.gather(losses), axis=0)
         names = ("loss_left", "loss_right") if len(ears) > 1 else ("loss_mono",)
         scores = {"loss": float(ears.sum()), **dict(zip(names, map(float, ears), strict=True))}
-        scores |= _columns(
+        scores |= direction_columns(
             [scores for _, scores in sorted(self.world.gather(cue_scores), key=lambda scored: scored[0])]
         )
         return {**scores, "score": scores.get("lat_r", -scores["loss"])}
@@ -65,7 +66,7 @@ class Validator:
             batch = self.reader.batch(self.reader.empty(len(some), pinned=False), some, some)
             yield some, batch.to(self.world.device)
 
-    def _generated(self, learner: Learner, batch: Batch) -> Tensor:
+    def _generated(self, learner: FlowLearner, batch: Batch) -> Tensor:
         config = learner.network.config
         long = lengths(self.reader.store.kind.duration, config.text_tokens)
         noise = torch.stack([clip_noise(SEED, clip, long, config.latent_dim, dual=config.dual) for clip in batch.clips])
@@ -89,7 +90,7 @@ class Validator:
         return cues
 
 
-def _columns(scores: Sequence[dict[str, Quantity]]) -> dict[str, float]:
+def direction_columns(scores: Sequence[Mapping[str, Quantity]]) -> dict[str, float]:
     """The columns of a leaderboard that say where sounds are."""
     if not scores:
         return {}

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import atomic_path, parse_json
+from visaudio_bench.models.tensor_files import STATE_FORMAT
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
@@ -25,7 +26,6 @@ from visaudio_bench.shapes import require
 
 FORMAT = "visaudio-bench flow network 1"
 _READ = {"conditioners?": {"conditioners?": str}, "codec?": {str: object}}  # of the notes, beside the configuration
-STATE_FORMAT = "visaudio-bench training 2"  # of the file that a training goes on from
 
 # MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
 _DOUBLED = {

@@ -15,13 +15,11 @@ its scales. A clip without video or caption lacks those keys. Of two rows with o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -33,13 +31,21 @@ from torch import Tensor
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import atomic_path, digest, parse_json, read_json, write_json
 from visaudio_bench.models.formats import parse_header
+from visaudio_bench.models.tensor_files import content_hash, memory_of, written_safely
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.shapes import require
 
 FORMAT = 1
 _META = {"conditioners": {str: object}, "codec": {str: object}, "storage": {str: object}, "duration": float}
 CLIPS_PER_SHARD = 16
-DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8}
+DTYPES = {
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "I16": torch.int16,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class FeatureRow:
         clip: its id, unique within the store. source: the suite it comes from, which weights of sampling refer to.
         origin: hash of what the features were made from (files, window, caption).
         sha256: of the clip's tensors. written: seconds since 1970. shard: file name, empty inside the shard itself.
-        latent: number of latent tokens.
+        latent: number of latent tokens, 0 where nothing is encoded.
     """
 
     clip: str
@@ -112,6 +118,10 @@ class FeatureStore:
         """Identity of the contents: kind, clips, and hashes of their features."""
         return digest([self.kind.to_dict(), [[row.clip, row.sha256] for row in self.rows]])
 
+    def about(self) -> dict[str, Any]:
+        """What made it, JSON-able."""
+        return self.kind.to_dict()
+
     def describe(self, index: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
         """Format and shape of each tensor of a clip."""
         row = self.rows[index]
@@ -137,6 +147,21 @@ class FeatureStore:
             _read_exactly(path, part.offset, target)
             read[key] = target
         return read
+
+    def read_rows(self, index: int, key: str, first: int, count: int) -> Tensor:
+        """Some rows, along the first axis, of one of a clip's tensors.
+
+        Raises:
+            BenchError: it has no such tensor or too few rows, or the file is damaged.
+        """
+        row = self.rows[index]
+        path = self.folder / row.shard
+        part = _parts_in(path, row.clip).get(key)
+        if part is None or first < 0 or first + count > part.shape[0]:
+            raise BenchError(f"{row.clip} in {self.folder} has not the rows {first} to {first + count} of {key}")
+        target = torch.empty((count, *part.shape[1:]), dtype=part.dtype)
+        _read_exactly(path, part.offset + first * math.prod(part.shape[1:]) * part.dtype.itemsize, target)
+        return target
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Every clip's id with what is wrong with its features, an empty string if nothing is."""
@@ -210,16 +235,6 @@ def _parts(wanted: Kind, found: Kind) -> Iterator[tuple[str, dict[str, Any], dic
     yield "clips", {"duration": ours["duration"]}, {"duration": theirs["duration"]}
 
 
-def content_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of a clip's tensors: names, formats, shapes and bytes."""
-    found = hashlib.sha256()
-    for key in sorted(tensors):
-        tensor = tensors[key].contiguous()
-        found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        found.update(_bytes(tensor))
-    return found.hexdigest()
-
-
 def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Tensor]]]) -> tuple[FeatureRow, ...]:
     """Write some clips as one shard; the rows' hashes and times are filled in.
 
@@ -230,7 +245,7 @@ def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Ten
 
     now = time.time()
     rows = [
-        FeatureRow(row.clip, row.source, row.origin, content_hash(tensors), now, tensors["mean"].shape[-2])
+        FeatureRow(row.clip, row.source, row.origin, content_hash(tensors), now, _tokens(tensors))
         for row, tensors in clips
     ]
     contents = _apart({f"{row.clip}/{key}": tensor for row, tensors in clips for key, tensor in tensors.items()})
@@ -239,6 +254,10 @@ def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Ten
     with written_safely(folder / name) as temporary:
         save_file(contents, temporary, metadata=told)
     return tuple(_in_shard(row, name) for row in rows)
+
+
+def _tokens(tensors: Mapping[str, Tensor]) -> int:
+    return tensors["mean"].shape[-2] if "mean" in tensors else 0
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -251,27 +270,6 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         seen.add(storage.data_ptr())
         found[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
     return found
-
-
-@contextmanager
-def written_safely(path: Path) -> Iterator[Path]:
-    """As `atomic_path`, on the disk before it is renamed.
-
-    Raises:
-        BenchError: the disk is full or refuses.
-    """
-    from safetensors import SafetensorError
-
-    try:
-        with atomic_path(path) as temporary:
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-    except (OSError, SafetensorError) as error:
-        raise BenchError(
-            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}. What was finished is kept; "
-            "make room and run the same command again."
-        ) from error
 
 
 def merge(folder: Path, others: Iterable[Path]) -> int:
@@ -403,7 +401,7 @@ def _damaged(path: Path, why: str) -> str:
 
 
 def _read_exactly(path: Path, offset: int, target: Tensor) -> None:
-    view = _bytes(target)
+    view = memory_of(target)
     try:
         with path.open("rb", buffering=0) as file:
             while view:
@@ -413,8 +411,3 @@ def _read_exactly(path: Path, offset: int, target: Tensor) -> None:
                 view, offset = view[count:], offset + count
     except OSError as error:
         raise BenchError(_damaged(path, error.strerror or repr(error))) from error
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    """The memory of a contiguous tensor as bytes, whatever its format."""
-    return memoryview(tensor.detach().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

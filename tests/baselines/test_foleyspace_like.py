@@ -4,7 +4,6 @@ put, and the row in a run."""
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from visaudio_bench.baselines.foleyspace_like import FoleySpaceLike, rendered
 from visaudio_bench.baselines.motion import FIELD_OF_VIEW, FRAMES_PER_SECOND
 from visaudio_bench.baselines.source_track import SOURCE_RADIUS, MotionEstimator, Track, trajectory
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import UsageError
-from visaudio_bench.suites import Clip, open_suite
-from visaudio_bench.suites.media import Frame, read_sound, write_audio
+from visaudio_bench.suites import open_suite
+from visaudio_bench.suites.media import Frame, read_sound
 from visaudio_bench.suites.simulator.truth import read_truth
 
 HEIGHT, WIDTH = 96, 128
@@ -138,58 +136,23 @@ class AlwaysRight:
 
 def test_another_estimator_takes_the_place_of_motion(clips: Path, tmp_path: Path) -> None:
     suite = open_suite(f"folder:{clips}")
-    system = FoleySpaceLike("mono", AlwaysRight())
-    assert system.card.revision != open_system("foleyspace-like:mono").card.revision
+    system = FoleySpaceLike(None, AlwaysRight())
+    assert system.card.revision != open_system("foleyspace-like").card.revision
     (made,) = system.generate(suite.clips(), tmp_path, only={"clip0"})
     assert made.path is not None
     left, right = decibels(read_sound(made.path).samples)
     assert right - left > 3
     assert made.provenance["estimator"] == "always-right-1"
-    assert made.provenance["mono"]["system"] == "mono"
 
 
-def test_inputs_are_those_of_the_generator_and_the_pictures() -> None:
-    card = open_system("foleyspace-like:mono").card
-    assert (card.name, card.inputs) == ("foleyspace-like+mono", ("video", "reference_mono"))
-    assert card.binauralises and not card.anchor
-    alone = open_system("foleyspace-like").card
-    assert (alone.name, alone.inputs) == ("foleyspace-like", ("video", "caption"))
-    with pytest.raises(UsageError, match="needs another system"):
-        open_system("foleyspace-like:foleyspace-like:mono")
-
-
-def test_a_clip_that_fails_is_reported_by_its_reason(clips: Path, tmp_path: Path) -> None:
-    sounds = tmp_path / "mono"
-    write_audio(sounds / "clip0.wav", noise(2.0)[None], SAMPLE_RATE)
-    write_audio(sounds / "clip1.wav", noise(0.5)[None], SAMPLE_RATE)
-    write_audio(sounds / "clip3.wav", noise(2.0)[None], SAMPLE_RATE)
-    system = FoleySpaceLike(f"outputs:theirs={sounds}")
-    assert system.card.name == "foleyspace-like+theirs"
-    suite = [*open_suite(f"folder:{clips}").clips()]
-    suite[3] = Clip("clip3", None, suite[3].audio, duration=2.0)
-    made = {one.clip: one for one in system.generate(suite, tmp_path / "out", only={c.id for c in suite})}
-    assert made["clip0"].path is not None
-    assert [made[f"clip{n}"].reason for n in (1, 2, 3)] == ["short", "missing", "no_video"]
-
-
-def test_the_row_hears_the_sides_of_the_simulated_rooms(
-    bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("VISAUDIO_BENCH_WEIGHTS", raising=False)
+def test_the_row_hears_the_sides_of_the_simulated_rooms(bench: Callable, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    told = bench("run", "--suite", "simroom-mini", "--system", "foleyspace-like:mono,foleyspace-like", "--out", run)
+    told = bench("run", "--suite", "simroom-mini", "--system", "foleyspace-like", "--out", run)
     assert told.code == 0, told.err
     with (run / "results.csv").open() as file:
         rows = {(row["system"], row["metric"]): row for row in csv.DictReader(file)}
-    assert float(rows["mono", "lr_acc"]["value"]) < float(rows["foleyspace-like+mono", "lr_acc"]["value"])
-    assert float(rows["foleyspace-like+mono", "lat_ccc"]["value"]) > 0.3
-    assert rows["foleyspace-like", "lr_acc"]["status"] == "missing"
-    assert "bench weights fetch" in told.err
-    folder = run / "audio" / "simroom-mini" / "foleyspace-like+mono"
-    record = json.loads(next(folder.glob("*.json")).read_text())
-    assert record["system"] == "foleyspace-like+mono"
-    again = bench("run", "--suite", "simroom-mini", "--system", "foleyspace-like:mono", "--out", run)
-    assert "foleyspace-like+mono: all made" in again.err
+    assert float(rows["mono", "lr_acc"]["value"]) < float(rows["foleyspace-like", "lr_acc"]["value"])
+    assert float(rows["foleyspace-like", "lat_ccc"]["value"]) > 0.3
 
 
 def test_the_side_seen_is_the_side_of_the_simulated_source(tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ SYSTEMS = {
         "visaudio_bench.baselines.foleyspace_like",
         "import visaudio_bench.baselines.foleyspace_like",
         [
-            "visaudio_bench.baselines.trivial",
+            "visaudio_bench.baselines.two_stage",
             "visaudio_bench.baselines.motion_pan",
-        ],  # the other system has a revision of its own
+        ],  # systems of which it may be a stage have revisions of their own
     ),
     "visaudio": (
         "visaudio_bench.baselines.visaudio",
@@ -92,7 +92,7 @@ SYSTEMS = {
         "open_parts('built-in', encoder=True)",
         [
             "visaudio_bench.baselines.trivial",
-            "visaudio_bench.models.visaudio.training.loop",
+            "visaudio_bench.models.training.loop",
             "visaudio_bench.models.backbones.vggish",
             "visaudio_bench.metrics.frechet",
         ],

@@ -1,6 +1,1 @@
-"""Training of the flow network: recipe, schedule, data order, batches, the step, state, and the loop around them.
-
-Plain `torch.distributed`, started by `torchrun`: what is ours here (draws that do not depend on the number of
-processes, one state file that any number of processes can continue) is what the wrappers around it would hide, and
-`import lightning` alone costs 9 s.
-"""
+"""What training the flow network needs beside `models.training`: recipe, batches, draws, the step, and the start."""

@@ -1,24 +1,20 @@
-"""From a feature store to batches on the device: threads read ahead, straight into the memory of a batch."""
+"""From a feature store to batches of a flow network."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.errors import UsageError
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import Config, lengths
 from visaudio_bench.models.visaudio.feature_formats import SPATIAL, unpack_spatial
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
-from visaudio_bench.models.visaudio.training.data_order import Draws, Order, draw
-from visaudio_bench.models.visaudio.training.recipe import Recipe
+from visaudio_bench.models.visaudio.training.draws import Draws, draw
+from visaudio_bench.models.visaudio.training.recipe import FlowRecipe
 
 
 @dataclass(frozen=True)
@@ -56,11 +52,12 @@ class Reader:
         UsageError: the features are not those that the network is made for.
     """
 
-    def __init__(self, store: FeatureStore, config: Config, recipe: Recipe):
+    def __init__(self, store: FeatureStore, config: Config, recipe: FlowRecipe):
         self.store = store
         self.recipe = recipe
         self.shapes = _wanted_shapes(store, config)
         self.latent = (2, self.shapes["mean"][-2], config.latent_dim)
+        self.sources = [row.source for row in store.rows]
         self._formats = _formats(store)
         if not config.spacetime:
             self._formats = {key: value for key, value in self._formats.items() if not key.startswith(SPATIAL)}
@@ -93,6 +90,11 @@ class Reader:
             drop_clip=draws.drop_clip | blind, drop_sync=draws.drop_sync | blind, drop_text=draws.drop_text | untold
         )
         return Batch(dict(memory), draws, tuple(self.store.rows[clip].clip for clip in clips))
+
+    def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[Batch]) -> Batch:
+        """The batch whose pieces were read one by one, into parts of `memory`."""
+        draws = Draws(*(torch.cat(column) for column in zip(*(piece.draws for piece in pieces), strict=True)))
+        return Batch(memory, draws, tuple(clip for piece in pieces for clip in piece.clips))
 
 
 def _formats(store: FeatureStore) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
@@ -130,90 +132,3 @@ def _wanted_shapes(store: FeatureStore, config: Config) -> dict[str, tuple[int, 
                 f"{store.kind.duration:g} s: choose the preset that fits, or make the features again."
             )
     return wanted
-
-
-class Loader:
-    """This process's batches, from update `step` on, read ahead by threads.
-
-    An update has `accumulate` batches in each process; sample numbers are dealt out so that an update has the same
-    samples with any number of processes.
-    """
-
-    def __init__(self, reader: Reader, order: Order, device: torch.device, *, rank: int, size: int, step: int):
-        recipe = reader.recipe
-        if recipe.batch % (size * recipe.accumulate):
-            raise UsageError(
-                f"a batch of {recipe.batch} cannot be shared out over {size} processes and {recipe.accumulate} parts: "
-                "make it a multiple of their product, e.g. "
-                f"--set batch={size * recipe.accumulate * -(-recipe.batch // (size * recipe.accumulate))}"
-            )
-        if recipe.batch > order.epoch_length:
-            raise UsageError(
-                f"a batch of {recipe.batch} is larger than the data: an epoch has {order.epoch_length} samples. "
-                f"Make it smaller (--set batch={max(1, order.epoch_length // 2)}) or bring more clips."
-            )
-        self.reader, self.order, self.device = reader, order, device
-        self.size = recipe.batch // (size * recipe.accumulate)
-        self._numbers = self._schedule(step, rank, size)
-        self._pool = ThreadPoolExecutor(recipe.threads, thread_name_prefix="features")
-        self._maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._memory: deque[dict[str, Tensor]] = deque()
-        self._coming: deque[Future[tuple[Batch, dict[str, Tensor]]]] = deque()
-        self.waited = 0.0
-
-    def _schedule(self, step: int, rank: int, size: int) -> Iterator[list[int]]:
-        recipe = self.reader.recipe
-        while True:
-            for part in range(recipe.accumulate):
-                first = step * recipe.batch + (part * size + rank) * self.size
-                yield list(range(first, first + self.size))
-            step += 1
-
-    def __iter__(self) -> Iterator[Batch]:
-        pinned = self.device.type == "cuda"
-        for _ in range(self.reader.recipe.ahead):
-            self._memory.append(self.reader.empty(self.size, pinned=pinned))
-            self._order_one()
-        while True:
-            began = time.perf_counter()
-            batch, memory = self._coming.popleft().result()
-            self.waited += time.perf_counter() - began
-            on_device = batch.to(self.device)
-            copied = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
-            if copied is not None:
-                copied.record()
-            yield on_device
-            if copied is not None:  # the memory is filled again only once it has been copied
-                copied.synchronize()
-            self._memory.append(memory)
-            self._order_one()
-
-    def _order_one(self) -> None:
-        memory, numbers = self._memory.popleft(), next(self._numbers)
-        self._coming.append(self._maker.submit(self._make, memory, numbers))
-
-    def _make(self, memory: dict[str, Tensor], numbers: list[int]) -> tuple[Batch, dict[str, Tensor]]:
-        clips = [self.order[number] for number in numbers]
-        return self._read(memory, clips, numbers), memory
-
-    def _read(self, memory: dict[str, Tensor], clips: list[int], numbers: list[int]) -> Batch:
-        parts = -(-self.size // self.reader.recipe.threads)
-        cuts = [slice(first, first + parts) for first in range(0, self.size, parts)]
-        pieces = list(self._pool.map(partial(self._piece, memory, clips, numbers), cuts))
-        draws = Draws(*(torch.cat(column) for column in zip(*(piece.draws for piece in pieces), strict=True)))
-        return Batch(memory, draws, tuple(clip for piece in pieces for clip in piece.clips))
-
-    def _piece(self, memory: dict[str, Tensor], clips: list[int], numbers: list[int], cut: slice) -> Batch:
-        return self.reader.batch({key: values[cut] for key, values in memory.items()}, clips[cut], numbers[cut])
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        for pool in (self._maker, self._pool):
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def clips_of(batch: Batch, broken: Tensor) -> list[str]:
-    """Ids of the clips of a batch where `broken` `(B,)` is true."""
-    if len(broken) != len(batch.clips):
-        raise BenchError(f"{len(broken)} samples cannot be those of {len(batch.clips)} clips")
-    return [clip for clip, bad in zip(batch.clips, broken.tolist(), strict=True) if bad]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.training.batches import Batch
-from visaudio_bench.models.visaudio.training.learner import Learner
+from visaudio_bench.models.visaudio.training.learner import FlowLearner
 
 SCALED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 # The conditions of either ear are to be MMAudio's at first: [I | 0] stays what it is.
@@ -48,7 +48,7 @@ def balance(network: FlowNetwork, batch: Batch, *, only: tuple[str, ...] = ("",)
     """Scale the random layers whose names begin with one of `only`; returns the names of those that were."""
     scaled: list[str] = []
     with _watching(network, only, scaled):
-        Learner(network)(batch)
+        FlowLearner(network)(batch)
     return scaled
 
 

@@ -156,7 +156,7 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Odd, "calls", 0)
 
 
-ALL = ("reference", "mono", "swapped", "repaired", "noise", "odd", "foleyspace-like+noise")
+ALL = ("reference", "mono", "swapped", "repaired", "noise", "odd", "noise+foleyspace-like")
 # For each clip where something is thrown; the systems that lose it, and the stage. Of clip1 the plug-in raises.
 RUN = {
     "clip2": ("visaudio_bench.bench.evaluation.signal_scores:read_reference", ("",), "read"),
@@ -166,26 +166,27 @@ RUN = {
     "clip6": ("visaudio_bench.bench.evaluation.generation:_key", ALL, "generate"),
     "clip7": ("visaudio_bench.bench.evaluation.signal_scores:_screen", ALL, "score"),
     "clip8": ("visaudio_bench.bench.evaluation.execution:score_clip", ALL, "score"),
-    "clip9": ("visaudio_bench.baselines.trivial:_seconds", ("noise", "foleyspace-like+noise"), "generate"),
+    "clip9": ("visaudio_bench.baselines.trivial:_seconds", ("noise", "noise+foleyspace-like"), "generate"),
     "clip10": (
-        "visaudio_bench.baselines.foleyspace_like:FoleySpaceLike._track",
-        ("foleyspace-like+noise",),
+        "visaudio_bench.baselines.foleyspace_like:track_of",
+        ("noise+foleyspace-like",),
         "generate",
     ),
+    "clip11": ("visaudio_bench.baselines.two_stage:read_sound", ("noise+foleyspace-like",), "generate"),
 }
 
 
 def test_a_run(bench: Callable, clips: Path, tmp_path: Path, throw: Callable, odd: None) -> None:
-    for index in range(6, 11):
+    for index in range(6, 12):
         for suffix in (".mp4", ".wav"):
             shutil.copy(clips / f"clip{index - 6}{suffix}", clips / f"clip{index}{suffix}")
     for clip, (where, _, _) in RUN.items():
         throw(where, clip)
-    told = run_of(bench, f"folder:{clips}", tmp_path / "run", "--system", "noise,odd,foleyspace-like:noise")
+    told = run_of(bench, f"folder:{clips}", tmp_path / "run", "--system", "noise,odd,noise+foleyspace-like")
     expected = {(system, clip, stage) for clip, (_, systems, stage) in RUN.items() for system in systems}
     require_told(told, tmp_path / "run", {*expected, ("odd", BAD, "generate")})
     assert counts(tmp_path / "run") == {
-        "reference": 4, "mono": 4, "swapped": 4, "repaired": 4, "noise": 3, "odd": 3, "foleyspace-like+noise": 2
+        "reference": 5, "mono": 5, "swapped": 5, "repaired": 5, "noise": 4, "odd": 4, "noise+foleyspace-like": 2
     }  # fmt: skip
 
 
@@ -535,7 +536,7 @@ SITES = {
     "suites.folder:_probe": "test_small_guards",
     "suites.preparation:Preparation.examine": "test_preparation_and_its_check",
     "suites.preparation:_hop": "test_small_guards",
-    "baselines.foleyspace_like:FoleySpaceLike._place": "test_a_run",
+    "baselines.two_stage:_kept": "test_a_run",
     "baselines.published.published_system:PublishedSystem.generate": "baselines/published/test_worker.py",
     "baselines.published.published_system:PublishedSystem._generation": "baselines/published/test_worker.py",
     "baselines.system:ClipwiseSystem.generate": "test_a_run",

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.models.visaudio.training.data_order import Order, draw
-from visaudio_bench.models.visaudio.training.learner import Average
-from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, Recipe, changed, configured, find_preset
-from visaudio_bench.models.visaudio.training.schedule import ema_decay, ema_exponent, learning_rate
+from visaudio_bench.models.training.optimisation import Average
+from visaudio_bench.models.training.order import Order
+from visaudio_bench.models.training.recipe import changed, configured, find_preset
+from visaudio_bench.models.training.schedule import ema_decay, ema_exponent, learning_rate
+from visaudio_bench.models.visaudio.config import CONFIGS
+from visaudio_bench.models.visaudio.training.draws import draw
+from visaudio_bench.models.visaudio.training.recipe import PAPER, PRESETS, FlowRecipe
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/architecture/training_numbers.json").read_text())
 SCHEDULES = {
@@ -125,25 +128,25 @@ def test_draws_belong_to_the_sample_and_have_the_right_distribution():
 )
 def test_settings_that_cannot_be(setting, said):
     with pytest.raises(UsageError, match=f"(?i){said}"):
-        changed(find_preset("tiny"), [setting])
+        changed(find_preset("tiny", PRESETS), [setting])
 
 
 def test_settings_are_taken_by_type():
     recipe = changed(
-        find_preset("large_44k_v2"),
+        find_preset("large_44k_v2", PRESETS),
         ["batch=8", "learning_rate=3e-4", "decay_at=40_000,45000", "epsilon=none", "weights.biaudio=2", "compile=yes",
          "network.spacetime=false", "network.joint_update=parallel"],
     )  # fmt: skip
     assert (recipe.batch, recipe.learning_rate, recipe.decay_at) == (8, 3e-4, (40_000, 45_000))
     assert recipe.weights == {"music": 3.0, "biaudio": 2.0}
     assert recipe.compile is True
-    config = configured("large_44k_v2", recipe)
+    config = configured(CONFIGS["large_44k_v2"], recipe)
     assert (config.spacetime, config.joint_update, config.hidden) == (False, "parallel", 896)
-    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert FlowRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     with pytest.raises(UsageError, match="cannot be built"):
-        configured("tiny", changed(find_preset("tiny"), ["network.dual=no"]))
+        configured(CONFIGS["tiny"], changed(find_preset("tiny", PRESETS), ["network.dual=no"]))
     with pytest.raises(UsageError, match='Did you mean "tiny"'):
-        find_preset("tinny")
+        find_preset("tinny", PRESETS)
 
 
 def test_presets_state_the_papers_recipe():

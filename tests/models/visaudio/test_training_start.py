@@ -12,7 +12,7 @@ from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import CONFIGS, Lengths
 from visaudio_bench.models.visaudio.network import MMAudio, build
 from visaudio_bench.models.visaudio.training.batches import Batch
-from visaudio_bench.models.visaudio.training.data_order import Draws
+from visaudio_bench.models.visaudio.training.draws import Draws
 from visaudio_bench.models.visaudio.training.initialisation import NEW, balance
 
 CONFIG = replace(CONFIGS["tiny"], hidden=32, heads=1, depth=2)

@@ -10,23 +10,23 @@ The header carries hashes of itself and of the tensors: a training does not go o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import digest
-from visaudio_bench.models.visaudio.checkpoints import STATE_FORMAT, save_state
-from visaudio_bench.models.visaudio.feature_store import content_hash, written_safely
-from visaudio_bench.models.visaudio.network import FlowNetwork
-from visaudio_bench.models.visaudio.training.distributed import World, put, whole
-from visaudio_bench.models.visaudio.training.learner import Average
+from visaudio_bench.models.tensor_files import STATE_FORMAT, content_hash, written_safely
+from visaudio_bench.models.training.distributed import World, put, whole
+from visaudio_bench.models.training.optimisation import Average
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+WeightWriter = Callable[[Mapping[str, Tensor], Path], None]
+"""Writes a state dict as a checkpoint."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Progress:
 class TrainedState:
     """What changes while training."""
 
-    network: FlowNetwork
+    network: nn.Module
     average: Average
     optimiser: torch.optim.Optimizer
 
@@ -96,8 +96,8 @@ def _agree(failure: list[str], world: World) -> None:
         raise BenchError(told[0])
 
 
-def save_average(trained: TrainedState, path: Path, notes: dict[str, str], world: World) -> None:
-    """Write the averaged weights as a checkpoint that makes sound; every process must call.
+def save_average(trained: TrainedState, path: Path, write: WeightWriter, world: World) -> None:
+    """Write the averaged weights as a checkpoint that makes sound; every process must call, the first one writes.
 
     Raises:
         BenchError: the file cannot be written.
@@ -110,7 +110,7 @@ def save_average(trained: TrainedState, path: Path, notes: dict[str, str], world
     if world.main:
         try:
             contents = {name: value for name, value in {**live, **averaged}.items() if value is not None}
-            save_state(contents, trained.network.config, path, notes)
+            write(contents, path)
         except (OSError, SafetensorError) as error:
             failure.append(f"{path} cannot be written: {error}. What was saved before is kept; make room and --resume.")
     _agree(failure, world)

@@ -1,4 +1,4 @@
-"""The loop: from a store and a recipe to a trained network in a run folder.
+"""The loop: from data and a recipe to a trained network in a run folder.
 
 ```
 RUN/
@@ -27,19 +27,19 @@ from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import write_text
-from visaudio_bench.models.visaudio.flow import total_loss
-from visaudio_bench.models.visaudio.network import FlowNetwork
-from visaudio_bench.models.visaudio.training.batches import Batch, Loader, Reader, clips_of
-from visaudio_bench.models.visaudio.training.data_order import Order
-from visaudio_bench.models.visaudio.training.distributed import World, recompute, shard, whole
-from visaudio_bench.models.visaudio.training.learner import Average, Learner, autocast, optimiser_of
-from visaudio_bench.models.visaudio.training.recipe import Recipe
-from visaudio_bench.models.visaudio.training.schedule import learning_rate
-from visaudio_bench.models.visaudio.training.state import Progress, TrainedState, restore, save, save_average
+from visaudio_bench.models.training.distributed import World, recompute, shard, whole
+from visaudio_bench.models.training.loading import Batch, Loader, Reader, clips_of
+from visaudio_bench.models.training.optimisation import Average, Learner, autocast, optimiser_of
+from visaudio_bench.models.training.order import Order
+from visaudio_bench.models.training.recipe import Recipe
+from visaudio_bench.models.training.schedule import learning_rate
+from visaudio_bench.models.training.state import Progress, TrainedState, restore, save, save_average
 
 Scores = Mapping[str, float]
 # What is told of a step: numbers by name.
 Listener = Callable[[Mapping[str, Any]], None]
+# Writes a state dict with notes as a checkpoint.
+CheckpointWriter = Callable[[Mapping[str, Tensor], Path, Mapping[str, str]], None]
 SMOOTH = 0.98
 
 
@@ -55,16 +55,17 @@ class TrainingTask:
 
     `validate` looks at the network with its averaged weights and returns scores, of which the one called `score` (the
     higher the better) decides which weights are the best; `tell` hears of every logged step. `notes` go into every
-    checkpoint, `plan` into the state: a training goes on only under the plan that it began with.
+    checkpoint, which `write` writes, `plan` into the state: a training goes on only under the plan that it began with.
     """
 
-    reader: Reader
+    reader: Reader[Any]
     recipe: Recipe
     out: Path
     world: World
     plan: Mapping[str, Any]
     notes: Mapping[str, str]
-    validate: Callable[[Learner], Scores] | None = None
+    write: CheckpointWriter
+    validate: Callable[[Any], Scores] | None = None
     tell: Listener | None = None
 
 
@@ -72,7 +73,7 @@ class _Sums(NamedTuple):
     """An update's results while they are still on the device."""
 
     step: int
-    errors: Tensor  # (ears,) means over the global batch
+    errors: Tensor  # (parts of the loss,) means over the global batch
     norm: Tensor
     batches: list[Batch]
     each: list[Tensor]
@@ -81,16 +82,16 @@ class _Sums(NamedTuple):
 class Trainer:
     """Trains one network; made anew for every start and every continuation."""
 
-    def __init__(self, task: TrainingTask, network: FlowNetwork, *, resume: Progress | None = None):
+    def __init__(self, task: TrainingTask, learner: Learner, *, resume: Progress | None = None):
         self.task, self.recipe, self.world = task, task.recipe, task.world
-        network.to(self.world.device).train()
-        self._plain = Learner(network)
+        network = learner.network.to(self.world.device).train()
+        self._plain = learner
         if self.recipe.checkpoint:
             recompute(network)
         if self.recipe.parallel == "fsdp":
-            shard(self._plain, ("latents",), self.world)
+            shard(self._plain, learner.methods, self.world)
         self.trained = TrainedState(
-            network, Average(network, self.recipe.ema), optimiser_of(network, self.recipe, self.world.device)
+            network, Average(network, self.recipe.ema), optimiser_of(learner, self.recipe, self.world.device)
         )
         self.progress = resume or Progress()
         self.progress.plan = dict(task.plan)
@@ -123,7 +124,7 @@ class Trainer:
             PreemptedError: told to stop by SIGTERM; the state is saved.
             BenchError: the loss is no number any more, or a file cannot be written.
         """
-        order = Order([row.source for row in self.task.reader.store.rows], self.recipe.weights, self.recipe.seed)
+        order = Order(self.task.reader.sources, self.recipe.weights, self.recipe.seed)
         loader = Loader(
             self.task.reader,
             order,
@@ -153,7 +154,7 @@ class Trainer:
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def _train(self, loader: Loader, batches: Iterator[Batch]) -> None:
+    def _train(self, loader: Loader[Any], batches: Iterator[Batch]) -> None:
         # A GPU works on one update while the numbers of the one before are looked at.
         waiting: list[_Sums] = []
         ahead = 1 if self.world.device.type == "cuda" else 0
@@ -188,13 +189,13 @@ class Trainer:
             batch = next(batches)
             with self._synchronised(part == parts - 1), autocast(recipe, self.world.device):
                 errors = self.learner(batch)
-                torch.autograd.backward(total_loss(errors) / parts)
+                torch.autograd.backward(errors.mean(0).sum() / parts)
             used.append(batch)
             each.append(errors.detach())
         parameters = [value for value in self.trained.network.parameters() if value.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
         for group in self.trained.optimiser.param_groups:
-            group["lr"] = self._rate(self.progress.step)
+            group["lr"] = group["relative"] * self._rate(self.progress.step)
         self.trained.optimiser.step()
         self.trained.optimiser.zero_grad(set_to_none=True)
         self.trained.average.update()
@@ -221,9 +222,9 @@ class Trainer:
         self._smooth = loss if self._smooth is None else SMOOTH * self._smooth + (1 - SMOOTH) * loss
         number = sums.step + 1
         if number % self.recipe.log_every == 0 or number == self.recipe.steps:
-            ears = dict(zip(("loss_left", "loss_right") if len(errors) > 1 else ("loss_mono",), errors, strict=True))
+            named = dict(zip(self._plain.losses, errors, strict=True))
             told = {"smooth": self._smooth, "lr": self._rate(sums.step), "grad_norm": norm}
-            self._record({"step": number, "loss": loss, **ears, **told, **clock.told(number, self.world.device)})
+            self._record({"step": number, "loss": loss, **named, **told, **clock.told(number, self.world.device)})
 
     def _broken(self, sums: _Sums) -> str:
         """What is said of a loss that is no number: where, and which clips brought it."""
@@ -261,7 +262,11 @@ class Trainer:
 
     def _save_weights(self, name: str) -> None:
         notes = {**self.task.notes, "step": str(self.progress.step)}
-        save_average(self.trained, self.task.out / f"{name}.safetensors", notes, self.world)
+
+        def write(state: Mapping[str, Tensor], path: Path) -> None:
+            self.task.write(state, path, notes)
+
+        save_average(self.trained, self.task.out / f"{name}.safetensors", write, self.world)
 
     def _record(self, record: Mapping[str, Any]) -> None:
         if self._log is not None:
@@ -273,7 +278,7 @@ class Trainer:
 class Clock:
     """How fast it goes, and how much of the time went by waiting for data."""
 
-    def __init__(self, recipe: Recipe, loader: Loader):
+    def __init__(self, recipe: Recipe, loader: Loader[Any]):
         self.recipe, self.loader = recipe, loader
         self.restart()
 

@@ -1,0 +1,125 @@
+"""`geometry-aware:FILE`, `mono2binaural:FILE` and their controls: the reference's mono sound made binaural by pictures.
+
+`flipped-visual:FILE` is a network of either kind that sees every picture in a mirror, `audio-only:FILE` one that was
+trained without any: the controls of Garg et al.'s tables, whose third, Mono-Mono, is the system `mono`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from visaudio_bench.baselines.binauraliser import Binauraliser
+from visaudio_bench.baselines.system import SystemCard
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.files import digest
+from visaudio_bench.models import weights
+from visaudio_bench.models.geometry_aware.checkpoints import load_network, read_config
+from visaudio_bench.models.geometry_aware.clip_windows import resized
+from visaudio_bench.models.geometry_aware.config import PICTURE_RATE
+from visaudio_bench.models.geometry_aware.config import SAMPLE_RATE as NETWORK_RATE
+from visaudio_bench.models.geometry_aware.inference import binauralise
+from visaudio_bench.models.geometry_aware.network import GeometryAware
+from visaudio_bench.sources import source_revision
+from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.media import Samples, iter_frames, resample
+
+FLIPPED = "flipped-visual"
+TITLES = {
+    "geometry-aware": ("Geometry-aware (open)", "a mono sound made binaural by a geometry-aware network"),
+    "mono2binaural": ("Mono2Binaural (open)", "a mono sound made binaural by a difference mask"),
+    "audio-only": ("Audio-Only", "a mono sound made binaural by a network that sees nothing"),
+    FLIPPED: ("Flipped-Visual", "a mono sound made binaural by pictures in a mirror"),
+}
+PAPERS = {"mono2binaural": "our implementation of Gao and Grauman, 2.5D Visual Sound, CVPR 2019"}
+
+
+class GeometryAwareSystem(Binauraliser):
+    """A trained network as a row; `name` is one of `TITLES`."""
+
+    def __init__(self, name: str, path: Path):
+        self.path = path
+        self.mirrored = name == FLIPPED
+        self.config = read_config(path)
+        if not self.mirrored and self.config.system != name:
+            raise UsageError(
+                f"{path} holds the network of {self.config.system}, not of {name}. "
+                f"Write: --system {self.config.system}:{path}"
+            )
+        if self.mirrored and not self.config.pictures:
+            raise UsageError(f"{path} holds a network that sees nothing: mirrored pictures make no difference to it.")
+        title, summary = TITLES[name]
+        small = self.config.height < 224
+        of = f" ({self.config.system})" if self.mirrored else ""
+        self.card = SystemCard(
+            name=name + ("-tiny" if small else ""),
+            title=title + of + (", tiny" if small else ""),
+            summary=f"{summary}; weights of {path.name}",
+            inputs=("video", "reference_mono"),
+            revision=digest([source_revision(__name__), self.sha256, name])[:24],
+            paper=PAPERS.get(self.config.system, "our implementation of Garg et al., arXiv 2111.10882"),
+            weights_licence="of the file",
+            may_be_mono=True,  # a network that has learnt little says nothing of direction
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the weight file."""
+        return weights.sha256(self.path)
+
+    @cached_property
+    def network(self) -> GeometryAware:
+        """The network, loaded when it is first needed."""
+        return load_network(self.path)
+
+    def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
+        """As `Binauraliser.binauralise`; nothing above 8 kHz comes out."""
+        del rng
+        if clip.video is None:
+            raise ClipError("no_video", f"clip {clip.id} has no video, which {self.card.name} needs.")
+        seconds = max(mono.shape[0] / SAMPLE_RATE, 1 / PICTURE_RATE)
+        shown = iter_frames(clip.video, fps=PICTURE_RATE, start=clip.start, duration=seconds)
+        frames = torch.stack([resized(picture, self.config.stored) for _, picture in shown])
+        low = torch.from_numpy(resample(mono[None], SAMPLE_RATE, NETWORK_RATE)[0])
+        made = binauralise(self.network, low, frames, mirrored=self.mirrored).numpy()
+        ears = resample(made, NETWORK_RATE, SAMPLE_RATE)
+        return np.pad(ears, ((0, 0), (0, max(0, mono.shape[0] - ears.shape[1]))))[:, : mono.shape[0]]
+
+    def provenance(self) -> dict[str, object]:
+        """Weights and network."""
+        return {"weights": {"file": self.path.name, "sha256": self.sha256}, "network": self.config.to_dict()}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the network, which every process loads for itself."""
+        return {key: value for key, value in self.__dict__.items() if key != "network"}
+
+
+def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
+    """The rows of a leaderboard that a checkpoint makes: itself, and with mirrored pictures where it sees any."""
+    config = read_config(checkpoint)
+    names = (config.system, FLIPPED) if config.pictures else (config.system,)
+    return tuple(GeometryAwareSystem(name, checkpoint) for name in names)
+
+
+def _open(name: str, argument: str | None) -> GeometryAwareSystem:
+    if not argument:
+        raise UsageError(
+            f'system "{name}" needs a checkpoint, for its authors published none. Train one (bench train '
+            f"geometry-aware), then write: --system {name}:FILE"
+        )
+    path = Path(argument)
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; --system {name}:FILE expects a checkpoint of training.")
+    return GeometryAwareSystem(name, path)
+
+
+Opener = Callable[[str | None], GeometryAwareSystem]
+open_geometry_aware: Opener = partial(_open, "geometry-aware")
+open_mono2binaural: Opener = partial(_open, "mono2binaural")
+open_audio_only: Opener = partial(_open, "audio-only")
+open_flipped_visual: Opener = partial(_open, FLIPPED)

@@ -1,0 +1,58 @@
+"""Binaural sound of whole clips: spectra in pieces that overlap, diffused from noise of the clip's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from visaudio_bench.models.foleyspace.config import BINS, FURTHEST, NEAREST, USUAL
+from visaudio_bench.models.foleyspace.network import EARS, SpatialDiffusion, diffuse
+from visaudio_bench.models.foleyspace.spectra import place_features, sound_of, spectrum, unit_of
+from visaudio_bench.suites.simulator.hrtf import Array, Samples
+
+STEPS = 8
+# Frames at once: a bound on memory; a correction sees a few frames to either side only.
+PIECE, MARGIN = 512, 8
+
+
+def binauralise(
+    network: SpatialDiffusion, mono: Tensor, positions: Tensor, generator: torch.Generator, *, steps: int = STEPS
+) -> Tensor:
+    """The sound of two ears `(2, N)`.
+
+    Args:
+        network: on any device.
+        mono: `(N,)` at 44.1 kHz, with the levels that its path gives it (`louder_near`).
+        positions: `(P, 3)` metres around the head, x ahead, y left, z up, spread evenly over the sound.
+        generator: of the noise, on the CPU.
+        steps: of the diffusion.
+    """
+    device = next(network.parameters()).device
+    unit = unit_of(spectrum(mono[None].to(device)))
+    frames = unit.parts.shape[-1]
+    places = place_features(spread(positions.float(), frames))[None].to(device)
+    noise = torch.randn(1, EARS, BINS, frames, generator=generator).to(device)
+    made = torch.empty_like(noise)
+    for first in range(0, frames, PIECE):
+        begin, end = max(0, first - MARGIN), min(frames, first + PIECE + MARGIN)
+        piece = diffuse(network, noise[..., begin:end], unit.parts[..., begin:end], places[:, begin:end], steps)
+        last = min(frames, first + PIECE)
+        made[..., first:last] = piece[..., first - begin : last - begin]
+    ears = (made * unit.size).reshape(2, 2, BINS, frames)
+    return sound_of(ears, len(mono))
+
+
+def louder_near(mono: Samples, positions: Array) -> Samples:
+    """A mono sound `(N,)` with the levels of a path `(P, 3)` spread over it: 6 dB softer twice as far away."""
+    gain = USUAL / np.clip(np.linalg.norm(positions, axis=1), NEAREST, FURTHEST)
+    over = np.interp(np.linspace(0, 1, len(mono)), np.linspace(0, 1, len(gain)), gain)
+    return np.asarray(mono * over, dtype=np.float32)
+
+
+def spread(positions: Tensor, count: int) -> Tensor:
+    """Positions `(P, 3)` at `count` instants from the first to the last, on straight lines between them."""
+    if len(positions) == 1:
+        return positions.expand(count, 3)
+    return functional.interpolate(positions.T[None], size=count, mode="linear", align_corners=True)[0].T

@@ -1,0 +1,83 @@
+"""The network: predicts the clean spectra of both ears from noisy ones, a mono spectrum, a trajectory and the time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from visaudio_bench.models.foleyspace.config import BINS, Config
+from visaudio_bench.models.foleyspace.spectra import PLACE
+
+EARS = 4  # real and imaginary parts, left first
+
+
+class SpatialDiffusion(nn.Module):
+    """The network of a `Config`."""
+
+    title = "a diffusion model from mono sound and trajectory to binaural sound"
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.places = nn.Sequential(
+            nn.Linear(PLACE, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU(),
+            nn.Linear(config.hidden, config.rank),
+        )  # fmt: skip
+        self.frequencies = nn.Parameter(torch.randn(EARS, BINS, config.rank) / config.rank**0.5)
+        self.start = nn.Parameter(torch.zeros(EARS, BINS, 1))
+        # noisy ears, mono, what the transfer functions say of the ears, time, frequency
+        inputs = EARS + 2 + EARS + 2
+        widths = [inputs, *[config.channels] * config.layers]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, config.channels, 3, 1, 1) for before in widths[: config.layers]
+        )
+        self.correct = nn.Conv2d(config.channels, EARS, 1)
+        nn.init.zeros_(self.correct.weight)
+        assert self.correct.bias is not None
+        nn.init.zeros_(self.correct.bias)
+
+    def transfer(self, places: Tensor) -> Tensor:
+        """Transfer functions `(B, 4, F, T)` of places `(B, T, PLACE)`."""
+        return torch.einsum("efr,btr->beft", self.frequencies, self.places(places)) + self.start
+
+    def forward(self, noisy: Tensor, time: Tensor, mono: Tensor, places: Tensor) -> Tensor:
+        """The clean spectra `(B, 4, F, T)`.
+
+        Args:
+            noisy: `(B, 4, F, T)` in units of the mono sound: `(1 - t) noise + t data`.
+            time: `(B,)` t from 0 to 1.
+            mono: `(B, 2, F, T)` in the same units.
+            places: `(B, T, PLACE)`, one a frame.
+        """
+        heard = through(self.transfer(places), mono)
+        like = torch.ones_like(mono[:, :1])
+        height = torch.linspace(-1, 1, BINS, device=mono.device)[:, None].expand(BINS, mono.shape[-1])
+        x = torch.cat([noisy, mono, heard, time[:, None, None, None] * like, height * like], 1)
+        for index, convolve in enumerate(self.convolutions):
+            y = functional.silu(convolve(x))
+            x = y if index == 0 else x + y
+        correction: Tensor = self.correct(x)
+        return heard + correction
+
+
+def through(transfer: Tensor, mono: Tensor) -> Tensor:
+    """A mono spectrum `(B, 2, F, T)` through transfer functions of two ears `(B, 4, F, T)`."""
+    real, imaginary = mono[:, 0], mono[:, 1]
+    ears = []
+    for ear in (0, 2):
+        a, b = transfer[:, ear], transfer[:, ear + 1]
+        ears += [a * real - b * imaginary, a * imaginary + b * real]
+    return torch.stack(ears, 1)
+
+
+@torch.no_grad()
+def diffuse(network: SpatialDiffusion, noise: Tensor, mono: Tensor, places: Tensor, steps: int) -> Tensor:
+    """The spectra of both ears, from noise of their shape in equal steps of the time."""
+    x = noise
+    for step in range(steps):
+        time = torch.full((len(x),), step / steps, device=x.device)
+        clean = network(x, time, mono, places)
+        # On a straight path the velocity leads to the data, which are 1 - t away.
+        x = x + (clean - x) / (1 - time[:, None, None, None]) / steps
+    return x

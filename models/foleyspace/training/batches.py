@@ -1,0 +1,154 @@
+"""Mono sounds along random paths through measured head responses, made on the fly.
+
+Sample number k has its sound, its path and its noise from the training's seed and k alone. There are as many sounds as
+the recipe says, one kind after the other; the paths never repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.files import digest
+from visaudio_bench.models.foleyspace.config import BINS, FRAMES, FURTHEST, HOP, NEAREST, SAMPLES
+from visaudio_bench.models.foleyspace.inference import louder_near
+from visaudio_bench.models.foleyspace.network import EARS
+from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, spectrum, unit_of
+from visaudio_bench.models.foleyspace.training.recipe import FoleyRecipe
+from visaudio_bench.models.training.order import generator_of
+from visaudio_bench.sources import source_revision
+from visaudio_bench.suites.simulator.hrtf import Array, Samples, pan
+from visaudio_bench.suites.simulator.sounds import RECIPES, synthesise
+
+SOUND_SECONDS = 2.0
+KINDS = (*RECIPES, "noise")
+LARGEST_STEP = 1.6  # radians between the beginning of a window and its end, standard deviation
+
+
+@dataclass(frozen=True)
+class RenderedSounds:
+    """The sounds of a training, as a run folder names its data."""
+
+    sounds: int
+    folder: Path = Path("made on the fly")
+
+    def __len__(self) -> int:
+        return self.sounds
+
+    @property
+    def manifest_hash(self) -> str:
+        """Identity: how many, and the revision of what makes them."""
+        return digest([self.sounds, source_revision(along_a_path)])
+
+    def about(self) -> dict[str, Any]:
+        """What is learnt from, for `training.json`."""
+        return {"sounds": list(KINDS), "head": "MIT KEMAR", "sample_rate": SAMPLE_RATE, "samples": SAMPLES}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows: `data`, `noise` `(B, 4, F, T)`, `mono` `(B, 2, F, T)`, `places` `(B, T, PLACE)`, `time` `(B,)`."""
+
+    tensors: Mapping[str, Tensor]
+    clips: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """On another device."""
+        if device.type == "cpu":
+            return self
+        moved = {key: value.to(device, non_blocking=True) for key, value in self.tensors.items()}
+        return Batch(moved, self.clips)
+
+
+class Reader:
+    """Makes windows."""
+
+    def __init__(self, source: RenderedSounds, recipe: FoleyRecipe):
+        self.source, self.recipe = source, recipe
+        self.sources = ["rendered"] * len(source)
+
+    def empty(self, size: int, *, pinned: bool) -> dict[str, Tensor]:
+        """Memory for `size` samples."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "data": (EARS, BINS, FRAMES),
+            "noise": (EARS, BINS, FRAMES),
+            "mono": (2, BINS, FRAMES),
+            "places": (FRAMES, PLACE),
+            "time": (),
+        }
+        return {key: torch.empty((size, *shape), pin_memory=pinned) for key, shape in shapes.items()}
+
+    def batch(self, memory: Mapping[str, Tensor], clips: list[int], samples: list[int]) -> Batch:
+        """The samples with these numbers, of these sounds."""
+        for place, (clip, sample) in enumerate(zip(clips, samples, strict=True)):
+            chance = generator_of(self.recipe.seed, sample)
+            made = window(clip, np.random.default_rng(int(torch.randint(2**62, (), generator=chance))))
+            for key in ("data", "mono", "places"):
+                memory[key][place].copy_(made[key])
+            memory["noise"][place].copy_(torch.randn(EARS, BINS, FRAMES, generator=chance))
+            memory["time"][place].copy_(self.recipe.latest * torch.rand((), generator=chance))
+        return Batch(memory, tuple(f"{KINDS[clip % len(KINDS)]} {clip}" for clip in clips))
+
+    def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[Batch]) -> Batch:
+        """The batch whose pieces were made one by one, into parts of `memory`."""
+        return Batch(memory, tuple(clip for piece in pieces for clip in piece.clips))
+
+
+def window(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """A window of sound number `number` on a path of its own: `data`, `mono` and `places` of one sample."""
+    whole = dry_sound(number)
+    # Some sound before the window, so that its first blocks are heard as those in the middle of a clip.
+    length = SAMPLES + 4 * HOP
+    start = int(rng.integers(len(whole) - length + 1))
+    mono = whole[start : start + length] + 1e-4 * rng.standard_normal(length).astype(np.float32)
+    positions = random_path(rng)
+    mono = louder_near(mono, positions)
+    ears = torch.from_numpy(np.concatenate([mono[None], along_a_path(mono, positions)])[:, -SAMPLES:].copy())
+    unit = unit_of(spectrum(ears[:1]))
+    data = (spectrum(ears[1:]) / unit.size).flatten(0, 1)
+    inside = 4 * HOP / length
+    places = np.stack([np.interp(np.linspace(inside, 1, FRAMES), np.linspace(0, 1, len(positions)), axis)
+                       for axis in positions.T], axis=1)  # fmt: skip
+    return {"data": data, "mono": unit.parts[0], "places": place_features(torch.from_numpy(places).float())}
+
+
+@lru_cache(maxsize=512)
+def dry_sound(number: int) -> Samples:
+    """Sound number `number` `(N,)` of 2 s at 44.1 kHz: of one of the simulator's kinds, or noise."""
+    kind = KINDS[number % len(KINDS)]
+    if kind in RECIPES:
+        return synthesise(kind, number, SOUND_SECONDS).samples
+    noise = np.random.default_rng(number).standard_normal(round(SOUND_SECONDS * SAMPLE_RATE))
+    return (0.1 * noise).astype(np.float32)
+
+
+def random_path(rng: np.random.Generator) -> Array:
+    """A smooth path `(16, 3)` in metres around the head: half of the places ahead, as pictures have them."""
+    ahead = rng.random() < 0.5
+    middle = rng.uniform(-1, 1) * (np.pi / 3 if ahead else np.pi)
+    turn = rng.normal(0, LARGEST_STEP) * (0 if rng.random() < 0.3 else 1)
+    bend = rng.normal(0, 0.2)
+    along = np.linspace(-0.5, 0.5, 16)
+    azimuth = middle + turn * along + bend * (along**2 - 1 / 12)
+    elevation = np.clip(rng.normal(0, 0.3) + rng.normal(0, 0.2) * along, -0.7, 1.4)
+    distance = np.clip(
+        np.exp(rng.uniform(np.log(NEAREST), np.log(FURTHEST)) + rng.normal(0, 0.5) * along), NEAREST, FURTHEST
+    )
+    level = np.cos(elevation)
+    return np.asarray(
+        distance[:, None] * np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], 1)
+    )
+
+
+def along_a_path(mono: Samples, positions: Array) -> Samples:
+    """A mono sound `(N,)` as a head hears it, `(2, N)`, from the directions of `positions` `(P, 3)` spread over it."""
+    x, y, z = positions.T
+    return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))

@@ -1,0 +1,39 @@
+"""The settings of training FoleySpace's diffusion network, by preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from visaudio_bench.models.foleyspace.config import CONFIGS, Config
+from visaudio_bench.models.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class FoleyRecipe(Recipe):
+    """How the diffusion network is trained; the abstract says nothing of it.
+
+    Attributes:
+        sounds: how many different sounds there are; each comes on another path every time.
+        latest: time of the path from noise to data; times are drawn evenly from 0 to this.
+    """
+
+    config = Config
+    fixed = (*Recipe.fixed, "sounds", "latest")
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    beta2: float = 0.99
+    warmup: int = 50
+    sounds: int = 4096
+    latest: float = 0.98
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_between("sounds", 1, 1e9)
+        self.require_between("latest", 0.1, 0.999)
+
+
+TINY = FoleyRecipe(
+    steps=2000, batch=4, learning_rate=3e-3, ema=0.1, validate_every=500, save_every=250, threads=1, ahead=2
+)
+PRESETS = {name: TINY if name == "tiny" else FoleyRecipe() for name in CONFIGS}

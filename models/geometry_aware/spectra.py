@@ -1,0 +1,92 @@
+"""Spectra of windows of sound, complex masks, and impulse responses with the time that they take to decay."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from visaudio_bench.models.geometry_aware.config import BINS, FFT, HOP, RESPONSE, RESPONSE_HOP, SAMPLE_RATE, WINDOW
+
+LOUDNESS = 0.1  # RMS that each window is brought to
+SILENCE = 1e-4
+FIT_FROM, FIT_TO = -5.0, -35.0  # dB of the decay curve that its slope is fitted to
+LONGEST = 5.0  # s
+
+
+@lru_cache(maxsize=4)
+def _window(device: torch.device) -> Tensor:
+    return torch.hann_window(WINDOW, device=device)
+
+
+def spectrum(sound: Tensor) -> Tensor:
+    """The short-time spectrum of `(..., T)` at 16 kHz: `(..., 2, 256, frames)`, real and imaginary parts."""
+    flat = sound.reshape(-1, sound.shape[-1])
+    found = torch.stft(flat, FFT, HOP, WINDOW, _window(sound.device), pad_mode="reflect", return_complex=True)
+    parts = torch.view_as_real(found[:, :BINS]).permute(0, 3, 1, 2)
+    return parts.reshape(*sound.shape[:-1], *parts.shape[1:])
+
+
+def sound_of(parts: Tensor, length: int) -> Tensor:
+    """The sound `(..., length)` of spectra `(..., 2, 256, frames)`."""
+    flat = functional.pad(parts.reshape(-1, *parts.shape[-3:]), (0, 0, 0, 1))
+    whole = torch.complex(flat[:, 0], flat[:, 1])
+    made = torch.istft(whole, FFT, HOP, WINDOW, _window(parts.device), length=length)
+    return made.reshape(*parts.shape[:-3], length)
+
+
+def masked(mask: Tensor, parts: Tensor) -> Tensor:
+    """The complex product of a mask and a spectrum, both `(..., 2, 256, frames)`."""
+    a, b = mask.unbind(-3)
+    c, d = parts.unbind(-3)
+    return torch.stack([a * c - b * d, a * d + b * c], dim=-3)
+
+
+def loudness_gain(mono: Tensor) -> Tensor:
+    """The gain `(..., 1)` that brings sounds `(..., T)` to the RMS that the network knows."""
+    return LOUDNESS / mono.square().mean(-1, keepdim=True).sqrt().clamp_min(SILENCE)
+
+
+def response_spectrum(response: Tensor) -> Tensor:
+    """What a network is to predict of an impulse response `(2, N)` at 16 kHz, N at least 1.
+
+    Magnitudes `(2, 64, 64)`: bands of four bins by frames of 16 ms, of a response whose energy is 1, times 10.
+    """
+    length = RESPONSE * RESPONSE_HOP
+    cut = functional.pad(response[:, :length], (0, max(0, length - response.shape[1])))
+    cut = 10 * cut / cut.square().sum().sqrt().clamp_min(1e-12)
+    found = torch.stft(cut, FFT, RESPONSE_HOP, FFT, torch.hann_window(FFT), pad_mode="constant", return_complex=True)
+    power = found[:, :BINS, :RESPONSE].abs().square()
+    return power.reshape(2, RESPONSE, -1, power.shape[-1]).mean(2).sqrt()
+
+
+def reverberation_time(energy: Tensor, seconds: float) -> Tensor:
+    """Seconds in which an impulse response decays by 60 dB, `(...)`.
+
+    The decay curve is Schroeder's, the energy still to come; twice the time that a line fitted to it between -5 and
+    -35 dB takes for 30 dB (T30 of ISO 3382). At most 5 s, which is also the answer for what does not decay.
+
+    Args:
+        energy: `(..., N)` of successive pieces of the response, for example its squared samples.
+        seconds: that one piece lasts.
+    """
+    left = energy.flip(-1).cumsum(-1).flip(-1)
+    level = 10 * torch.log10(left / left[..., :1].clamp_min(1e-20) + 1e-12)
+    chosen = ((level <= FIT_FROM) & (level >= FIT_TO)).to(level.dtype)
+    count = chosen.sum(-1, keepdim=True).clamp_min(1)
+    time = torch.arange(energy.shape[-1], device=energy.device, dtype=level.dtype) * seconds
+    centred = (time - (chosen * time).sum(-1, keepdim=True) / count) * chosen
+    slope = (centred * level).sum(-1) / centred.square().sum(-1).clamp_min(1e-12)
+    return 60 / (-slope).clamp_min(60 / LONGEST)
+
+
+def sample_rate_time(response: Tensor) -> Tensor:
+    """The reverberation time of an impulse response `(..., N)` at 16 kHz."""
+    return reverberation_time(response.square(), 1 / SAMPLE_RATE)
+
+
+def magnitude_time(magnitudes: Tensor) -> Tensor:
+    """The reverberation time of `response_spectrum`s `(..., 2, 64, 64)`, of both ears together."""
+    return reverberation_time(magnitudes.square().sum((-3, -2)), RESPONSE_HOP / SAMPLE_RATE)

@@ -1,0 +1,131 @@
+"""`bench train foleyspace` from end to end with a network of a few thousand weights, and its system."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from visaudio_bench.baselines import open_system
+from visaudio_bench.baselines.foleyspace import FoleySpace
+from visaudio_bench.baselines.motion import Array
+from visaudio_bench.bench.training import foley_run, training_run
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
+from visaudio_bench.models.foleyspace.network import SpatialDiffusion
+from visaudio_bench.models.foleyspace.training.batches import along_a_path, dry_sound
+from visaudio_bench.suites import Clip, open_suite
+from visaudio_bench.suites.media import read_sound
+
+MICRO = ("network.rank=4", "network.hidden=8", "network.channels=4", "network.layers=1", "batch=2", "log_every=1")
+
+
+@pytest.fixture
+def train(bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    monkeypatch.setattr(foley_run, "LISTENED", 2)
+    monkeypatch.setattr(training_run, "EVALUATION_SUITE", "simroom-mini")
+
+    def call(out: str, *options: object, settings: tuple[str, ...] = (*MICRO, "steps=4")):
+        chosen = [part for setting in settings for part in ("--set", setting)]
+        return bench(
+            "train", "foleyspace", "--out", tmp_path / out, "--device", "cpu", "--workers", 1, "--format", "csv",
+            *options, *chosen,
+        )  # fmt: skip
+
+    return call
+
+
+def losses(run: Path) -> list[float]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+def test_a_training_in_two_halves_is_the_one_in_one(
+    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visaudio_bench.bench.cli.train._judge", lambda *arguments: None)
+    told = train("whole")
+    assert told.code == 0, told.err
+    assert "validation after step 4: error" in told.err
+    assert train("halves", settings=(*MICRO, "steps=2")).code == 0
+    assert train("halves", "--resume", settings=("steps=4",)).code == 0
+    assert losses(tmp_path / "whole") == losses(tmp_path / "halves")
+    one, other = (safetensors.torch.load_file(tmp_path / name / "state.safetensors") for name in ("whole", "halves"))
+    assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
+    assert "sounds cannot change" in train("halves", "--resume", settings=("sounds=5",)).err
+
+
+@pytest.mark.slow
+def test_a_training_ends_with_its_leaderboard(train: Callable) -> None:
+    told = train("run", settings=(*MICRO, "steps=1"))
+    assert told.code == 0, told.err
+    rows = {row["row"] for row in csv.DictReader(told.out.splitlines())}
+    assert any("FoleySpace (open, from its abstract)" in row for row in rows), rows
+    assert any("Motion pan" in row for row in rows), rows
+
+
+def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, tmp_path: Path) -> None:
+    for options, settings, said in (
+        (("--data", tmp_path), (), "makes its sounds itself"),
+        (("--preset", "tine"), (), 'Did you mean "tiny"'),
+        ((), ("network.rank=0",), "at least 1"),
+    ):
+        told = train("run", *options, settings=settings)
+        assert (told.code, said in told.err, "Traceback" in told.err) == (2, True, False), told.err
+    with pytest.raises(UsageError, match="bench train foleyspace"):
+        open_system("foleyspace")
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(BenchError, match="FoleySpace's diffusion network"):
+        open_system(f"foleyspace:{tmp_path / 'other.safetensors'}")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that knows left from right."""
+    from visaudio_bench.bench.training.run_folder import Asked
+
+    before, foley_run.LISTENED = foley_run.LISTENED, 2
+    settings = (
+        "network.rank=16", "network.hidden=32", "network.channels=4", "network.layers=1", "batch=4", "steps=60",
+        "learning_rate=1e-2", "warmup=5",
+    )  # fmt: skip
+    out = tmp_path_factory.mktemp("trained") / "run"
+    done = foley_run.train(Asked(out=out, settings=settings)).checkpoint
+    foley_run.LISTENED = before
+    return done
+
+
+def test_it_learns_the_side_of_a_trajectory(trained: Path) -> None:
+    network = FoleySpace(trained).network
+    assert isinstance(network, SpatialDiffusion)
+    mono = torch.from_numpy(dry_sound(7))
+    for side in (1.0, -1.0):
+        places = torch.tensor([[1.0, 1.7 * side, 0.0]])
+        ears = binauralise(network, mono, places, torch.Generator().manual_seed(0))
+        level = 20 * torch.log10(ears[0].std() / ears[1].std())
+        assert float(level) * side > 2
+        true = along_a_path(louder_near(mono.numpy(), places.numpy()), places.numpy())
+        assert true.shape == ears.shape
+
+
+class OnTheRight(FoleySpace):
+    """As a user may replace the eyes."""
+
+    def positions(self, clip: Clip, seconds: float) -> Array:
+        return np.array([[1.0, -2.0, 0.0]])
+
+
+def test_its_row_is_made_along_the_trajectory(trained: Path, clips: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (made,) = OnTheRight(trained).generate(open_suite(f"folder:{clips}").clips(), tmp_path / "out", only={"clip0"})
+    assert made.path is not None, made.message
+    left, right = read_sound(made.path).samples
+    assert right.std() > 1.3 * left.std()
+    assert open_system(f"noise+foleyspace:{trained}").card.inputs == ("video",)
+    assert len(made.provenance["weights"]["sha256"]) == 64

@@ -1,0 +1,94 @@
+"""FoleySpace's network where the answer is known: transfer functions, paths from noise to data, sounds on paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visaudio_bench.models.foleyspace.config import CONFIGS, FURTHEST, NEAREST, SAMPLES
+from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
+from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through
+from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, sound_of, spectrum, unit_of
+from visaudio_bench.models.foleyspace.training.batches import along_a_path, random_path, window
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_sound_comes_back_from_its_spectrum_in_units_of_itself() -> None:
+    sound = noise(2, SAMPLES)
+    unit = unit_of(spectrum(sound))
+    torch.testing.assert_close(sound_of(unit.parts * unit.size, SAMPLES), sound, atol=1e-4, rtol=0)
+    louder = unit_of(spectrum(100 * sound))
+    torch.testing.assert_close(louder.parts, unit.parts, atol=1e-4, rtol=1e-3)
+
+
+def test_a_transfer_function_multiplies_as_complex_numbers_do() -> None:
+    mono, transfer = noise(1, 2, 5, 3), noise(1, 4, 5, 3, seed=1)
+    made = through(transfer, mono)
+    left = torch.complex(transfer[:, 0], transfer[:, 1]) * torch.complex(mono[:, 0], mono[:, 1])
+    torch.testing.assert_close(made[:, :2], torch.stack([left.real, left.imag], 1))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 9])
+def test_the_path_from_noise_ends_at_what_the_network_predicts(steps: int) -> None:
+    class Knows(SpatialDiffusion):
+        def forward(self, noisy: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(noisy, 3.0)
+
+    network = Knows(CONFIGS["tiny"])
+    made = diffuse(network, noise(1, 4, 5, 6), noise(1, 2, 5, 6), torch.zeros(1, 6, PLACE), steps)
+    torch.testing.assert_close(made, torch.full_like(made, 3.0))
+
+
+def test_positions_are_spread_evenly() -> None:
+    ends = torch.tensor([[1.0, 0, 0], [3.0, 2, 0]])
+    torch.testing.assert_close(spread(ends, 5)[:, 0], torch.tensor([1.0, 1.5, 2, 2.5, 3]))
+    torch.testing.assert_close(spread(ends[:1], 4), ends[:1].expand(4, 3))
+    far, near = (place_features(torch.tensor([[d, 0.0, 0.0]])) for d in (100.0, 10.0))
+    torch.testing.assert_close(far, near)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**31))
+def test_paths_are_smooth_and_within_their_limits(seed: int) -> None:
+    path = random_path(np.random.default_rng(seed))
+    distance = np.linalg.norm(path, axis=1)
+    assert path.shape == (16, 3)
+    assert distance.min() > NEAREST - 1e-6 and distance.max() < FURTHEST + 1e-6
+    unit = path / distance[:, None]
+    assert np.arccos(np.clip((unit[1:] * unit[:-1]).sum(1), -1, 1)).max() < np.pi / 3
+
+
+def test_sounds_on_paths_are_louder_near_and_on_their_side() -> None:
+    mono = noise(20000).numpy() / 10
+    left = along_a_path(mono, np.array([[0.0, 1.0, 0.0]]))
+    near, far = (louder_near(mono, np.array([[0.0, distance, 0.0]])) for distance in (1.0, 2.0))
+    np.testing.assert_allclose(near, 2 * far, rtol=1e-6)
+    assert left[0].std() > 2 * left[1].std()
+
+
+def test_a_window_is_what_its_sound_and_path_are() -> None:
+    made = window(3, np.random.default_rng(1))
+    again = window(3, np.random.default_rng(1))
+    assert made["data"].shape == (4, 513, 64) and made["places"].shape == (64, PLACE)
+    assert all(torch.equal(made[key], again[key]) for key in made)
+    assert float(made["mono"].square().sum(0).max()) < 9.1, "no bin is more than all nine around it"
+
+
+def test_pieces_of_a_long_sound_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = SpatialDiffusion(CONFIGS["tiny"])
+    mono, places = noise(40000) / 10, torch.tensor([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0]])
+
+    def made() -> torch.Tensor:
+        return binauralise(network, mono, places, torch.Generator().manual_seed(1), steps=2)
+
+    whole = made()
+    assert whole.shape == (2, 40000)
+    monkeypatch.setattr("visaudio_bench.models.foleyspace.inference.PIECE", 50)
+    torch.testing.assert_close(made(), whole, atol=1e-5, rtol=1e-4)
