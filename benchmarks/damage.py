@@ -310,23 +310,30 @@ def manifests(folder: Path) -> Kind:
 
 
 def caches(folder: Path) -> Kind:
-    """An entry of the cache of features: whatever happens to it, what is computed is right."""
-    from visaudio_bench.bench.evaluation.score_cache import cached
-    from visaudio_bench.files import cache_dir
+    """A segment of the store of answers: whatever happens to it, an answer is right or is not there."""
+    from visaudio_bench.bench.evaluation.answer_store import AnswerStore
 
-    shutil.rmtree(cache_dir() / "features", ignore_errors=True)
-    values = {"cues": np.arange(24.0).reshape(3, 8), "active": np.array([True, False])}
-    cached(lambda: values, ["one"])
-    (path,) = (one for one in (cache_dir() / "features").rglob("*") if one.is_file())
-    place = path.relative_to(cache_dir() / "features")
+    entries = {bytes([number]) * 32: bytes([number]) * (100 + number) for number in range(5)}
+    store = AnswerStore(folder / "store")
+    for key, data in entries.items():
+        store.put(key, data)
+    (segment,) = (folder / "store").iterdir()
+    for name in ("index", "data"):
+        shutil.copy(segment / name, folder)
 
     def look(here: Path) -> object:
-        (cache_dir() / "features" / place).write_bytes((here / path.name).read_bytes())
-        found = cached(lambda: values, ["one"])
-        return {name: (str(value.dtype), value.tolist()) for name, value in found.items()}
+        place = here / "opened" / segment.name
+        shutil.rmtree(here / "opened", ignore_errors=True)
+        place.mkdir(parents=True)
+        for name in ("index", "data"):
+            shutil.copy(here / name, place)
+        damaged = AnswerStore(here / "opened")
+        for key, data in entries.items():
+            if damaged.get(key) is None:
+                damaged.put(key, data)
+        return [damaged.get(key) for key in entries]
 
-    shutil.copy(path, folder / path.name)
-    return Kind(folder, (folder / path.name,), look, sealed=True, share=4)
+    return Kind(folder, (folder / "index", folder / "data"), look, sealed=True, share=4)
 
 
 def states(folder: Path) -> Kind:

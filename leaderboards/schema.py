@@ -38,6 +38,7 @@ Status = Literal["measured", "published", "synthetic", "missing", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 VALUED: frozenset[Status] = frozenset({"measured", "published", "synthetic"})  # rows with a value, and no others
 _QUANTITY = re.compile(r"[^\[\]]+(\[\d{1,5}\])?")  # a value, or one of several of a clip
+_VECTOR = re.compile(r"[^\[\]]+\[\]")  # all of those, where a clip has none
 KEY = ("suite", "system", "clip", "metric", "view")  # what a row is of; each is there once
 
 
@@ -133,7 +134,8 @@ class SystemInfo:
     """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
 
     `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
-    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
+    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`. `optimised` names the metrics that it was
+    trained on, by key.
     """
 
     name: str
@@ -142,6 +144,7 @@ class SystemInfo:
     binauralises: bool
     missing: str = ""
     remarks: Sequence[str] = ()
+    optimised: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -297,7 +300,9 @@ def _keeps_the_schema(table: ClipTable) -> bool:
     """Whether every row may be there, and none twice; which row is wrong, and how, is found by `_row_by_row`."""
     valued = np.array([status in VALUED for status in table.labels["status"]], dtype=bool)[table.codes["status"]]
     named = [fault(name) for column in ("suite", "system", "clip") for name in table.labels[column]]
-    if any(named) or not all(_QUANTITY.fullmatch(name) for name in table.labels["metric"]):
+    vectors = np.array([_VECTOR.fullmatch(name) is not None for name in table.labels["metric"]], dtype=bool)
+    quantities = [_QUANTITY.fullmatch(name) is not None for name in table.labels["metric"]]
+    if any(named) or not np.all(vectors | quantities) or (valued & vectors[table.codes["metric"]]).any():
         return False
     if not {*table.labels["status"]} <= {*STATUSES} or (valued == np.isnan(table.value)).any():
         return False
@@ -371,7 +376,7 @@ def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
         for name, text in (("suite", suite), ("system", system), ("clip", clip)):
             if why := fault(text):
                 raise ValueError(f"{name} {text!a} cannot name a file: {why}")
-        if not _QUANTITY.fullmatch(metric):
+        if not (_QUANTITY.fullmatch(metric) or (_VECTOR.fullmatch(metric) and status not in VALUED)):
             raise ValueError(f"metric {metric!a} is no name of a quantity: `name`, or `name[0]`, `name[1]`, ...")
         if status not in STATUSES:
             raise ValueError(f"status {status!a} is none of {', '.join(STATUSES)}")

@@ -44,6 +44,7 @@ _TEX = {
     "°": r"$^\circ$",
     "×": r"$\times$",
     "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
     "–": "--",
     # OT1 fonts have other characters in the places of these
     "<": "$<$",

@@ -190,6 +190,12 @@ def file_stamp(path: Path) -> dict[str, int]:
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_once(read: Callable[[Path], Content]) -> Callable[[Path], Content]:
     """A reader that keeps what it read of the last few files, for as long as a file does not change."""
 
@@ -222,27 +228,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(map(csv_row, rows))
     return out.getvalue()
-
-
-def write_sealed(path: Path, data: bytes) -> None:
-    """Write bytes behind their SHA-256, atomically.
-
-    Args:
-        path: of the file.
-        data: what is written.
-    """
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(data).digest() + data)
-
-
-def read_sealed(path: Path) -> bytes | None:
-    """What `write_sealed` wrote; None where there is nothing, or anything else."""
-    try:
-        sealed = path.read_bytes()
-    except OSError:  # most often there is no file; it may be a folder of somebody's, or a bad sector
-        return None
-    seal, data = sealed[:32], sealed[32:]
-    return data if hashlib.sha256(data).digest() == seal else None
 
 
 def digest(value: Any) -> str:

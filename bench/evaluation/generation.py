@@ -17,7 +17,7 @@ from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
 from visaudio_bench.bench.console import note
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import digest, file_stamp, read_json, write_json
+from visaudio_bench.files import digest, file_sha256, file_stamp, read_json, write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.shapes import require
@@ -207,6 +207,7 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
         "clip": clip.id,
         "file": generation.path.name if inside else str(generation.path.resolve()),
         "fingerprint": file_stamp(generation.path),
+        "sha256": file_sha256(generation.path),
         "seed": clip_seed(plan.seed, system.card.name, clip.id),
         "device": plan.device,
         "seconds": round(generation.seconds, 3),
