@@ -301,7 +301,7 @@ def _keeps_the_schema(table: ClipTable) -> bool:
     valued = np.array([status in VALUED for status in table.labels["status"]], dtype=bool)[table.codes["status"]]
     named = [fault(name) for column in ("suite", "system", "clip") for name in table.labels[column]]
     vectors = np.array([_VECTOR.fullmatch(name) is not None for name in table.labels["metric"]], dtype=bool)
-    quantities = [_QUANTITY.fullmatch(name) is not None for name in table.labels["metric"]]
+    quantities = np.array([_QUANTITY.fullmatch(name) is not None for name in table.labels["metric"]], dtype=bool)
     if any(named) or not np.all(vectors | quantities) or (valued & vectors[table.codes["metric"]]).any():
         return False
     if not {*table.labels["status"]} <= {*STATUSES} or (valued == np.isnan(table.value)).any():

@@ -12,6 +12,7 @@ import pytest
 
 from visaudio_bench import read_run
 from visaudio_bench.errors import UsageError
+from visaudio_bench.leaderboards.schema import read_clip_rows
 
 Damage = Callable[[dict[str, Any]], object]
 
@@ -122,3 +123,14 @@ def test_a_run_that_was_begun_is_told_from_no_run(bench: Callable, finished: Pat
     (tmp_path / "run" / "plan.json").unlink()
     told = bench("report", tmp_path / "run")
     assert (told.code, "expected the folder of a finished run" in told.err) == (2, True)
+
+
+@pytest.mark.parametrize("rest", ["", "\n", '"', ","])
+def test_a_table_without_rows_is_read_or_refused(tmp_path: Path, rest: str) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_text("suite,system,clip,metric,view,value,status,reason\n" + rest)
+    if rest:
+        with pytest.raises(UsageError, match=r"clips\.csv, line 2, is not a row"):
+            read_clip_rows(path)
+    else:
+        assert not len(read_clip_rows(path))
