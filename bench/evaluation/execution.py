@@ -437,7 +437,7 @@ def fate_of(failure: Failure) -> str:
 
 
 def fates(bad: Mapping[str, Sequence[Failure]]) -> str:
-    """Of how many clips a sound is left out, and of how many one is degenerate, in the words that stand beside each."""
+    """Count the clips of which a sound is left out or degenerate, in the words that stand beside each."""
     lost = sum(any(fate_of(failure) == LEFT_OUT for failure in failures) for failures in bad.values())
     words = {LEFT_OUT: lost, f"{DEGENERATE}, though degenerate": len(bad) - lost}
     return ", ".join(f"{number} with a sound that is {fate}" for fate, number in words.items() if number)
