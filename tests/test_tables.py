@@ -12,7 +12,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from visaudio_bench.bench.evaluation.recomputation import recompute
 from visaudio_bench.leaderboards.schema import read_results
+from visaudio_bench.leaderboards.tables import render
 from visaudio_bench.suites import open_suite
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,3 +66,16 @@ def test_the_statistics_of_the_manual_begin_as_they_are_printed_now(
     coverage.means(np.random.default_rng(0))
     header, line, row = capsys.readouterr().out.splitlines()
     assert f"{header}\n{line}\n{row}\n" in (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_nothing_of_the_default_run_is_cut_in_a_terminal(kept: Path, width: int) -> None:
+    tables, _ = recompute(kept)
+    shown = render(tables, "text", width=width)
+    assert max(map(len, shown.splitlines())) <= width and "…" not in shown
+    words = shown.split()
+    for table in tables:
+        cells = [cell.text for row in table.rows for cell in row.cells]
+        assert all(set(text.split()) <= set(words) for text in (*cells, *table.notes, table.title))
+    if width < 100:
+        assert shown.count(" Motion pan†") > len(tables)  # the columns stand in several tables
