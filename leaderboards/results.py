@@ -5,6 +5,7 @@ The rows are all that is needed, so that a finished run can be judged again, by 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ from visaudio_bench.metrics.uncertainty import (
 )
 
 SIGNIFICANT = 0.05
+_VECTOR = re.compile(r"\[\d+\]$")
 REFERENCE_SYSTEM = "reference"
 PLAIN = "_plain"  # after a metric's key: the value of a distance between sets as papers print it
 
@@ -346,7 +348,9 @@ class _Table:
 
     def _why_empty(self, metric: Metric, view: str, system: str) -> tuple[Status, str]:
         rows = self.rows.get((system, view), np.zeros(0, np.int64))
-        wanted = [code for code, name in enumerate(self.labels["metric"]) if name in metric.quantities]
+        wanted = [
+            code for code, name in enumerate(self.labels["metric"]) if _VECTOR.sub("[]", name) in metric.quantities
+        ]
         rows = np.sort(rows[np.isin(self.codes["metric"][rows], wanted)])
         statuses, whys = ([self.labels[name][code] for code in self.codes[name][rows]] for name in ("status", "reason"))
         reasons = Counter(reason for reason in whys if reason)

@@ -113,7 +113,7 @@ def renamed(table: ClipTable, names: Mapping[str, str]) -> ClipTable:
 
 
 def quantity_keys(table: ClipTable) -> list[tuple[str, str, str, str]]:
-    """Of each row the suite, the system, the quantity and the view; the numbers of one vector are of one quantity."""
+    """List the suite, system, quantity and view of each row; the numbers of one vector are of one quantity."""
     stems = tuple(name.partition("[")[0] for name in table.labels["metric"])
     whole = ClipTable({**table.labels, "metric": stems}, table.codes, table.value)
     return list(zip(*(whole.column(name).tolist() for name in ("suite", "system", "metric", "view")), strict=True))

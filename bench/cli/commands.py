@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("visaudio_bench.bench.cli.data:data", "Prepare and check the data of real suites."),
     "systems": ("visaudio_bench.bench.cli.systems:systems", "List, install, check and remove published systems."),
     "weights": ("visaudio_bench.bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
+    "cache": ("visaudio_bench.bench.cli.cache:cache", "What is kept between runs: how much it is, and remove answers."),
     "hear": ("visaudio_bench.bench.cli.hear:hear", "Check modules with the HEAR API."),
     "doctor": ("visaudio_bench.bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
 }

@@ -172,7 +172,9 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
     families = tuple(family for family in plan.families_for(job) if not family.alone)
     tasks = [
-        ScoringTask(clip, tuple(paths[clip.id]), families, plan.protocol) for clip in job.clips if paths.get(clip.id)
+        ScoringTask(clip, tuple(paths[clip.id]), families, plan.protocol, plan.companions)
+        for clip in job.clips
+        if paths.get(clip.id)
     ]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
@@ -358,7 +360,8 @@ def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> Syste
     remarks = tuple(
         f"{counts[reason]} of {len(job.clips)} {words}" for reason, words in REMARKS.items() if counts[reason]
     )
-    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""), remarks)
+    absent = job.absent.get(card.name, "")
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, absent, remarks, card.optimised)
 
 
 def _suite_info(job: Job) -> SuiteInfo:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from visaudio_bench.bench.evaluation.plan import Job
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import write_json
+from visaudio_bench.files import read_json, write_json
+from visaudio_bench.names import fault
 from visaudio_bench.shapes import require
 from visaudio_bench.suites import Clip
 
@@ -84,11 +84,28 @@ def read_media(*runs: Path) -> dict[str, list[Clip]]:
 
 def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
-        told: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
+        told: dict[str, list[dict[str, Any]]] = read_json(path)
         require(told, {str: [_CLIP]})
-    except (ValueError, RecursionError) as error:
+        for suite, clips in told.items():
+            _check_names(suite, clips)
+    except ValueError as error:
         raise UsageError(f"{path} is not a list of clips: {error}.") from error
     return told
+
+
+def _check_names(suite: str, clips: Iterable[Mapping[str, Any]]) -> None:
+    """Names can be parts of paths, each clip is there once, and its window is one."""
+    seen = set()
+    for name in (suite, *(clip["id"] for clip in clips)):
+        if why := fault(name):
+            raise ValueError(f"the name {name!a} cannot name a file: {why}")
+    for clip in clips:
+        if clip["id"] in seen:
+            raise ValueError(f"the clip {clip['id']!a} of suite {suite!a} is there twice")
+        seen.add(clip["id"])
+        start, duration = clip["start"], clip["duration"]
+        if start < 0 or (duration is not None and duration <= 0):
+            raise ValueError(f"the clip {clip['id']!a} of suite {suite!a} has the window {start:g} s + {duration} s")
 
 
 def _clip(entry: Mapping[str, Any]) -> Clip:

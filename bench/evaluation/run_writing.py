@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from visaudio_bench.bench.evaluation.accumulation import SuiteRecord
-from visaudio_bench.bench.evaluation.signal_scores import PADDED
+from visaudio_bench.bench.evaluation.signal_scores import FATAL, PADDED
 from visaudio_bench.files import file_sha256, write_text
 from visaudio_bench.leaderboards.html_page import page
 from visaudio_bench.leaderboards.results import Basis, judge
@@ -27,18 +27,21 @@ from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.metrics.protocol import PROTOCOLS
 from visaudio_bench.suites.media import TOLERANCE
 
-# Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it. The words
-# follow a count of sounds in the notes of a table.
+# Reasons that are listed and do not fail a run: the sound was scored, or nobody could have made it, and a reader should
+# know this of it. The words follow a count of sounds in the notes of a table.
 REMARKS = {
     "clipped": "clipped",
     "wrong_rate": "not at the suite's sample rate, and resampled",
     "narrow_band": "sampled too low for the cues, which are measured up to 8 kHz",
     "anti_phase": "with one ear inverted",
     "too_long": "longer than the clip, and judged only as far as it reaches",
+    "no_partner": "without another clip whose reference could stand for it",
     PADDED: f"up to {TOLERANCE:g} s shorter than the clip, and filled with silence",
 }
 
-UNUSABLE = "A sound that cannot be used"
+
+# What else is listed counts against a run. The sound of such a clip has no scores, or it has although it is degenerate.
+LEFT_OUT, DEGENERATE = "left out", "scored as it is"
 SHOWN = 5  # clips that a remark names
 
 
@@ -108,21 +111,46 @@ def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
     return by_clip
 
 
+def fate_of(failure: Failure) -> str:
+    """What became of a sound that counts against a run: `LEFT_OUT` or `DEGENERATE`."""
+    return DEGENERATE if failure.stage == "screen" and failure.reason not in FATAL else LEFT_OUT
+
+
+def fates(bad: Mapping[str, Sequence[Failure]]) -> str:
+    """Count the clips that a sound is left out of, and those that have a degenerate one, in the words beside each."""
+    lost = sum(any(fate_of(failure) == LEFT_OUT for failure in failures) for failures in bad.values())
+    words = {LEFT_OUT: lost, f"{DEGENERATE}, though degenerate": len(bad) - lost}
+    return ", ".join(f"{number} with a sound that is {fate}" for fate, number in words.items() if number)
+
+
+def counted(bad: Mapping[str, Sequence[Failure]], allowed: int) -> str:
+    """Say how many clips count against a run.
+
+    Args:
+        bad: as `unusable` returns it.
+        allowed: how many may.
+
+    Returns:
+        The beginning of a sentence.
+    """
+    clips = "1 clip counts" if len(bad) == 1 else f"{len(bad)} clips count"
+    return f"{clips} against this run, {allowed} allowed: {fates(bad)}"
+
+
 def _with_unusable(info: SuiteInfo, failures: Iterable[Failure]) -> SuiteInfo:
-    """The suite with a remark on the clips that have a sound which cannot be used; every table shows it."""
-    unusable_clips: dict[str, list[str]] = {}
+    """The suite with a remark on the clips that count against a run; every table shows it."""
+    whys: dict[str, dict[str, list[str]]] = {LEFT_OUT: {}, DEGENERATE: {}}
     for failure in failures:
         if failure.suite == info.name and failure.reason not in REMARKS:
-            unusable_clips.setdefault(failure.clip, []).append(
-                f"{failure.system} {failure.reason}" if failure.system else failure.reason
-            )
-    remarks = [remark for remark in info.remarks if not remark.startswith(UNUSABLE)]
-    if unusable_clips:
-        some = "; ".join(
-            f"{clip} ({', '.join(dict.fromkeys(whys))})" for clip, whys in list(unusable_clips.items())[:SHOWN]
-        )
-        more = f"; and {len(unusable_clips) - SHOWN} more, in failures.jsonl" if len(unusable_clips) > SHOWN else ""
-        remarks.append(f"{UNUSABLE} of {len(unusable_clips)} of {info.clips} clips: {some}{more}.")
+            told = f"{failure.system} {failure.reason}" if failure.system else failure.reason
+            whys[fate_of(failure)].setdefault(failure.clip, []).append(told)
+    begin = {fate: f"A sound is {fate} in " for fate in whys}
+    remarks = [remark for remark in info.remarks if not remark.startswith(tuple(begin.values()))]
+    for fate, clips in whys.items():
+        some = "; ".join(f"{clip} ({', '.join(dict.fromkeys(told))})" for clip, told in list(clips.items())[:SHOWN])
+        more = f"; and {len(clips) - SHOWN} more, in failures.jsonl" if len(clips) > SHOWN else ""
+        if clips:
+            remarks.append(f"{begin[fate]}{len(clips)} of {info.clips} clips: {some}{more}.")
     return replace(info, remarks=tuple(remarks))
 
 

@@ -7,7 +7,6 @@ stopped, and makes again only what has changed.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from visaudio_bench.bench.report_pages.page_data import write_data
 from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import atomic_path, digest, file_stamp
+from visaudio_bench.files import atomic_path, digest, file_stamp, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.direction import segment_labels
@@ -171,7 +170,7 @@ class _Maker:
         if not record.is_file():  # the reference of a run that has no such system
             return {}
         try:
-            told = json.loads(record.read_text(encoding="utf-8"))
+            told = read_json(record)
             return {
                 name: told[name] for name in ("revision", "seed", "device", "seconds", "provenance") if name in told
             }

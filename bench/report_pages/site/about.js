@@ -4,7 +4,7 @@
 REPORT.pages.systems = () => {
   const given = { video: "the video", caption: "a caption", reference_mono: "the reference's own mono sound", reference: "the reference itself" };
   const lines = (card) => [
-    ["Given", card.inputs.map((input) => given[input] || input).join(", ")],
+    ["Given", (card.inputs || []).map((input) => given[input] || input).join(", ")],
     ["Optimised for", (card.optimised || []).join(", ")],
     ["Paper", card.paper],
     ["Code licence", card.code_licence],
@@ -14,7 +14,7 @@ REPORT.pages.systems = () => {
   ].filter(([, text]) => text);
   show(element("h1", {}, "Systems"), element("div", { class: "cards" }, REPORT.values.run.cards.map((card) =>
     element("section", { class: "card" },
-      element("h2", {}, name(card.title)),
+      element("h2", {}, name(card.title || card.name)),
       element("p", { dir: "auto" }, card.summary),
       pairs(lines(card))))));
 };

@@ -14,13 +14,15 @@ from visaudio_bench.bench.cli.report import report
 from visaudio_bench.bench.cli.run import run
 from visaudio_bench.suites.media import read_sound, write_audio, write_video
 
+from ...nasty import NASTY
+
 RATE = 44100
 SECONDS = 4.0
 # A page that took text for markup would set this variable.
 CLIPS = ("plain", "\"quoted\" & 'onerror=hacked=1' 🎧", "שלום #1 100%")  # no `<`, which names may not hold
 TITLE = "</script><script>hacked=1</script> 'ours' 🦉"
 BELL = "<i>bell</i>"
-CAPTION = "كلب ينبح <b>loud</b> <img src=x onerror=hacked=1>"
+CAPTION = "كلب ينبح <b>loud</b> <img src=x onerror=hacked=1> " + " ".join(t for t in NASTY if "\ud800" not in t)
 
 
 def write_material(root: Path) -> None:

@@ -213,3 +213,41 @@ def test_what_is_too_loud_for_16_bits_is_turned_down_and_told(finished: Path, tm
     sounds = data_of(tmp_path / "pages" / "media" / keys["plain"] / "clip.js")["sounds"]
     assert sounds["loud"]["turned_down"] == pytest.approx(6.0, abs=0.05)
     assert sounds["reference"]["turned_down"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda clips: clips[0].update(id="../../x"), "the name '../../x' cannot name a file"),
+        (lambda clips: clips.append(clips[0]), "is there twice"),
+        (lambda clips: clips[0].update(start=-1), "has the window -1 s"),
+        (lambda clips: clips[0].update(duration=0), "has the window 0 s + 0 s"),
+        (lambda clips: clips[0].update(duration=1e400), "duration is inf, a finite number was expected"),
+        (lambda clips: clips[0].update(video=5), "video is 5, a text was expected"),
+    ],
+)
+def test_the_clips_of_a_strangers_run_are_checked_first(
+    finished: Path, tmp_path: Path, bench: Callable, change: Callable, said: str
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    told = json.loads((finished / "media.json").read_text("utf-8"))
+    (clips,) = told.values()
+    change(clips)
+    (tmp_path / "run" / "media.json").write_text(json.dumps(told), "utf-8")
+    answer = bench("report", tmp_path / "run", "--html", tmp_path / "pages", "--workers", 1)
+    assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert not (tmp_path / "pages").exists()
+
+
+def test_a_record_that_names_no_file_costs_its_sound(finished: Path, tmp_path: Path) -> None:
+    from visaudio_bench.bench.evaluation.generation import made_sounds
+
+    for name, text in (
+        ("a", "[]"),
+        ("b", "{"),
+        ("c", '{"file": 5}'),
+        ("d", '{"file": "d.flac"}'),
+        ("e", "[" * 100_000),
+    ):
+        (tmp_path / f"{name}.json").write_text(text)
+    assert made_sounds(tmp_path) == {"d": tmp_path / "d.flac"}
