@@ -62,5 +62,7 @@ REPORT.pages.changes = () => {
   const { changes } = REPORT.values.run;
   show(element("h1", {}, "Changes"), changes.map((change) => [
     element("h2", {}, name(change.first), " and then ", name(change.second)),
-    change.tables.map((table) => tableView({ ...table, title: `${table.title} · ${change.first}, ${change.second}` }, {}))]));
+    change.tables.map((table) => table.rows.length
+      ? tableView({ ...table, title: `${table.title} · ${change.first}, ${change.second}` }, {})
+      : [element("h2", {}, table.title), table.notes.map((note) => element("p", { class: "note" }, note))])]));
 };

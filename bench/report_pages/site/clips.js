@@ -1,7 +1,7 @@
 /* The list of clips: one metric of all systems, and the difference of two. */
 "use strict";
 
-const AT_ONCE = 40; /* rows that are drawn, and taken away, together */
+const AT_ONCE = 20; /* rows that are drawn, and taken away, together */
 const ROW = 62; /* pixels of a row, before it has been drawn */
 const NEAR_SCREEN = "800px 0px";
 const clipSorting = { key: "clip", down: false };

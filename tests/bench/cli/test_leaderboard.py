@@ -183,3 +183,15 @@ def test_report_takes_opinions_too(bench: Callable, tmp_path: Path) -> None:
     assert told.code == 0, told.err
     (table,) = json.loads(told.out)
     assert {row["system"]: row["cells"]["MOS_SI@spring"]["value"] for row in table["rows"]}["ViSAudio here"] == 4.2
+
+
+def test_pages_have_published_rows_beside_measured_ones(bench: Callable, tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    (run / "media.json").write_text('{"biaudio": []}')
+    (run / "failures.jsonl").write_text("")
+    told = bench("report", run, "--html", tmp_path / "pages", "--workers", "1")
+    assert told.code == 0, told.err
+    data = (tmp_path / "pages" / "data" / "run.js").read_text(encoding="utf-8")
+    tables = json.loads(data.removeprefix('REPORT.add("run", ').removesuffix(");\n"))["tables"]
+    rows = {row.get("method") for table in tables for row in table["rows"]}
+    assert {"ViSAudio here", "ViSAudio: published", "ViSAudio here: difference"} < rows

@@ -71,6 +71,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> It
         for system in (*suite["systems"], *suite["cards"]):
             if system["name"] == "ours":
                 system["title"] = TITLE
+        for card in suite["cards"]:
+            card["optimised"] = ["fd_vgg"] if card["name"] == "ours" else []
     (root / "run" / "results.json").write_text(json.dumps(results), "utf-8")
     yield root / "run"
 

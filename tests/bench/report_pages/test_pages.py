@@ -164,7 +164,10 @@ def look_at_metrics(reader):
     reader.until("return location.hash.startsWith('#/clip/') && document.querySelector('#play')")
     reader.open("metrics", expect=".dots svg")
     assert any("p = " in text for text in reader.texts("dd"))
-    for page in ("systems", "origin", "failures"):
+    reader.open("systems")
+    assert reader.texts("dt").count("Optimised for") == 1
+    assert "fd_vgg" in reader.texts("dd")
+    for page in ("origin", "failures"):
         reader.open(page)
     assert CLIPS[1] in " ".join(reader.texts("td"))
 
