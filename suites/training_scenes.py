@@ -18,7 +18,7 @@ import numpy as np
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.suites.simulated import SimulatedSuite, SuiteSize, rendered_folder
-from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design
+from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design, scene_id
 from visaudio_bench.suites.simulator.render import RENDERER
 from visaudio_bench.suites.simulator.scenes import Scene
 
@@ -36,7 +36,17 @@ class TrainingSuite(SimulatedSuite):
 
     def __init__(self, plan: SuiteSize):
         self.split = plan.name.removeprefix("simroom-")
-        super().__init__(plan, training_scenes(plan.name, plan.clips, plan.duration))
+        self.count = plan.clips
+        super().__init__(plan)
+
+    @cached_property
+    def designed(self) -> tuple[Scene, ...]:
+        """The scenes of the suite, which take a second for three hundred of them to draw."""
+        return training_scenes(self.name, self.count, self.duration)
+
+    def clip_ids(self) -> tuple[str, ...]:
+        """As `Suite.clip_ids`; no scene is drawn for it."""
+        return tuple(scene_id(self.name, number) for number in range(self.count))
 
     @cached_property
     def _first_block(self) -> str:

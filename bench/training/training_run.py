@@ -22,7 +22,14 @@ from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.training.recipe import configured, find_preset
 from visaudio_bench.models.unwrapping import State
-from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, network_of, notes_of, read_notes, save_state
+from visaudio_bench.models.visaudio.checkpoints import (
+    config_in,
+    load_mmaudio,
+    network_of,
+    notes_of,
+    read_notes,
+    save_state,
+)
 from visaudio_bench.models.visaudio.config import BUILT_IN, CONFIGS, PUBLISHED, Config
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.models.visaudio.network import FlowNetwork, build
@@ -99,7 +106,7 @@ def train(asked: Asked) -> FinishedTraining:
 
 def trained_system(checkpoint: Path) -> FlowSystem:
     """The row of a leaderboard that a checkpoint makes."""
-    config = Config.from_dict(json.loads(read_notes(checkpoint)["config"]))
+    config = config_in(read_notes(checkpoint))
     return FlowSystem((VISAUDIO if config.spacetime else DUAL) if config.dual else MMAUDIO_DUP, checkpoint)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from visaudio_bench.models.training.recipe import Recipe
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.flow import TimeDistribution
-from visaudio_bench.models.visaudio.sampler import GUIDANCE
+from visaudio_bench.models.visaudio.settings import GUIDANCE
 
 
 @dataclass(frozen=True)
