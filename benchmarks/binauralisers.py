@@ -5,7 +5,7 @@
 
 Any of the files may be left out. `--ablation DIR` adds every `DIR/*/best.safetensors` that `bench train
 geometry-aware` made with switches. `oracle` rows put FoleySpace's network, and its exact counterpart, on the true
-trajectory of the loudest source instead of on what moves.
+trajectory of the first source instead of on what moves: compare them on clips with one.
 """
 
 from __future__ import annotations

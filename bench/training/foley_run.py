@@ -85,8 +85,8 @@ def _save(config: Config, state: State, path: Path, notes: Mapping[str, str]) ->
 
 def _validate(world: World, learner: FoleyLearner) -> dict[str, float]:
     """Where sounds that were not learnt from are heard, on paths that were not either; every process must call."""
-    heard = world.gather([(number, _listened(number, learner.network)) for number in world.share(range(LISTENED))])
-    errors, cues = zip(*(told for _, told in sorted(heard, key=lambda one: one[0])), strict=True)
+    listened = world.gather([(number, _listened(number, learner.network)) for number in world.share(range(LISTENED))])
+    errors, cues = zip(*(told for _, told in sorted(listened, key=lambda numbered: numbered[0])), strict=True)
     error = float(np.mean(errors))
     return {"error": error, **direction_columns(cues), "score": -error}
 

@@ -61,7 +61,7 @@ class GeometryTraining(Training[GeometryRecipe]):
         if asked.start is None:
             return ()
         network = load_network(asked.start)
-        ours, theirs = ({**one.to_dict(), "name": ""} for one in (config, network.config))
+        ours, theirs = ({**known.to_dict(), "name": ""} for known in (config, network.config))
         if ours != theirs:
             raise UsageError(
                 f"{asked.start} holds another network ({network.config}) than is to be trained ({config})."
@@ -119,7 +119,7 @@ def _validate(reader: Reader, world: World, learner: GeometryLearner) -> dict[st
     """
     clips = range(min(LISTENED, len(reader.store)))
     listened = world.gather([(clip, _listened(reader, clip, learner.network)) for clip in world.share(clips)])
-    errors, cues = zip(*(heard for _, heard in sorted(listened, key=lambda made: made[0])), strict=True)
+    errors, cues = zip(*(scored for _, scored in sorted(listened, key=lambda made: made[0])), strict=True)
     stft, env = np.mean(errors, axis=0).tolist()
     scores = {"stft": stft, "env": env, **direction_columns(cues)}
     if learner.network.config.coherence:
@@ -133,8 +133,8 @@ def _listened(reader: Reader, clip: int, network: GeometryAware) -> tuple[tuple[
     frames = reader.store.read_rows(clip, "frames", 0, reader.frames)
     made = binauralise(network, ears.mean(0), frames).cpu()
     errors = binaural_errors(made, ears, SAMPLE_RATE)
-    heard, true = (interaural_cues(resample(sound.numpy(), SAMPLE_RATE, FULL_RATE)) for sound in (made, ears))
-    return (errors.stft, errors.env), paired_scores(heard, true)
+    own, wanted = (interaural_cues(resample(sound.numpy(), SAMPLE_RATE, FULL_RATE)) for sound in (made, ears))
+    return (errors.stft, errors.env), paired_scores(own, wanted)
 
 
 def _classified(reader: Reader, learner: GeometryLearner, world: World) -> list[bool]:

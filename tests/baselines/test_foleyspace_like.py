@@ -165,7 +165,7 @@ def test_the_side_seen_is_the_side_of_the_simulated_source(tmp_path: Path) -> No
         if len(truth.sources) == 1 and truth.sources[0].visible.all():
             sides[clip.id] = float(np.mean(truth.sources[0].azimuth))
     name = max(sides, key=lambda one: abs(sides[one]))
-    system = FoleySpaceLike("mono")
+    system = FoleySpaceLike()
     (made,) = system.generate(suite.clips(), tmp_path, only={name})
     assert made.path is not None
     left, right = decibels(read_sound(made.path).samples)
