@@ -14,9 +14,9 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-from visaudio_bench.models.visaudio.tiny.vocoder import LEVELS, NoiseVocoder
+from visaudio_bench.models.visaudio.tiny.vocoder import LEVELS, Vocoder
 
-CODEC = NoiseVocoder()
+CODEC = Vocoder()
 
 
 def noise(seconds: float = 1.5, ears: int = 2, seed: int = 0, *, lead: int = 0, louder: float = 1.0) -> torch.Tensor:
