@@ -45,7 +45,7 @@ from visaudio_bench.suites.simulator.video import FPS
 
 IN_VIEW = tuple(factor for factor in FACTORS if factor != "invisible source")
 BLOCK = 12 * len(IN_VIEW)  # scenes; also a multiple of the numbers of rooms, reverberation times and strata
-TRAINING = SuiteSize("simroom-train", 18 * BLOCK, 2.0, 96, "Simulated rooms to learn from, clips of 2 s")
+TRAINING = SuiteSize("simroom-train", 8 * BLOCK, 2.0, 96, "Simulated rooms to learn from, clips of 2 s")
 VALIDATION = SuiteSize("simroom-validation", 40, 4.0, 96, "Simulated rooms to watch training with, clips of 4 s")
 SEEDS = {"simroom-train": 31_000_000, "simroom-validation": 47_000_000}
 # Every side of an evaluation room is a whole number of decimetres: with these added, no side of any room is shared.

@@ -35,7 +35,7 @@ EMBEDDED = "tiny"
 BALANCED = 8  # clips that the first sizes are measured with
 TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = "simroom-train", "simroom-validation", "simroom"
 # These decide what a step is made of: with others it would be another training.
-FIXED = ("batch", "seed", "network", "weights", "time", "drop", "ema")
+FIXED = ("batch", "seed", "network", "weights", "time", "drop", "drop_text", "ema")
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def _parts_of(store: FeatureStore) -> str:
 def _validator(data: Data, config: Config, recipe: Recipe, world: World) -> Validator | None:
     if data.watched is None:
         return None
-    reader = Reader(data.watched, config, replace(recipe, drop=0.0))
+    reader = Reader(data.watched, config, replace(recipe, drop=0.0, drop_text=0.0))
     try:
         codec = open_parts(_parts_of(data.watched), str(world.device), spatial=False).codec
     except BenchError as error:

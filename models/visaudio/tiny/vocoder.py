@@ -43,7 +43,12 @@ _LEAD_LOW, _LEAD_HIGH = 100.0, 1500.0
 _LONGEST_LEAD = 1e-3
 # Latent units: a difference of 20 dB, a lead of 0.7 ms and four octaves around 440 Hz are 1.
 _LEVEL_UNIT, _DIFFERENCE_UNIT, _LEAD_UNIT, _PITCH_UNIT, _PITCH_CENTRE = 20.0, 20.0, 7e-4, 2.0, 440.0
-_LOUDEST = -8.0  # dB: of the loudest band of all training scenes
+# dB: each band where it is loudest in all scenes of simroom-train
+_LOUDEST = (
+    -20.9, -11.8, -8.7, -16.3, -21.1, -12.0, -12.5, -11.6, -12.9, -11.6, -17.6, -20.5, -18.3, -18.8, -17.6, -18.3,
+    -19.0, -17.9, -18.4, -17.1, -16.9, -17.4, -16.7, -17.2, -17.7, -20.3, -28.0, -31.4, -33.1, -33.7, -32.9, -32.9,
+    -33.3, -34.3, -35.2, -37.2, -34.5, -33.1, -34.3, -36.7,
+)  # fmt: skip
 _FULL = 0.98  # of full scale: no sample is beyond
 _SCATTER = 0.02  # s, over which what is diffuse is scattered
 
@@ -59,6 +64,7 @@ class _Plan(NamedTuple):
     phase: Tensor  # (2, bins below the lead's highest, lags): cosine and sine
     lags: Tensor  # (lags,) s
     frequency: Tensor  # (1025,) Hz
+    loudest: Tensor  # (40,) dB
     scatter: Tensor  # (2, 1025) of magnitude 1: how each ear hears what is diffuse
 
 
@@ -138,7 +144,7 @@ def limited(sound: Tensor) -> Tensor:
 def _carriers(shared: Tensor, plan: _Plan) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Spectra `(B, 2 n, 1025)`: what both ears hear alike, and what each hears by itself."""
     levels, height, tonal, alike = shared.split([LEVELS, 1, TONES, LIKENESSES], dim=-1)
-    wanted = _LEVEL_UNIT * levels.clamp(-6, _LOUDEST / _LEVEL_UNIT)
+    wanted = (_LEVEL_UNIT * levels.clamp_min(-6)).minimum(plan.loudest)
     power = _to_frames(10 ** ((wanted @ plan.envelope) / 10))
     tone_share, direct_share = (
         _to_frames((part.clamp(0, 1) @ plan.broad_spread)).clamp(0, 1) for part in (tonal, alike)
@@ -179,7 +185,8 @@ def _plan(device: torch.device) -> _Plan:
         return torch.as_tensor(array.astype(np.float32), device=device)
 
     rest = (tensor(array) for array in (bands, envelope, wide, spread, broad, broad_spread, phase, lags, frequency))
-    return _Plan(torch.hann_window(_FFT, device=device), *rest, _scatter().to(device))
+    loudest = torch.tensor(_LOUDEST, device=device)
+    return _Plan(torch.hann_window(_FFT, device=device), *rest, loudest, _scatter().to(device))
 
 
 def _scatter() -> Tensor:

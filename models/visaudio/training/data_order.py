@@ -63,7 +63,13 @@ class Draws(NamedTuple):
 
 
 def draw(
-    seed: int, sample: int, shape: Sequence[int], *, drop: float = 0.1, times: TimeDistribution = "logit_normal"
+    seed: int,
+    sample: int,
+    shape: Sequence[int],
+    *,
+    drop: float = 0.1,
+    drop_text: float = 0.1,
+    times: TimeDistribution = "logit_normal",
 ) -> Draws:
     """The draws of one sample.
 
@@ -71,7 +77,7 @@ def draw(
         seed: of the training.
         sample: its number, counted from 0.
         shape: `(2, n, C)` of its latents.
-        drop: probability with which each of clip, sync and text is dropped, independently of the others.
+        drop: probability with which clip and sync are dropped, each independently. drop_text: that of text.
         times: how times in (0, 1) are distributed.
 
     Returns:
@@ -80,6 +86,6 @@ def draw(
     key = hashlib.sha256(f"training/{seed}/{sample}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big", signed=True))
     noise, spread = torch.randn((2, *shape), generator=generator)
-    dropped = torch.rand(3, generator=generator) < drop
+    dropped = torch.rand(3, generator=generator) < torch.tensor([drop, drop, drop_text])
     time = sample_times(1, generator, distribution=times)[0]
     return Draws(noise, spread, time, dropped[0], dropped[1], dropped[2])

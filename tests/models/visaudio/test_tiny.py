@@ -14,7 +14,7 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-from visaudio_bench.models.visaudio.tiny.vocoder import LEVELS, Vocoder
+from visaudio_bench.models.visaudio.tiny.vocoder import LIKENESSES, SHARED, Vocoder
 
 CODEC = Vocoder()
 
@@ -65,7 +65,8 @@ def test_equal_ears_and_silence_are_in_front() -> None:
     for sound in (noise().expand(1, 2, -1)[:, :1].expand(1, 2, -1), torch.zeros(1, 2, 44100)):
         latent = CODEC.encode(sound)[0]
         torch.testing.assert_close(latent[:, 0], latent[:, 1], atol=1e-4, rtol=0)
-        assert not latent[..., LEVELS:].any()
+        assert not latent[..., SHARED:].any()
+        torch.testing.assert_close(latent[..., SHARED - LIKENESSES : SHARED], torch.ones_like(latent[..., :LIKENESSES]))
         made = CODEC.decode(latent)
         torch.testing.assert_close(made[:, 0], made[:, 1], atol=1e-6, rtol=0)
     assert float(made.abs().max()) < 1e-4
