@@ -32,7 +32,7 @@ def pitches(sound: Array) -> tuple[Array, NDArray[np.bool_]]:
     rows = np.arange(len(lag))
     before, at, after = alike[rows, lag - 1], alike[rows, lag], alike[rows, np.minimum(lag + 1, len(lags) - 1)]
     fine = lag + np.clip(0.5 * (before - after) / np.minimum(before - 2 * at + after, -1e-9), -0.5, 0.5)
-    level = 10 * np.log10(frames.astype(float).__pow__(2).mean(axis=1) + 1e-12)
+    level = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
     return RATE / fine, (best[:, 0] > CLEAR) & (level > level.max() + QUIETEST)
 
 
@@ -64,15 +64,39 @@ def mel_distance(made: Array, reference: Array) -> float:
     return float(np.abs(mel_levels(made) - mel_levels(reference)).mean())
 
 
-def coherence(sound: Array) -> float:
-    """Largest normalised cross-correlation of the ears within 1 ms, mean of half seconds weighted by energy."""
-    block, values, weights = RATE // 2, [], []
-    for start in range(0, sound.shape[1] - block + 1, block):
-        left, right = sound[:, start : start + block]
-        size = 2 * block
-        cross = np.fft.irfft(np.fft.rfft(left, size) * np.conj(np.fft.rfft(right, size)))
-        near = np.concatenate([cross[:45], cross[-44:]])
-        energy = np.sqrt((left**2).sum() * (right**2).sum())
-        values.append(near.max() / max(energy, 1e-12))
-        weights.append(energy)
-    return float(np.average(values, weights=np.maximum(weights, 1e-12)))
+def onset_times(sound: Array) -> Array:
+    """Seconds at which a mono sound begins something: peaks of the mean rise of its mel levels."""
+    levels = mel_levels(sound, 40)
+    levels = np.maximum(levels, levels.max() - 60)
+    # a rise over two frames, 23 ms, so that one that falls between two of them counts whole
+    rise = np.pad(np.maximum(levels[2:] - levels[:-2], 0).mean(axis=1), (1, 1))
+    window = np.lib.stride_tricks.sliding_window_view(np.pad(rise, 6), 13)
+    peaks = np.flatnonzero((rise >= window.max(axis=1)) & (rise > np.maximum(2.0, 0.2 * rise.max())))
+    return np.asarray(peaks * 512 / RATE)
+
+
+def matched(said: Array, true: Array, within: float = 0.1) -> int:
+    """How many true times have a said one within some seconds, each said one counting once."""
+    left = sorted(said.tolist())
+    count = 0
+    for time in sorted(true.tolist()):
+        near = [one for one in left if abs(one - time) <= within]
+        if near:
+            left.remove(near[0])
+            count += 1
+    return count
+
+
+def energy_rise(sound: Array, onsets: Array) -> float:
+    """Mean power in the 0.1 s after the onsets, as a multiple of the clip's mean power: 1 for what does not care."""
+    power, after = (sound**2).mean(), [sound[int(t * RATE) : int((t + 0.1) * RATE)] for t in onsets]
+    return float(np.mean([(part**2).mean() for part in after if len(part)]) / max(power, 1e-12))
+
+
+def spectrum(sound: Array) -> Array:
+    """Mel spectrum `(40,)` in dB of what sounds, without its level: of the frames in the loudest 20 dB."""
+    levels = mel_levels(sound, 40)
+    loudness = 10 * np.log10((10 ** (levels / 10)).sum(axis=1))
+    mean = levels[loudness > loudness.max() - 20].mean(axis=0)
+    mean = np.maximum(mean, mean.max() - 50)
+    return np.asarray(mean - mean.mean())
