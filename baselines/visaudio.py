@@ -1,5 +1,6 @@
 """Our implementation of ViSAudio, and MMAudio in it, as systems.
 
+`visaudio-tiny` is the small model that is part of this package, trained on simulated rooms.
 `visaudio:FILE` and `visaudio-dual:FILE` (without the spacetime module) run a checkpoint of `bench train visaudio`, with
 the guidance that it was validated with; `visaudio:NAME=FILE` names its row. `mmaudio-dup` is the paper's "Pretrained"
 row: MMAudio's mono sound in both ears, from its public file or from a checkpoint of a mono network.
@@ -22,14 +23,15 @@ from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
 from visaudio_bench.models.formats import locate
 from visaudio_bench.models.visaudio.checkpoints import network_of, notes_of, recognise
-from visaudio_bench.models.visaudio.config import PUBLISHED, Config
+from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
-from visaudio_bench.models.visaudio.sampler import GUIDANCE
+from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS
+from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
 from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import probe, write_audio
+from visaudio_bench.suites.media import probe, round_to_16_bit, within_full_scale, write_audio
 
 
 class Variant(NamedTuple):
@@ -58,10 +60,10 @@ class FlowSystem(System):
         self.name = name
         self.notes = notes_of(path) if path.exists() else {}
         self.taken = ""  # what was unwrapped to get at the weights, once they are open
-        self.settings = settings or Settings(guidance=float(self.notes.get("guidance", GUIDANCE)))
         _require_variant(variant, self.notes, path)
         self.kind = kind_of(self.notes)
         small = self.kind != PUBLISHED
+        self.settings = settings or _settings(self.notes, small=small)
         # With built-in parts it is another model than the published one, and is never shown under its name.
         self.card = SystemCard(
             name=name or variant.name + ("-tiny" if small else ""),
@@ -127,7 +129,7 @@ class FlowSystem(System):
         how = self._provenance(pipeline)
         requests = [Request(clip.id, clip.video, clip.caption, clip.start, _duration(clip)) for clip in wanted]
         for sounded in pipeline.generate(requests, seed):
-            yield _kept(sounded, out, how)
+            yield _kept(sounded, out, how, rounded=self.kind == BUILT_IN)
 
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """Its video; the reference is not listened to."""
@@ -145,7 +147,17 @@ class FlowSystem(System):
         }
 
 
-def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any]) -> Generation:
+def _settings(notes: Mapping[str, str], *, small: bool) -> Settings:
+    """Those that the checkpoint was validated with. Small networks make each clip by itself.
+
+    So a clip's sound is the same to the last bit whatever else is made with it, and batches would not be faster.
+    """
+    guidance, steps = float(notes.get("guidance", GUIDANCE)), int(notes.get("sampling_steps", STEPS))
+    return Settings(steps=steps, guidance=guidance, batch=1) if small else Settings(steps=steps, guidance=guidance)
+
+
+def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any], *, rounded: bool) -> Generation:
+    """Write what came of a request; a peak beyond full scale is turned down, both ears alike, as its record says."""
     name = sounded.request.id
     path = out / f"{name}.wav"
     try:
@@ -153,11 +165,12 @@ def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any]) -> Generation:
             if sounded.error is not None:
                 raise sounded.error
             assert sounded.sound is not None  # one or the other
-            write_audio(path, sounded.sound, SAMPLE_RATE)
+            samples, gain = within_full_scale(sounded.sound)
+            write_audio(path, round_to_16_bit(samples) if rounded else samples, SAMPLE_RATE)
     except ClipError as error:
         return Generation.failed(name, sounded.seconds, error)
-    caption = {"caption": sounded.request.caption or "", "duration": sounded.request.duration}
-    return Generation(name, path, sounded.seconds, provenance={**how, **caption})
+    own = {"caption": sounded.request.caption or "", "duration": sounded.request.duration, "gain": gain}
+    return Generation(name, path, sounded.seconds, provenance={**how, **own})
 
 
 def _duration(clip: Clip) -> float:
@@ -208,13 +221,27 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     if not file:
         raise UsageError(
             f'system "{variant.name}" needs a checkpoint, for its authors published none. Train one (bench train '
-            f"visaudio), then write: --system {variant.name}:FILE"
+            f"visaudio), then write: --system {variant.name}:FILE. A small one is part of this package: visaudio-tiny"
         )
     path = Path(file)
     if not path.exists():
         raise UsageError(f"there is no file {path}; --system {variant.name}:FILE expects a checkpoint of training.")
     found = locate(path)
     return FlowSystem(variant, found[0] if len(found) == 1 else path, name=row if separator else None)
+
+
+def open_tiny(argument: str | None = None) -> FlowSystem:
+    """`visaudio-tiny`.
+
+    Raises:
+        UsageError: an argument is given.
+    """
+    if argument is not None:
+        raise UsageError(
+            f'the system "visaudio-tiny" takes no argument, got "{argument}": it is the checkpoint of this package. '
+            f"For one of yours write: --system visaudio:{argument}"
+        )
+    return FlowSystem(VISAUDIO, shipped_checkpoint())
 
 
 def open_visaudio(argument: str | None = None) -> FlowSystem:

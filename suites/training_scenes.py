@@ -1,9 +1,9 @@
 """simroom-train and simroom-validation: simulated scenes to learn from, as many as are asked for.
 
-They share nothing with those of `simroom`: rooms, sounds, trajectories and seeds are others, and so are those of the two
-among themselves. All that sounds is in view, for of what is not seen pictures do not tell where it is. They are filmed
-as real videos are (`simulator.filming`), which the evaluation's are not. In one of seven to learn from nothing sounds;
-`clip.meta["silent"]` says so.
+They share nothing with those of `simroom`: rooms, sounds, trajectories and seeds are others, and so are those of the
+two among themselves. All that sounds is in view, for of what is not seen pictures do not tell where it is. They are
+filmed as real videos are (`simulator.filming`), which the evaluation's are not. In one of seven to learn from nothing
+sounds; `clip.meta["silent"]` says so.
 
 There is no manifest to be committed; the scenes follow from a seed. They come in blocks that are each balanced like a
 suite, so that the first N scenes are the same whatever N is, and what was rendered for a small N is kept for a larger.

@@ -318,6 +318,7 @@ def _notes(preset: str, recipe: Recipe, store: FeatureStore) -> dict[str, str]:
         "codec": json.dumps(dict(store.kind.codec)),
         "preset": preset,
         "guidance": str(recipe.guidance),
+        "sampling_steps": str(recipe.sampling_steps),
         "data": store.manifest_hash,
     }
 

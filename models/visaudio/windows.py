@@ -60,9 +60,9 @@ def sample_long(
         Normalised latents, as `noise`.
     """
     size = lengths(WINDOW).latent
-    firsts = _firsts(duration, noise.shape[-2], size)
+    firsts = first_frames(duration, noise.shape[-2], size)
     projected = guided_conditions(network, windows, size, guidance, negative)
-    weights = _weights(firsts, noise.shape[-2], size).to(noise)
+    weights = shares(firsts, noise.shape[-2], size).to(noise)
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         parts = torch.stack([x[..., first : first + size, :] for first in firsts])
@@ -75,18 +75,32 @@ def sample_long(
     return follow(velocity, noise, steps)
 
 
-def _firsts(duration: float, length: int, size: int) -> list[int]:
-    """The latent frame that each window begins with; the last window ends with the last frame."""
+def first_frames(duration: float, length: int, size: int) -> list[int]:
+    """Find the latent frame that each window begins with.
+
+    Args:
+        duration: of the clip, seconds.
+        length: of the clip, latent frames.
+        size: of a window, latent frames.
+
+    Returns:
+        One frame a window; the last window ends with the clip's last frame.
+    """
     return [min(round(start * SAMPLE_RATE / LATENT_HOP), length - size) for start in starts(duration)]
 
 
-def _weights(firsts: list[int], length: int, size: int) -> Tensor:
-    """`(windows, length)`: how much each window has to say of each frame; they add up to 1 everywhere."""
-    frames = torch.arange(length)
-    rows = []
-    for first in firsts:
-        inside = torch.minimum(frames - first + 1, first + size - frames).clamp_min(0).float()
-        # the ends of the clip belong to their window alone
-        rows.append(inside)
-    weights = torch.stack(rows)
-    return weights / weights.sum(0)
+def shares(firsts: list[int], length: int, size: int) -> Tensor:
+    """How much each window has to say of each frame.
+
+    Args:
+        firsts: the frame that each window begins with.
+        length: of the clip, latent frames.
+        size: of a window, latent frames.
+
+    Returns:
+        `(windows, length)`, which adds up to 1 in every frame; a share fades towards the ends of its window.
+    """
+    frames, first = torch.arange(length), torch.tensor(firsts)[:, None]
+    # how far from the window's nearer end
+    inside = torch.minimum(frames - first + 1, first + size - frames).clamp_min(0).float()
+    return inside / inside.sum(0)

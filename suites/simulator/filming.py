@@ -1,10 +1,10 @@
 """How scenes to learn from are filmed: what real pictures have and ray-traced rooms have not.
 
-The evaluation shows clean rooms. A model that has seen nothing else takes a dark picture, a busy wall or a shaking hand
-for something it knows. So each scene to learn from is filmed in a way of its own, which follows from its seed: exposure
-and tint, a wall paper with the spectrum of natural pictures, lamps that flicker, a hand that shakes, things that pass by
-without a sound, posts in front, a noisy sensor, a coarse encoder. And some of them are silent: nothing is struck in them,
-or the picture is a still, or shows nothing at all.
+The evaluation shows clean rooms. A model that has seen nothing else takes a dark picture, a busy wall or a shaking
+hand for something it knows. So each scene to learn from is filmed in a way of its own, which follows from its seed:
+exposure and tint, a wall paper with the spectrum of natural pictures, lamps that flicker, a hand that shakes, things
+that pass by without a sound, posts in front, a noisy sensor, a coarse encoder. And some of them are silent: nothing is
+struck in them, or the picture is a still, or shows nothing at all.
 """
 
 from __future__ import annotations

@@ -119,8 +119,11 @@ def _sudden(energy: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hues(fine: Tensor, change: Tensor, sudden: Tensor) -> Tensor:
-    """`(F, 16)`: which part of what suddenly moves within a fifth of a second has each of 12 hues, or is grey and of
-    which brightness, in four steps; all near 0 where nothing does. Brightness is taken against the picture's."""
+    """`(F, 16)`: which part of what suddenly moves within a fifth of a second has each of 12 hues, or is how bright.
+
+    Three steps of brightness, against the picture's, are those of what is grey. The last value says how much there is to
+    tell the colours of: all are near 0 where nothing moves.
+    """
     weight = change * functional.interpolate((sudden > 0).float()[:, None], scale_factor=_PIXELS)[:, 0]
     low, high = fine.amin(1), fine.amax(1)
     colour = (high - low) / (high + 1.1)  # saturation
@@ -135,7 +138,6 @@ def _hues(fine: Tensor, change: Tensor, sudden: Tensor) -> Tensor:
     counted.scatter_add_(1, which.flatten(1), weight.flatten(1))
     reach = round(0.2 * SYNC_RATE)
     near = functional.avg_pool1d(counted.T, 2 * reach + 1, 1, reach, count_include_pad=False).T
-    # the last value says how much there is to tell the colours of
     near = near / (near.sum(1, keepdim=True) + 1e-2)
     return torch.cat([near[:, :-1], near.sum(1, keepdim=True)], dim=1)
 

@@ -1,7 +1,7 @@
 """Pitch, and how much of a sound follows it: found in power spectra, and heard as a train of pulses.
 
-A train of pulses has all the harmonics of its pitch in one phase, as plucked strings, voices and whistles have them, and
-nothing between them. It sounds for what repeats; the rest is noise.
+A train of pulses has all the harmonics of its pitch in one phase, as plucked strings, voices and whistles have them,
+and nothing between them. It sounds for what repeats; the rest is noise.
 """
 
 from __future__ import annotations

@@ -146,9 +146,7 @@ def _carriers(shared: Tensor, plan: _Plan) -> tuple[Tensor, tuple[Tensor, Tensor
     levels, height, tonal, alike = shared.split([LEVELS, 1, TONES, LIKENESSES], dim=-1)
     wanted = (_LEVEL_UNIT * levels.clamp_min(-6)).minimum(plan.loudest)
     power = _to_frames(10 ** ((wanted @ plan.envelope) / 10))
-    tone_share, direct_share = (
-        _to_frames((part.clamp(0, 1) @ plan.broad_spread)).clamp(0, 1) for part in (tonal, alike)
-    )
+    tone_share, direct_share = (_to_frames(part.clamp(0, 1) @ plan.broad_spread).clamp(0, 1) for part in (tonal, alike))
     frames = power.shape[1]
     hertz = _PITCH_CENTRE * torch.exp2(_PITCH_UNIT * height[..., 0].clamp(-2, 2))
     train = pulses(hertz, frames * _HOP)[:, None]
@@ -163,7 +161,8 @@ def _carriers(shared: Tensor, plan: _Plan) -> tuple[Tensor, tuple[Tensor, Tensor
     again = _to_frames(10 ** (wanted / 10)) / made.clamp_min(1e-14)
     tones = tones * (again.clamp(0.5, 4) @ plan.envelope).sqrt()
     direct = (tones + noises[0]) * direct_share.sqrt()
-    apart = (1 - direct_share).sqrt()
+    # A little less, so that ears that are alike but for rounding are alike.
+    apart = (1 - 1e-4 - direct_share).clamp_min(0).sqrt()
     left, right = ((tones * plan.scatter[ear] + noises[1 + ear]) * apart for ear in (0, 1))
     return direct, (left, right)
 

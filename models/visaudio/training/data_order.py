@@ -77,7 +77,8 @@ def draw(
         seed: of the training.
         sample: its number, counted from 0.
         shape: `(2, n, C)` of its latents.
-        drop: probability with which clip and sync are dropped, each independently. drop_text: that of text.
+        drop: probability with which clip and sync are dropped, each independently.
+        drop_text: probability with which text is dropped, independently of the two.
         times: how times in (0, 1) are distributed.
 
     Returns:

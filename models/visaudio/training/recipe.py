@@ -11,7 +11,7 @@ from typing import Any, Literal
 from visaudio_bench.errors import UsageError
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.flow import TimeDistribution
-from visaudio_bench.models.visaudio.sampler import GUIDANCE
+from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS
 from visaudio_bench.registry import did_you_mean
 
 
@@ -35,6 +35,7 @@ class Recipe:
         seed: of the order of clips, noise, times, dropped conditions and first weights.
         validate_every, save_every, log_every: steps.
         guidance: strength of classifier-free guidance of the sounds that are made to validate and to judge.
+        sampling_steps: Euler steps of the sounds that are made to judge.
         threads: that read features. ahead: batches that they may be ahead.
         weights: how often clips of a source (a suite's name) come in an epoch.
         network: changes of the network's configuration.
@@ -65,13 +66,15 @@ class Recipe:
     save_every: int = 1000
     log_every: int = 10
     guidance: float = GUIDANCE
+    sampling_steps: int = STEPS
     threads: int = 8
     ahead: int = 3
     weights: Mapping[str, float] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "validate_every", "save_every", "log_every", "threads", "ahead"):
+        counts = ("steps", "batch", "accumulate", "validate_every", "save_every", "log_every", "threads", "ahead")
+        for name in (*counts, "sampling_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}.")
         ranges = {"drop": (0.0, 1.0), "drop_text": (0.0, 1.0), "ema": (1e-3, 0.28), "learning_rate": (0.0, 1.0)}
@@ -113,6 +116,7 @@ TINY = Recipe(
     save_every=150,
     # With the paper's 4.5 so small a network puts sounds on the right side but too far out.
     guidance=2.0,
+    sampling_steps=8,
     threads=2,
 )
 PRESETS: dict[str, Recipe] = {name: TINY if name == "tiny" else PAPER for name in CONFIGS}

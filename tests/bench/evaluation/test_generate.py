@@ -57,11 +57,10 @@ def test_a_video_gets_its_sound_and_its_provenance(
     assert len(made["weights"]["sha256"]) == 64
     muxed = probe(out / "fairplay_000001.mp4")
     assert muxed.picture == pytest.approx(2.0)
-    # This network's sound is far beyond full scale; in the video both ears are turned down alike.
-    gain = record["mux"]["gain"]
-    assert gain == pytest.approx(1 / np.abs(sound.samples).max())
-    np.testing.assert_allclose(read_sound(out / "fairplay_000001.mp4").samples, gain * sound.samples, atol=3.2e-5)
-    assert f"{-20 * np.log10(gain):.1f} dB" in done.err
+    # This network's latents are far beyond any that it was trained with; what is heard of them is not.
+    assert np.abs(sound.samples).max() <= 1
+    assert made["gain"] == 1
+    np.testing.assert_allclose(read_sound(out / "fairplay_000001.mp4").samples, sound.samples, atol=3.2e-5)
 
 
 def test_what_generate_leaves_is_scored_as_it_lies(
@@ -76,7 +75,6 @@ def test_what_generate_leaves_is_scored_as_it_lies(
     assert done.code == 0, done.err
     made = read_sound(tmp_path / "out" / "2024-01-01T10:30:00.wav").samples
     shown = read_sound(tmp_path / "out" / "2024-01-01T10:30:00.mp4").samples
-    assert np.abs(made).max() > 2
     assert _difference(shown) == pytest.approx(_difference(made), abs=0.01)
     call = ("--predictions", tmp_path / "out", "--videos", folder, "--metric", "side_mid", "--workers", 1)
     done = bench("score", *call, "--out", tmp_path / "run")
@@ -182,7 +180,9 @@ def test_a_video_shorter_than_the_sound(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--video", "x.mp4"), 'system "visaudio" needs a checkpoint, for its authors published none.'),
+        (("--system", "visaudio", "--video", "x.mp4"), 'system "visaudio" needs a checkpoint, for its authors'),
+        (("--video", "x.mp4"), "there is no file x.mp4"),
+        (("--system", "visaudio-tiny:x", "--video", "x.mp4"), "write: --system visaudio:x"),
         (("--weights", "no.safetensors", "--video", "x.mp4"), "there is no file no.safetensors"),
         (("--weights", "{mono}", "--video", "x.mp4"), "holds the network of mmaudio-dup"),
         (("--weights", "{full}", "--video", "x.mp4"), "there is no file x.mp4"),
