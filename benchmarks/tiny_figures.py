@@ -25,6 +25,7 @@ from sound_figures import (
     energy_rise,
     matched,
     mel_distance,
+    mel_levels,
     onset_times,
     pitch_kept,
     spectrum,
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--silent", type=int, default=20, help="silent scenes")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
+    parser.add_argument("--picture", type=Path, help="where spectrograms of references and sounds are drawn to")
     parser.add_argument("--out", type=Path, default=Path("runs/tiny-figures"))
     asked = parser.parse_args()
     system = open_system(f"visaudio:{asked.weights}" if asked.weights else "visaudio-tiny")
@@ -76,6 +78,8 @@ def main() -> None:
     figures |= timing(clips, made, told)
     figures |= kinds(clips, {"": made, " without captions": untold}, told)
     figures |= of_codec(clips, told)
+    if asked.picture:
+        draw([(told[clip.id], made[clip.id]) for clip in clips[:3]], asked.picture)
     if asked.silent:
         figures |= silence(pipeline, asked.silent, asked.out / "silent")
     if asked.media:
@@ -204,6 +208,26 @@ def of_codec(clips: Sequence[Clip], told: dict[str, Array]) -> dict[str, str]:
         "mel distance of the codec, dB": ratio(mel, [1] * len(mel)),
         "ΔIACC of the codec": ratio(widths, [1] * len(widths)),
     }
+
+
+def draw(pairs: Sequence[tuple[Array, Array]], path: Path) -> None:
+    """Spectrograms of references, and below each that of the sound that was made, 60 dB from black to white."""
+    from PIL import Image
+
+    columns = []
+    for pair in pairs:
+        rows = []
+        for sound in pair:
+            levels = mel_levels(sound.mean(axis=0), 96).T[::-1]
+            share = np.clip(
+                (levels - max(float(mel_levels(one.mean(axis=0), 96).max()) for one in pair)) / 60 + 1, 0, 1
+            )
+            colours = np.stack([share**0.7, share**1.6, np.sin(np.pi * share) * 0.6 + 0.2 * share], axis=-1)
+            rows.append(np.pad(255 * np.clip(colours, 0, 1), ((0, 6), (0, 6), (0, 0)), constant_values=255))
+        columns.append(np.concatenate(rows))
+    whole = np.concatenate(columns, axis=1).astype(np.uint8)
+    size = (900, round(900 * whole.shape[0] * 2.2 / whole.shape[1]))
+    Image.fromarray(whole).resize(size, Image.Resampling.BILINEAR).save(path, quality=85)
 
 
 def decibels(sound: Array) -> float:

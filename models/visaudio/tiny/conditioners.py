@@ -121,8 +121,8 @@ def _sudden(energy: Tensor) -> tuple[Tensor, Tensor]:
 def _hues(fine: Tensor, change: Tensor, sudden: Tensor) -> Tensor:
     """`(F, 16)`: which part of what suddenly moves within a fifth of a second has each of 12 hues, or is how bright.
 
-    Three steps of brightness, against the picture's, are those of what is grey. The last value says how much there is to
-    tell the colours of: all are near 0 where nothing moves.
+    Three steps of brightness, against the picture's, are those of what is grey. The last value says how much there is
+    to tell the colours of: all are near 0 where nothing moves.
     """
     weight = change * functional.interpolate((sudden > 0).float()[:, None], scale_factor=_PIXELS)[:, 0]
     low, high = fine.amin(1), fine.amax(1)
