@@ -49,7 +49,6 @@ SYSTEMS = SystemRegistry(
         "repaired": "visaudio_bench.baselines.trivial:Repaired",
         "noise": "visaudio_bench.baselines.trivial:Noise",
         "motion-pan": "visaudio_bench.baselines.motion_pan:MotionPan",
-        "visaudio-tiny": "visaudio_bench.baselines.visaudio:open_tiny",
         "visaudio": "visaudio_bench.baselines.visaudio:open_visaudio",
         "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
         "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
@@ -58,7 +57,7 @@ SYSTEMS = SystemRegistry(
     },
 )
 
-DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-pan", "visaudio-tiny")
+DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-pan")
 
 
 def open_system(request: str) -> System:
