@@ -36,7 +36,7 @@ class SystemRegistry(Registry[SystemFactory]):
     def _is_published(self, name: str) -> bool:
         from visaudio_bench.baselines.published.installed import published_names
 
-        return name not in super().names() and name in published_names()
+        return name not in self._builtin and name in published_names() and name not in super().names()
 
 
 SYSTEMS = SystemRegistry(
@@ -57,7 +57,11 @@ SYSTEMS = SystemRegistry(
     },
 )
 
-DEFAULT_SYSTEMS = ("reference", "mono", "swapped", "repaired", "noise", "motion-pan")
+# Anchors made of the references: every table of a suite that has references has them, asked for or not.
+STANDING_ANCHORS = ("reference", "mono", "swapped", "repaired")
+# All rows that a table is read from and that do not compete: those whose card says `anchor`.
+ANCHORS = (*STANDING_ANCHORS, "noise")
+DEFAULT_SYSTEMS = (*ANCHORS, "motion-pan")
 
 
 def open_system(request: str) -> System:

@@ -1,6 +1,7 @@
 """Bring your own outputs: a folder with one sound or video file per clip is a system.
 
-`outputs:DIR` takes the folder's name as the system's name, `outputs:NAME=DIR` gives one. A file belongs to the clip
+`outputs:DIR` takes the folder's name as the system's name, `outputs:NAME=DIR` gives one; the name of a published system
+also says which metrics that was trained on. A file belongs to the clip
 whose id is its name without the suffix; in sub-folders the path parts are joined by `__`, as the ids of a `folder`
 suite are. Of a sound file and a video of one name the sound file counts. The files are read where they lie and never
 changed.
@@ -36,6 +37,7 @@ class Outputs(System):
             revision="files",
             code_licence="unknown",
             weights_licence="unknown",
+            optimised=_trained_on(name),
         )
 
     def unmatched(self, ids: Collection[str]) -> list[str]:
@@ -68,6 +70,15 @@ class Outputs(System):
         return Generation(clip, path, 0.0)
 
 
+def _trained_on(name: str) -> tuple[str, ...]:
+    """What the published system of that name was trained on, whose sounds these then are."""
+    from visaudio_bench.baselines.published.card import read_card
+    from visaudio_bench.baselines.published.installed import published_names
+
+    folder, _ = published_names().get(name, (None, ""))
+    return read_card(folder).optimised if folder else ()
+
+
 def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs:
     """The system behind `outputs:DIR` or `outputs:NAME=DIR`.
 
@@ -80,5 +91,5 @@ def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs
     name, separator, folder = ("", "", "") if Path(argument).is_dir() else argument.partition("=")
     path = Path(folder if separator else argument)
     if not path.is_dir():
-        raise UsageError(f"{path} is not a folder; --system outputs:DIR expects one with a sound file per clip.")
+        raise UsageError(f"{path} is not a folder; one with a sound file for each clip was expected.")
     return Outputs(name if separator else path.resolve().name, path, binauralised=binauralised)

@@ -27,8 +27,10 @@ class SystemCard:
     """What must be known about a system to read its row.
 
     `inputs` says what the system is given. A system that is given the reference's own mono sound binauralises and is
-    also judged by waveform distances; one that is given the reference itself is an anchor of the table, not a
-    competitor. `may_be_mono` says that the same sound in both ears is an answer of the system's, and no defect.
+    also judged by waveform distances. `anchor` says, for every table, page and test, that a row is there to read the
+    others from and does not compete. `may_be_mono` says that the same sound in both ears is an answer of the system's,
+    and no defect.
+    `optimised` names the metrics, by key, that its training asked for: tables mark its values in them.
     """
 
     name: str
@@ -41,6 +43,7 @@ class SystemCard:
     weights_licence: str = "no weights"
     anchor: bool = False
     may_be_mono: bool = False
+    optimised: tuple[str, ...] = ()
 
     @property
     def binauralises(self) -> bool:

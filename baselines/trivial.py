@@ -118,7 +118,7 @@ class Repaired(_Anchor):
             raise ClipError("no_reference", f"clip {clip.id} has no reference sound that another's could replace.")
         if len(order) < 2:
             raise ClipError(
-                "no_reference", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."
+                "no_partner", f"clip {clip.id} is the only one with a reference: there is no other to pair it with."
             )
         return order[(places[clip.id] + 1) % len(order)]
 

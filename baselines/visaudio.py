@@ -7,12 +7,11 @@ row: MMAudio's mono sound in both ears, from its public file or from a checkpoin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from visaudio_bench.baselines.system import Generation, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
@@ -21,15 +20,15 @@ from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
 from visaudio_bench.models.formats import locate
-from visaudio_bench.models.visaudio.checkpoints import network_of, notes_of, recognise
-from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
+from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
-from visaudio_bench.models.visaudio.pipeline import Pipeline, Request, Settings, Sounded
-from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS
-from visaudio_bench.models.weight_loading import open_weights
+from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS, Settings
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import probe, round_to_16_bit, within_full_scale, write_audio
+
+if TYPE_CHECKING:  # torch comes with the first file that is opened, not with the list of systems
+    from visaudio_bench.models.visaudio.pipeline import Pipeline, Sounded
 
 
 class Variant(NamedTuple):
@@ -56,7 +55,7 @@ class FlowSystem(System):
         self.variant = variant
         self.path = path
         self.name = name
-        self.notes = notes_of(path) if path.exists() else {}
+        self.notes = _notes_of(path)
         self.taken = ""  # what was unwrapped to get at the weights, once they are open
         _require_variant(variant, self.notes, path)
         self.kind = kind_of(self.notes)
@@ -109,6 +108,10 @@ class FlowSystem(System):
         Raises:
             BenchError: the file holds another network, or a part's weights are not here.
         """
+        from visaudio_bench.models.visaudio.checkpoints import network_of
+        from visaudio_bench.models.visaudio.pipeline import Pipeline
+        from visaudio_bench.models.weight_loading import open_weights
+
         opened = open_weights(self.path)
         network = network_of(opened, self.path, device=device)
         self.taken = opened.taken
@@ -120,6 +123,8 @@ class FlowSystem(System):
         self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
     ) -> Iterator[Generation]:
         """As `System.generate`; clips come in the order in which their batches are complete."""
+        from visaudio_bench.models.visaudio.pipeline import Request
+
         wanted = [clip for clip in clips if clip.id in only]
         if not wanted:
             return
@@ -143,6 +148,14 @@ class FlowSystem(System):
             "codec": dict(pipeline.codec.identity),
             "settings": settings,
         }
+
+
+def _notes_of(path: Path) -> Mapping[str, str]:
+    if not path.exists():
+        return {}
+    from visaudio_bench.models.visaudio.checkpoints import notes_of
+
+    return notes_of(path)
 
 
 def _settings(notes: Mapping[str, str], *, small: bool) -> Settings:
@@ -192,10 +205,15 @@ def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> 
     A file that is not ours is opened before anything is said of it; MMAudio's own is then only met as what it is.
     """
     if notes:
-        config = Config.from_dict(json.loads(notes["config"]))
+        from visaudio_bench.models.visaudio.checkpoints import config_in
+
+        config = config_in(notes)
         found = next(one for one in _VARIANTS if (one.dual, one.spacetime) == (config.dual, config.spacetime))
     else:
         if path.exists() and (variant is not MMAUDIO_DUP or path != weights.path_of(MMAUDIO_WEIGHTS)):
+            from visaudio_bench.models.visaudio.checkpoints import recognise
+            from visaudio_bench.models.weight_loading import open_weights
+
             recognise(open_weights(path).state, str(path))
         found = MMAUDIO_DUP
     if found != variant:

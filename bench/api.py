@@ -55,7 +55,7 @@ class RunFrames:
 
 
 class IncompleteRunError(BenchError):
-    """More clips have a sound that cannot be used than were allowed; `run` holds everything that was computed."""
+    """More clips count against the run than were allowed; `run` holds everything that was computed."""
 
     def __init__(self, message: str, run: RunFrames):
         super().__init__(message)
@@ -120,6 +120,7 @@ def score(
     dtype: Dtype = "float32",
     backbones: str | Sequence[str] = (),
     compat: Compat | None = None,
+    companions: Folder | None = None,
     workers: int = 1,
     allow_missing: int = 0,
     progress: bool = False,
@@ -140,8 +141,9 @@ def score(
         dtype: numbers that networks compute with.
         backbones: modules with the HEAR API, as `hear:MODULE#WEIGHTS`, for distances between sets of their features.
         compat: make the choices of another implementation where they differ from ours.
+        companions: folder of what other programs say of the clips, for the metrics `av_align` and `foa_angular`.
         workers: processes. With more than one, a script must start its work under `if __name__ == "__main__":`.
-        allow_missing: number of clips that may be unusable.
+        allow_missing: number of clips that may have a sound which is left out or degenerate.
         progress: show on stderr what the command line shows there.
 
     Returns:
@@ -149,7 +151,7 @@ def score(
 
     Raises:
         UsageError: the request cannot be carried out as it was written.
-        IncompleteRunError: more clips are unusable than allowed; it holds the frames of the others.
+        IncompleteRunError: more clips count against the run than allowed; it holds the frames of the others.
         BenchError: the run failed as a whole.
     """
     given = locals()  # the arguments alone
@@ -187,11 +189,12 @@ def run(
     dtype: Dtype = "float32",
     backbones: str | Sequence[str] = (),
     compat: Compat | None = None,
+    companions: Folder | None = None,
     workers: int = 1,
     allow_missing: int = 0,
     progress: bool = False,
 ) -> RunFrames:
-    """Generate with every system and score, as `bench run` does; the anchors are always among the systems.
+    """Generate with every system and score, as `bench run` does; anchors made of the references are always among them.
 
     Args:
         suites: one name or several, as `bench list suites` shows them; `folder:DIR` is a folder of your own.
@@ -204,8 +207,9 @@ def run(
         dtype: numbers that networks compute with.
         backbones: modules with the HEAR API.
         compat: make the choices of another implementation.
+        companions: folder of what other programs say of the clips.
         workers: processes.
-        allow_missing: number of clips that may be unusable.
+        allow_missing: number of clips that may have a sound which is left out or degenerate.
         progress: show on stderr what the command line shows there.
 
     Returns:
@@ -213,7 +217,7 @@ def run(
 
     Raises:
         UsageError: the request cannot be carried out as it was written.
-        IncompleteRunError: more clips are unusable than allowed; it holds the frames of the others.
+        IncompleteRunError: more clips count against the run than allowed; it holds the frames of the others.
         BenchError: the run failed as a whole.
     """
     given = locals()  # the arguments alone
@@ -270,7 +274,8 @@ def _failures_frame(failures: Iterable[Failure]) -> DataFrame:
 def _evaluate(name: str, jobs: tuple[Job, ...], given: Mapping[str, Any]) -> RunFrames:
     """Carry out what was asked for and read what it left behind."""
     from visaudio_bench.bench.cli.common import make_plan
-    from visaudio_bench.bench.evaluation.execution import execute, unusable
+    from visaudio_bench.bench.evaluation.execution import execute
+    from visaudio_bench.bench.evaluation.run_writing import counted, unusable
 
     _check_options(given)
     kept = _path(given["out"])
@@ -285,8 +290,7 @@ def _evaluate(name: str, jobs: tuple[Job, ...], given: Mapping[str, Any]) -> Run
     bad = unusable(finished.failures)
     if len(bad) > plan.allow_missing:
         raise IncompleteRunError(
-            f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "
-            f"{plan.allow_missing} allowed; first: {next(iter(bad.values()))[0].message} The frames are in this "
+            f"{counted(bad, plan.allow_missing)}; first: {next(iter(bad.values()))[0].message} The frames are in this "
             f"error's `run`, and `run.failures` lists every one. To accept them: allow_missing={len(bad)}",
             frames,
         )

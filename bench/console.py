@@ -56,41 +56,64 @@ def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
         yield from _lines(items, total, label)
 
 
+class Pace:
+    """How long a loop will take yet, from its pace since its first item was done.
+
+    What comes before that is warming up: processes start, networks are loaded. And the first items of many workers are
+    done at nearly the same time. So nothing is foretold until as much time again has passed.
+    """
+
+    def __init__(self, total: int):
+        self._total = total
+        self._done = 0
+        self._began = self._first = time.monotonic()
+
+    def one_more(self) -> None:
+        """An item is done."""
+        self._done += 1
+        if self._done == 1:
+            self._first = time.monotonic()
+
+    @property
+    def left(self) -> str:
+        """What is left to wait, for people; empty as long as nobody can know."""
+        since = time.monotonic() - self._first
+        if self._done < 2 or since < self._first - self._began:
+            return ""
+        return f"about {clock(since / (self._done - 1) * (self._total - self._done))} left"
+
+
 def _bar(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
+    pace = Pace(total)
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(label, total=total)
+        task = progress.add_task(label, total=total, left="")
         for item in items:
             yield item
-            progress.advance(task)
+            pace.one_more()
+            progress.update(task, advance=1, left=pace.left)
 
 
 def _lines(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     began = shown = time.monotonic()
+    pace = Pace(total)
     done = 0
     for item in items:
         yield item
+        pace.one_more()
         done += 1
         now = time.monotonic()
         if done < total and now - shown >= LINE_EVERY:
-            note(f"{label}: {done}/{total}, about {clock((now - began) / done * (total - done))} left")
+            note(", ".join(part for part in (f"{label}: {done}/{total}", pace.left) if part))
             shown = now
     note(f"{label}: {done}/{total} in {clock(time.monotonic() - began)}")
 

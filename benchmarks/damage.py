@@ -24,7 +24,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "bench" / "mos"))
 
 from visaudio_bench.errors import BenchError
 
@@ -188,6 +189,105 @@ def _write_ratings(path: Path) -> None:
                 )
 
 
+def posts(folder: Path) -> Kind:
+    """A session that is posted to the questionnaire's server: refused, or kept, exported, and read to votes."""
+    from sessions import whole_session
+
+    from visaudio_bench.bench.mos import server
+    from visaudio_bench.bench.mos.session import RefusedError, check_session
+
+    survey = _write_survey(folder)
+    (folder / "post.json").write_text(json.dumps(whole_session(folder, "R01")))
+
+    def look(here: Path) -> object:
+        connection = server.connect(here / "r.sqlite")
+        connection.execute("PRAGMA synchronous=OFF")
+        try:
+            server.store(connection, check_session((here / "post.json").read_bytes(), survey))
+        except RefusedError as refused:
+            raise BenchError(str(refused)) from refused
+        finally:
+            connection.close()
+        return _read_answers(here, folder / "r.key.csv")
+
+    return Kind(folder, (folder / "post.json",), look, share=2)
+
+
+def surveys(folder: Path) -> Kind:
+    """A questionnaire's folder that is served, and a whole session posted to it."""
+    from sessions import whole_session
+
+    from visaudio_bench.bench.mos import server
+    from visaudio_bench.bench.mos.session import RefusedError, check_session
+
+    _write_survey(folder)
+    body = json.dumps(whole_session(folder, "R01")).encode()
+
+    def look(here: Path) -> object:
+        server.application(here, here / "r.sqlite", "127.0.0.1")
+        try:
+            return check_session(body, server.read_survey(here))
+        except RefusedError as refused:
+            return refused
+
+    return Kind(folder, (folder / "survey.json",), look)
+
+
+def databases(folder: Path) -> Kind:
+    """Answers that a server kept, and their key, exported in every way and read to votes."""
+    from sessions import whole_session
+
+    from visaudio_bench.bench.mos import server
+    from visaudio_bench.bench.mos.session import check_session
+
+    survey = _write_survey(folder)
+    connection = server.connect(folder / "r.sqlite")
+    for rater in range(3):
+        server.store(connection, check_session(json.dumps(whole_session(folder, f"R{rater}")).encode(), survey))
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    return Kind(
+        folder, (folder / "r.sqlite", folder / "r.key.csv"), lambda here: _read_answers(here, here / "r.key.csv")
+    )
+
+
+def _write_survey(folder: Path) -> dict[str, Any]:
+    """A questionnaire without media, and its key."""
+    from visaudio_bench.bench.mos.page_data import RATING, Wording, page_data
+
+    groups = [
+        {"id": f"G{group:02d}", "clip": f"c{group}", "caption": None, "reference": None,
+         "samples": [f"s{group:03d}{sample:03d}" for sample in range(2)]}
+        for group in range(2)
+    ]  # fmt: skip
+    survey = page_data(groups, None, Wording("t"), "study", RATING, 2, "suite")
+    (folder / "survey.json").write_text(json.dumps(survey))
+    with (folder / "r.key.csv").open("w", newline="") as file:
+        key = csv.writer(file)
+        key.writerow(["code", "clip_id", "system", "suite", "role", "expected"])
+        for group in groups:
+            key.writerows(
+                [code, group["clip"], system, "suite", "test", ""]
+                for code, system in zip(group["samples"], ("ours", "b"), strict=True)
+            )
+    return survey
+
+
+def _read_answers(here: Path, key: Path) -> object:
+    """Every way out of a database: three exports, the long one read again, and the database itself."""
+    from visaudio_bench.bench.mos.export import export_text
+    from visaudio_bench.bench.mos.questions import SCALE
+    from visaudio_bench.bench.mos.reading import read_responses
+    from visaudio_bench.bench.mos.responses import ResponseRules
+    from visaudio_bench.bench.mos.study import studies
+
+    rules = ResponseRules(SCALE, ("SI", "SC", "TA", "SA", "AR"))
+    (here / "r.csv").write_text(export_text(here / "r.sqlite", "long").text)
+    for target in ("sureal", "p808"):
+        export_text(here / "r.sqlite", target, "SI")
+    return [studies([read_responses(here / name, "auto", rules, "SI", key)], rules) for name in ("r.sqlite", "r.csv")]
+
+
 def manifests(folder: Path) -> Kind:
     """Manifests in both forms."""
     from visaudio_bench.suites.manifest import NAMES, Entry, Manifest, read_manifest, write_manifest
@@ -210,23 +310,30 @@ def manifests(folder: Path) -> Kind:
 
 
 def caches(folder: Path) -> Kind:
-    """An entry of the cache of features: whatever happens to it, what is computed is right."""
-    from visaudio_bench.bench.evaluation.score_cache import cached
-    from visaudio_bench.files import cache_dir
+    """A segment of the store of answers: whatever happens to it, an answer is right or is not there."""
+    from visaudio_bench.bench.evaluation.answer_store import AnswerStore
 
-    shutil.rmtree(cache_dir() / "features", ignore_errors=True)
-    values = {"cues": np.arange(24.0).reshape(3, 8), "active": np.array([True, False])}
-    cached(lambda: values, ["one"])
-    (path,) = (one for one in (cache_dir() / "features").rglob("*") if one.is_file())
-    place = path.relative_to(cache_dir() / "features")
+    entries = {bytes([number]) * 32: bytes([number]) * (100 + number) for number in range(5)}
+    store = AnswerStore(folder / "store")
+    for key, data in entries.items():
+        store.put(key, data)
+    (segment,) = (folder / "store").iterdir()
+    for name in ("index", "data"):
+        shutil.copy(segment / name, folder)
 
     def look(here: Path) -> object:
-        (cache_dir() / "features" / place).write_bytes((here / path.name).read_bytes())
-        found = cached(lambda: values, ["one"])
-        return {name: (str(value.dtype), value.tolist()) for name, value in found.items()}
+        place = here / "opened" / segment.name
+        shutil.rmtree(here / "opened", ignore_errors=True)
+        place.mkdir(parents=True)
+        for name in ("index", "data"):
+            shutil.copy(here / name, place)
+        damaged = AnswerStore(here / "opened")
+        for key, data in entries.items():
+            if damaged.get(key) is None:
+                damaged.put(key, data)
+        return [damaged.get(key) for key in entries]
 
-    shutil.copy(path, folder / path.name)
-    return Kind(folder, (folder / path.name,), look, sealed=True, share=4)
+    return Kind(folder, (folder / "index", folder / "data"), look, sealed=True, share=4)
 
 
 def states(folder: Path) -> Kind:
@@ -305,6 +412,54 @@ def records(folder: Path) -> Kind:
     return Kind(made, (made / "a.json",), look)
 
 
+def shown_runs(folder: Path) -> Kind:
+    """What a report reads of a run besides its tables: which files its clips are, its sounds' records, the truth."""
+    from visaudio_bench.bench.evaluation.generation import made_sounds
+    from visaudio_bench.bench.evaluation.run_media import NAME, read_media
+    from visaudio_bench.files import write_json
+    from visaudio_bench.suites.simulated import committed_scenes
+    from visaudio_bench.suites.simulator.truth import read_truth, truth_of
+
+    scene = committed_scenes("simroom-mini")[0]
+    write_json(folder / "truth.json", truth_of(scene, [np.zeros(1)] * len(scene.sources), "x"))
+    clip = {"id": "a", "video": "a.mp4", "audio": None, "truth": "truth.json", "start": 0.0, "duration": 2.0}
+    write_json(folder / NAME, {"s": [{**clip, "caption": "words"}, {**clip, "id": "b", "caption": None}]})
+    write_json(folder / "a.json", {"key": "0" * 40, "file": "a.wav", "system": "x", "clip": "a"})
+
+    def look(here: Path) -> object:
+        (here / "sounds").mkdir()
+        shutil.copy(here / "a.json", here / "sounds")
+        made_sounds(here / "sounds")
+        read_truth(here / "truth.json")
+        return read_media(here)
+
+    return Kind(folder, tuple(folder / name for name in (NAME, "a.json", "truth.json")), look)
+
+
+def checkpoints(folder: Path) -> Kind:
+    """Weights of a network of ours, as safetensors and as PyTorch writes them."""
+    import torch
+
+    from visaudio_bench.models.visaudio.checkpoints import config_in, notes_of, save_network
+    from visaudio_bench.models.visaudio.config import CONFIGS
+    from visaudio_bench.models.visaudio.network import build
+    from visaudio_bench.models.visaudio.parts import kind_of
+    from visaudio_bench.models.weight_loading import open_weights
+
+    network = build(replace(CONFIGS["tiny"], hidden=16, heads=1, depth=2, fused_depth=1))
+    save_network(network, folder / "ours.safetensors", {"conditioners": '{"conditioners": "built-in"}'})
+    torch.save({"state_dict": network.state_dict(), "args": {"lr": 0.1}}, folder / "theirs.pth")
+
+    def look(here: Path) -> object:
+        notes = notes_of(here / "ours.safetensors")  # nothing, where it is no longer ours
+        if notes:
+            kind_of(notes)
+            config_in(notes)
+        return [open_weights(path).state for path in (here / "ours.safetensors", here / "theirs.pth")]
+
+    return Kind(folder, (folder / "ours.safetensors", folder / "theirs.pth"), look)
+
+
 def media(folder: Path) -> Kind:
     """Sounds and videos, in a process of their own as preparation reads them."""
     from visaudio_bench.isolation import map_isolated
@@ -351,11 +506,16 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "features": set_features,
     "opinions": opinions,
     "ratings": ratings,
+    "posts": posts,
+    "surveys": surveys,
+    "answers": databases,
     "manifests": manifests,
     "cache": caches,
     "state": states,
     "store": shards,
     "records": records,
+    "shown": shown_runs,
+    "weights": checkpoints,
     "media": media,
 }
 

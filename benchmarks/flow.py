@@ -36,7 +36,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import CONFIGS, Config, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork, build
-from visaudio_bench.models.visaudio.sampler import STEPS, sample
+from visaudio_bench.models.visaudio.sampler import sample
+from visaudio_bench.models.visaudio.settings import STEPS
 from visaudio_bench.models.weight_loading import narrow
 
 SECONDS = 8.0

@@ -1,33 +1,45 @@
 """`kill -9` at random instants of every long command, then the same command again: the same files, nothing left over.
 
-    python benchmarks/kill.py                         60 kills, seeded, with their counts
+    python benchmarks/kill.py                         99 kills, seeded, with their counts
     python benchmarks/kill.py --commands run,train --kills 10 --seed 7
 
-Each command is first carried out undisturbed, which also says how long it takes. Then it is killed at instants drawn
-from that length, always in the folder that the kill before left, until its kills are used up; then it ends by itself.
-What it made must be the same to the bit, and no temporary file or lock may be left in its folder or in the cache.
+The questionnaire's server is killed while raters answer: what it said that it had received is exported, each session
+once, and nothing else.
+
+Each other command is first carried out undisturbed, which also says how long it takes. Then it is killed at instants
+drawn from that length, always in the folder that the kill before left, until its kills are used up; then it ends by
+itself. What it made must be the same to the bit, and no temporary file or lock may be left in its folder or in the
+cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench" / "mos")]
 
 BENCH = (sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()")
 MICRO = ("network.hidden=16", "network.heads=1", "network.depth=2", "batch=4", "steps=40", "warmup=2", "threads=1",
@@ -37,10 +49,15 @@ Contents = dict[str, str]
 
 @dataclass(frozen=True)
 class Command:
-    """A command line for a folder, and what it made there that must be the same."""
+    """A command line for a folder, and what it made there that must be the same.
+
+    `after` names the command that must come before; `code` is how it ends.
+    """
 
     words: Callable[[Path], Sequence[object]]
     made: Callable[[Path], Contents]
+    after: str = ""
+    code: int = 0
 
 
 def bytes_of(*patterns: str) -> Callable[[Path], Contents]:
@@ -91,12 +108,15 @@ def commands(data: Path) -> dict[str, Command]:
         write_video(data / "clips" / f"c{number}.mp4", pictures, 10)
     (data / "clips" / "empty.wav").touch()  # a clip that cannot be used is listed each time
     panoramas(data / "panoramas")
+    listed(data / "listed")
     store(data / "store")
     suite = f"folder:{data / 'clips'}"
     scored = ("--metric", "side_mid,delta_ild,delta_itd", "--allow-missing", 1, "--workers", 2)
     learnt = ("--parts", "built-in", "--duration", 2, "--allow-missing", 1, "--workers", 2)
     rendered = ("--suite", "simroom-mini", "--height", 64, "--workers", 2)
     built = ("--size", 64, "--seconds", 2, "--workers", 2)
+    asked = ("mos", "page", "--videos", data / "clips", "--clips", 7, "--training", "none")
+    asked += tuple(word for name in ("a", "b", "c") for word in ("--system", f"{name}={data / 'clips'}"))
     trained = ("train", "visaudio", "--data", data / "store", "--device", "cpu")
     trained += tuple(word for setting in MICRO for word in ("--set", setting))
     tables = bytes_of("results.csv", "clips.csv", "leaderboard.*", "failures.jsonl", "audio/**/*.wav")
@@ -106,6 +126,7 @@ def commands(data: Path) -> dict[str, Command]:
         "generate": Command(
             lambda out: ("generate", "--system", "foleyspace-like:noise", "--suite", suite, "--mux", "--out", out),
             bytes_of("**/*.wav", "**/*.mp4", "**/failures.jsonl"),
+            code=1,  # for the clip that cannot be used
         ),
         "features": Command(lambda out: ("features", "build", "--suite", suite, *learnt, "--out", out), store_of),
         "twin": Command(lambda out: ("data", "build", "twin", *rendered, "--out", out), bytes_of("**/*")),
@@ -113,6 +134,16 @@ def commands(data: Path) -> dict[str, Command]:
             lambda out: ("data", "build", "biaudio", "--from", data / "panoramas", *built, "--out", out),
             bytes_of("**/*"),
         ),
+        # Into `VISAUDIO_BENCH_DATA`, which is the folder of each command.
+        "prepare": Command(
+            lambda _: ("data", "prepare", "biaudio", "--from", data / "listed", "--workers", 2),
+            bytes_of("*/manifest.*", "*/rejects.jsonl", "*/summary.json"),  # the journal is in the order of work
+        ),
+        "report": Command(
+            lambda out: ("report", data / "run", "--html", out, "--workers", 2), bytes_of("**/*"), after="run"
+        ),
+        # It makes a new folder and no other, and that appears whole.
+        "page": Command(lambda out: ("--version",) if out.exists() else (*asked, "--out", out), bytes_of("**/*")),
         "train": Command(
             lambda out: (*trained, *(("--resume",) if (out / "training.json").exists() else ()), "--out", out),
             tensors_of,
@@ -132,6 +163,22 @@ def panoramas(folder: Path) -> None:
     names = [f"video{number}_0\n" for number in range(6)]
     (folder / "train.txt").write_text("".join(names[:4]))
     (folder / "test.txt").write_text("".join(names[4:]))
+
+
+def listed(folder: Path) -> None:
+    """Clips as a data set has them, with captions."""
+    from visaudio_bench.suites.media import write_audio, write_video
+
+    lines = ["clip_id,caption"]
+    for number in range(12):
+        name = f"{number:02d}aaaaaaaaa_10"
+        noise = np.random.default_rng(number).standard_normal((2, 360_000)).astype(np.float32) / 10
+        write_video(
+            folder / "video" / f"{name}.mp4", [np.full((32, 32, 3), 9 * (n % 24), np.uint8) for n in range(82)], 10
+        )
+        write_audio(folder / "audio" / f"{name}.wav", noise, 44100)
+        lines.append(f"{name},somebody plays {number}")
+    (folder / "test.csv").write_text("\n".join(lines) + "\n")
 
 
 def store(folder: Path) -> None:
@@ -168,21 +215,22 @@ def store(folder: Path) -> None:
     )
 
 
-def start(words: Sequence[object], cache: Path, log: Path) -> subprocess.Popen[bytes]:
+def start(words: Sequence[object], out: Path, cached: Path, log: Path) -> subprocess.Popen[bytes]:
     """The command, in a group of its own."""
-    environment = {**os.environ, "VISAUDIO_BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "VISAUDIO_BENCH_CACHE": str(cached), "OMP_NUM_THREADS": "1"}
+    environment["VISAUDIO_BENCH_DATA"] = str(out)
     with log.open("ab") as file:
         return subprocess.Popen(
             [*BENCH, *map(str, words)], env=environment, stdout=file, stderr=file, start_new_session=True
         )
 
 
-def finish(command: Command, out: Path, cache: Path, log: Path) -> float:
+def finish(command: Command, out: Path, cached: Path, log: Path) -> float:
     """Carry the command out; seconds that it took."""
     began = time.monotonic()
-    code = start(command.words(out), cache, log).wait()
+    code = start(command.words(out), out, cached, log).wait()
     text = log.read_text(encoding="utf-8", errors="replace")
-    if code != 0 or "Traceback" in text:
+    if code != command.code or "Traceback" in text:
         raise SystemExit(f"exit code {code}:\n{text[-3000:]}")
     return time.monotonic() - began
 
@@ -194,9 +242,9 @@ def left_over(*folders: Path) -> list[str]:
 
 def disturbed(command: Command, whole: Path, seconds: float, kills: int, draw: random.Random, work: Path) -> str:
     """Kill the command so often, let it end, and compare; what is wrong, else an empty text."""
-    out, cache, log = work / whole.name, work / "cache", work / "log"  # the folder's name is on the page
+    out, cached, log = work / whole.name, work / "cache", work / "log"  # the folder's name is on the page
     for _ in range(kills):
-        process = start(command.words(out), cache, log)
+        process = start(command.words(out), out, cached, log)
         until = time.monotonic() + draw.uniform(0.1, 1.0) * seconds
         while process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
@@ -204,18 +252,80 @@ def disturbed(command: Command, whole: Path, seconds: float, kills: int, draw: r
             # The parent alone: its pools and workers have to notice by themselves.
             process.send_signal(signal.SIGKILL)
         process.wait()
-    finish(command, out, cache, log)
+    finish(command, out, cached, log)
     made, right = command.made(out), command.made(whole)
     other = sorted(name for name in made.keys() | right.keys() if made.get(name) != right.get(name))
-    left = left_over(out, cache)
+    left = left_over(out, cached)
     return "; ".join([*(f"{name} differs" for name in other[:5]), *(f"{name} is left" for name in left[:5])])
+
+
+def served(survey: Path, kills: int, draw: random.Random, work: Path) -> str:
+    """Kill the server so often while a rater after another answers; what is wrong, else an empty text."""
+    from sessions import whole_session
+
+    database, log, exported = work / "r.sqlite", work / "log", work / "r.csv"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ("mos", "serve", survey, "--port", port, "--database", database)
+    stop, answered = Event(), []
+
+    def rate() -> None:
+        number = 0
+        while not stop.is_set():
+            body = json.dumps(whole_session(survey, f"R{number}")).encode()
+            while not told(body) and not stop.is_set():
+                time.sleep(0.02)
+            answered.append(f"R{number}")
+            number += 1
+
+    def told(body: bytes) -> bool:
+        """Whether the server says that it has this session."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/responses", body, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return bool(answer.status == 201)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code == 409  # the answer to the first post was lost
+        except OSError:
+            return False
+
+    rater = Thread(target=rate)
+    rater.start()
+    for _ in range(kills):
+        process, before = start(words, work, work / "cache", log), len(answered)
+        while len(answered) == before:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    process, before = start(words, work, work / "cache", log), len(answered)
+    while len(answered) == before:
+        time.sleep(0.01)
+    stop.set()
+    rater.join()
+    process.terminate()
+    process.wait()
+    finish(Command(lambda _: ("mos", "export", database, "--out", exported), bytes_of()), work, work / "cache", log)
+    with exported.open(newline="") as file:
+        kept = Counter(row["rater_id"] for row in csv.DictReader(file))
+    votes = len(whole_session(survey, "x")["rows"])
+    other = sorted(name for name in {*answered, *kept} if kept[name] != votes * answered.count(name))
+    left = left_over(work)
+    return "; ".join(
+        [*(f"the votes of {name} differ" for name in other[:5]), *(f"{name} is left" for name in left[:5])]
+    )
 
 
 def main() -> None:
     """Kill, finish, compare, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--commands", default="features,run,score,generate,biaudio,train,twin", help="by comma")
-    parser.add_argument("--kills", type=int, default=63, help="in all")
+    names = "features,run,score,generate,prepare,biaudio,twin,train,report,page,serve"
+    parser.add_argument("--commands", default=names, help="by comma")
+    parser.add_argument("--kills", type=int, default=99, help="in all")
     parser.add_argument("--rounds", type=int, default=3, help="how often each command begins anew")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -223,17 +333,28 @@ def main() -> None:
     bad = killed = 0
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        every = commands(data)
+        known = commands(data)
+
+        @cache
+        def whole(name: str) -> float:
+            """What a command makes undisturbed, once; seconds that it took."""
+            if known[name].after:
+                whole(known[name].after)
+            return finish(known[name], data / name, Path(folder) / "cache", Path(folder) / "log")
+
         for name in names:
-            whole = data / name
-            seconds = finish(every[name], whole, Path(folder) / "cache", Path(folder) / "log")
+            seconds = whole("page" if name == "serve" else name)
             draw = random.Random(f"{given.seed} {name}")
             times = max(1, round(given.kills / len(names) / given.rounds))
             wrong = []
             for number in range(given.rounds):
                 work = Path(folder) / f"{name}-{number}"
                 work.mkdir()
-                wrong.append(disturbed(every[name], whole, seconds, times, draw, work))
+                wrong.append(
+                    served(data / "page", times, draw, work)
+                    if name == "serve"
+                    else disturbed(known[name], data / name, seconds, times, draw, work)
+                )
                 killed += times
                 shutil.rmtree(work)
             said = "; ".join(filter(None, wrong)) or "the same files, nothing left"

@@ -19,7 +19,7 @@ from visaudio_bench.metrics.aggregate import MOMENTS, concordance, mean
 from visaudio_bench.metrics.frechet import frechet_replicates
 from visaudio_bench.metrics.interaural_sets import cue_frechet, wasserstein
 from visaudio_bench.metrics.kernel_distance import kernel_replicates
-from visaudio_bench.metrics.uncertainty import Cell, Replicates, intervals, jackknife
+from visaudio_bench.metrics.uncertainty import POOLED_CLIPS, Cell, Replicates, intervals, jackknife
 
 SUITES, SET_SUITES, RESAMPLES = 2000, 400, 999
 CLIPS = (10, 40, 200)
@@ -133,7 +133,7 @@ def pooled(generator: Generator) -> None:
     aggregate = concordance("v")
     for kind in ("good", "middling", "mirrored"):
         truth = float(aggregate(lateralisation(generator, 200_000, kind)))
-        for clips in CLIPS:
+        for clips in (*CLIPS[:1], POOLED_CLIPS, *CLIPS[1:]):
             cells = [Cell(aggregate, lateralisation(generator, clips, kind), -1.0, 1.0) for _ in range(SUITES // 2)]
             ours, none = covered(cells, truth)
             print(f"| LatCCC, {kind} ({truth:.2f}) | {clips} | {percent(ours)} | {percent(none)} |", flush=True)

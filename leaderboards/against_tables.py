@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.opinion_tables import DIGITS, Study, bracketed
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
@@ -64,7 +63,7 @@ def against_csv(studies: Sequence[Study]) -> str:
         for over in ("systems", "clips")
         for coefficient, estimate in row.get(over, {}).items()
     )
-    return csv_text(CSV_COLUMNS, map(csv_row, rows))
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:

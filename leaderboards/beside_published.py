@@ -22,7 +22,14 @@ from visaudio_bench.leaderboards.published_tables import (
 )
 from visaudio_bench.leaderboards.results import PLAIN, info_from
 from visaudio_bench.leaderboards.schema import Result, Run, SuiteInfo, SystemInfo
-from visaudio_bench.leaderboards.suite_tables import HEARD_NOTE, SIMULATED, remarks_on, row_label
+from visaudio_bench.leaderboards.suite_tables import (
+    HEARD_NOTE,
+    SIMULATED,
+    TRAINED,
+    remarks_on,
+    row_label,
+    trained_on,
+)
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import METRICS
 
@@ -119,7 +126,9 @@ def _table(measured: Sequence[MeasuredSystem], rows: Sequence[Published]) -> Tab
         lines += _compared(same, [row for row in here if row.system == name], columns)
     lines += [_published_row(here, name, columns) for name in _systems(here) if name not in known]
     title = suite.title + (f" · beside {' · '.join(dataset)}" if dataset else "")
-    notes = [*_conditions(measured), *_reasons(measured, columns), *_few(measured, here), *_sources(here)]
+    shown = [METRICS[key] for key, _ in columns]
+    trained = trained_on((measurement.system, shown) for measurement in measured)
+    notes = [*_conditions(measured), *trained, *_reasons(measured, columns), *_few(measured, here), *_sources(here)]
     return Table(title, (*LEADING, *columns.values()), tuple(lines), "method", tuple(notes))
 
 
@@ -132,7 +141,7 @@ def _compared(
     lines, differences, first = [], [], _first(rows)
     for measurement in same:
         label = row_label(measurement.system) + (f" ({measurement.run})" if len(same) > 1 else "")
-        cells = {place: _measured_cell(measurement.results.get(place), place) for place in columns}
+        cells = {place: _measured_cell(measurement, place) for place in columns}
         lines.append(TableRow(label, (*_status_and_size(measurement, columns), *cells.values()), group))
         gaps = (_difference(cells[place], first.get(place), place) for place in columns)
         differences.append(TableRow(f"{label}: difference", (Cell("difference"), Cell(EMPTY), *gaps), group))
@@ -149,7 +158,8 @@ def _status_and_size(measurement: MeasuredSystem, columns: Mapping[Place, Column
     return Cell(valued[0].status), Cell(str(low), low) if low == high else Cell(f"{low}–{high}")
 
 
-def _measured_cell(result: Result | None, place: Place) -> Cell:
+def _measured_cell(measurement: MeasuredSystem, place: Place) -> Cell:
+    result = measurement.results.get(place)
     if result is None:
         return Cell(EMPTY, reason="missing: not in this run")
     if result.value is None:
@@ -158,7 +168,9 @@ def _measured_cell(result: Result | None, place: Place) -> Cell:
     text = f"{result.value:.{digits}f}"
     if result.low is not None and result.high is not None:
         text += f" ±{(result.high - result.low) / 2:.{digits}f}"
-    return Cell(text, result.value, result.low, result.high, reason=result.reason)
+    trained = place[0] in measurement.system.optimised
+    text += TRAINED * trained
+    return Cell(text, result.value, result.low, result.high, reason=result.reason, optimised=trained)
 
 
 def _difference(measured: Cell, published: Published | None, place: Place) -> Cell:

@@ -1,7 +1,7 @@
 """The rows of features that a run leaves behind, and the distances between sets of them.
 
 `RUN/features/<suite>/<system>.npz` holds `clips` (ids), and for each network `<network>` `(R, 3, d)` (mix, left, right)
-with `<network>_clip` `(R,)`, the clip of each row; `@reference.npz` holds the references'.
+or `(R, 1, d)` (side), with `<network>_clip` `(R,)`, the clip of each row; `@reference.npz` holds the references'.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from visaudio_bench.metrics.frechet import frechet_distance, frechet_replicates,
 from visaudio_bench.metrics.uncertainty import Replicates, few
 
 VIEWS = ("mix", "left", "right")
+SIDE = ("side",)
+KINDS = {len(views): views for views in (VIEWS, SIDE)}  # by how many sounds a row of features is of
 REFERENCE_SET = "@reference"
 
 Rows = NDArray[np.float64]
 
 
 class FeatureSet(NamedTuple):
-    """Features of one system from one network: `(R, 3, d)` rows, the clip number of each, and the clip ids."""
+    """Features of one system from one network: `(R, 3 or 1, d)` rows, the clip number of each, and the clip ids."""
 
     rows: Rows
     clip: NDArray[np.int64]
@@ -93,8 +95,10 @@ def read_features(path: Path, network: str) -> FeatureSet | None:
 
 
 def _checked(rows: NDArray[Any], clip: NDArray[Any], names: NDArray[Any]) -> FeatureSet:
-    if rows.ndim != 3 or rows.shape[1] != len(VIEWS) or rows.dtype.kind != "f" or not np.isfinite(rows).all():
-        raise ValueError(f"rows of shape {rows.shape} and type {rows.dtype}, (R, 3, d) finite numbers were expected")
+    if rows.ndim != 3 or rows.shape[1] not in KINDS or rows.dtype.kind != "f" or not np.isfinite(rows).all():
+        raise ValueError(
+            f"rows of shape {rows.shape} and type {rows.dtype}, (R, 3 or 1, d) finite numbers were expected"
+        )
     if clip.shape != rows.shape[:1] or clip.dtype.kind != "i" or names.ndim != 1 or names.dtype.kind != "U":
         raise ValueError("rows, their clips and the clips' names do not belong together")
     if len(clip) and not (clip.min() >= 0 and clip.max() < len(names)):
@@ -111,7 +115,7 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         metric: the metric, which says what kind of distance it is.
         prediction: features of the system.
         reference: features of the reference, of the same clips; an inception score does not look at them.
-        view: mix, left, right or avg.
+        view: mix, left, right or avg, or side.
         mean: precision of the mean features of a Fréchet distance, `float64`, or `float32` to reproduce av-benchmark.
 
     Returns:
@@ -123,7 +127,7 @@ def set_distance(metric: Metric, prediction: FeatureSet, reference: FeatureSet, 
         if left.replicates is not None and right.replicates is not None:
             both = left.replicates.mixed(right.replicates, 0.5, 0.5)
         return left._replace(plain=(left.plain + right.plain) / 2, replicates=both)
-    p, g = (side.rows[:, VIEWS.index(view)] for side in (prediction, reference))
+    p, g = (rows[:, KINDS[rows.shape[1]].index(view)] for rows in (prediction.rows, reference.rows))
     clips, dimension = len(prediction.clips), p.shape[1]
     size = f"N = {len(p)} rows of {clips} clips, d = {dimension}"
     # Only here: scipy.spatial takes a second to import, which is half of all that a table without KAD costs.

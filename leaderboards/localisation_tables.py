@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.opinion_tables import METHODS, Study, counts_of, marks_of, p_cells, tested
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
@@ -47,7 +46,7 @@ def localisations_csv(studies: Sequence[Study]) -> str:
         for row in study["scores"]
         for column in COLUMNS
     )
-    return csv_text(CSV_COLUMNS, map(csv_row, rows))
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def _cell(estimate: dict[str, Any], factor: int) -> Cell:

@@ -9,15 +9,13 @@ every table and every column carries its `study_id`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.escapes import csv_row
-from visaudio_bench.files import csv_text, write_json, write_text
+from visaudio_bench.files import csv_text, read_json, write_json, write_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.shapes import require
 
@@ -60,16 +58,23 @@ _INTERVAL = {
     "reason": str,
     "beyond_scale": bool,
 }
-_OPINION = {"system": str, "dimension": str, "role": str, "mean": _NUMBER, "intervals": [_INTERVAL]}
-# What tables beside results read; `bench mos` reads its own studies whole.
-_STUDY = {
+_OPINION = {
+    "system": str,
+    "dimension": str,
+    "role": str,
+    "mean": _NUMBER,
+    "rank?": (int, None),
+    "intervals": [_INTERVAL],
+}
+# What tables beside results read; a study of preferences or of places has no opinions, and is passed over.
+_STUDY = {"study_id": str}
+_RATED = {
     "study_id": str,
     "confidence": float,
-    # a study of preferences or of places has none of these
-    "ci_methods?": [frozenset(METHODS)],
-    "dimensions?": [{"key": str}],
-    "report?": {"raters": int, "clips": int},
-    "opinions?": [_OPINION],
+    "ci_methods": [frozenset(METHODS)],
+    "dimensions": [{"key": str}],
+    "report": {"raters": int, "clips": int},
+    "opinions": [_OPINION],
 }
 
 
@@ -81,10 +86,10 @@ def read_opinions(path: Path) -> list[Study]:
     """
     path = path / "mos.json" if path.is_dir() else path
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; make it with: bench mos --ratings responses.csv --out DIR") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}. A mos.json written by bench mos was expected.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
@@ -92,15 +97,23 @@ def read_opinions(path: Path) -> list[Study]:
     try:
         require(document, {"studies": [_STUDY]})
         for number, study in enumerate(document["studies"]):
-            methods = [[told["ci_method"] for told in row["intervals"]] for row in study.get("opinions", ())]
-            if methods and any(used != study.get("ci_methods") for used in methods):
-                raise ValueError(f"studies[{number}]: ci_methods and the intervals of its opinions differ")
+            if "opinions" in study:
+                _require_rated(study, f"studies[{number}]")
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} does not keep the schema {SCHEMA}: {error}. Write it again with: bench mos"
         ) from error
     studies: list[Study] = document["studies"]
     return studies
+
+
+def _require_rated(study: Study, where: str) -> None:
+    require(study, _RATED, where)
+    methods = study["ci_methods"]
+    if not methods:
+        raise ValueError(f"{where}.ci_methods is empty, the methods of its intervals were expected")
+    if any([told["ci_method"] for told in row["intervals"]] != methods for row in study["opinions"]):
+        raise ValueError(f"{where}: ci_methods and the intervals of its opinions differ")
 
 
 def write_opinions(folder: Path, studies: Sequence[Study], provenance: dict[str, Any]) -> None:
@@ -123,7 +136,7 @@ def opinions_csv(studies: Sequence[Study]) -> str:
         for row in study.get("opinions", ())  # a study of preferences has none
         for interval in row["intervals"]
     )
-    return csv_text(CSV_COLUMNS, map(csv_row, rows))
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def opinion_table(study: Study, *, screened: bool = True, digits: int = DIGITS) -> Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from visaudio_bench.escapes import csv_row
 from visaudio_bench.files import csv_text
 from visaudio_bench.leaderboards.opinion_tables import (
     ALPHA,
@@ -86,7 +85,7 @@ def preference_pair_table(study: Study, digits: int = DIGITS) -> Table:
 def preferences_csv(studies: Sequence[Study]) -> str:
     """One row a study and system."""
     rows = ({"study_id": study["study_id"], **row} for study in studies for row in study["strengths"])
-    return csv_text(CSV_COLUMNS, map(csv_row, rows))
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def _marks(study: Study) -> dict[str, Mark]:

@@ -5,6 +5,7 @@ The rows are all that is needed, so that a finished run can be judged again, by 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ from visaudio_bench.metrics.uncertainty import (
 )
 
 SIGNIFICANT = 0.05
+_VECTOR = re.compile(r"\[\d+\]$")
 REFERENCE_SYSTEM = "reference"
 PLAIN = "_plain"  # after a metric's key: the value of a distance between sets as papers print it
 
@@ -54,7 +56,7 @@ class Basis:
         seed: of the bootstrap; every system is resampled with the same clips.
         run: the run folder, for the features that distances between sets are computed from; None without.
         protocol: the choices that papers leave open.
-        folders: run folders of the systems that are not from `run`, by name.
+        folders: run folders of the systems that are not from `run` alone, by name: features are looked for in each.
         called: what such systems are called there, by name, where that is something else.
         missing: why a metric has no values at all, by key (its weights are missing).
     """
@@ -63,7 +65,7 @@ class Basis:
     run: Path | None = None
     protocol: Protocol = OURS
     missing: Mapping[str, str] = field(default_factory=dict)
-    folders: Mapping[str, Path] = field(default_factory=dict)
+    folders: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -297,13 +299,16 @@ class _Table:
         return self._distances[key]
 
     def _feature_distance(self, metric: Metric, view: str, system: str) -> Distance | str:
-        folder = self.basis.folders.get(system, self.basis.run)
-        assert folder is not None  # metrics of features come with a run folder
+        assert self.basis.run is not None  # metrics of features come with a run folder
         mine = self.basis.called.get(system, system)
-        own, true = (
-            read_features(feature_file(folder, self.suite.name, name), metric.features)
-            for name in (mine, REFERENCE_SET if metric.needs_reference else mine)
-        )
+        own = true = None
+        for folder in self.basis.folders.get(system, (self.basis.run,)):
+            own, true = (
+                read_features(feature_file(folder, self.suite.name, name), metric.features)
+                for name in (mine, REFERENCE_SET if metric.needs_reference else mine)
+            )
+            if own is not None:
+                break
         if own is None or true is None:
             return "no features: no sound was long enough, or none could be read"
         if set(own.clips) != set(true.clips):
@@ -343,7 +348,9 @@ class _Table:
 
     def _why_empty(self, metric: Metric, view: str, system: str) -> tuple[Status, str]:
         rows = self.rows.get((system, view), np.zeros(0, np.int64))
-        wanted = [code for code, name in enumerate(self.labels["metric"]) if name in metric.quantities]
+        wanted = [
+            code for code, name in enumerate(self.labels["metric"]) if _VECTOR.sub("[]", name) in metric.quantities
+        ]
         rows = np.sort(rows[np.isin(self.codes["metric"][rows], wanted)])
         statuses, whys = ([self.labels[name][code] for code in self.codes[name][rows]] for name in ("status", "reason"))
         reasons = Counter(reason for reason in whys if reason)

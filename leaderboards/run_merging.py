@@ -112,6 +112,13 @@ def renamed(table: ClipTable, names: Mapping[str, str]) -> ClipTable:
     return ClipTable({**table.labels, "system": systems}, table.codes, table.value)
 
 
+def quantity_keys(table: ClipTable) -> list[tuple[str, str, str, str]]:
+    """List the suite, system, quantity and view of each row; the numbers of one vector are of one quantity."""
+    stems = tuple(name.partition("[")[0] for name in table.labels["metric"])
+    whole = ClipTable({**table.labels, "metric": stems}, table.codes, table.value)
+    return list(zip(*(whole.column(name).tolist() for name in ("suite", "system", "metric", "view")), strict=True))
+
+
 def rows_of(table: ClipTable) -> list[ClipRow]:
     """The rows one by one, as they are written."""
     columns = {name: table.column(name).tolist() for name in ClipRow._fields if name != "value"}

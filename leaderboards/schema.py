@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.escapes import csv_cell, csv_meaning
-from visaudio_bench.files import atomic_path, write_json, write_text
+from visaudio_bench.files import atomic_path, read_json, write_json, write_text
 from visaudio_bench.metrics.protocol import PROTOCOLS
 from visaudio_bench.names import fault
 from visaudio_bench.shapes import require
@@ -38,6 +38,7 @@ Status = Literal["measured", "published", "synthetic", "missing", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 VALUED: frozenset[Status] = frozenset({"measured", "published", "synthetic"})  # rows with a value, and no others
 _QUANTITY = re.compile(r"[^\[\]]+(\[\d{1,5}\])?")  # a value, or one of several of a clip
+_VECTOR = re.compile(r"[^\[\]]+\[\]")  # all of those, where a clip has none
 KEY = ("suite", "system", "clip", "metric", "view")  # what a row is of; each is there once
 
 
@@ -133,7 +134,8 @@ class SystemInfo:
     """What a table must know of a system: its name, whether it is an anchor, and whether it heard the reference.
 
     `missing` says why it could not run on the machine of the run; it then has no rows, and results without values.
-    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`.
+    `remarks` say what a reader should know of its sounds: `3 of 6 clipped`. `optimised` names the metrics that it was
+    trained on, by key.
     """
 
     name: str
@@ -142,6 +144,7 @@ class SystemInfo:
     binauralises: bool
     missing: str = ""
     remarks: Sequence[str] = ()
+    optimised: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class SuiteInfo:
     remarks: Sequence[str] = ()
 
 
+_SHOWN = ("title?", "summary?", "paper?", "code_licence?", "weights_licence?")  # of a card, on pages
 # What other code reads of `results.json`; what else is there is shown and not acted upon.
 _BODY = {
     "schema_version": int,
@@ -169,7 +173,7 @@ _BODY = {
             "manifest": str,
             "systems": [SystemInfo],
             "metrics": [str],
-            "cards": [{"name": str, "revision": str}],
+            "cards": [{"name": str, "revision": str, **dict.fromkeys(_SHOWN, str), "inputs?": [str]}],
         }
     ],
     "metrics": {str: int},
@@ -296,7 +300,9 @@ def _keeps_the_schema(table: ClipTable) -> bool:
     """Whether every row may be there, and none twice; which row is wrong, and how, is found by `_row_by_row`."""
     valued = np.array([status in VALUED for status in table.labels["status"]], dtype=bool)[table.codes["status"]]
     named = [fault(name) for column in ("suite", "system", "clip") for name in table.labels[column]]
-    if any(named) or not all(_QUANTITY.fullmatch(name) for name in table.labels["metric"]):
+    vectors = np.array([_VECTOR.fullmatch(name) is not None for name in table.labels["metric"]], dtype=bool)
+    quantities = [_QUANTITY.fullmatch(name) is not None for name in table.labels["metric"]]
+    if any(named) or not np.all(vectors | quantities) or (valued & vectors[table.codes["metric"]]).any():
         return False
     if not {*table.labels["status"]} <= {*STATUSES} or (valued == np.isnan(table.value)).any():
         return False
@@ -370,7 +376,7 @@ def _clip_row(path: Path, number: int, fields: list[str]) -> ClipRow:
         for name, text in (("suite", suite), ("system", system), ("clip", clip)):
             if why := fault(text):
                 raise ValueError(f"{name} {text!a} cannot name a file: {why}")
-        if not _QUANTITY.fullmatch(metric):
+        if not (_QUANTITY.fullmatch(metric) or (_VECTOR.fullmatch(metric) and status not in VALUED)):
             raise ValueError(f"metric {metric!a} is no name of a quantity: `name`, or `name[0]`, `name[1]`, ...")
         if status not in STATUSES:
             raise ValueError(f"status {status!a} is none of {', '.join(STATUSES)}")
@@ -433,9 +439,15 @@ def read_results(folder: Path) -> Run:
     """
     path = folder / "results.json"
     if not path.is_file():
-        raise UsageError(f"{path} is not there; {FINISHED}.")
+        begun = (folder / "plan.json").is_file()  # what a run leaves first; nothing is read from it
+        raise UsageError(
+            f"{path} is not there: the run in {folder} was begun and has not ended. The command that began it goes on "
+            "where it was."
+            if begun
+            else f"{path} is not there; {FINISHED}."
+        )
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = read_json(path)
         version = body.get("schema_version") if isinstance(body, dict) else None
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema version {version!a}, this program reads {SCHEMA_VERSION}")
@@ -445,7 +457,7 @@ def read_results(folder: Path) -> Run:
             _check(result)
         _check_names(body, results)
         return Run(body["provenance"], results, body)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} does not keep the result schema: {error}.") from error
 
 

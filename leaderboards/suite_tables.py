@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from visaudio_bench.leaderboards.results import PLAIN, REFERENCE_SYSTEM
+from visaudio_bench.leaderboards.results import PLAIN, REFERENCE_SYSTEM, SIGNIFICANT
 from visaudio_bench.leaderboards.schema import Result, SuiteInfo, SystemInfo
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Mark, Table, TableRow
 from visaudio_bench.metrics.catalogue import Metric
-from visaudio_bench.metrics.uncertainty import MINIMUM_CLIPS
+from visaudio_bench.metrics.uncertainty import LEAST_P, MINIMUM_CLIPS
 
 TITLES = {
     "content": "what is heard, and when",
@@ -26,6 +26,8 @@ TITLES = {
 }
 HEARD = "†"
 HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
+TRAINED = "‡"
+LEVEL_ONLY = "level_only"  # reason of what asks for time differences where there can be none
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 LEGEND = (
     "Bold: the best of its column, with those that no paired test over clips separates from it (Holm, p < 0.05); "
@@ -122,11 +124,17 @@ class _Board:
         text = f"{result.value:.{shown.metric.digits}f}"
         if result.low is not None and result.high is not None:
             text += f" ±{(result.high - result.low) / 2:.{shown.metric.digits}f}"
-        return Cell(text, result.value, result.low, result.high, self._mark(system, result, shown), result.reason)
+        mark, trained = self._mark(system, result, shown), shown.metric.key in system.optimised
+        text += TRAINED * trained
+        return Cell(text, result.value, result.low, result.high, mark, result.reason, trained)
 
     def rivals(self, system: SystemInfo) -> list[SystemInfo]:
         """The systems with the same task, itself among them."""
-        return [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == system.binauralises]
+        return self.contest(binauralises=system.binauralises)
+
+    def contest(self, *, binauralises: bool) -> list[SystemInfo]:
+        """The competing systems that were given the reference's sound, or those that were not."""
+        return [s for s in self.rows if not (s.anchor or s.missing) and s.binauralises == binauralises]
 
     def _mark(self, system: SystemInfo, result: Result, shown: Shown) -> Mark:
         """Best and second-best among the systems with the same task; none where no test separates any two."""
@@ -138,6 +146,18 @@ class _Board:
         if result.rank not in ranks[:2]:
             return ""
         return "best" if result.rank == ranks[0] else "second"
+
+
+def _without_times(metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
+    """Which columns are not there because the suite's references differ in level alone."""
+    lacking = {result.metric for result in results if result.value is None and result.reason == LEVEL_ONLY}
+    titles = [metric.title for metric in metrics if metric.key in lacking]
+    if not titles:
+        return []
+    return [
+        f"No {', '.join(titles)}: the references are stereo by level alone, without time differences; sides and angles "
+        "are read from levels for every row."
+    ]
 
 
 def _table(
@@ -156,22 +176,25 @@ def _table(
             )
             for system in board.rows
         ),
-        notes=tuple(_notes(suite, board, results)),
+        notes=tuple(_notes(suite, board, metrics, results)),
     )
 
 
-def _notes(suite: SuiteInfo, board: _Board, results: Sequence[Result]) -> list[str]:
+def _notes(suite: SuiteInfo, board: _Board, metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
     notes = [*suite.remarks]
     if suite.synthetic:
         notes.append(SIMULATED)
     if any(system.binauralises and not system.anchor for system in board.rows):
         notes.append(HEARD_NOTE)
     notes += _legend(suite, board)
+    notes += trained_on((system, [column.metric for column in board.columns]) for system in board.rows)
+    notes += _labels_floor(board)
+    notes += _without_times(metrics, results)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
-    metrics = {shown.metric.key: shown.metric for shown in board.columns}
+    shown_metrics = {shown.metric.key: shown.metric for shown in board.columns}
     for result in results:
-        metric = metrics.get(result.metric.removesuffix("_floor"))
+        metric = shown_metrics.get(result.metric.removesuffix("_floor"))
         if result.metric.endswith("_floor") and result.value is not None and metric is not None:
             notes.append(
                 f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "
@@ -191,16 +214,80 @@ def remarks_on(systems: Iterable[SystemInfo]) -> list[str]:
     )
 
 
+def _labels_floor(board: _Board) -> list[str]:
+    """Against labels the reference is no perfect row: a sentence, where such columns stand beside it."""
+    reference = next((system for system in board.rows if system.name == REFERENCE_SYSTEM), None)
+    judged = [c for c in board.columns if c.metric.needs_labels and c.metric.better in ("higher", "lower")]
+    titles = [c.title for c in judged if reference and board.cell(reference, c).value is not None]
+    if reference is None or not titles:
+        return []
+    return [
+        f"Against labels ({', '.join(titles)}) {reference.title} shows the floor of the ruler: what the true recording "
+        "reaches. Beyond it no system can be told from perfect."
+    ]
+
+
+def trained_on(rows: Iterable[tuple[SystemInfo, Sequence[Metric]]]) -> list[str]:
+    """What the sign of a system's training means: a sentence for each system that has one.
+
+    Args:
+        rows: systems, each with the metrics of the columns that its row has.
+
+    Returns:
+        The sentences.
+    """
+    told = {}
+    for system, metrics in rows:
+        titles = ", ".join(dict.fromkeys(metric.title for metric in metrics if metric.key in system.optimised))
+        if titles:
+            told[system.name] = (
+                f"{TRAINED} {system.title} was trained to do well in {titles}: there its values say less than those of "
+                "a system that was not. The sign is no result of a test."
+            )
+    return list(told.values())
+
+
 def _legend(suite: SuiteInfo, board: _Board) -> list[str]:
     """What the marks mean, or why there are none."""
     if suite.clips < MINIMUM_CLIPS:
-        return [f"Fewer than {MINIMUM_CLIPS} clips: no intervals, no tests, no marks."]
+        return [f"Fewer than {MINIMUM_CLIPS} clips: no intervals, no tests, no marks; no two systems can be separated."]
+    return [*_marks(board), *_inseparable(board)]
+
+
+def _marks(board: _Board) -> list[str]:
     cells = [board.cell(system, shown) for system in board.rows for shown in board.columns]
     if any(cell.mark for cell in cells):
         return [LEGEND]
     lines = ["± is half of the 95 % interval over clips."] if any(cell.low is not None for cell in cells) else []
     if any(len(board.rivals(system)) > 1 for system in board.rows):
         lines.append("In no column does a test separate two systems on these clips; bench compare says how many would.")
+    return lines
+
+
+def _inseparable(board: _Board) -> list[str]:
+    """In which columns no two systems can be told apart, whatever their values: too few clips, or too many pairs."""
+    lines = []
+    few: dict[int, list[str]] = {}
+    contests = {binauralises: board.contest(binauralises=binauralises) for binauralises in (False, True)}
+    for shown in board.columns:
+        judged = shown.metric.better in ("higher", "lower") and shown.metric.interval != "none"
+        for rivals in contests.values() if judged else ():
+            counts = sorted(
+                result.n for rival in rivals if (result := board.result(rival, shown)) and result.value is not None
+            )
+            if len(counts) > 1 and counts[-2] < shown.metric.minimum_clips:
+                few.setdefault(shown.metric.minimum_clips, []).append(f"{shown.title} ({counts[-2]})")
+    lines += [
+        f"No two systems can be separated in {', '.join(dict.fromkeys(titles))}: tests begin at {least} clips."
+        for least, titles in few.items()
+    ]
+    most = max(len(rivals) for rivals in contests.values())
+    pairs = most * (most - 1) // 2
+    if pairs * LEAST_P >= SIGNIFICANT and any(shown.metric.interval == "bootstrap" for shown in board.columns):
+        lines.append(
+            f"No two of {most} systems can be separated by resampling: the least p is {LEAST_P:g}, and Holm multiplies "
+            f"it by {pairs:,} pairs. Compare fewer, or two of them: bench compare"
+        )
     return lines
 
 

@@ -31,7 +31,10 @@ GAP = 3  # characters between columns
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown (`text`), the exact `value` behind it (None where there is none, with the `reason`), its mark."""
+    """What is shown (`text`), the exact `value` behind it (None where there is none, with the `reason`), its mark.
+
+    `optimised` says that its system was trained on what the column measures; the text then ends with a sign of it.
+    """
 
     text: str
     value: float | None = None
@@ -39,6 +42,7 @@ class Cell:
     high: float | None = None
     mark: Mark = ""
     reason: str = ""
+    optimised: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,7 @@ def _finite(number: float | None) -> float | None:
 def _json(tables: Sequence[Table]) -> str:
     def cell_object(cell: Cell) -> dict[str, Any]:
         numbers = {key: _finite(getattr(cell, key)) for key in ("value", "low", "high")}
-        return {"text": cell.text, **numbers, "mark": cell.mark, "reason": cell.reason}
+        return {"text": cell.text, **numbers, "mark": cell.mark, "reason": cell.reason, "optimised": cell.optimised}
 
     value = [
         {

@@ -7,6 +7,7 @@ median are `Pooled`: they depend on sums over clips only, which makes resampling
 | aggregate | definition, with means over everything that is pooled | range | source |
 |---|---|---|---|
 | `mean`, `median` | mean and median over clips | that of the quantity | |
+| `share` | 100 times a sum over another | [0, 100] | |
 | `concordance` | 2 cov(x, y) / (var x + var y + (mean x - mean y)²) | [-1, 1] | Lin 1989, population moments |
 | `correlation` | cov(x, y) / (var x var y)^½ | [-1, 1] | Pearson |
 | `centred_correlation` | the same, of x and y less their means within each clip | [-1, 1] | Pearson |
@@ -14,8 +15,8 @@ median are `Pooled`: they depend on sums over clips only, which makes resampling
 x is the prediction and y the reference. A correlation asks whether the two move together, concordance also whether they
 have the same mean and spread: of y = 2 x the one is 1 and the other is not. Pooled values weigh a clip by its segments.
 
-Functions: `mean`, `median`, `concordance`, `correlation`, `centred_correlation`, and what clips give them: `moments`,
-`centred_moments`.
+Functions: `mean`, `median`, `share`, `concordance`, `correlation`, `centred_correlation`, and what clips give them:
+`moments`, `centred_moments`.
 """
 
 from __future__ import annotations
@@ -82,6 +83,23 @@ def median(key: str) -> Callable[[Quantities], Floats]:
         60.0
     """
     return partial(_median, key=key)
+
+
+def share(part: str, whole: str) -> Pooled:
+    """Make the share of what is counted in all clips together.
+
+    Args:
+        part: name of the count of what counts.
+        whole: name of the count of everything.
+
+    Returns:
+        The aggregate, in percent; NaN where nothing was counted.
+
+    Example:
+        >>> share("hits", "events")({"hits": np.array([1.0, 0.0]), "events": np.array([3.0, 1.0])}).item()
+        25.0
+    """
+    return Pooled(partial(_terms, names=(part, whole)), _share)
 
 
 def concordance(key: str) -> Pooled:
@@ -198,6 +216,10 @@ def _terms(quantities: Quantities, names: tuple[str, ...]) -> Floats:
 
 def _mean(sums: Floats) -> Floats:
     return _ratio(sums[0], sums[1])
+
+
+def _share(sums: Floats) -> Floats:
+    return 100 * _ratio(sums[0], sums[1])
 
 
 def _median(quantities: Quantities, key: str) -> Floats:

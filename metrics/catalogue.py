@@ -23,7 +23,7 @@ import numpy.typing as npt
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.interaural_sets import CUE_DIMENSIONS, REFERENCE, cue_frechet, wasserstein
 from visaudio_bench.metrics.quantity import Quantities
-from visaudio_bench.metrics.uncertainty import MINIMUM_CLIPS
+from visaudio_bench.metrics.uncertainty import MINIMUM_CLIPS, POOLED_CLIPS
 
 Better = Literal["higher", "lower", "reference", "none"]
 Track = Literal["generation", "binauralisation", "content"]
@@ -153,7 +153,7 @@ def _sums(key: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 _PERCENT: dict[str, Any] = {"high": 100.0, "perfect": 100.0}
-_CORRELATION: dict[str, Any] = {"low": -1.0, "high": 1.0, "perfect": 1.0, "digits": 2}
+_CORRELATION: dict[str, Any] = {"low": -1.0, "high": 1.0, "perfect": 1.0, "digits": 2, "minimum_clips": POOLED_CLIPS}
 _DESCRIPTIVE: dict[str, Any] = {"perfect": None, "needs_reference": False}
 
 

@@ -1,4 +1,4 @@
-"""How differently a classifier describes prediction and reference: KL-PANN, KL-PaSST, and the inception score IS-PaSST.
+"""How differently a classifier describes prediction and reference (KL-PANN, KL-PaSST), and IS-PANN and IS-PaSST.
 
 KL(reference || prediction) = sum over classes of p (ln p - ln q),    p, q the softmax of the two clips' raw logits
 
@@ -13,7 +13,9 @@ IS = exp (mean over clips of KL(p || mean of p))        (Salimans et al. 2016)
 
 The inception score needs no reference. It has no unit, lies between 1 (all clips are described alike) and the number of
 classes, and higher is better; the mean is taken in ten groups of clips, shuffled as av-benchmark shuffles them, and
-depends on their size.
+depends on their size, so that two scores compare only at the same number of clips (below 10 there is none). Its
+weakness is what it does not ask: sounds of the wrong clips score as those of the right ones, and a set of clips of one
+kind, such as music, is low for its reference too. Read it against the reference's row, which need not be the highest.
 
 Functions: `kl_divergence`, `inception_score`.
 """

@@ -26,8 +26,8 @@ a random ITD, which is not gated away.
 Sources: Rayleigh 1907 (duplex theory); Glasberg and Moore 1990 (ERB numbers); Knapp and Carter 1976 (GCC-PHAT); ISO
 3382-1, annex B (IACC). Their combination and its constants are this project's.
 
-Functions: `interaural_cues`, `erb_edges`. What is computed from cues: `metrics.interaural_scores` (one clip) and
-`metrics.interaural_sets` (sets of clips).
+Functions: `interaural_cues`, `levels_alone`, `erb_edges`. What is computed from cues: `metrics.interaural_scores` (one
+clip) and `metrics.interaural_sets` (sets of clips).
 """
 
 from __future__ import annotations
@@ -100,6 +100,27 @@ class Cues(NamedTuple):
     itd_ok: Booleans
     ild_bands: Floats
     side_mid: Floats
+
+
+def levels_alone(cues: Cues) -> Cues:
+    """Leave time differences out, for sound in which there can be none: of a coincident pair of microphones.
+
+    Args:
+        cues: of any sound.
+
+    Returns:
+        The same cues with no valid time difference, so that Λ is of the level alone.
+
+    Example:
+        Four times as loud on the left and at the same time in both ears, whose Λ would else be halved:
+
+        >>> noise = 0.1 * np.random.default_rng(0).standard_normal(2 * 44100)
+        >>> cues = interaural_cues(np.stack([noise, noise / 4]))
+        >>> [round(float(one.lateralisation[0]), 2) for one in (cues, levels_alone(cues))]
+        [0.4, 0.8]
+    """
+    level = np.where(cues.ild_ok, np.clip(cues.ild / ILD_FULL_SIDE_DB, -1, 1), 0)
+    return cues._replace(itd=np.zeros_like(cues.itd), itd_ok=np.zeros_like(cues.itd_ok), lateralisation=level)
 
 
 class _Plan(NamedTuple):

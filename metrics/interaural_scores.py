@@ -32,11 +32,14 @@ Pitfalls: other content in the right direction does not reach 0, since cues depe
 and 2.6 dB of `delta_ild` on simulated clips); `delta_itd` has a heavy tail; by `lat_err` alone mono can be better than
 sound at a wrong place, so read it beside `lr_acc`.
 
-Functions: `clip_quantities`, `paired_scores`, `descriptors`.
+Sound of a coincident pair of microphones has no time differences: `without_time` says so where they would stand.
+
+Functions: `clip_quantities`, `paired_scores`, `descriptors`, `without_time`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -53,6 +56,8 @@ CENTRED = 0.02
 MOVING = 0.3
 MONO_IACC = 0.999
 GUESS = 50.0
+FIRST_ITD = "segment_itd[0]"  # which sound without time differences does not have
+TIMED = ("delta_itd", "itd_coverage", "mean_abs_itd", FIRST_ITD, *(f"cue_vector[{i}]" for i in range(9)))
 BAND_GROUPS = (slice(0, 9), slice(9, 18), slice(18, 27))
 
 Floats = npt.NDArray[np.float64]
@@ -161,6 +166,22 @@ def descriptors(cues: Cues) -> dict[str, Quantity]:
         **vector("segment_iacc", cues.iacc[active]),
         **_cue_vector(cues, has_ild, has_itd),
     }
+
+
+def without_time(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Leave out what reads time differences, of clips whose sound differs in level alone.
+
+    Args:
+        quantities: of a clip by name, from cues without time differences (`metrics.interaural.levels_alone`).
+
+    Returns:
+        The quantities, those of time undefined with the reason `level_only`.
+
+    Example:
+        >>> without_time({"delta_itd": undefined("itd_undefined"), "delta_ild": Quantity(3.0)})["delta_itd"].reason
+        'level_only'
+    """
+    return {**quantities, **{name: undefined("level_only") for name in TIMED if name in (*quantities, FIRST_ITD)}}
 
 
 def _is_mono(cues: Cues) -> bool:

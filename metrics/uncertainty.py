@@ -48,8 +48,12 @@ Aggregate: TypeAlias = Callable[[Quantities], Floats]
 
 CONFIDENCE = 0.95
 MINIMUM_CLIPS = 10  # fewer were not simulated, and most of what ten say is how little they say
+# Of sums that are pooled into a correlation, which a few clips of another kind decide: of ten clips of a suite where a
+# fifth is mirrored, one set in ten has no such clip, and intervals hold the truth in 83 % instead of 95 %.
+POOLED_CLIPS = 20
 RESAMPLES = 1999
 DRAWS = 4999
+LEAST_P = 1 / (DRAWS + 1)  # that a test by resampling can give
 JACKKNIFE_GROUPS = 20
 CHUNK = 4_000_000  # resampled values held at once, 32 MB
 BLOCK = 48  # rows: a multiple of 4, 8, 12, 16 and 24, the blocks of matrix products
@@ -663,34 +667,52 @@ def _interval(sample: _Sample, drawn: _Drawn | None, confidence: float) -> Inter
         error = float(drawn.errors) if sample.sums is None else sample.sums.error
         scale = _Scale.of(sample.value, error, *sample.bounds)
         middle, slope = float(scale.forward(np.asarray(sample.value))), float(scale.slope(np.asarray(sample.value)))
-        half = _reach(sample, drawn, scale, confidence) * slope
+        below, above = (reach * slope for reach in _reach(sample, drawn, scale, confidence))
         with np.errstate(over="ignore"):
-            ends = (float(scale.backward(middle + sign * half)) for sign in (-1, 1))
+            ends = (float(scale.backward(end)) for end in (middle - below, middle + above))
             low, high = np.clip(list(ends), *sample.bounds).tolist()
         lonely = sample.sums is not None and sample.sums.lonely
-        if lonely or not (np.isfinite(low) and np.isfinite(high) and half > 0):
+        if lonely or not (np.isfinite(low) and np.isfinite(high) and min(below, above) > 0):
             low = high = np.nan
             reason = ONE_CLIP if lonely else TOO_ALIKE
     return Interval(sample.value, low, high, sample.defined, reason)
 
 
-def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> float:
-    """How far the interval reaches, in the unit of the metric: the standard error times a quantile."""
+def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> tuple[float, float]:
+    """How far the interval reaches down and up, in the unit of the metric: the standard error times a quantile.
+
+    The quantile is that of the sizes of deviations, alike on both sides. Of a metric with one bound, whose long tail
+    few clips may not have shown yet, it is at least that of the deviations on the other side.
+    """
     if sample.sums is None:
         from scipy.special import stdtrit
 
-        return float(stdtrit(sample.defined - 1, (1 + confidence) / 2) * drawn.errors)
-    sizes = np.sort(_sizes(sample, drawn, scale))
-    place = int(np.ceil(confidence * (len(sizes) + 1) - 1e-9)) - 1
-    return float(sizes[min(place, len(sizes) - 1)]) * sample.sums.error
+        half = float(stdtrit(sample.defined - 1, (1 + confidence) / 2) * drawn.errors)
+        return half, half
+    steps = _steps(sample, drawn, scale)
+    half = _quantile(np.abs(steps), confidence)
+    ends = [half, half]
+    if (sample.bounds[0] is None) != (sample.bounds[1] is None):
+        ends = [max(half, _quantile(sign * steps, (1 + confidence) / 2)) for sign in (1, -1)]
+    return ends[0] * sample.sums.error, ends[1] * sample.sums.error
+
+
+def _quantile(values: Floats, share: float) -> float:
+    place = int(np.ceil(share * (len(values) + 1) - 1e-9)) - 1
+    return float(np.sort(values)[min(place, len(values) - 1)])
 
 
 def _sizes(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
-    """(B,) sizes of the studentised deviations; what is undefined counts as infinite, which is against a difference."""
+    """(B,) sizes of the studentised deviations."""
+    return np.abs(_steps(sample, drawn, scale))
+
+
+def _steps(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
+    """(B,) studentised deviations; what is undefined counts as infinite, which is against a difference."""
     assert sample.sums is not None  # what is no function of sums is not studentised
     errors = np.where(drawn.errors > ROUNDING * sample.sums.error, drawn.errors, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.abs(scale.forward(drawn.values) - scale.forward(np.asarray(sample.value)))
+        steps = scale.forward(drawn.values) - scale.forward(np.asarray(sample.value))
         sizes = steps / (errors * scale.slope(drawn.values))
     return np.where(np.isnan(sizes), np.inf, sizes)
 
@@ -701,7 +723,7 @@ def _difference(sample: _Sample, drawn: _Drawn | None, confidence: float) -> Dif
     if drawn is None and not sample.refusal:
         # All clips have the same difference: 2 / 2ⁿ is the p of their signs.
         same = abs(sample.value) <= LINEAR * (sample.sums.size if sample.sums is not None else 0)
-        p = 1.0 if same else max(2.0 ** (1 - sample.defined), 1 / (DRAWS + 1))
+        p = 1.0 if same else max(2.0 ** (1 - sample.defined), LEAST_P)
     elif drawn is not None and sample.sums is None:
         from scipy.special import stdtr
 

@@ -6,7 +6,6 @@ asks here first (`locate`), and a message about a file says only what was seen i
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Sequence
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from visaudio_bench.errors import BenchError
+from visaudio_bench.files import parse_json, read_json
+from visaudio_bench.names import fault
+from visaudio_bench.shapes import require
 
 Format = Literal["safetensors", "zip", "pickle"]
 
@@ -22,6 +24,7 @@ _LARGEST_HEADER = 100_000_000  # bytes: the limit of the safetensors format
 _LFS = b"version https://git-lfs.github.com/spec/"
 _ZIP = b"PK\x03\x04"
 _INDEX = "weight_map"
+_TENSOR = {"dtype": str, "shape": [int], "data_offsets": [int]}
 # First bytes of what people have instead of weights, what it is, and what makes weights of it.
 _ARCHIVES = (
     (b"\x1f\x8b", "a gzip archive", "gunzip"),
@@ -212,10 +215,12 @@ def parse_header(path: Path) -> SafetensorsHeader:
     if len(text) < length:
         raise ValueError(f"its header has {length:,} bytes, and the file {size:,}: it is cut short")
     try:
-        tensors: dict[str, dict[str, Any]] = json.loads(text)
+        tensors: dict[str, dict[str, Any]] = parse_json(text)
         metadata = tensors.pop("__metadata__", None) or {}
-        needed = 8 + length + max((int(told["data_offsets"][1]) for told in tensors.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        require(metadata, {str: str})
+        require(tensors, {str: _TENSOR})
+        needed = 8 + length + max((told["data_offsets"][1] for told in tensors.values()), default=0)
+    except (ValueError, AttributeError, TypeError, IndexError) as error:
         raise ValueError("its header is damaged") from error
     if size != needed:
         how = "it is cut short" if size < needed else "something was added to it"
@@ -239,9 +244,14 @@ def _shards(path: Path) -> Sequence[str]:
     if not start.startswith(b"{") or path.stat().st_size > _LARGEST_HEADER:
         return ()
     try:
-        names = sorted(set(json.loads(path.read_text(encoding="utf-8"))[_INDEX].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        told = read_json(path)
+        require(told, {_INDEX: {str: str}})
+    except ValueError:
         return ()
+    names = sorted(set(told[_INDEX].values()))
+    for name in names:
+        if why := fault(name):
+            raise BenchError(f"{path} names the file {name!a}, which does not lie beside it: {why}. Get it again")
     absent = [name for name in names if not (path.parent / name).is_file()]
     if absent:
         raise BenchError(

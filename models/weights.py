@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import cache_dir, digest, file_stamp, write_json
+from visaudio_bench.files import cache_dir, digest, file_stamp, read_json, write_json
 from visaudio_bench.models.formats import locate, refusal
 from visaudio_bench.registry import did_you_mean
+from visaudio_bench.shapes import require as require_shape
 
 WEIGHTS_VARIABLE = "VISAUDIO_BENCH_WEIGHTS"
 _BLOCK = 1 << 22
@@ -342,10 +342,11 @@ def _identity(path: Path) -> dict[str, int]:
 
 def _receipt(path: Path) -> dict[str, str] | None:
     try:
-        kept = json.loads(_receipt_path(path).read_text(encoding="utf-8"))
+        kept = read_json(_receipt_path(path))
+        require_shape(kept, {"identity": {str: int}, "sums": {"sha256": str, "md5": str}})
     except (OSError, ValueError):
         return None
-    if not isinstance(kept, dict) or kept.get("identity") != _identity(path):
+    if kept["identity"] != _identity(path):
         return None
     sums: dict[str, str] = kept["sums"]
     return sums

@@ -6,7 +6,7 @@
 | both streams are present | `no_video`, `no_audio` |
 | the window lies inside both (0.25 s at its end, 0.5 s at its start) | `short`, `late` |
 | two channels | `mono`, `not_two_channel` |
-| at least 32 kHz | `low_rate` |
+| at least 32 kHz (24 kHz where no better is published) | `low_rate` |
 | numbers within 60 dB above full scale, and not silence | `not_finite`, `out_of_range`, `silent` |
 | the ears differ: D > 0.01 | `no_difference`, where a suite drops such clips |
 
@@ -47,11 +47,13 @@ ENDS = 64 * 1024  # bytes at either end of a file that tell it from others
 class AdmissionRules:
     """What a suite asks beyond the common rules.
 
-    `drop_equal` refuses clips with D <= 0.01 instead of flagging them; `pictures` decodes every picture.
+    `drop_equal` refuses clips with D <= 0.01 instead of flagging them; `pictures` decodes every picture; `lowest_rate`
+    is the lowest rate of the sound that is accepted, Hz.
     """
 
     drop_equal: bool = False
     pictures: bool = False
+    lowest_rate: int = LOWEST_RATE
 
 
 class ClipMeasurements(NamedTuple):
@@ -102,9 +104,10 @@ def admit(
     if rules.pictures:
         refuse_damaged_pictures(video, start, start + duration)
     require_two_channels(audio, sound.samples)
-    if sound.source_rate < LOWEST_RATE:
+    if sound.source_rate < rules.lowest_rate:
         raise ClipError(
-            "low_rate", f"{audio} has {sound.source_rate} Hz; at least {LOWEST_RATE} Hz are needed. Get a better copy."
+            "low_rate",
+            f"{audio} has {sound.source_rate} Hz; at least {rules.lowest_rate} Hz are needed. Get a better copy.",
         )
     refuse_silence(audio, sound.samples, sound.source_rate)
     difference = channel_difference(resample(sound.samples, sound.source_rate, SAMPLE_RATE))

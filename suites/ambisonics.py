@@ -8,8 +8,8 @@ upwards. A camera's yaw is positive to the left, its pitch upwards, its roll lif
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import signal
 
 from visaudio_bench.suites.foa_decoders import load_decoder
 from visaudio_bench.suites.media import resample
@@ -107,7 +107,7 @@ def binaural(foa: Samples, sample_rate: int, decoder: str = "omnitone") -> Sampl
     filters = load_decoder(decoder)
     length = _four(foa).shape[1]
     field = foa if sample_rate == filters.sample_rate else resample(foa, sample_rate, filters.sample_rate)
-    filtered = signal.oaconvolve(field, filters.taps, axes=-1)[:, : field.shape[1]]
+    filtered = scipy.signal.oaconvolve(field, filters.taps, axes=-1)[:, : field.shape[1]]
     both = filtered[0] + filtered[2] + filtered[3]
     ears = np.stack([both + filtered[1], both - filtered[1]]).astype(np.float32, copy=False)
     if sample_rate != filters.sample_rate:

@@ -118,6 +118,7 @@ DATASETS: Registry[Dataset] = Registry(
         "music": "visaudio_bench.suites.music:MUSIC",
         "fairplay": "visaudio_bench.suites.fairplay:FAIRPLAY",
         "starss23": "visaudio_bench.suites.construction.starss23:STARSS23",
+        "dcase2025-stereo": "visaudio_bench.suites.dcase_stereo:DCASE_STEREO",
         "simbinaural": "visaudio_bench.suites.other_datasets:SIMBINAURAL",
         "youtube-binaural": "visaudio_bench.suites.other_datasets:YOUTUBE_BINAURAL",
         "oap": "visaudio_bench.suites.other_datasets:OAP",

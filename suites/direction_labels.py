@@ -13,7 +13,8 @@
 
 A row says that its source sounds in its frame; a frame without a row has no labelled source. Several sources may sound
 in one frame, each in a row of its own. Other columns are refused, so that none is misspelt in silence; only `t` and
-`azimuth_deg` must be there. The table is CSV as spreadsheets save it (`visaudio_bench.sheets`).
+`azimuth_deg` must be there. The table is CSV as spreadsheets save it (`visaudio_bench.sheets`). A table of DCASE 2025's
+stereo sound events, with its own columns (`suites.seld_rows`), is read as it is, and labels the clip of its name.
 """
 
 from __future__ import annotations
@@ -77,12 +78,16 @@ def read_labels(path: Path) -> dict[str, Labels]:
     Raises:
         UsageError: it cannot be read, or a row is not what the module's table says; with the line.
     """
+    from visaudio_bench.suites.seld_rows import STEREO, stereo_frame  # it makes frames of this module
+
     sheet = read_sheet(path, known=COLUMNS)
-    _refuse_columns(sheet)
+    written_elsewhere = sheet.header == STEREO
+    if not written_elsewhere:
+        _refuse_columns(sheet)
     clips: dict[str, dict[tuple[int, str], LabelledFrame]] = {}
     for line, fields in zip(sheet.lines, sheet.rows, strict=True):
         row = dict(zip(sheet.header, fields, strict=True))
-        frame = _frame(row, f"{path}:{line}")
+        frame = (stereo_frame if written_elsewhere else _frame)(row, f"{path}:{line}")
         clip = row.get("clip", path.stem)
         if not clip:
             raise UsageError(f"{path}:{line}: the column clip is empty; every row names its clip.")

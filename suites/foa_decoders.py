@@ -15,8 +15,7 @@ from functools import cache
 from importlib.resources import as_file, files
 
 import numpy as np
-from scipy import fft
-from scipy.spatial import SphericalVoronoi
+import scipy
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
@@ -71,13 +70,13 @@ def _kemar_taps() -> Samples:
     x, y, z = around.T
     harmonics = np.stack([np.ones_like(x), y, z, x])
     # Measured directions are crowded near the pole and missing below -40 degrees: each counts by its share of sphere.
-    weighted = harmonics * SphericalVoronoi(around).calculate_areas()
+    weighted = harmonics * scipy.spatial.SphericalVoronoi(around).calculate_areas()
     solve = np.linalg.solve(weighted @ harmonics.T, weighted)
     left = head.taps[:, 0].astype(np.float64)
     # The delay common to all is taken off first: above the limit phases stand still, as if there were none.
     ahead = int(np.abs(left[head.nearest(np.array([1.0, 0.0, 0.0]))]).argmax())
-    wanted = fft.rfft(np.roll(np.pad(left, ((0, 0), (0, FFT_SIZE - left.shape[1]))), -ahead, axis=-1)).T
-    frequency = fft.rfftfreq(FFT_SIZE, 1 / SAMPLE_RATE)
+    wanted = scipy.fft.rfft(np.roll(np.pad(left, ((0, 0), (0, FFT_SIZE - left.shape[1]))), -ahead, axis=-1)).T
+    frequency = scipy.fft.rfftfreq(FFT_SIZE, 1 / SAMPLE_RATE)
     fitted = np.zeros((len(frequency), 4), dtype=np.complex128)
     for index, measured in enumerate(wanted):
         if frequency[index] <= MAGNITUDE_ONLY:
@@ -85,7 +84,7 @@ def _kemar_taps() -> Samples:
         else:
             phase = np.angle(fitted[index - 1] @ harmonics)
             fitted[index] = solve @ (np.abs(measured) * np.exp(1j * phase))
-    return _settled(fft.irfft(fitted.T, FFT_SIZE))
+    return _settled(scipy.fft.irfft(fitted.T, FFT_SIZE))
 
 
 def _settled(taps: Array) -> Samples:

@@ -16,7 +16,6 @@ What is not read is counted: hidden files (`.DS_Store`, `._a.wav`), files of oth
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
@@ -26,7 +25,7 @@ from typing import Any
 from unicodedata import normalize
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest
+from visaudio_bench.files import digest, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.names import LONGEST, require_name
 from visaudio_bench.sheets import read_sheet, read_text
@@ -252,7 +251,7 @@ def _is_record(path: Path) -> bool:
     if path.suffix != ".json" or path.name.startswith("."):
         return False
     try:
-        record = json.loads(path.read_bytes())
+        record = read_json(path)
     except (OSError, ValueError):
         return False
     return isinstance(record, dict) and {"key", "system", "clip", "file", "fingerprint"} <= record.keys()

@@ -240,9 +240,10 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
     Raises:
         ClipError: `beyond_full_scale`, for a flac.
     """
-    subtype = _exact_subtype(samples)
     if path.suffix.lower() == ".flac":
         subtype, samples = "PCM_16", round_to_16_bit(samples)
+    else:
+        subtype = _exact_subtype(samples)
     encoded = io.BytesIO()  # encoded in memory, so that a full disk is the system's own error and not libsndfile's
     soundfile.write(encoded, samples.T, sample_rate, subtype=subtype, format=path.suffix[1:].upper())
     with atomic_path(path) as temporary:

@@ -7,9 +7,9 @@ synthetic, so feature-based metrics (Fréchet distances, semantic scores) on it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -69,7 +69,7 @@ def committed_scenes(name: str) -> list[Scene]:
 
 
 class SimulatedSuite(Suite):
-    """Scenes of known geometry, rendered into the cache folder: those of the manifest, or `scenes`.
+    """Scenes of known geometry, rendered into the cache folder: those of the committed manifest.
 
     `clip.meta` holds the design (`factor`, `rt60`, `room`, `visible`, `invisible`, `labelled_caption`) and under
     `truth` the path of the true trajectories, which `suites.simulator.truth.read_truth` reads.
@@ -79,14 +79,21 @@ class SimulatedSuite(Suite):
     captioned = True
     synthetic = True
 
-    def __init__(self, plan: SuiteSize, scenes: Sequence[Scene] | None = None):
-        scenes = committed_scenes(plan.name) if scenes is None else scenes
+    def __init__(self, plan: SuiteSize):
         self.name = plan.name
         self.title = plan.title
         self.duration: float = plan.duration
         self.size = plan.size
-        self.scenes = {scene.id: scene for scene in scenes}
-        self._rows: list[dict[str, Any]] = [scene.to_json() for scene in scenes]
+
+    @cached_property
+    def designed(self) -> tuple[Scene, ...]:
+        """The scenes of the suite, read or drawn when they are first asked for."""
+        return tuple(committed_scenes(self.name))
+
+    @cached_property
+    def scenes(self) -> dict[str, Scene]:
+        """The scenes by the ids of their clips."""
+        return {scene.id: scene for scene in self.designed}
 
     @property
     def folder(self) -> Path:
@@ -100,7 +107,7 @@ class SimulatedSuite(Suite):
 
     def manifest(self) -> list[dict[str, Any]]:
         """The scenes and how they are rendered."""
-        return [{**row, "size": self.size, "renderer": RENDERER} for row in self._rows]
+        return [{**scene.to_json(), "size": self.size, "renderer": RENDERER} for scene in self.designed]
 
     def manifest_hash(self) -> str:
         """SHA-256 of the manifest."""

@@ -28,7 +28,7 @@ from visaudio_bench.suites.direction_labels import write_labels
 from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.media import write_audio, write_video
 from visaudio_bench.suites.simulated import SimulatedSuite, SuiteSize, rendered_folder
-from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design
+from visaudio_bench.suites.simulator.design import FACTORS, ROOMS, Size, design, scene_id
 from visaudio_bench.suites.simulator.filming import filmed, filming_of
 from visaudio_bench.suites.simulator.labels import scene_labels
 from visaudio_bench.suites.simulator.render import (
@@ -59,7 +59,17 @@ class TrainingSuite(SimulatedSuite):
         self.split = plan.name.removeprefix("simroom-")
         # Where silence sounds from cannot be right or wrong: those that training is watched with all sound.
         self.may_be_silent = plan.name == TRAINING.name
-        super().__init__(plan, training_scenes(plan.name, plan.clips, plan.duration))
+        self.count = plan.clips
+        super().__init__(plan)
+
+    @cached_property
+    def designed(self) -> tuple[Scene, ...]:
+        """The scenes of the suite, which take a second for three hundred of them to draw."""
+        return training_scenes(self.name, self.count, self.duration)
+
+    def clip_ids(self) -> tuple[str, ...]:
+        """As `Suite.clip_ids`; no scene is drawn for it."""
+        return tuple(scene_id(self.name, number) for number in range(self.count))
 
     @cached_property
     def _first_block(self) -> str:

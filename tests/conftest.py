@@ -145,8 +145,10 @@ Bench = Callable[..., Told]
 
 @pytest.fixture
 def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """Run `bench ...` in this process."""
+    """Run `bench ...` in this process; whatever it says on stderr names only options that the command has."""
     from visaudio_bench.bench.cli import main
+
+    from .options import strange_options
 
     def run(*arguments: object) -> Told:
         monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
@@ -157,6 +159,9 @@ def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         except SystemExit as stop:
             code = int(stop.code or 0)
         said = capsys.readouterr()
+        told = [line for line in said.err.splitlines() if "No such option" not in line]
+        words = [word for word in map(str, arguments) if word.isascii()]
+        assert not (strange := [name for line in told for name in strange_options(line, words)]), (strange, said.err)
         return Told(code, said.out, said.err)
 
     return run

@@ -16,10 +16,10 @@ from typing import Any
 # acts on the first, a reader is misled by the second, and the third cannot be written at all.
 HIDDEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _HIDDEN = re.compile(f"[{HIDDEN}]")
-# What spreadsheets take for a formula: these signs at the beginning; after a sign of a number only where something is
-# called, because ids begin with hyphens and numbers with both.
-_FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]", re.DOTALL)
-_NUMBERED = re.compile(r"'+(?=[=@\t\r+-])")
+# What spreadsheets take for a formula: these signs at the beginning, in full width too; after a sign of a number only
+# where something is called, because ids begin with hyphens and numbers with both.
+_FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff20]|[+\-\uff0b\uff0d].*[(|!]", re.DOTALL)
+_NUMBERED = re.compile(r"'+(?=[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d])")
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -44,6 +44,7 @@ _TEX = {
     "°": r"$^\circ$",
     "×": r"$\times$",
     "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
     "–": "--",
     # OT1 fonts have other characters in the places of these
     "<": "$<$",
@@ -141,4 +142,18 @@ def json_text(value: Any) -> str:
         ValueError: a number that is not finite; missing values are null here.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return _HIDDEN.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+    return _HIDDEN.sub(lambda match: match[0] if match[0] == "\n" else _escape(match[0]), text)
+
+
+def script_json(value: Any) -> str:
+    """JSON as part of a script of a page: as `json_text`, in one line, and nothing in it ends or begins an element.
+
+    Raises:
+        ValueError: a number that is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _HIDDEN.sub(lambda match: _escape(match[0]), text).replace("<", _escape("<"))
+
+
+def _escape(character: str) -> str:
+    return f"\\u{ord(character):04x}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 
+from visaudio_bench.escapes import csv_row
 from visaudio_bench.processes import began, has_ended, place, responsible
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
@@ -150,6 +152,31 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """What a file of JSON says, of whoever wrote it.
+
+    Raises:
+        OSError: there is no file, or what is there is none: a pipe or a device may never come to an end.
+        ValueError: it is not JSON in UTF-8, or nested deeper than can be read.
+    """
+    if not path.is_file():
+        path.stat()  # says that nothing is there
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    return parse_json(path.read_bytes())
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON says, of whoever wrote it.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8, or nested deeper than can be read.
+    """
+    try:
+        return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply to be read") from None
+
+
 def file_stamp(path: Path) -> dict[str, int]:
     """Tell a changed file from an unchanged one without reading it.
 
@@ -161,6 +188,12 @@ def file_stamp(path: Path) -> dict[str, int]:
     """
     status = path.stat()
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_once(read: Callable[[Path], Content]) -> Callable[[Path], Content]:
@@ -181,6 +214,8 @@ def read_once(read: Callable[[Path], Content]) -> Callable[[Path], Content]:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A table as CSV with a header: of each row the columns, empty where it has none or None.
 
+    A text that a spreadsheet would calculate is kept from that (`escapes.csv_cell`).
+
     Args:
         columns: names, in order.
         rows: values by name; what is missing or None is an empty cell.
@@ -191,29 +226,8 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(map(csv_row, rows))
     return out.getvalue()
-
-
-def write_sealed(path: Path, data: bytes) -> None:
-    """Write bytes behind their SHA-256, atomically.
-
-    Args:
-        path: of the file.
-        data: what is written.
-    """
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(data).digest() + data)
-
-
-def read_sealed(path: Path) -> bytes | None:
-    """What `write_sealed` wrote; None where there is nothing, or anything else."""
-    try:
-        sealed = path.read_bytes()
-    except OSError:  # most often there is no file; it may be a folder of somebody's, or a bad sector
-        return None
-    seal, data = sealed[:32], sealed[32:]
-    return data if hashlib.sha256(data).digest() == seal else None
 
 
 def digest(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 Decoders are written in C and fed with whatever users find on their disks. Each worker does one item at a time; one
 that dies or takes too long costs its own item, which gets the reason `crashed` or `timeout`, and is replaced. Workers
-are kept for the next call, because starting one costs a second of imports.
+are kept for the next call, because a new one imports what it works with.
 
 A second pool beside `pool`, because an executor of the standard library ends no item that hangs, and does not say
 which one killed its process. `pool` uses that executor all the same: its queue keeps workers busy while the caller
@@ -11,15 +11,15 @@ works on an outcome, whereas here a worker waits for its next item until the cal
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.pool import CRASHED, Outcome, attempt_far, deaf_children, start_worker
+from visaudio_bench.pool import CONTEXT, CRASHED, Outcome, attempt_far, deaf_children, prepare_workers, start_worker
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -48,6 +48,7 @@ def map_isolated(
     Returns:
         An iterator over the outcomes, as items finish.
     """
+    prepare_workers(function)
     waiting = list(reversed(items))
     busy: list[_Worker] = []
     try:
@@ -81,9 +82,8 @@ class _Worker:
     """One process and the pipe to it."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other,), daemon=True)
+        self.connection, other = CONTEXT.Pipe()
+        self.process = CONTEXT.Process(target=_serve, args=(other, dict(os.environ)), daemon=True)
         with deaf_children():
             self.process.start()
         other.close()
@@ -122,9 +122,9 @@ class _Worker:
         self.connection.close()
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, environment: Mapping[str, str]) -> None:
     """Answer items until the parent closes the pipe."""
-    start_worker()
+    start_worker(environment)
     _limit_memory()
     while True:
         try:

@@ -10,22 +10,32 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
+from multiprocessing import forkserver
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.files import cache_dir
 from visaudio_bench.guard import as_clip_error, portable
 
+if TYPE_CHECKING:  # not every system has both
+    from multiprocessing.context import ForkServerContext, SpawnContext
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+
+CONTEXT: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
+if sys.platform.startswith("linux"):
+    CONTEXT = multiprocessing.get_context("forkserver")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 CRASHED = "crashed"  # the reason of an item whose process died
 
@@ -93,7 +103,7 @@ def map_unordered(
     finished = 0
     while waiting or running:
         try:
-            for outcome in _drain(_executor(workers), function, waiting, running, 4 * workers):
+            for outcome in _drain(_executor(function, workers), function, waiting, running, 4 * workers):
                 finished += 1
                 yield outcome
         except BrokenProcessPool as error:
@@ -116,7 +126,8 @@ def map_unordered(
             yield from outcomes
 
 
-def _executor(workers: int) -> ProcessPoolExecutor:
+def _executor(function: Callable[..., object], workers: int) -> ProcessPoolExecutor:
+    prepare_workers(function)
     # Workers keep the environment that they were started with: after a change of the cache there are new ones.
     return _started(workers, cache_dir())
 
@@ -124,7 +135,26 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 @lru_cache(maxsize=1)
 def _started(workers: int, cache: Path) -> ProcessPoolExecutor:
     del cache
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker)
+    return ProcessPoolExecutor(workers, mp_context=CONTEXT, initializer=start_worker, initargs=(dict(os.environ),))
+
+
+def prepare_workers(function: Callable[..., object]) -> None:
+    """Make the process ready from which workers are copied, where workers start that way (on Linux).
+
+    It imports, once, the module of the function that the first workers are for, and does nothing else. A worker then
+    costs milliseconds and shares that memory, where a new interpreter costs seconds of processor time. Copies of this
+    process itself would inherit its threads' locks and its graphics card.
+
+    Args:
+        function: what the workers will do: importable, or a `functools.partial` of such a function.
+    """
+    if CONTEXT.get_start_method() != "forkserver":
+        return
+    while isinstance(function, partial):
+        function = function.func
+    CONTEXT.set_forkserver_preload([function.__module__])
+    with deaf_children(), _single_threaded():
+        forkserver.ensure_running()
 
 
 def _drain(
@@ -170,7 +200,7 @@ def _one_by_one(function: Callable[[Item], Value], items: Sequence[Item]) -> Ite
     """Each item in a process that works on nothing else meanwhile."""
     for item in items:
         try:
-            yield _outcome(_submit(_executor(1), function, item), item)
+            yield _outcome(_submit(_executor(function, 1), function, item), item)
         except BrokenProcessPool:
             _started.cache_clear()
             said = "the process that worked on it died, and died again when it worked on nothing else."
@@ -221,11 +251,29 @@ def deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_worker() -> None:
-    """Single-threaded numerics, an end when the parent has ended (also by kill -9), and Ctrl-C left to the parent."""
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Processes that are started inside begin no threads when they import, so that they can be copied."""
+    before = dict(os.environ)
+    os.environ.update(_ONE_THREAD)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def start_worker(environment: Mapping[str, str]) -> None:
+    """Make a fresh process a worker.
+
+    It does its numerics in one thread, ends when its parent has ended (also by kill -9), and leaves Ctrl-C to it.
+
+    Args:
+        environment: the parent's environment now; the process that workers are copied from may have an older one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = "1"
+    os.environ.clear()
+    os.environ.update(environment, **_ONE_THREAD)
     parent = multiprocessing.parent_process()
     assert parent is not None  # this function runs in workers only
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from visaudio_bench.errors import UsageError
@@ -45,7 +48,7 @@ class Registry(Generic[T]):
 
     def _plugins(self) -> dict[str, EntryPoint]:
         points: dict[str, EntryPoint] = {}
-        for point in entry_points(group=self.group):
+        for point in _installed(entry_points, self.group, _folders()):
             why = "the name is taken" if point.name in self._builtin or point.name in points else fault(point.name)
             if why:
                 warnings.warn(f"{self.kind} {point.name!a} of {point.value} is ignored: {why}", stacklevel=3)
@@ -80,6 +83,22 @@ class Registry(Generic[T]):
                 f"Known: {', '.join(self.names())}. See: bench list {self.kind}s"
             )
         return cast(T, _load(plugin, self.kind))
+
+
+def _folders() -> tuple[tuple[str, int], ...]:
+    """Where packages may be installed, each with the time of its last change."""
+    from visaudio_bench.files import file_stamp
+
+    return tuple((folder, file_stamp(Path(folder))["mtime_ns"]) for folder in sys.path if Path(folder).is_dir())
+
+
+@lru_cache(maxsize=64)
+def _installed(
+    read: Callable[..., Iterable[EntryPoint]], group: str, folders: tuple[tuple[str, int], ...]
+) -> tuple[EntryPoint, ...]:
+    """The entry points of a group; every package is looked at again only when one was installed or removed."""
+    del folders
+    return tuple(read(group=group))
 
 
 def _load(plugin: EntryPoint, kind: str) -> Any:

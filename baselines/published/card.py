@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -131,6 +132,9 @@ class Card:
         options: its choices by name.
         variants: named sets of options, each a row of its own: `name-variant`.
         may_be_mono: the same sound in both ears is an answer of the system's, and no defect.
+        optimised: keys of the metrics that it was trained on: its loss or its reward is the metric's own quantity, or
+            comes from the metric's network. What merely conditions a system is none of them.
+        optimised_beside: what else it was trained on that tables elsewhere show and ours do not, in words.
         runner: its half of the contract; relatives may share one.
         folder: where the card lies.
     """
@@ -162,6 +166,8 @@ class Card:
     options: Mapping[str, Option]
     variants: Mapping[str, Options]
     may_be_mono: bool
+    optimised: tuple[str, ...]
+    optimised_beside: str
     runner: Path
     folder: Path
 
@@ -184,11 +190,16 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / "card.toml"
     try:
-        card = _card(tomllib.loads(path.read_text(encoding="utf-8")), folder)
-        _check(card)
+        return _checked(path.read_text(encoding="utf-8"), folder)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path} is not the card of a system: {what}. See docs/add-a-system.md") from error
+
+
+@lru_cache(maxsize=256)
+def _checked(text: str, folder: Path) -> Card:
+    card = _card(tomllib.loads(text), folder)
+    _check(card)
     return card
 
 
@@ -220,6 +231,8 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
         options=options,
         variants=body.pop("variants", {}),
         may_be_mono=body.pop("may_be_mono", False),
+        optimised=_keys("optimised", body.pop("optimised", ())),
+        optimised_beside=body.pop("optimised_beside", ""),
         reason=body.pop("reason", ""),
         terms=body.pop("terms", ""),
         **{name: body.pop(name) for name in ("name", "title", "summary", "status", "paper")},
@@ -229,6 +242,13 @@ def _card(body: dict[str, Any], folder: Path) -> Card:
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def _keys(field: str, keys: Any) -> tuple[str, ...]:
+    """A list of texts; which metrics there are is known on a higher floor, and checked by a test there."""
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str) and key for key in keys):
+        raise ValueError(f'{field} is {keys!r}, a list of keys of metrics was expected, such as ["desync"]')
+    return tuple(keys)
 
 
 def _leftover(*parts: Mapping[str, Any]) -> dict[str, Any]:

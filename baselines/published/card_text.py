@@ -41,6 +41,9 @@ def facts(card: Card) -> Iterator[tuple[str, str]]:
         yield "is given", ", ".join(card.given)
         yield "makes", f"{card.native.layout}, {card.native.sample_rate} Hz, {card.native.seconds:g} s of an 8 s clip"
         yield "then", f"post-processing {card.postprocess}"
+    trained_on = "; ".join(part for part in (", ".join(card.optimised), card.optimised_beside) if part)
+    if trained_on:
+        yield "trained on", f"{trained_on} (its values in such columns are marked)"
     for name, option in card.options.items():
         choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
         yield f"option {name}", f"{option.default}{choices}: {option.help}"

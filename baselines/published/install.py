@@ -64,7 +64,7 @@ def refuse_outputs_only(card: Card) -> None:
     if card.status == "outputs_only":
         raise UsageError(
             f"{card.title} cannot be installed: {card.reason} Score sounds that you have of it: "
-            f"--system outputs:{card.name}=DIR"
+            f"bench run --system outputs:{card.name}=DIR"
         )
 
 

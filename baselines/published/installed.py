@@ -109,7 +109,7 @@ def why_unavailable(card: Card) -> str:
     if card.status == "outputs_only":
         return (
             f"{card.title} cannot be run: {card.reason} "
-            f"Score sounds that you have of it: --system outputs:{card.name}=DIR"
+            f"Score sounds that you have of it: bench run --system outputs:{card.name}=DIR"
         )
     state = read_state(card)
     if not state:

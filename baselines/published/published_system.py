@@ -67,6 +67,7 @@ class PublishedSystem(System):
             code_licence=details.source.licence if details.source else "no code",
             weights_licence=details.weights_licence,
             may_be_mono=details.may_be_mono,
+            optimised=() if random else details.optimised,
         )
 
     @cached_property

@@ -41,9 +41,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Compare two systems: by how much, is it real, on which clips.",
     ),
     "diff": ("visaudio_bench.bench.cli.diff:diff", "Explain why the results of two runs differ."),
+    "merge": ("visaudio_bench.bench.cli.merge:merge", "Put runs of several machines into one run folder."),
+    "validate": ("visaudio_bench.bench.cli.validate:validate", "Check that a run folder is what it says it is."),
+    "verify": (
+        "visaudio_bench.bench.cli.verify:verify",
+        "Compute a run folder again: aggregates, and random clips from their sounds.",
+    ),
     "data": ("visaudio_bench.bench.cli.data:data", "Prepare and check the data of real suites."),
     "systems": ("visaudio_bench.bench.cli.systems:systems", "List, install, check and remove published systems."),
     "weights": ("visaudio_bench.bench.cli.weights:weights", "List, fetch and verify the weight files of networks."),
+    "cache": ("visaudio_bench.bench.cli.cache:cache", "What is kept between runs: how much it is, and remove answers."),
     "hear": ("visaudio_bench.bench.cli.hear:hear", "Check modules with the HEAR API."),
     "doctor": ("visaudio_bench.bench.cli.doctor:doctor", "Check this machine: packages, cache, disk, device."),
 }

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:  # the command line starts without these
     from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.run_checks import Check
     from visaudio_bench.leaderboards.schema import Run
     from visaudio_bench.leaderboards.tables import Table
     from visaudio_bench.suites.datasets import Reject
@@ -71,6 +72,16 @@ def _divided(value: str) -> list[str]:
     return [value] if exists or (named and "," not in name and Path(path).exists()) else value.split(",")
 
 
+own_suite_option = click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    callback=split_names,
+    metavar="NAME,...",
+    help="Suites of this machine that the run was made on, where their names do not say it: folder:DIR.",
+)
+
+
 def run_options(command: Command) -> Command:
     """Options of the commands that score: metrics, output, limits."""
     options = (
@@ -84,7 +95,7 @@ def run_options(command: Command) -> Command:
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option(
             "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-            help="Let up to N clips be unusable without failing the run.",
+            help="Let up to N clips have sounds that are left out or degenerate without failing the run.",
         ),
         device_option,
         click.option(
@@ -98,6 +109,10 @@ def run_options(command: Command) -> Command:
         click.option(
             "--compat", type=click.Choice(["av-benchmark"]),
             help="Make the choices of the reference implementation where they differ from ours; recorded.",
+        ),
+        click.option(
+            "--companions", type=click.Path(path_type=Path), metavar="DIR",
+            help="What other programs say of the clips, for av_align and foa_angular: events/, boxes/, foa/.",
         ),
         click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
         format_option,
@@ -118,12 +133,16 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     Returns:
         The plan; nothing has been computed.
     """
+    from visaudio_bench.bench.evaluation.companions import refuse_stranger
     from visaudio_bench.bench.evaluation.metric_choice import find_metrics
     from visaudio_bench.bench.evaluation.plan import Plan, open_backbones
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
     device = find_device(options["device"])
+    companions = options.get("companions")
+    if companions is not None:
+        refuse_stranger(Path(companions))
     return Plan(
         jobs=jobs,
         metrics=find_metrics(options["metrics"]),
@@ -136,15 +155,18 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         dtype=options["dtype"],
         backbones=open_backbones(options["backbones"], jobs, device),
         replace=options.get("replace", False),
+        companions=None if companions is None else Path(companions),
     )
 
 
 def find_device(name: str) -> str:
-    """The torch device of `--device`, checked before any work is done.
+    """The torch device of `--device`, checked before any work is done; torch itself only where it can answer otherwise.
 
     Raises:
         UsageError: it is not there, or torch does not know it.
     """
+    if name == "cpu" or (name == "auto" and not _has_driver()):
+        return "cpu"
     import torch
 
     from visaudio_bench.errors import UsageError
@@ -157,6 +179,20 @@ def find_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name} cannot be used: {reason}. See what there is: bench doctor") from error
     return name
+
+
+def _has_driver() -> bool:
+    """Whether there is a driver by which torch could reach a device: NVIDIA's library, or the device file of AMD's."""
+    import ctypes
+    import os
+
+    if any(Path(file).exists() for file in ("/dev/kfd", "/dev/dxg")):
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def print_tables(tables: Sequence[Table], form: str) -> None:
@@ -196,6 +232,26 @@ def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]
     return [with_opinions(table, studies, titles) for table in tables]
 
 
+def print_checks(title: str, checks: Sequence[Check], form: str) -> None:
+    """Print the outcome of checks, and fail the command if anything is wrong.
+
+    Args:
+        title: of the table.
+        checks: of one run folder.
+        form: of the table on stdout.
+
+    Raises:
+        BenchError: something is wrong; the table is printed by then.
+    """
+    from visaudio_bench.bench.evaluation.run_checks import check_table, wrong
+    from visaudio_bench.errors import BenchError
+
+    print_tables([check_table(title, checks)], form)
+    count = wrong(checks)
+    if count:
+        raise BenchError(f"{count:,} {'thing is' if count == 1 else 'things are'} wrong, as told above.")
+
+
 def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = False) -> None:
     """Carry out a plan, print its tables, and say what could not be used.
 
@@ -206,11 +262,12 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
         allow_missing_suite: a suite that is not here does not fail the run.
 
     Raises:
-        BenchError: more clips were unusable than allowed, or a suite is not here; everything is written and printed by
-            then.
+        BenchError: more clips count against the run than allowed, or a suite is not here; everything is written and
+            printed by then.
     """
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.evaluation.execution import execute, unusable
+    from visaudio_bench.bench.evaluation.execution import execute
+    from visaudio_bench.bench.evaluation.run_writing import counted, fate_of, unusable
     from visaudio_bench.errors import BenchError
 
     finished = execute(plan, dry_run=dry_run)
@@ -223,21 +280,31 @@ def finish(plan: Plan, form: str, *, dry_run: bool, allow_missing_suite: bool = 
     for clip, failures in list(bad.items())[:10]:
         for failure in failures[:3]:
             who = f" {failure.system}" if failure.system else ""
-            note(f"unusable: {clip}{who}: {failure.message}")
+            note(f"{fate_of(failure)}: {clip}{who}: {failure.message}")
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
-    pages = shlex.join(["bench", "report", str(plan.out), "--html", str(plan.out / "pages")])
-    note(f"saved in {plan.out}; to look at it and listen: {pages}")
+    pages = plan.out / "pages"
+    note(f"saved in {plan.out}; to look at it: {_look_at(plan.out, pages, finished.tables)}")
+    note(f"to listen too: {shlex.join(['bench', 'report', str(plan.out), '--html', str(pages)])}")
     if plan.absent_suites and not allow_missing_suite:
         names = ", ".join(plan.absent_suites)
         raise BenchError(f"not evaluated: {names}; the others are. To accept that: --allow-missing-suite")
     if len(bad) > plan.allow_missing:
         raise BenchError(
-            f"{len(bad)} {'clip has' if len(bad) == 1 else 'clips have'} a sound that cannot be used as it is, "
-            f"{plan.allow_missing} allowed; "
-            f"every one is listed in {plan.out / 'failures.jsonl'}. "
-            f"Mend them, or accept the table without them: --allow-missing {len(bad)}"
+            f"{counted(bad, plan.allow_missing)}. Every one is listed in {plan.out / 'failures.jsonl'}. "
+            f"Mend them, or accept the table as it is: --allow-missing {len(bad)}"
         )
+
+
+def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
+    """Write the pages of a run without sounds and pictures, which is cheap; the page to open, or why there is none."""
+    from visaudio_bench.bench.report_pages.folder import write_report
+    from visaudio_bench.errors import UsageError
+
+    try:
+        return str(write_report([run], pages, tables, workers=0).page)
+    except UsageError as error:  # somebody else's folder of that name: the run is complete without its pages
+        return f"not here, {error}"
 
 
 def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:

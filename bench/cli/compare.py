@@ -59,8 +59,9 @@ def compare(
 def _scored(first: str, second: str, references: Path, out: Path) -> tuple[str, str]:
     """Judge two folders of sounds, and say what their systems are called."""
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.evaluation.execution import execute, unusable
+    from visaudio_bench.bench.evaluation.execution import execute
     from visaudio_bench.bench.evaluation.plan import Plan, score_job
+    from visaudio_bench.bench.evaluation.run_writing import fates, unusable
 
     job = score_job((first, second), references, None, binauralised=False, duration=None)
     finished = execute(Plan((job,), metrics=None, out=out))
@@ -68,6 +69,6 @@ def _scored(first: str, second: str, references: Path, out: Path) -> tuple[str, 
     bad = unusable(finished.failures)
     if bad:
         some = next(iter(bad.values()))[0].message
-        note(f"{len(bad)} of {len(job.clips)} clips cannot be compared; the first: {some}")
+        note(f"{len(bad)} of {len(job.clips)} clips: {fates(bad)}; the first: {some}")
     mine, theirs = (system.card.name for system in job.systems if not system.card.anchor)
     return mine, theirs

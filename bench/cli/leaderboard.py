@@ -21,7 +21,7 @@ def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
     thinksound, audiox, visage and see2sound beside its methods. Example: bench run --suite folder:data/biaudio
     --system outputs:visaudio=DIR.
     """
-    from visaudio_bench.bench.evaluation.merged_leaderboard import merged_tables
+    from visaudio_bench.bench.evaluation.joint_runs import join_runs, joint_tables
     from visaudio_bench.errors import UsageError
     from visaudio_bench.leaderboards.beside_published import comparison_tables, published_tables
     from visaudio_bench.leaderboards.published_tables import read_published
@@ -34,5 +34,6 @@ def leaderboard(runs: tuple[Path, ...], mos: Path | None, form: str) -> None:
         print_tables(published_tables(published), form)
         return
     contents = [(str(run), read_results(run)) for run in dict.fromkeys(runs)]
-    tables = [*merged_tables([(Path(name), run) for name, run in contents]), *comparison_tables(contents, published)]
+    joint = join_runs([(Path(name), run) for name, run in contents])
+    tables = [*joint_tables(joint), *comparison_tables(contents, published)]
     print_tables(with_mos(tables, mos, contents[0][1]), form)

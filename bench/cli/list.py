@@ -69,7 +69,7 @@ def _suite(name: str) -> tuple[str, str, str]:
             if find_manifest(data_dir() / name) is None:
                 return f"{dataset.title}: not prepared here, see bench data list", "", dataset.licence
         suite = SUITES.get(name)(None)
-        return suite.title, str(len(suite.clips())), suite.licence
+        return suite.title, str(len(suite.clip_ids())), suite.licence
     except UsageError as error:  # it needs an argument, say, or its plug-in does not import
         return str(error), "", ""
 

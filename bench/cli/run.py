@@ -36,7 +36,7 @@ Examples
     multiple=True,
     callback=split_names,
     metavar="NAME,...",
-    help="Systems to evaluate, beside the anchors.  [default: all that need no weights]",
+    help="Systems to evaluate, beside the anchors made of references.  [default: all that need no weights]",
 )
 @click.option("--subset", metavar="PART", help="A part of the suite, such as split1:test; short for NAME:PART.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")

@@ -157,6 +157,9 @@ def check(name: str, source: Path | None, opened: Path | None, device: str, form
     )
     print_tables([Table(name, columns, rows, corner="check")], form)
     wrong = [check.what for check in checked if not check.fine]
+    if wrong and set(wrong) <= {"machine", "installed"}:
+        told = " ".join(check.detail for check in checked if not check.fine)
+        raise BenchError(f"{name} cannot be tried here, and its folder is as it should be. {told}")
     if wrong:
         raise BenchError(f"{name} does not keep the contract yet: {', '.join(wrong)}. See docs/add-a-system.md")
 

@@ -6,7 +6,7 @@ refused before any work, unless the user asks for it to be replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from visaudio_bench.bench.evaluation.plan import Plan
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.results import info_from
-from visaudio_bench.leaderboards.run_merging import chosen, computed, disagreements, joined
+from visaudio_bench.leaderboards.run_merging import chosen, computed, disagreements, joined, quantity_keys
 from visaudio_bench.leaderboards.schema import (
     ClipTable,
     Failure,
@@ -158,10 +158,8 @@ def merged_rows(before: Earlier | None, rows: ClipTable) -> ClipTable:
     """
     if before is None:
         return rows
-    names = ("suite", "system", "metric", "view")
-    new = set(zip(*(rows.column(name).tolist() for name in names), strict=True))
-    old = zip(*(before.rows.column(name).tolist() for name in names), strict=True)
-    keep = np.array([key not in new for key in old], dtype=bool)
+    new = set(quantity_keys(rows))
+    keep = np.array([key not in new for key in quantity_keys(before.rows)], dtype=bool)
     return joined([chosen(before.rows, keep), rows]) if keep.any() else rows
 
 
@@ -193,13 +191,16 @@ def _merged(old: SuiteRecord, new: SuiteRecord) -> SuiteRecord:
         if not system.missing or system.name not in was:
             systems[system.name] = system
     cards = {card["name"]: card for card in (*old.cards, *new.cards)}
-    metrics = {metric.key: metric for metric in (*old.metrics, *new.metrics)}
-    if len(metrics) > len(new.metrics):
-        order = {key: place for place, key in enumerate(own_metrics())}
-        metrics = dict(sorted(metrics.items(), key=lambda item: order.get(item[0], len(order))))
-    else:
-        metrics = {metric.key: metric for metric in new.metrics}
-    return new._replace(systems=list(systems.values()), metrics=tuple(metrics.values()), cards=list(cards.values()))
+    more = {metric.key for metric in old.metrics} - {metric.key for metric in new.metrics}
+    metrics = in_order((*old.metrics, *new.metrics)) if more else new.metrics
+    return new._replace(systems=list(systems.values()), metrics=metrics, cards=list(cards.values()))
+
+
+def in_order(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The metrics, each once, in the order of the catalogue; those of plug-ins last."""
+    order = {key: place for place, key in enumerate(own_metrics())}
+    known = {metric.key: metric for metric in metrics}
+    return tuple(sorted(known.values(), key=lambda metric: order.get(metric.key, len(order))))
 
 
 def merged_failures(before: Earlier | None, failures: Sequence[Failure], plan: Plan) -> list[Failure]:

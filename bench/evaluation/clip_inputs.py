@@ -19,6 +19,7 @@ from visaudio_bench.errors import ClipError
 
 if TYPE_CHECKING:  # cues do not depend on how files are read
     from visaudio_bench import suites
+    from visaudio_bench.bench.evaluation.companions import Companions
     from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Net, Seeing
     from visaudio_bench.metrics.protocol import Protocol
     from visaudio_bench.suites.direction_labels import Labels
@@ -30,10 +31,14 @@ class LackingError(ClipError):
 
 
 class Ears:
-    """Two-channel sound `(2, N)` at 44.1 kHz, with the cues that are computed from it at most once."""
+    """Two-channel sound `(2, N)` at 44.1 kHz, with the cues that are computed from it at most once.
 
-    def __init__(self, samples: Samples):
+    Without `timed` nothing is asked of time differences, because the reference of the clip can have none.
+    """
+
+    def __init__(self, samples: Samples, *, timed: bool = True):
         self.samples = samples
+        self.timed = timed
 
     @cached_property
     def digest(self) -> str:
@@ -45,9 +50,10 @@ class Ears:
     @cached_property
     def cues(self) -> Any:
         """Interaural cues (`metrics.interaural.Cues`), from the cache where they are there."""
-        from visaudio_bench.metrics.interaural import Cues
+        from visaudio_bench.metrics.interaural import Cues, levels_alone
 
-        return Cues(**cached(partial(_cues, self.samples), [self.digest]))
+        cues = Cues(**cached(partial(_cues, self.samples), [self.digest]))
+        return cues if self.timed else levels_alone(cues)
 
 
 def _cues(samples: Samples) -> dict[str, Any]:
@@ -92,6 +98,7 @@ class ClipInputs:
         maybe_pictures: the pictures of the clip's window, None where it has none.
         protocol: choices that papers leave open.
         networks: the family's own networks with their weights, by the names of their weight files.
+        maybe_companions: files that other programs made of this clip, None where none were given.
     """
 
     clip: suites.Clip
@@ -100,6 +107,7 @@ class ClipInputs:
     maybe_pictures: Seeing | None
     protocol: Protocol
     networks: Mapping[str, Net]
+    maybe_companions: Companions | None = None
 
     # What a clip may lack is asked for here.
 
@@ -145,6 +153,17 @@ class ClipInputs:
             return clip_labels(self.clip)
         except ClipError as error:
             raise LackingError(error.reason, error.message) from error
+
+    @property
+    def companion(self) -> Companions:
+        """What other programs say of it: `companion.events()`, which raises a `LackingError` where there is nothing.
+
+        Raises:
+            LackingError: `no_companions`.
+        """
+        if self.maybe_companions is None:
+            raise LackingError("no_companions", "nothing of other programs is given: --companions DIR.")
+        return self.maybe_companions
 
     @property
     def caption(self) -> str:

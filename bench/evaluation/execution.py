@@ -12,7 +12,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
@@ -36,6 +35,7 @@ from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets, listen
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, refuse_strangers
 from visaudio_bench.bench.evaluation.run_media import write_media
+from visaudio_bench.bench.evaluation.run_writing import REMARKS, RunContent, write_run
 from visaudio_bench.bench.evaluation.signal_scores import (
     PADDED,
     Prediction,
@@ -50,11 +50,8 @@ from visaudio_bench.bench.evaluation.signal_scores import (
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.bench.provenance import provenance
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import write_json, write_text
+from visaudio_bench.files import write_json
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
-from visaudio_bench.leaderboards.html_page import page
-from visaudio_bench.leaderboards.results import Basis, judge
-from visaudio_bench.leaderboards.run_merging import rows_of
 from visaudio_bench.leaderboards.schema import (
     ClipRow,
     ClipTable,
@@ -62,34 +59,14 @@ from visaudio_bench.leaderboards.schema import (
     Status,
     SuiteInfo,
     SystemInfo,
-    write_clip_rows,
-    write_failures,
-    write_results,
 )
-from visaudio_bench.leaderboards.suite_tables import leaderboard
-from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
+from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 from visaudio_bench.lock import hold
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.interaural_sets import REFERENCE
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.models.weights import require
 from visaudio_bench.pool import map_unordered
-from visaudio_bench.suites.media import TOLERANCE
-
-# Reasons that are listed and do not fail a run: the sound was scored, and a reader should know this of it. The words
-# follow a count of sounds in the notes of a table.
-REMARKS = {
-    "clipped": "clipped",
-    "wrong_rate": "not at the suite's sample rate, and resampled",
-    "narrow_band": "sampled too low for the cues, which are measured up to 8 kHz",
-    "anti_phase": "with one ear inverted",
-    "too_long": "longer than the clip, and judged only as far as it reaches",
-    PADDED: f"up to {TOLERANCE:g} s shorter than the clip, and filled with silence",
-}
-
-
-UNUSABLE = "A sound that cannot be used"
-SHOWN = 5  # clips that a remark names
 
 
 class FinishedRun(NamedTuple):
@@ -195,7 +172,9 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
     families = tuple(family for family in plan.families_for(job) if not family.alone)
     tasks = [
-        ScoringTask(clip, tuple(paths[clip.id]), families, plan.protocol) for clip in job.clips if paths.get(clip.id)
+        ScoringTask(clip, tuple(paths[clip.id]), families, plan.protocol, plan.companions)
+        for clip in job.clips
+        if paths.get(clip.id)
     ]
     scored: dict[str, list[Scored]] = {}
     for outcome in track(map_unordered(score_clip, tasks, plan.workers), len(tasks), f"scoring {job.suite.name}"):
@@ -340,57 +319,22 @@ def _weights(nets: Nets) -> dict[str, str]:
 
 def _write(plan: Plan, own: ClipTable, ledger: Ledger, nets: Nets, before: Earlier | None) -> FinishedRun:
     """Judge everything that the folder now holds, and write it."""
-    failures = merged_failures(before, ledger.failures, plan)
-    records = [
-        record._replace(info=_with_unusable(record.info, failures))
-        for record in merged_records(before, [_record_of(plan, job, ledger.failures) for job in plan.jobs])
-    ]
     rows = merged_rows(before, own)
-    unavailable = merged_unavailable(before, plan)
-    basis = Basis(plan.seed, plan.out, plan.protocol, unavailable)
-    judged = [judge(rows, record.info, record.systems, record.metrics, basis) for record in records]
-    results = [result for record in judged for result in record.results]
-    metrics = {metric.key: metric for record in records for metric in record.metrics}
-    suites, systems = [record.info for record in records], {record.info.name: record.systems for record in records}
-    tables = leaderboard(results, suites, systems, list(metrics.values()))
-    if plan.absent_suites:
-        tables.append(_absent_table(plan.absent_suites))
-    write_failures(plan.out / "failures.jsonl", failures)
-    write_clip_rows(plan.out, rows_of(rows))
-    extra = {
-        "suites": [record.body() for record in records],
-        "metrics": {key: metric.version for key, metric in metrics.items()},
-        "unavailable": unavailable,
-        "failures": len(failures),
-        "comparisons": [dataclasses.asdict(pair) for record in judged for pair in record.comparisons],
-    }
     origin = provenance(command=plan.command, seed=plan.seed, device=plan.device, dtype=plan.dtype)
     networks = {
         "weights": _weights(nets),
         "backbones": {name: backbone.identity for name, backbone in plan.backbones.items()},
     }
     origin = {**origin, **networks, "protocol": plan.protocol.record()}
-    write_results(plan.out, results, merged_provenance(before, origin, kept=len(rows) > len(own)), extra)
-    save_tables(plan.out, tables)
-    return FinishedRun(tables, ledger.failures)
-
-
-def _with_unusable(info: SuiteInfo, failures: Iterable[Failure]) -> SuiteInfo:
-    """The suite with a remark on the clips that have a sound which cannot be used; every table shows it."""
-    unusable_clips: dict[str, list[str]] = {}
-    for failure in failures:
-        if failure.suite == info.name and failure.reason not in REMARKS:
-            unusable_clips.setdefault(failure.clip, []).append(
-                f"{failure.system} {failure.reason}" if failure.system else failure.reason
-            )
-    remarks = [remark for remark in info.remarks if not remark.startswith(UNUSABLE)]
-    if unusable_clips:
-        some = "; ".join(
-            f"{clip} ({', '.join(dict.fromkeys(whys))})" for clip, whys in list(unusable_clips.items())[:SHOWN]
-        )
-        more = f"; and {len(unusable_clips) - SHOWN} more, in failures.jsonl" if len(unusable_clips) > SHOWN else ""
-        remarks.append(f"{UNUSABLE} of {len(unusable_clips)} of {info.clips} clips: {some}{more}.")
-    return replace(info, remarks=tuple(remarks))
+    content = RunContent(
+        merged_records(before, [_record_of(plan, job, ledger.failures) for job in plan.jobs]),
+        rows,
+        merged_failures(before, ledger.failures, plan),
+        merged_unavailable(before, plan),
+        merged_provenance(before, origin, kept=len(rows) > len(own)),
+    )
+    more = [_absent_table(plan.absent_suites)] if plan.absent_suites else []
+    return FinishedRun(write_run(plan.out, content, more), ledger.failures)
 
 
 def _absent_table(absent: Mapping[str, str]) -> Table:
@@ -408,27 +352,6 @@ def _record_of(plan: Plan, job: Job, failures: Sequence[Failure]) -> SuiteRecord
     )
 
 
-def save_tables(out: Path, tables: Sequence[Table]) -> None:
-    """Write the leaderboard in the formats that other programs read.
-
-    Args:
-        out: run folder.
-        tables: the leaderboard.
-    """
-    for form in ("md", "tex", "csv"):
-        write_text(out / f"leaderboard.{form}", render(tables, form))
-    write_text(out / "leaderboard.html", page(tables, f"Leaderboard of {out.name}"))
-
-
-def unusable(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
-    """Failures that count against a run, by clip."""
-    by_clip: dict[str, list[Failure]] = {}
-    for failure in failures:
-        if failure.reason not in REMARKS:
-            by_clip.setdefault(f"{failure.suite}/{failure.clip}", []).append(failure)
-    return by_clip
-
-
 def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> SystemInfo:
     card = system.card
     counts = Counter(
@@ -437,7 +360,8 @@ def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> Syste
     remarks = tuple(
         f"{counts[reason]} of {len(job.clips)} {words}" for reason, words in REMARKS.items() if counts[reason]
     )
-    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, job.absent.get(card.name, ""), remarks)
+    absent = job.absent.get(card.name, "")
+    return SystemInfo(card.name, card.title, card.anchor, card.binauralises, absent, remarks, card.optimised)
 
 
 def _suite_info(job: Job) -> SuiteInfo:

@@ -12,7 +12,7 @@ from visaudio_bench.bench.evaluation.family import Family, Judged
 from visaudio_bench.bench.evaluation.family_registry import quantity_names
 from visaudio_bench.bench.evaluation.metric_choice import under_protocol
 from visaudio_bench.errors import ClipError
-from visaudio_bench.leaderboards.feature_distances import VIEWS
+from visaudio_bench.leaderboards.feature_distances import KINDS
 from visaudio_bench.metrics.protocol import Protocol
 from visaudio_bench.metrics.quantity import Quantity, undefined
 
@@ -81,7 +81,7 @@ def features_of(family: Family, sound: JudgedSound, networks: Mapping[str, Net])
         networks: that the family asked for, by name.
 
     Returns:
-        Rows `(k, 3, d)` by the name of the features: mix, left and right.
+        Rows `(k, 3, d)` by the name of the features: mix, left and right; or `(k, 1, d)` of the side.
 
     Raises:
         ClipError: there are none, or what came back is not what a family returns.
@@ -91,8 +91,9 @@ def features_of(family: Family, sound: JudgedSound, networks: Mapping[str, Net])
     for name, rows in features.items():
         if name not in declared:
             raise _wrong(family, f'the features "{name}"', f"those that its metrics compare: {_words(declared)}")
-        if rows.ndim != 3 or rows.shape[1] != len(VIEWS):
-            raise _wrong(family, f"features of shape {rows.shape}", f"(rows, {len(VIEWS)}, d), of {_words(VIEWS)}")
+        if rows.ndim != 3 or rows.shape[1] not in KINDS:
+            expected = " or ".join(f"(rows, {size}, d), of {_words(views)}" for size, views in KINDS.items())
+            raise _wrong(family, f"features of shape {rows.shape}", expected)
     return features
 
 

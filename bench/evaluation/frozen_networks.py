@@ -77,6 +77,15 @@ class Hearing:
 
         return views(torch.from_numpy(np.array(self.sound.samples)))
 
+    @cached_property
+    def side(self) -> Tensor:
+        """Half of left less right, `(1, N)`: what the mix does not hear."""
+        import torch
+
+        left, right = torch.from_numpy(np.array(self.sound.samples))
+        side: Tensor = (left - right)[None] / 2
+        return side
+
     def view(self, name: str) -> Tensor:
         """One view as a row `(1, N)`."""
         return self.views[("mix", "left", "right").index(name)][None]

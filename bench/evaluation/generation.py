@@ -7,7 +7,6 @@ record or its file is not what it should be; a killed run therefore goes on wher
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import Generation, System
 from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
+from visaudio_bench.bench.console import note
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import digest, file_stamp, write_json
+from visaudio_bench.files import digest, file_sha256, file_stamp, read_json, write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.pool import map_unordered
+from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
 
@@ -70,7 +71,7 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
             if clip.id not in told:
                 continue
             with one_clip():
-                record = json.loads(told[clip.id].read_text(encoding="utf-8"))
+                record = read_json(told[clip.id])
                 path = folder / record["file"]
                 if record["key"] == _key(plan, job, system, clip) and record["fingerprint"] == file_stamp(path):
                     paths[clip.id] = path
@@ -80,11 +81,19 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
 
 
 def made_sounds(folder: Path) -> dict[str, Path]:
-    """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them."""
+    """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them.
+
+    A record that does not say where its sound lies costs that sound, which is said.
+    """
     paths = {path.stem: path for path in sorted(folder.glob("[!.]*.wav"))}
     for record in sorted(folder.glob("[!.]*.json")):
         if record.stem not in paths:
-            paths[record.stem] = folder / json.loads(record.read_text(encoding="utf-8"))["file"]
+            try:
+                told = read_json(record)
+                require(told, {"file": str})
+                paths[record.stem] = folder / told["file"]
+            except (OSError, ValueError) as error:
+                note(f"a sound is left out: {record} does not say which file it is: {error}")
     return paths
 
 
@@ -198,6 +207,7 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
         "clip": clip.id,
         "file": generation.path.name if inside else str(generation.path.resolve()),
         "fingerprint": file_stamp(generation.path),
+        "sha256": file_sha256(generation.path),
         "seed": clip_seed(plan.seed, system.card.name, clip.id),
         "device": plan.device,
         "seconds": round(generation.seconds, 3),

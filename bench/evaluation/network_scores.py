@@ -69,14 +69,39 @@ class FeatureRows:
             arrays[f"{network}_clip"] = np.repeat([index for index, _ in parts], [len(part) for _, part in parts])
         clips = list(self.clips)
         if keep and path.is_file():
-            with np.load(path) as stored:
-                others = {name: stored[name] for name in stored.files if name != "clips" and name not in arrays}
-                place = {clip: index for index, clip in enumerate(clips)}
-                moved = np.array([place.setdefault(clip, len(place)) for clip in stored["clips"].tolist()], dtype=int)
-            clips = list(place)
-            arrays |= {name: moved[rows] if name.endswith("_clip") else rows for name, rows in others.items()}
-        with atomic_path(path) as temporary:
-            np.savez(temporary, allow_pickle=False, clips=np.array(clips), **arrays)
+            clips = _add_networks(clips, arrays, path)
+        _write_features(path, clips, arrays)
+
+
+def _add_networks(clips: Sequence[str], arrays: dict[str, Any], path: Path) -> list[str]:
+    """Add to `arrays` what a file has of networks that they lack; returns the clips of both."""
+    with np.load(path) as stored:
+        others = {name: stored[name] for name in stored.files if name != "clips" and name not in arrays}
+        place = {clip: index for index, clip in enumerate(clips)}
+        moved = np.array([place.setdefault(clip, len(place)) for clip in stored["clips"].tolist()], dtype=int)
+    arrays |= {name: moved[rows] if name.endswith("_clip") else rows for name, rows in others.items()}
+    return list(place)
+
+
+def _write_features(path: Path, clips: Sequence[str], arrays: Mapping[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, clips=np.array(clips), **arrays)
+
+
+def join_features(paths: Sequence[Path], out: Path) -> None:
+    """Write the features of several files as one, those of a network as the first file has them that has some.
+
+    Args:
+        paths: of the files, of which some may not be there.
+        out: the file; none is written where all are missing.
+    """
+    clips: list[str] = []
+    arrays: dict[str, Any] = {}
+    present = [path for path in paths if path.is_file()]
+    for path in present:
+        clips = _add_networks(clips, arrays, path)
+    if present:
+        _write_features(out, clips, arrays)
 
 
 def listen(

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.baselines import DEFAULT_SYSTEMS, System, open_system
+from visaudio_bench.baselines import DEFAULT_SYSTEMS, STANDING_ANCHORS, System, open_system
 from visaudio_bench.baselines.outputs import Outputs, open_outputs
 from visaudio_bench.bench.console import clock
 from visaudio_bench.bench.evaluation.family import Family
@@ -31,9 +31,7 @@ from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unrea
 if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
 
-# The rows that every table needs to be read: the perfect answer, no direction, the mirrored one, another clip's.
-ANCHORS = ("reference", "mono", "swapped", "repaired")
-NAMING = "For folders of outputs write: --system outputs:NAME=DIR"
+NAMING = "To name a folder of sounds, write NAME=DIR in place of DIR."
 # CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
 MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
 
@@ -114,7 +112,8 @@ class Plan:
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
     `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
     run that is in `out` is given up; else this one adds to it. `absent_suites` were
-    asked for and are not here, with what to do. `command` is what the user wrote.
+    asked for and are not here, with what to do. `companions` is the folder of what other programs say of the clips.
+    `command` is what the user wrote.
     """
 
     jobs: tuple[Job, ...]
@@ -130,6 +129,7 @@ class Plan:
     sounds: Path | None = None
     replace: bool = False
     absent_suites: Mapping[str, str] = field(default_factory=dict)
+    companions: Path | None = None
     command: str = field(default_factory=command_line)
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
@@ -257,6 +257,7 @@ class Plan:
             "allow_missing": self.allow_missing,
             "protocol": self.protocol.record(),
             "missing_weights": [absent._asdict() for absent in self.missing_weights],
+            "companions": str(self.companions) if self.companions else None,
             "left_out": self.left_out,
             "estimate_seconds": round(self._estimate(to_make)),
         }
@@ -350,12 +351,12 @@ def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) 
         limit: only so many clips of each suite, from the first on; None for all.
 
     Returns:
-        Each suite with the systems asked for, and with the anchors where it has references.
+        Each suite with the systems asked for, and with the standing anchors where it has references.
 
     Raises:
         UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
     """
-    wanted = tuple(dict.fromkeys((*ANCHORS, *(systems or DEFAULT_SYSTEMS))))
+    wanted = tuple(dict.fromkeys((*STANDING_ANCHORS, *(systems or DEFAULT_SYSTEMS))))
     opened = tuple(open_system(request) for request in wanted)
     _refuse_twins([system.card.name for system in opened], "systems")
     jobs = [Job(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
@@ -390,7 +391,7 @@ def score_job(
             cannot be used or are of none of the clips.
     """
     outputs = tuple(open_outputs(request, binauralised=binauralised) for request in predictions)
-    _refuse_twins([*ANCHORS, *(system.card.name for system in outputs)], "systems")
+    _refuse_twins([*STANDING_ANCHORS, *(system.card.name for system in outputs)], "systems")
     true = _contents("--references", references, "sound or video file") if references else None
     pictures = _contents("--videos", videos, "video") if videos else None
     sounds = true.heard if true else {}
@@ -413,7 +414,7 @@ def score_job(
         labels=directions,
         told=(*_told_of_references(true, predicted), *_told_of_videos(pictures)),
     )
-    anchors = tuple(open_system(name) for name in ANCHORS) if sounds else ()
+    anchors = tuple(open_system(name) for name in STANDING_ANCHORS) if sounds else ()
     return Job(suite, (*anchors, *outputs))
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, Ears, JudgedSound
+from visaudio_bench.bench.evaluation.companions import Companions
 from visaudio_bench.bench.evaluation.family import Family, Judged
 from visaudio_bench.bench.evaluation.family_answers import quantities_of
 from visaudio_bench.bench.evaluation.frozen_networks import Hearing, Seeing
@@ -37,12 +38,16 @@ class Prediction(NamedTuple):
 
 
 class ScoringTask(NamedTuple):
-    """One clip with every prediction of it, and the metric families that judge it, none of which has networks."""
+    """One clip with every prediction of it, and the metric families that judge it, none of which has networks.
+
+    `companions` is the folder of what other programs say of it (`bench.evaluation.companions`).
+    """
 
     clip: Clip
     predictions: tuple[Prediction, ...]
     families: tuple[Family, ...]
     protocol: Protocol = OURS
+    companions: Path | None = None
 
 
 class Problem(NamedTuple):
@@ -91,7 +96,12 @@ def read_reference(clip: Clip) -> Ears | None:
     if clip.audio is None:
         return None
     sound = read_binaural(clip.audio, start=clip.start, duration=clip.duration, sample_rate=SAMPLE_RATE)
-    return Ears(sound.samples)
+    return Ears(sound.samples, timed=has_times(clip))
+
+
+def has_times(clip: Clip) -> bool:
+    """Whether time differences between the ears mean anything: not where the reference differs in level alone."""
+    return not clip.meta.get("level_only", False)
 
 
 def admit(clip: Clip) -> Problem | None:
@@ -165,10 +175,11 @@ def _score(task: ScoringTask, prediction: Prediction, reference: JudgedSound | N
             sound, padded = _read_prediction(task.clip, prediction.path)
             problems += [*padded, *_screen(task.clip, prediction, sound)]
             if not any(problem.fatal for problem in problems):
-                ears = Ears(_as_scored(task.clip, sound))
+                ears = Ears(_as_scored(task.clip, sound), timed=has_times(task.clip))
                 own = JudgedSound(lambda: ears, partial(read_native, prediction.path, task.clip, 0.0, task.protocol))
                 seeing = pictures_of(task.clip, task.families, task.protocol)
-                inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {})
+                beside = Companions(task.companions, prediction.system, task.clip.id) if task.companions else None
+                inputs = ClipInputs(task.clip, own, reference, seeing, task.protocol, {}, beside)
                 for family in task.families:
                     quantities |= quantities_of(family, inputs)
     except ClipError as error:
@@ -192,7 +203,7 @@ def predicted_ears(clip: Clip, path: Path) -> Ears:
     Raises:
         ClipError: it cannot be used.
     """
-    return Ears(_as_scored(clip, _read_prediction(clip, path)[0]))
+    return Ears(_as_scored(clip, _read_prediction(clip, path)[0]), timed=has_times(clip))
 
 
 def read_native(path: Path, clip: Clip, start: float, protocol: Protocol) -> Hearing:

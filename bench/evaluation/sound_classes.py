@@ -11,25 +11,28 @@ if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.frozen_networks import Arrays, Hearing, Net
 
 
-def heard(net: Net, hearing: Hearing) -> Arrays:
+def heard(net: Net, hearing: Hearing, *, side: bool = False) -> Arrays:
     """Ask a network what a sound is, at the network's own rate, without its mean.
 
     Args:
         net: the network.
         hearing: the sound.
+        side: ask for its side instead.
 
     Returns:
-        `features` `(3, d)` and `logits` `(3, classes)` of mix, left and right.
+        `features` `(3, d)` and `logits` `(3, classes)` of mix, left and right; one row each of the side.
     """
     from visaudio_bench.models.backbones.waveform import to_rate
 
     def compute() -> Arrays:
         rate = net.module.sample_rate
-        rows = to_rate(hearing.views, hearing.sound.source_rate, rate, hearing.duration, remove_mean=True)
+        rows = to_rate(
+            hearing.side if side else hearing.views, hearing.sound.source_rate, rate, hearing.duration, remove_mean=True
+        )
         output = net.module(rows.to(net.device))
         return {"features": output.features.cpu().numpy(), "logits": output.logits.cpu().numpy()}
 
-    return net.answer("features", compute, hearing)
+    return net.answer("features of the side" if side else "features", compute, hearing)
 
 
 def divergence(name: str, net: Net, inputs: ClipInputs) -> Judged:

@@ -149,7 +149,7 @@ def _suite_tables(suite: SuiteInfo, rows: ClipTable, first: Side, second: Side, 
     metrics = [metric for metric in both[0] if metric.key in {mine.key for mine in both[1]}]
     columns = [(metric, view) for metric in metrics for view in metric.shown]
     protocol = PROTOCOLS[first.run.provenance["protocol"]["name"]]
-    folders = {name: side.folder for name, side in zip(names, (first, second), strict=True)}
+    folders = {name: (side.folder,) for name, side in zip(names, (first, second), strict=True)}
     called = {name: side.system for name, side in zip(names, (first, second), strict=True)}
     basis = Basis(first.run.provenance["seed"], first.folder, protocol, folders=folders, called=called)
     (mine, theirs) = names

@@ -22,7 +22,7 @@ from pathlib import Path
 from visaudio_bench.bench.mos.questions import COLUMNS, REQUIRED
 from visaudio_bench.bench.mos.responses import Responses
 from visaudio_bench.bench.mos.services import tagged, with_raters_and_times
-from visaudio_bench.bench.mos.tabular import read_responses_sheet
+from visaudio_bench.bench.mos.tabular import as_meant, read_responses_sheet
 from visaudio_bench.errors import UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.sheets import Sheet, read_sheet
@@ -145,7 +145,7 @@ def unblind(responses: Responses, key: Path) -> Responses:
     Raises:
         UsageError: a code or place that the key does not have, or a key without the columns that it needs.
     """
-    sheet = read_sheet(key, known=KEY_COLUMNS)
+    sheet = as_meant(read_sheet(key, known=KEY_COLUMNS))
     by = _join_columns(sheet, responses)
     if "system" not in sheet.header:
         raise UsageError(f"{key}:1: a key needs the column system, and code, or group_id and slot.")

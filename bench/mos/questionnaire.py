@@ -15,7 +15,6 @@ Every sample is brought to the same integrated loudness with one gain for both c
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Callable
@@ -41,6 +40,7 @@ from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
 from visaudio_bench.errors import BenchError, ClipError, UsageError
+from visaudio_bench.escapes import one_line, script_json, visible
 from visaudio_bench.files import atomic_path, csv_text, scratch_folder, write_json, write_text
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
@@ -145,7 +145,7 @@ def _write_paste(folder: Path, data: dict[str, Any], wording: Wording) -> Path |
         return None
     suffix, write = WRITERS[wording.service]
     path = folder.with_name(f"{folder.name}.{wording.service}{suffix}")
-    write_text(path, write(data, wording.address.rstrip("/")))
+    write_text(path, visible(write(data, wording.address.rstrip("/"))))
     return path
 
 
@@ -216,7 +216,7 @@ def _fill(
     if wording.service in FORM_SERVICES:
         data["attention"] = check = attention_check(groups, rng, _code(rng, codes))
         key.append(_attention_row(check, groups, sources.suite))
-    _write_page(work, data)
+    write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
     return data, csv_text(KEY_COLUMNS, key)
@@ -300,19 +300,27 @@ def _key_row(sample: Sample, suite: str, expected: str, loudness: float) -> dict
     }
 
 
-def _write_page(work: Path, data: dict[str, Any]) -> None:
+def write_page(work: Path, data: dict[str, Any]) -> None:
+    """Write the page and what it says; its texts are shown as texts.
+
+    Args:
+        work: where.
+        data: as `page_data` makes it.
+    """
     site = resources.files("visaudio_bench.bench.mos") / "site"
     for name in ("survey.css", "survey.js", "checks.js", "group.js"):
         write_text(work / name, (site / name).read_text(encoding="utf-8"))
     write_text(work / "index.html", _index(str(data["title"]), (site / "index.html").read_text(encoding="utf-8")))
     write_json(work / "survey.json", data)
-    # "</" would end the script element if the data were ever pasted into a page.
-    body = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
-    write_text(work / "data.js", f"window.SURVEY = {body};\n")
+    write_text(work / "data.js", f"window.SURVEY = {script_json(data)};\n")
     write_text(work / "server.js", "window.SERVER = null;\n")
 
 
 def _index(title: str, template: str) -> str:
     import jinja2
 
-    return jinja2.Environment(autoescape=True, keep_trailing_newline=True).from_string(template).render(title=title)
+    return (
+        jinja2.Environment(autoescape=True, keep_trailing_newline=True)
+        .from_string(template)
+        .render(title=one_line(title))
+    )

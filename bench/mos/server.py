@@ -20,18 +20,20 @@ import datetime
 import json
 import os
 import re
+import signal
 import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session
+from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session, require_survey
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.files import read_json
 from visaudio_bench.lock import hold
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+PATIENCE = 1  # s that requests have to end when the server is told to: people wait for two
 POSTS_A_MINUTE = 120  # from one address: a room of raters behind one router
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TABLES = """
@@ -150,7 +153,7 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
     from starlette.staticfiles import StaticFiles
 
     hosts = [_host_of(origin) for origin in origins]
-    survey = _survey(survey_folder)
+    survey = read_survey(survey_folder)
     limit = _Limit()
     connection = connect(database)
     lock = asyncio.Lock()
@@ -181,6 +184,13 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
         text = 'window.SERVER = {"post": "responses", "rater": "rater"};\n'
         return PlainTextResponse(text, media_type="text/javascript", headers={"Cache-Control": "no-store"})
 
+    @asynccontextmanager
+    async def closed_at_the_end(app: Starlette) -> AsyncIterator[None]:
+        """Then all answers are in the one file, which people copy, and not beside it."""
+        del app
+        with closing(connection):
+            yield
+
     allowed = [*LOOPBACK, f"[{LOOPBACK[-1]}]", *hosts] if host in LOOPBACK else ["*"]
     return Starlette(
         routes=[
@@ -190,6 +200,7 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
             Mount("/", StaticFiles(directory=survey_folder, html=True)),
         ],
         exception_handlers={RefusedError: refused},
+        lifespan=closed_at_the_end,
         middleware=[
             Middleware(_Headers),
             # A page of another site that resolves its own name to this machine would otherwise reach the server.
@@ -211,7 +222,10 @@ class _Headers:
                 message["headers"] += [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
             await send(message)
 
-        await self.app(scope, receive, with_headers)
+        try:
+            await self.app(scope, receive, with_headers)
+        except asyncio.CancelledError:
+            print("stopped while a request was under way; it has had no answer", file=sys.stderr, flush=True)
 
 
 def _host_of(origin: str) -> str:
@@ -267,18 +281,35 @@ async def _json_body(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise RefusedError(415, "application/json was expected")
+    from starlette.requests import ClientDisconnect
+
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LIMIT:
-            raise RefusedError(413, f"more than {LIMIT} bytes")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LIMIT:
+                raise RefusedError(413, f"more than {LIMIT} bytes")
+    except ClientDisconnect:
+        raise RefusedError(400, "the connection ended before the answers did") from None
     return body
 
 
-def _survey(folder: Path) -> dict[str, Any]:
+def read_survey(folder: Path) -> dict[str, Any]:
+    """What a questionnaire asks, of which answers are compared with it.
+
+    Args:
+        folder: of the questionnaire.
+
+    Returns:
+        What its `survey.json` says.
+
+    Raises:
+        UsageError: it is not a questionnaire, or damaged.
+    """
     try:
-        survey: dict[str, Any] = json.loads((folder / "survey.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        survey: dict[str, Any] = read_json(folder / "survey.json")
+        require_survey(survey)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{folder} is not a questionnaire: {error}. Make one with: bench mos page") from error
     return survey
 
@@ -305,7 +336,16 @@ def _serve(uvicorn: ModuleType, app: Starlette, host: str, port: int, database: 
     with _listen(host, port) as listener:
         where = f"http://{host}:{listener.getsockname()[1]}/"
         print(f"{where}  responses go to {database}; stop with Ctrl-C", file=sys.stderr, flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listener])
+        # uvicorn ends its work on SIGTERM, and then has the signal end the process as if it had not been caught.
+        signal.signal(signal.SIGTERM, _stopped)
+        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=PATIENCE)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    """Told to stop, as a server is: it gives its folder back and ends well."""
+    del number, frame
+    raise SystemExit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -17,6 +17,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from visaudio_bench.escapes import one_line
+
 Survey = Mapping[str, Any]
 FORM_SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey")
 CROWD_SERVICES = ("prolific", "mturk")
@@ -81,7 +83,7 @@ def _google(survey: Survey, address: str) -> str:
 def _microsoft(survey: Survey, address: str) -> str:
     scale = ", ".join(_scale(survey))
     lines = [
-        f"{survey['title']}", "", CONSENT, "",
+        one_line(survey["title"]), "", CONSENT, "",
         f"Text question: {NUMBER}",
         f"Then Likert questions with the options {scale}. Keep the letters in front of every statement: they are how",
         "bench mos finds the answers. Download the answers as a workbook and save it as CSV in UTF-8.", "",
@@ -119,7 +121,7 @@ TSV = ("id", "class", "type/scale", "name", "relevance", "text", "help", "langua
 def _limesurvey(survey: Survey, address: str) -> str:
     rows: list[Sequence[str]] = [
         ("", "S", "", "language", "", "en", "", "", ""),
-        ("", "SL", "", "surveyls_title", "1", survey["title"], "", "en", ""),
+        ("", "SL", "", "surveyls_title", "1", html.escape(survey["title"]), "", "en", ""),
         ("", "SL", "", "surveyls_welcometext", "1", CONSENT, "", "en", ""),
         ("1", "G", "", "Participant", "1", "", "", "en", ""),
         ("1", "Q", "S", "raterid", "1", NUMBER, "", "en", "Y"),

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, DEVICES, TOGETHER
+from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, COLUMNS, DESIGNS, DEVICES, TOGETHER
+from visaudio_bench.shapes import require
 
 Survey = Mapping[str, Any]
 Vote = dict[str, str]
@@ -76,6 +77,41 @@ FIELDS: dict[str, Callable[[str], str]] = {
     "role": _one_of(""),  # roles and right answers stand in the key; whoever votes does not know them
     "expected": _one_of(""),
 }
+
+
+_ASKED = {
+    "study_id": str,
+    "suite": str,
+    "design?": frozenset(DESIGNS),
+    "per_rater?": int,
+    "columns": [frozenset(COLUMNS)],
+    "scale": [int],
+    "dimensions": [{"key": str}],
+    "groups": [{"id": str, "clip": str, "samples": [str]}],
+}
+
+
+def require_survey(survey: Any) -> None:
+    """Refuse what is no questionnaire that answers could be compared with.
+
+    Raises:
+        ValueError: the first thing that is wrong, with its place.
+    """
+    require(survey, _ASKED, "survey.json")
+    together = TOGETHER.get(survey.get("design", ""))
+    if together and "per_rater" not in survey:
+        raise ValueError("survey.json.per_rater is missing")
+    if len(survey["scale"]) != 2:
+        raise ValueError(f"survey.json.scale is {survey['scale']}, its two ends were expected")
+    for name in ("columns", "dimensions", "groups"):
+        if not survey[name]:
+            raise ValueError(f"survey.json.{name} is empty")
+    wanted = together or len(survey["groups"][0]["samples"])
+    for number, group in enumerate(survey["groups"]):
+        if not group["samples"] or len(group["samples"]) != wanted:
+            raise ValueError(
+                f"survey.json.groups[{number}].samples are {len(group['samples'])}, {max(wanted, 1)} were expected"
+            )
 
 
 def _schema(survey: Survey) -> dict[str, Callable[[str], str]]:

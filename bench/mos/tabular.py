@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from visaudio_bench.errors import UsageError
+from visaudio_bench.escapes import csv_meaning
 from visaudio_bench.sheets import Sheet, read_sheet
 
 IMPORT_ID = '{"ImportId"'  # begins the cells of Qualtrics' third header row
@@ -24,10 +25,15 @@ def read_responses_sheet(path: Path, known: Iterable[str] = (), *, skip: int = 0
     Raises:
         UsageError: as `read_sheet`, or a response is a preview of whoever made the questionnaire.
     """
-    sheet = _without_header_rows(read_sheet(path, known=known, skip=skip))
+    sheet = as_meant(_without_header_rows(read_sheet(path, known=known, skip=skip)))
     if QUALTRICS in sheet.header:
         _refuse_previews(sheet)
     return sheet
+
+
+def as_meant(sheet: Sheet) -> Sheet:
+    """A table without the apostrophes that our own tables keep spreadsheets from calculating texts with."""
+    return replace(sheet, rows=[[csv_meaning(cell) for cell in row] for row in sheet.rows])
 
 
 def _without_header_rows(sheet: Sheet) -> Sheet:

@@ -6,7 +6,7 @@ stopped, and makes again only what has changed.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 import shutil
 from collections.abc import Mapping
@@ -18,20 +18,22 @@ from numpy.typing import NDArray
 
 from visaudio_bench.bench.evaluation.clip_inputs import Ears
 from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
+from visaudio_bench.bench.evaluation.families.direction import as_arrays
 from visaudio_bench.bench.evaluation.signal_scores import predicted_ears, read_reference
 from visaudio_bench.bench.failures import failure_of
 from visaudio_bench.bench.report_pages.page_data import write_data
 from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import atomic_path, digest, file_stamp
+from visaudio_bench.files import atomic_path, digest, file_stamp, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
+from visaudio_bench.metrics.direction import segment_labels
 from visaudio_bench.metrics.interaural import HOP, SEGMENT_FRAMES, SEGMENT_HOP, Cues
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
+from visaudio_bench.suites.direction_labels import LabelledFrame, clip_labels
 from visaudio_bench.suites.media import iter_frames, within_full_scale, write_audio, write_picture
-from visaudio_bench.suites.simulator.truth import read_truth
 
 REFERENCE = "reference"
 SECONDS_BETWEEN = SEGMENT_HOP * HOP / SAMPLE_RATE
@@ -39,12 +41,12 @@ FIRST_CENTRE = SEGMENT_FRAMES * HOP / SAMPLE_RATE / 2
 
 
 class ClipTask(NamedTuple):
-    """One clip of a suite: each system's sound, the folder of their records, and where the folders of clips lie."""
+    """One clip of a suite: each system's sound, the folder of its records, and where the folders of clips lie."""
 
     suite: str
     clip: Clip
     sounds: Mapping[str, Path]
-    records: Path
+    records: Mapping[str, Path]
     media: Path
 
 
@@ -57,7 +59,7 @@ class ShownClip(NamedTuple):
 
 def show_clip(task: ClipTask) -> ShownClip:
     """Make the folder of a clip, unless it is there."""
-    name = _key(task)
+    name = clip_key(task)
     folder = task.media / name
     if (folder / "clip.js").is_file():
         return ShownClip(name, ())
@@ -68,9 +70,10 @@ def show_clip(task: ClipTask) -> ShownClip:
     return ShownClip(name, tuple(failures))
 
 
-def _key(task: ClipTask) -> str:
+def clip_key(task: ClipTask) -> str:
+    """The name of a clip's folder: a hash of everything that is made from."""
     clip = task.clip
-    files = [clip.video, clip.audio, clip.meta.get("truth"), *task.sounds.values()]
+    files = [clip.video, clip.audio, clip.labels, *task.sounds.values()]
     parts = {
         "code": source_revision(show_clip),
         "clip": [task.suite, clip.id, clip.start, clip.duration, clip.caption],
@@ -99,7 +102,7 @@ class _Maker:
             "seconds": seconds,
             "video": self._video(seconds),
             "sounds": sounds,
-            "truth": self._truth(seconds),
+            "labels": self._labels(max((len(sound["cues"]["side"]) for sound in sounds.values()), default=0)),
             "segments": {"first": FIRST_CENTRE, "step": SECONDS_BETWEEN},
             "problems": [error.message for error in self.errors],
         }
@@ -129,11 +132,15 @@ class _Maker:
         levels = {system: spectra(sound.samples, SAMPLE_RATE) for system, sound in ears.items()}
         loudest = max((float(np.max(level)) for level in levels.values()), default=0.0)
         peak = max((float(np.abs(sound.samples).max(initial=0)) for sound in ears.values()), default=1.0)
-        sounds = {}
-        for number, (system, sound) in enumerate(ears.items()):
+        sounds: dict[str, Any] = {}
+        numbers: dict[bytes, int] = {}  # the same sound of several systems is there once
+        for system, sound in ears.items():
             samples, gain = within_full_scale(sound.samples)
-            write_audio(self.folder / f"{number}.flac", samples, SAMPLE_RATE)
-            write_picture(self.folder / f"{number}.png", picture(sound.samples, levels[system], loudest, peak))
+            content, before = hashlib.sha256(samples.tobytes()).digest(), len(numbers)
+            number = numbers.setdefault(content, before)
+            if number == before:
+                write_audio(self.folder / f"{number}.flac", samples, SAMPLE_RATE)
+                write_picture(self.folder / f"{number}.png", picture(sound.samples, levels[system], loudest, peak))
             sounds[system] = {
                 "file": f"{number}.flac",
                 "picture": f"{number}.png",
@@ -159,11 +166,11 @@ class _Maker:
 
     def _made(self, system: str) -> dict[str, Any]:
         """The record beside a sound."""
-        record = self.task.records / system / f"{self.task.clip.id}.json"
+        record = self.task.records.get(system, Path()) / f"{self.task.clip.id}.json"
         if not record.is_file():  # the reference of a run that has no such system
             return {}
         try:
-            told = json.loads(record.read_text(encoding="utf-8"))
+            told = read_json(record)
             return {
                 name: told[name] for name in ("revision", "seed", "device", "seconds", "provenance") if name in told
             }
@@ -189,25 +196,25 @@ class _Maker:
             return None
         return {"file": "video.mp4"}
 
-    def _truth(self, seconds: float) -> list[dict[str, Any]]:
-        """Where the sources of a simulated scene are, as the sine of their azimuth."""
-        path = self.task.clip.meta.get("truth")
-        if path is None:
+    def _labels(self, segments: int) -> list[dict[str, Any]]:
+        """Where the labelled sources of the clip are, as metrics count it: the mean of each in every segment."""
+        if self.task.clip.labels is None:
             return []
         try:
-            truth = read_truth(path)
+            rows = clip_labels(self.task.clip)
         except ClipError as error:
             self.errors.append(error)
             return []
-        centres = np.arange(FIRST_CENTRE, seconds - FIRST_CENTRE + 1e-6, SECONDS_BETWEEN)
+        by_source: dict[str, list[LabelledFrame]] = {}
+        for row in rows:
+            by_source.setdefault(row.source, []).append(row)
+        sides = {source: segment_labels(as_arrays(own), segments).lateral for source, own in by_source.items()}
         return [
             {
-                "words": source.words,
-                "side": [
-                    round(float(v), 3) for v in np.sin(np.interp(centres, truth.times, np.unwrap(source.azimuth)))
-                ],
+                "words": by_source[source][0].kind or f"source {source}",
+                "side": _rounded(side, np.isfinite(side), 3),
             }
-            for source in truth.sources
+            for source, side in sides.items()
         ]
 
 

@@ -19,24 +19,25 @@ from typing import NamedTuple
 
 from visaudio_bench import __version__
 from visaudio_bench.bench.console import note, track
+from visaudio_bench.bench.evaluation.accumulation import SuiteRecord
 from visaudio_bench.bench.evaluation.generation import made_sounds
-from visaudio_bench.bench.evaluation.recomputation import metrics_of
+from visaudio_bench.bench.evaluation.joint_runs import JointRuns, join_runs
 from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.bench.failures import failure_of, tell
-from visaudio_bench.bench.report_pages.clip_page import REFERENCE, ClipTask, show_clip
+from visaudio_bench.bench.report_pages.clip_page import REFERENCE, ClipTask, clip_key, show_clip
 from visaudio_bench.bench.report_pages.page_data import write_data
 from visaudio_bench.bench.report_pages.run_content import (
     beside_published,
     cards_of,
+    changes_of,
     column_help,
-    run_name,
+    run_names,
     suite_scores,
     tables_data,
 )
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_text
-from visaudio_bench.leaderboards.results import info_from
-from visaudio_bench.leaderboards.schema import Failure, read_clip_rows, read_failures, read_results
+from visaudio_bench.leaderboards.schema import Failure, read_results
 from visaudio_bench.leaderboards.tables import Table
 from visaudio_bench.lock import hold
 from visaudio_bench.pool import map_unordered
@@ -65,25 +66,27 @@ class Report(NamedTuple):
     failures: list[Failure]
 
 
-def write_report(run: Path, out: Path, tables: Sequence[Table], workers: int) -> Report:
-    """Make the folder of a run's pages, or bring it up to date.
+def write_report(runs: Sequence[Path], out: Path, tables: Sequence[Table], workers: int) -> Report:
+    """Make the folder of the pages of a run, or of several side by side, or bring it up to date.
 
     Args:
-        run: folder of a finished run.
+        runs: folders of finished runs.
         out: the folder; new, empty, or one of these.
-        tables: of the run, as the terminal shows them.
-        workers: processes.
+        tables: of the runs, as the terminal shows them.
+        workers: processes; 0 makes nothing of clips, and shows of them what an earlier report made.
 
     Returns:
         What was made.
 
     Raises:
-        UsageError: `run` is not a finished run, or `out` holds something else.
+        UsageError: one is not a finished run, they do not compare, or `out` holds something else.
     """
     _refuse_foreign(out)
-    media = read_media(run)
+    names = run_names(runs)
+    joint = join_runs([(run, read_results(run)) for run in runs], called=names)
+    media = read_media(*runs)
     with hold(out, "a report of bench", otherwise="--html DIR"):
-        return _write(run, out, tables, media, workers)
+        return _write(joint, names, out, tables, media, workers)
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -94,55 +97,60 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _write(run: Path, out: Path, tables: Sequence[Table], media: Mapping[str, Sequence[Clip]], workers: int) -> Report:
-    content, rows = read_results(run), read_clip_rows(run / "clips.csv")
-    suites, systems = info_from(content.body)
-    told = read_failures(run / "failures.jsonl")
+def _write(
+    joint: JointRuns,
+    names: Mapping[Path, str],
+    out: Path,
+    tables: Sequence[Table],
+    media: Mapping[str, Sequence[Clip]],
+    workers: int,
+) -> Report:
     for page in PAGES:
         text = (files("visaudio_bench.bench.report_pages") / "site" / page).read_text(encoding="utf-8")
         write_text(out / page, text)
     (out / "media").mkdir(exist_ok=True)
-    tasks = [task for s in suites for task in _tasks(run, out, s.name, [i.name for i in systems[s.name]], media)]
-    keys, failures = _show_clips(tasks, workers, out)
-    metrics = metrics_of(content)
-    for number, suite in enumerate(suites):
+    tasks = [task for record in joint.records for task in _tasks(joint, out, record, media)]
+    keys, failures = _show_clips(tasks, workers, out) if workers else (_shown_before(tasks), [])
+    suites = [record.info for record in joint.records]
+    for number, record in enumerate(joint.records):
         clips = [
             {
                 "id": task.clip.id,
                 "caption": task.clip.caption or "",
-                **_place(out, keys.get((suite.name, task.clip.id))),
+                **_place(out, keys.get((task.suite, task.clip.id))),
             }
             for task in tasks
-            if task.suite == suite.name
+            if task.suite == record.info.name
         ]
-        seed = content.provenance["seed"]
-        scores = suite_scores(rows, suite, systems[suite.name], metrics[suite.name], clips, told, seed)
+        scores = suite_scores(joint.rows, record, clips, joint.failures, joint.seed)
         write_data(out / "data" / f"scores-{number}.js", f"scores-{number}", scores)
-    every = dict.fromkeys(metric for chosen in metrics.values() for metric in chosen)
+    every = dict.fromkeys(metric for record in joint.records for metric in record.metrics)
+    contents = [(names[folder], run) for folder, run in joint.runs]
     data = {
-        "title": run_name(run),
+        "title": " and ".join(names.values()),
         "version": __version__,
         "suites": [{"name": s.name, "title": s.title, "clips": s.clips, "synthetic": s.synthetic} for s in suites],
-        "tables": tables_data([*tables, *beside_published(run_name(run), content, suites)]),
+        "tables": tables_data([*tables, *beside_published(contents, suites)]),
         "help": column_help(every),
-        "cards": cards_of(content),
-        "provenance": content.provenance,
-        "unavailable": content.body["unavailable"],
-        "failures": [{name: value for name, value in f._asdict().items() if name != "trace"} for f in told],
+        "cards": cards_of(joint.records),
+        "runs": [{"name": name, "provenance": run.provenance} for name, run in contents],
+        "changes": changes_of([folder for folder, _ in joint.runs], names),
+        "unavailable": joint.unavailable,
+        "failures": [{name: value for name, value in f._asdict().items() if name != "trace"} for f in joint.failures],
     }
     write_data(out / "data" / "run.js", "run", data)
-    _remove_stale(out / "media", {*keys.values()})
+    if workers:
+        _remove_stale(out / "media", {*keys.values()})
     size = sum(path.stat().st_size for path in (out / "media").rglob("*") if path.is_file())
     return Report(out / "index.html", len(keys), size, failures)
 
 
-def _tasks(
-    run: Path, out: Path, suite: str, systems: Sequence[str], media: Mapping[str, Sequence[Clip]]
-) -> list[ClipTask]:
+def _tasks(joint: JointRuns, out: Path, record: SuiteRecord, media: Mapping[str, Sequence[Clip]]) -> list[ClipTask]:
     """The clips of a suite with their sounds, the reference first and then the systems in the order of the run."""
-    records = run / "audio" / suite
-    ordered = sorted(systems, key=lambda name: name != REFERENCE)
-    sounds = {name: made_sounds(records / name) for name in ordered if (records / name).is_dir()}
+    suite, folders = record.info.name, joint.folders[record.info.name]
+    ordered = sorted((system.name for system in record.systems), key=lambda name: name != REFERENCE)
+    records = {name: folders[name][0] / "audio" / suite / joint.called.get(name, name) for name in ordered}
+    sounds = {name: made_sounds(folder) for name, folder in records.items() if folder.is_dir()}
     return [
         ClipTask(
             suite,
@@ -155,12 +163,21 @@ def _tasks(
     ]
 
 
+def _shown_before(tasks: Sequence[ClipTask]) -> dict[tuple[str, str], str]:
+    """The folders of clips that are there already and up to date."""
+    if not any(KEY.fullmatch(path.name) for task in tasks[:1] for path in task.media.iterdir()):
+        return {}
+    keys = {(task.suite, task.clip.id): clip_key(task) for task in tasks}
+    return {clip: key for clip, key in keys.items() if (tasks[0].media / key / "clip.js").is_file()}
+
+
 def _show_clips(tasks: Sequence[ClipTask], workers: int, out: Path) -> tuple[dict[tuple[str, str], str], list[Failure]]:
     """The folder of each clip by suite and id, and the clips that have none."""
-    keys: dict[tuple[str, str], str] = {}
+    keys = _shown_before(tasks)
     failures: list[Failure] = []
-    outcomes = map_unordered(show_clip, tasks, workers)
-    for outcome in track(outcomes, len(tasks), "pages of clips"):
+    left = [task for task in tasks if (task.suite, task.clip.id) not in keys]  # no worker starts where all are there
+    outcomes = map_unordered(show_clip, left, workers)
+    for outcome in track(outcomes, len(left), "pages of clips"):
         task, error = outcome.item, outcome.clip_error()
         if error is None:
             keys[task.suite, task.clip.id], told = outcome.result()

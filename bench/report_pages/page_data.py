@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from visaudio_bench.escapes import script_json
 from visaudio_bench.files import write_text
 
 
@@ -17,5 +17,4 @@ def write_data(path: Path, name: str, value: Any) -> None:
         name: by which the pages wait for it.
         value: JSON-able; a NaN is an error, because missing values are null here.
     """
-    told = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    write_text(path, f"REPORT.add({json.dumps(name)}, {told});\n")
+    write_text(path, f"REPORT.add({script_json(name)}, {script_json(value)});\n")

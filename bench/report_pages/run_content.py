@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from visaudio_bench.bench.evaluation.accumulation import SuiteRecord
+from visaudio_bench.bench.evaluation.run_differences import compare
 from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.leaderboards.beside_published import DATASETS, comparison_tables
 from visaudio_bench.leaderboards.published_tables import read_published
-from visaudio_bench.leaderboards.schema import ClipTable, Failure, Run, SuiteInfo, SystemInfo
+from visaudio_bench.leaderboards.schema import ClipTable, Failure, Run, SuiteInfo
 from visaudio_bench.leaderboards.suite_tables import Shown, row_label
 from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.metrics.catalogue import Metric
+
+MOST_CHANGES = 200  # rows of a table of differences, the largest first
 
 
 def tables_data(tables: Sequence[Table]) -> Any:
@@ -21,13 +28,12 @@ def tables_data(tables: Sequence[Table]) -> Any:
     return json.loads(render(tables, "json"))
 
 
-def beside_published(name: str, run: Run, suites: Iterable[SuiteInfo]) -> list[Table]:
-    """The run beside papers, where papers report on one of its suites.
+def beside_published(runs: Sequence[tuple[str, Run]], suites: Iterable[SuiteInfo]) -> list[Table]:
+    """Runs beside papers, where papers report on one of their suites.
 
     Args:
-        name: of the run.
-        run: what its `results.json` says.
-        suites: of the run.
+        runs: what each is called, and what its `results.json` says.
+        suites: of the runs.
 
     Returns:
         A table for each such suite.
@@ -35,7 +41,7 @@ def beside_published(name: str, run: Run, suites: Iterable[SuiteInfo]) -> list[T
     titles = tuple(suite.title for suite in suites if suite.name in DATASETS and not suite.synthetic)
     if not titles:
         return []
-    return [table for table in comparison_tables([(name, run)], read_published()) if table.title.startswith(titles)]
+    return [table for table in comparison_tables(runs, read_published()) if table.title.startswith(titles)]
 
 
 def column_help(metrics: Iterable[Metric]) -> dict[str, str]:
@@ -47,16 +53,14 @@ def column_help(metrics: Iterable[Metric]) -> dict[str, str]:
     }
 
 
-def cards_of(run: Run) -> list[dict[str, Any]]:
+def cards_of(records: Iterable[SuiteRecord]) -> list[dict[str, Any]]:
     """The card of each system, once, in the order of the run."""
-    return list({card["name"]: card for suite in run.body["suites"] for card in suite["cards"]}.values())
+    return list({card["name"]: card for record in records for card in record.cards}.values())
 
 
 def suite_scores(
     rows: ClipTable,
-    suite: SuiteInfo,
-    systems: Sequence[SystemInfo],
-    metrics: Iterable[Metric],
+    record: SuiteRecord,
     clips: Sequence[Mapping[str, Any]],
     failures: Iterable[Failure],
     seed: int,
@@ -65,9 +69,7 @@ def suite_scores(
 
     Args:
         rows: of the whole run.
-        suite: which suite.
-        systems: of the suite.
-        metrics: of the suite; those that are a mean over clips have scores.
+        record: the suite; those of its metrics that are a mean over clips have scores.
         clips: what the list of clips shows beside scores, each with its `id`.
         failures: of the run.
         seed: of the run.
@@ -76,9 +78,12 @@ def suite_scores(
         JSON-able: `clips`, `systems`, `metrics`, `values[system][metric][clip]` with null where there is none, `pairs`
         as `paired_differences` says, and `flags`, what was said of single clips.
     """
+    suite, systems = record.info.name, record.systems
     place = {clip["id"]: number for number, clip in enumerate(clips)}
-    by_clip = rows.by_clip(suite.name)
-    columns = [Shown(metric, view) for metric in metrics if metric.quantities == (metric.key,) for view in metric.shown]
+    by_clip = rows.by_clip(suite)
+    columns = [
+        Shown(metric, view) for metric in record.metrics if metric.quantities == (metric.key,) for view in metric.shown
+    ]
     values = {
         system.name: [_column(by_clip.get((system.name, c.metric.key, c.view), {}), place) for c in columns]
         for system in systems
@@ -94,7 +99,7 @@ def suite_scores(
         "flags": [
             {"clip": place[f.clip], "system": f.system, "stage": f.stage, "reason": f.reason, "message": f.message}
             for f in failures
-            if f.suite == suite.name and f.clip in place
+            if f.suite == suite and f.clip in place
         ],
     }
 
@@ -116,6 +121,24 @@ def _metric_data(shown: Shown) -> dict[str, Any]:
     }
 
 
-def run_name(run: Path) -> str:
-    """How a run is called: the name of its folder."""
-    return run.resolve().name
+def run_names(runs: Sequence[Path]) -> dict[Path, str]:
+    """What runs are called: the names of their folders; where two are alike, the paths as they were given."""
+    names = Counter(run.resolve().name for run in runs)
+    return {run: run.resolve().name if names[run.resolve().name] == 1 else str(run) for run in runs}
+
+
+def changes_of(runs: Sequence[Path], names: Mapping[Path, str]) -> list[dict[str, Any]]:
+    """What changed from each run to the next, as `bench diff` tells it.
+
+    Args:
+        runs: their folders, in their order.
+        names: what each is called.
+
+    Returns:
+        JSON-able: `first` and `second`, and the `tables`, each with its first `MOST_CHANGES` rows.
+    """
+    told = []
+    for first, second in pairwise(runs):
+        tables = [replace(table, rows=table.rows[:MOST_CHANGES]) for table in compare(first, second)]
+        told.append({"first": names[first], "second": names[second], "tables": tables_data(tables)})
+    return told

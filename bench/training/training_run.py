@@ -16,7 +16,7 @@ from visaudio_bench.bench.training.feature_extraction import Extraction, extract
 from visaudio_bench.bench.training.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest, write_json
-from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, network_of, notes_of, read_notes
+from visaudio_bench.models.visaudio.checkpoints import config_in, load_mmaudio, network_of, notes_of, read_notes
 from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED, Config
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
@@ -127,7 +127,7 @@ def _train(asked: Asked, world: World) -> FinishedTraining:
 
 def trained_system(checkpoint: Path) -> FlowSystem:
     """The row of a leaderboard that a checkpoint makes."""
-    config = Config.from_dict(json.loads(read_notes(checkpoint)["config"]))
+    config = config_in(read_notes(checkpoint))
     return FlowSystem((VISAUDIO if config.spacetime else DUAL) if config.dual else MMAUDIO_DUP, checkpoint)
 
 

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.files import atomic_path
+from visaudio_bench.files import atomic_path, parse_json
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
 from visaudio_bench.models.weight_loading import Opened, fill, header_notes, looks_like, narrow, open_weights
+from visaudio_bench.shapes import require
 
 FORMAT = "visaudio-bench flow network 1"
+_READ = {"conditioners?": {"conditioners?": str}, "codec?": {str: object}}  # of the notes, beside the configuration
 STATE_FORMAT = "visaudio-bench training 2"  # of the file that a training goes on from
 
 # MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
@@ -171,7 +173,24 @@ def notes_of(path: Path) -> Mapping[str, str]:
             f"{path} is all that a training goes on from, not a network: take last.safetensors or best.safetensors "
             "beside it"
         )
-    return notes if notes.get("format") == FORMAT else {}
+    if notes.get("format") != FORMAT:
+        return {}
+    try:
+        require(notes, {"config": str}, "its header")
+        require({name: parse_json(notes[name]) for name in ("conditioners", "codec") if name in notes}, _READ)
+        config_in(notes)
+    except ValueError as error:
+        raise BenchError(f"{path} does not say what network it holds: {error}. Get it again") from error
+    return notes
+
+
+def config_in(notes: Mapping[str, str]) -> Config:
+    """The network that notes are of.
+
+    Raises:
+        ValueError: a value is missing, unknown or impossible; not of notes as `notes_of` returns them.
+    """
+    return Config.from_dict(parse_json(notes["config"]))
 
 
 def read_notes(path: Path) -> Mapping[str, str]:
@@ -208,16 +227,9 @@ def network_of(
     """
     notes = notes_of(path)
     with torch.device("meta"):
-        network = build(_config_in(notes, path)) if notes else MMAudio(recognise(opened.state, str(path)).mono)
+        network = build(config_in(notes)) if notes else MMAudio(recognise(opened.state, str(path)).mono)
     fill(network, opened.state, str(path))
     return narrow(network, dtype).to(device).eval().requires_grad_(False)
-
-
-def _config_in(notes: Mapping[str, str], path: Path) -> Config:
-    try:
-        return Config.from_dict(json.loads(notes["config"]))
-    except (KeyError, ValueError) as error:
-        raise BenchError(f"{path} does not say what network it holds: {error}") from error
 
 
 def _targets(key: str) -> tuple[str, ...]:

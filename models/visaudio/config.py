@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.shapes import require
 
 LATENT_HOP = 1024
 CLIP_RATE = 8
@@ -26,6 +27,8 @@ CODEC_WEIGHTS = ("mmaudio-vae-44k", "bigvgan-v2-44k")
 JointTokens = Literal["sequence", "pooled"]
 JointUpdate = Literal["sequential", "parallel"]
 Ear = Literal["left", "right"]
+# Beyond any network there is: what somebody's file says must not have one built that fills the memory.
+_LARGEST, _DEEPEST = 2**20, 1024
 
 
 class Lengths(NamedTuple):
@@ -92,8 +95,10 @@ class Config:
     def __post_init__(self) -> None:
         numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.type == "int"}
         for key, value in numbers.items():
-            if value < 1:
-                raise ValueError(f"{key} must be at least 1, got {value}")
+            if not 1 <= value <= _LARGEST:
+                raise ValueError(f"{key} must be from 1 to {_LARGEST}, got {value}")
+        if self.depth > _DEEPEST:
+            raise ValueError(f"depth must be at most {_DEEPEST}, got {self.depth}")
         if self.hidden % (2 * self.heads):
             raise ValueError(
                 f"hidden ({self.hidden}) must be an even number of channels for each of {self.heads} heads"
@@ -134,16 +139,8 @@ class Config:
         Raises:
             ValueError: a value is missing, unknown or impossible.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(values.keys() - known)
-        if unknown:
-            raise ValueError(
-                f"a network's configuration has no {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-            )
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"the network's configuration is incomplete: {error}") from error
+        require(values, cls, "the network's configuration")
+        return cls(**values)
 
 
 _CHOICES = {

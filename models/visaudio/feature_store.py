@@ -31,11 +31,13 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import atomic_path, digest, write_json
+from visaudio_bench.files import atomic_path, digest, parse_json, read_json, write_json
 from visaudio_bench.models.formats import parse_header
 from visaudio_bench.models.visaudio.feature_formats import Storage
+from visaudio_bench.shapes import require
 
 FORMAT = 1
+_META = {"conditioners": {str: object}, "codec": {str: object}, "storage": {str: object}, "duration": float}
 CLIPS_PER_SHARD = 16
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8}
 
@@ -154,15 +156,20 @@ def read_kind(folder: Path) -> Kind:
         UsageError: there is no store, or one that a newer version made.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = read_json(folder / "meta.json")
+        require(meta, {"format": int})
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{folder} is no feature store: it has no readable meta.json. "
             f"Make one: bench features build --suite NAME --out {folder}"
         ) from error
-    if meta.get("format") != FORMAT:
-        raise UsageError(f"{folder} has format {meta.get('format')}, this version reads {FORMAT}: make it again.")
-    return Kind.from_dict(meta)
+    if meta["format"] != FORMAT:
+        raise UsageError(f"{folder} has format {meta['format']}, this version reads {FORMAT}: make it again.")
+    try:
+        require(meta, _META)
+        return Kind.from_dict(meta)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{folder / 'meta.json'} is damaged: {error}. Make the store again.") from error
 
 
 def claim(folder: Path, kind: Kind) -> None:
@@ -374,7 +381,7 @@ def _header(path: Path) -> _Header:
     """
     try:
         header = parse_header(path)
-        rows = tuple(FeatureRow(**row) for row in json.loads(header.metadata["rows"]))
+        rows = tuple(FeatureRow(**row) for row in parse_json(header.metadata["rows"]))
         parts: dict[str, dict[str, _Part]] = {row.clip: {} for row in rows}
         for name, told in header.tensors.items():
             clip, _, key = name.rpartition("/")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.models.visaudio.codec_interface import Codec
-from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.config import BUILT_IN, CODEC_WEIGHTS, ENCODER_WEIGHTS, PUBLISHED, SPATIAL_WEIGHTS
+
+if TYPE_CHECKING:  # both import torch
+    from visaudio_bench.models.visaudio.codec_interface import Codec
+    from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 
 
 class Parts(NamedTuple):

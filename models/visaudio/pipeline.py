@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,28 +21,10 @@ from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import Lengths, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
-from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS, clip_noise, sample
+from visaudio_bench.models.visaudio.sampler import clip_noise, sample
+from visaudio_bench.models.visaudio.settings import Settings
 from visaudio_bench.models.visaudio.windows import LONGEST, WINDOW, sample_long, starts
 from visaudio_bench.models.weight_loading import narrow
-
-Precision = Literal["auto", "float32", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How sounds are made; all but `batch` and `compiled` change them.
-
-    steps: Euler steps. guidance: strength of classifier-free guidance. negative: a caption to steer away from.
-    batch: clips at once. precision: of the flow network; `auto` is bfloat16 on CUDA and float32 elsewhere (time, codec
-    and vocoder are always float32). compiled: let torch compile the flow network.
-    """
-
-    steps: int = STEPS
-    guidance: float = GUIDANCE
-    negative: str = ""
-    batch: int = 8
-    precision: Precision = "auto"
-    compiled: bool = False
 
 
 class Request(NamedTuple):

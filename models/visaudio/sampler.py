@@ -11,9 +11,7 @@ from torch import Tensor
 from visaudio_bench.models.visaudio.conditions import Conditions, Projected
 from visaudio_bench.models.visaudio.config import Lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
-
-STEPS = 25
-GUIDANCE = 4.5
+from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS
 
 Progress = Callable[[int, int], None]
 """Called with the steps that are done and the steps that there are."""

@@ -25,9 +25,10 @@ from zlib import crc32
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import write_json, write_text
+from visaudio_bench.files import read_json, write_json, write_text
 from visaudio_bench.guard import UNEXPECTED
 from visaudio_bench.pool import Outcome
+from visaudio_bench.shapes import require
 from visaudio_bench.suites.construction.build import BuildSettings, build_clip, clip_files, refuse_clip, source_sizes
 from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
 from visaudio_bench.suites.datasets import Reject
@@ -164,7 +165,11 @@ def claim(path: Path, settings: Mapping[str, Any]) -> None:
     """
     folder = path.parent
     if path.is_file():
-        claimed = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            claimed = read_json(path)
+            require(claimed, {str: object})
+        except ValueError as error:
+            raise UsageError(f"{path} does not say how {folder} was made: {error}. Choose another --out.") from error
         other = sorted(name for name in settings.keys() | claimed.keys() if settings.get(name) != claimed.get(name))
         if other:
             said = ", ".join(f"{name} {claimed.get(name)} (now {settings.get(name)})" for name in other)
@@ -183,17 +188,25 @@ class BuiltDataset(NamedTuple):
     captions: dict[str, SoundCaption]
 
 
+_MEASURED = ("fps", "loudest", "trajectory", "gain", "difference", "width")
+_MADE = {"id": str, "duration": float, "source_rate": int, **dict.fromkeys(_MEASURED, object)}
+_REFUSED = {"id": str, "reason": str, "message": str}
+
+
 def _record(path: Path) -> dict[str, Any] | None:
+    """What was written down of a clip; None where there is nothing or anything else, and the clip is made again."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        record: dict[str, Any] = read_json(path)
+        require(record, {str: object})
+        require(record, _REFUSED if "reason" in record else _MADE)
+    except (FileNotFoundError, ValueError):
         return None
     return record
 
 
 def _entry(record: Mapping[str, Any], caption: SoundCaption | None, source: FoundPanoramas) -> Entry:
     """The manifest's row of a clip."""
-    meta = {name: record[name] for name in ("fps", "loudest", "trajectory", "gain", "difference", "width")}
+    meta = {name: record[name] for name in _MEASURED}
     return Entry(
         clip_id=record["id"],
         split=record["split"],

@@ -9,7 +9,7 @@ and likewise below `dev-train-tau`, `dev-test-sony` and `dev-test-tau`; fold 3 i
 row of the metadata is `frame, class, source, azimuth, elevation, distance`: the frame counts from 0 in 100 ms, the
 azimuth is in degrees and grows to the left (counter-clockwise), the elevation upwards, the distance is in centimetres
 and is missing in the first edition. There is no header, and a frame without a row is one without a labelled source.
-Sources are numbered within their class: number 1 of two classes may be one person, and counts as two sources here.
+How sources are numbered is said in `suites.seld_rows`.
 
 A recording is cut into windows that follow one another; one without a label is left out.
 
@@ -18,7 +18,6 @@ Source: Shimada et al. 2023, arXiv 2306.09126 (STARSS23, MIT licence), and the d
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
@@ -30,14 +29,12 @@ from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panoram
 from visaudio_bench.suites.datasets import Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.direction_labels import RATE, LabelledFrame, Labels
 from visaudio_bench.suites.media import probe
+from visaudio_bench.suites.seld_rows import checked, numbers
 
 LICENCE = "MIT"
 NAME = re.compile(r"fold(?P<fold>\d+)_room\d+_mix\d+")
 SIDES = {"3": "train", "4": "test"}
-CLASSES = (
-    "female speech", "male speech", "clapping", "telephone", "laughter", "domestic sounds", "footsteps", "door",
-    "music", "musical instrument", "water tap", "bell", "knock",
-)  # fmt: skip
+COLUMNS = ("frame", "class", "source", "azimuth", "elevation", "distance")
 LOWEST_RATE = 24_000  # Hz: of the data set; cues are measured up to 8 kHz
 
 
@@ -145,27 +142,13 @@ def _read(path: Path) -> Labels:
 
 
 def _row(row: str, place: str) -> LabelledFrame:
-    try:
-        values = [float(cell) for cell in row.split(",")]
-    except ValueError as error:
-        raise UsageError(f"{place}: {row!r} is not frame, class, source, azimuth, elevation, distance.") from error
-    if len(values) not in (5, 6) or not all(math.isfinite(value) for value in values):
-        raise UsageError(f"{place}: {row!r} is not frame, class, source, azimuth, elevation, distance.")
+    cells = row.split(",")
+    values = numbers(cells, row, place, COLUMNS)
+    if len(values) not in (5, 6):
+        raise UsageError(f"{place}: {row!r} is not {', '.join(COLUMNS)}.")
     frame, kind, source, azimuth, elevation = values[:5]
     distance = values[5] / 100 if len(values) == 6 else None
-    wrong = {
-        "frame": frame < 0 or frame != int(frame),
-        "class": kind not in range(len(CLASSES)),
-        "azimuth": abs(azimuth) > 180,
-        "elevation": abs(elevation) > 90,
-        "distance": distance is not None and distance <= 0,
-    }
-    for name, is_wrong in wrong.items():
-        if is_wrong:
-            raise UsageError(f"{place}: the {name} of {row!r} is out of range.")
-    return LabelledFrame(
-        int(frame), math.radians(azimuth), math.radians(elevation), distance, f"{kind:g}-{source:g}", CLASSES[int(kind)]
-    )
+    return checked(place, row, (frame, kind, source), (azimuth, elevation), distance)
 
 
 def find_built(folder: Path, options: Options) -> FoundData:

@@ -84,7 +84,7 @@ def design(
     on_side = [sides[:index].count(side) for index, side in enumerate(sides)]
     return tuple(
         _scene(
-            f"{name}-{first + index:03d}",
+            scene_id(name, first + index),
             index,
             factors,
             duration,
@@ -97,6 +97,19 @@ def design(
         )
         for index in range(count)
     )
+
+
+def scene_id(suite: str, number: int) -> str:
+    """What a scene is called.
+
+    Args:
+        suite: the design's name.
+        number: of the scene in it, from 0 on.
+
+    Returns:
+        The id of its clip.
+    """
+    return f"{suite}-{number:03d}"
 
 
 def _side(index: int, factors: int) -> float:

@@ -138,7 +138,7 @@ def _developed(light: Array, how: Filming, lamp: float, rng: np.random.Generator
     exposed = table[np.clip(light, 0, 255).astype(np.uint8), [0, 1, 2]]
     if how.noise:
         exposed = exposed + np.float32(how.noise) * rng.standard_normal(light.shape, dtype=np.float32)
-    return np.clip(exposed + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(exposed + 0.5, 0, 255), dtype=np.uint8)
 
 
 def _pink(rng: np.random.Generator, size: int) -> Array:

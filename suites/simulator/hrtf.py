@@ -15,9 +15,8 @@ from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft
-from scipy.spatial import cKDTree
 
 from visaudio_bench.conventions import SAMPLE_RATE
 
@@ -56,18 +55,18 @@ class Hrtf:
         return indices
 
     @cached_property
-    def _tree(self) -> cKDTree:
-        return cKDTree(unit_vector(self.directions[:, 0], self.directions[:, 1]))
+    def _tree(self) -> scipy.spatial.cKDTree:
+        return scipy.spatial.cKDTree(unit_vector(self.directions[:, 0], self.directions[:, 1]))
 
     @cached_property
     def block_fft(self) -> int:
         """FFT length that holds a block of two hops and its response."""
-        return int(fft.next_fast_len(2 * HOP + self.taps.shape[-1] - 1, real=True))
+        return int(scipy.fft.next_fast_len(2 * HOP + self.taps.shape[-1] - 1, real=True))
 
     @cached_property
     def block_spectra(self) -> NDArray[np.complex64]:
         """`(D, 2, F)` spectra of the responses for `spatialize`."""
-        return np.asarray(fft.rfft(self.taps, self.block_fft), dtype=np.complex64)
+        return np.asarray(scipy.fft.rfft(self.taps, self.block_fft), dtype=np.complex64)
 
 
 @cache
@@ -99,18 +98,18 @@ def equalised(directions: Array, taps: Samples) -> Samples:
     Returns:
         Responses of the same shape.
     """
-    power = np.abs(fft.rfft(taps, EQUALISER_FFT)) ** 2
+    power = np.abs(scipy.fft.rfft(taps, EQUALISER_FFT)) ** 2
     weight = np.cos(directions[:, 1])
     diffuse = np.tensordot(weight, power.mean(axis=1), 1) / weight.sum()
-    frequency = fft.rfftfreq(EQUALISER_FFT, 1 / SAMPLE_RATE)
+    frequency = scipy.fft.rfftfreq(EQUALISER_FFT, 1 / SAMPLE_RATE)
     # Outside this range the loudspeaker gave nothing that could be raised; and image sources, whose gains are all
     # positive, pile up below it.
     held = np.interp(np.clip(frequency, *EQUALISED_RANGE), frequency, np.log(diffuse))
-    cepstrum = fft.irfft(-0.5 * held)
+    cepstrum = scipy.fft.irfft(-0.5 * held)
     half = EQUALISER_FFT // 2
     cepstrum[1:half] *= 2
     cepstrum[half + 1 :] = 0
-    filtered = fft.irfft(fft.rfft(taps, EQUALISER_FFT) * np.exp(fft.rfft(cepstrum)), EQUALISER_FFT)[
+    filtered = scipy.fft.irfft(scipy.fft.rfft(taps, EQUALISER_FFT) * np.exp(scipy.fft.rfft(cepstrum)), EQUALISER_FFT)[
         ..., : taps.shape[-1]
     ]
     filtered[..., -FADE:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, FADE + 1) / FADE)
@@ -166,8 +165,8 @@ def spatialize(signals: Samples, directions: Indices, hrtf: Hrtf) -> Samples:
     for signal, index in zip(signals, directions, strict=True):
         padded[HOP : HOP + length] = signal
         cut = np.lib.stride_tricks.sliding_window_view(padded, 2 * HOP)[::HOP] * _WINDOW
-        spectrum += fft.rfft(cut, hrtf.block_fft)[:, None] * hrtf.block_spectra[index]
-    return _overlap_add(fft.irfft(spectrum, hrtf.block_fft), length)
+        spectrum += scipy.fft.rfft(cut, hrtf.block_fft)[:, None] * hrtf.block_spectra[index]
+    return _overlap_add(scipy.fft.irfft(spectrum, hrtf.block_fft), length)
 
 
 def _overlap_add(blocks: Samples, length: int) -> Samples:

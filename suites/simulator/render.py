@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.files import write_text
@@ -112,6 +112,6 @@ def ambience(seed: int, length: int, channels: int = 2) -> Samples:
         `(channels, length)`.
     """
     noise = np.random.default_rng([seed, 1]).standard_normal((channels, length))
-    low_pass = signal.butter(1, 200, fs=SAMPLE_RATE, output="sos")
-    dull = signal.sosfilt(low_pass, noise, axis=-1)
+    low_pass = scipy.signal.butter(1, 200, fs=SAMPLE_RATE, output="sos")
+    dull = scipy.signal.sosfilt(low_pass, noise, axis=-1)
     return np.asarray(AMBIENCE * dull / np.std(dull, axis=-1, keepdims=True), dtype=np.float32)

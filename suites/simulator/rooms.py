@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft, ndimage, signal
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.suites.simulator.hrtf import (
@@ -36,7 +36,6 @@ MIXING_TIME = 0.08  # s
 KEYFRAME_SPACING = 0.5  # s
 TAIL_DIRECTIONS = 64
 CROSSOVER = 1000.0  # Hz
-_LOW_PASS = signal.butter(1, CROSSOVER, fs=SAMPLE_RATE)
 
 Respond = Callable[[Array, Array, float], Samples]
 
@@ -110,15 +109,16 @@ def two_bands(low: Samples, high: Samples) -> Samples:
     Returns:
         One sound of that shape.
     """
-    return np.asarray(high + signal.lfilter(*_LOW_PASS, low - high, axis=-1), dtype=np.float32)
+    low_pass = scipy.signal.butter(1, CROSSOVER, fs=SAMPLE_RATE)
+    return np.asarray(high + scipy.signal.lfilter(*low_pass, low - high, axis=-1), dtype=np.float32)
 
 
 def _convolve_each(trains: Samples, taps: Samples) -> Samples:
     """Sum over directions of `trains` `(D, N)` convolved with `taps` `(D, 2, M)`."""
     length = trains.shape[-1] + taps.shape[-1] - 1
-    size = fft.next_fast_len(length, real=True)
-    spectrum = np.einsum("df,def->ef", fft.rfft(trains, size), fft.rfft(taps, size))
-    return np.asarray(fft.irfft(spectrum, size)[:, :length], dtype=np.float32)
+    size = scipy.fft.next_fast_len(length, real=True)
+    spectrum = np.einsum("df,def->ef", scipy.fft.rfft(trains, size), scipy.fft.rfft(taps, size))
+    return np.asarray(scipy.fft.irfft(spectrum, size)[:, :length], dtype=np.float32)
 
 
 def diffuse_tail(room: Room, seed: int, hrtf: Hrtf | None = None) -> Samples:
@@ -242,13 +242,13 @@ def _delayed(dry: Samples, delay: Array, gain: Array) -> Samples:
     by the fraction v / c of the delay, which no listener can tell.
     """
     margin = 16
-    spline = ndimage.spline_filter1d(np.pad(dry.astype(np.float64), margin), order=3)
+    spline = scipy.ndimage.spline_filter1d(np.pad(dry.astype(np.float64), margin), order=3)
     now = np.arange(len(dry), dtype=np.float64)
     control = np.arange(delay.shape[1]) * (SAMPLE_RATE / CONTROL_RATE)
     out = np.empty((len(delay), len(dry)), dtype=np.float32)
     for row, (samples, factor) in enumerate(zip(delay, gain, strict=True)):
         at = now - np.interp(now, control, samples) + margin
-        ndimage.map_coordinates(spline, at[None], output=out[row], order=3, mode="constant", prefilter=False)
+        scipy.ndimage.map_coordinates(spline, at[None], output=out[row], order=3, mode="constant", prefilter=False)
         out[row] *= np.interp(now, control, factor).astype(np.float32)
     return out
 
@@ -293,4 +293,4 @@ def fir(dry: Samples, response: Samples) -> Samples:
     Returns:
         `(C, T)`.
     """
-    return np.asarray(signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)
+    return np.asarray(scipy.signal.oaconvolve(dry[None], response, axes=-1)[:, : len(dry)], dtype=np.float32)

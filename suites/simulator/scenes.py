@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from visaudio_bench.suites.simulator.hrtf import Array
 from visaudio_bench.suites.simulator.images import Room, to_head
@@ -37,7 +37,8 @@ def at_times(knots: Knots, times: Array) -> Array:
     table = np.asarray(knots, dtype=np.float64)
     if len(table) == 1:
         return np.repeat(table[:, 1:], len(times), axis=0)
-    return np.asarray(PchipInterpolator(table[:, 0], table[:, 1:])(np.clip(times, table[0, 0], table[-1, 0])))
+    path = scipy.interpolate.PchipInterpolator(table[:, 0], table[:, 1:])
+    return np.asarray(path(np.clip(times, table[0, 0], table[-1, 0])))
 
 
 @dataclass(frozen=True)

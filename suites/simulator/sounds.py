@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.suites.simulator.hrtf import Array, Samples
@@ -72,8 +72,8 @@ def _time(seconds: float) -> Array:
 
 def _noise(rng: np.random.Generator, seconds: float, low: float, high: float) -> Array:
     """White noise between two frequencies in Hz, of RMS 1."""
-    band = signal.butter(2, (low, high), "bandpass", fs=SAMPLE_RATE, output="sos")
-    out = signal.sosfilt(band, rng.standard_normal(round(seconds * SAMPLE_RATE)))
+    band = scipy.signal.butter(2, (low, high), "bandpass", fs=SAMPLE_RATE, output="sos")
+    out = scipy.signal.sosfilt(band, rng.standard_normal(round(seconds * SAMPLE_RATE)))
     return np.asarray(out / max(float(np.std(out)), 1e-9))
 
 
@@ -91,7 +91,7 @@ def _string(rng: np.random.Generator, _: float) -> Array:
     loop[whole : whole + 3] = np.convolve([0.5, 0.5], [1 - period + whole, period - whole])
     pluck = np.zeros(round(1.8 * SAMPLE_RATE))
     pluck[:whole] = rng.uniform(-1, 1, whole)
-    out = signal.lfilter([1.0], np.concatenate([[1.0], -0.998 * loop[1:]]), pluck)
+    out = scipy.signal.lfilter([1.0], np.concatenate([[1.0], -0.998 * loop[1:]]), pluck)
     return np.asarray(out * np.exp(-_time(1.8) / 0.7))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import math
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from visaudio_bench.leaderboards.schema import (
     write_results,
 )
 from visaudio_bench.leaderboards.suite_tables import leaderboard
+from visaudio_bench.leaderboards.tables import render
 from visaudio_bench.metrics.catalogue import METRICS, Metric
 
 SUITE = SuiteInfo("s", "a suite", 30, synthetic=False)
@@ -157,6 +159,29 @@ def test_marks_go_to_competing_systems_and_ties_share_them() -> None:
     (table,) = leaderboard(results, [SUITE], {"s": systems}, [ILD])
     marks = {row.label: row.cells[0].mark for row in table.rows}
     assert marks == {"Reference": "", "good": "best", "twin": "best", "bad": "second"}
+
+
+def test_what_a_system_was_trained_on_is_signed_and_is_no_mark_of_a_test() -> None:
+    trained = dataclasses.replace(BAD, optimised=("delta_ild",))
+    table = [*three_systems(), *(row for s in ("good", "twin", "bad") for row in rows(s, "lr_acc", [50.0] * 30))]
+    boards = [
+        leaderboard(judge(table, SUITE, several, [LR, ILD], Basis()), [SUITE], {"s": several}, [LR, ILD])[0]
+        for several in ([GOOD, TWIN, BAD], [GOOD, TWIN, trained])
+    ]
+    plain, signed = ({row.label: row.cells for row in board.rows} for board in boards)
+    assert signed["bad"][1].text == plain["bad"][1].text + "‡"
+    assert [cell.optimised for cell in signed["bad"]] == [False, True]
+    assert "‡" not in "".join(cell.text for name in ("good", "twin") for cell in signed[name])
+    assert [[cell.mark for cell in cells] for cells in signed.values()] == [
+        [cell.mark for cell in cells] for cells in plain.values()
+    ], "bold and underlined are the tests' alone"
+    (note,) = [note for note in boards[1].notes if "‡" in note]
+    assert note.startswith("‡ bad was trained to do well in ΔILD:") and "no result of a test" in note
+    assert not [note for note in boards[0].notes if "‡" in note]
+    for form, sign in (("text", "‡"), ("md", "‡"), ("csv", "‡"), ("tex", r"$^\ddagger$")):
+        text = render([boards[1]], form)
+        assert sign in text and "was trained to do well in" in text
+    assert json.loads(render([boards[1]], "json"))[0]["rows"][-1]["cells"]["delta_ild"]["optimised"]
 
 
 def test_who_heard_the_reference_is_ranked_apart_and_stands_below() -> None:
@@ -300,3 +325,30 @@ def test_reading_rows_does_not_wait_for_pandas(tmp_path: Path) -> None:
         f"assert len(r(Path({str(tmp_path / 'clips.csv')!r}))) == 90; sys.exit('pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_where_no_two_systems_can_be_separated_it_is_said() -> None:
+    few = [*rows("good", "lat_err", [1.0, 2.0] * 3 + [None] * 24), *rows("bad", "lat_err", [3.0, 5.0] * 15)]
+    metrics = [ILD, METRICS["lat_err"]]
+    results = judge([*three_systems(), *few], SUITE, [GOOD, TWIN, BAD], metrics, Basis())
+    (table,) = leaderboard(results, [SUITE], {"s": [GOOD, TWIN, BAD]}, metrics)
+    told = [note for note in table.notes if note.startswith("No two systems")]
+    assert told == ["No two systems can be separated in LatErr (6): tests begin at 10 clips."]
+    small = SuiteInfo("s", "a suite", 9, synthetic=False)
+    (table,) = leaderboard(results, [small], {"s": [GOOD, TWIN, BAD]}, [ILD])
+    assert "no two systems can be separated" in " ".join(table.notes)
+
+
+@pytest.mark.parametrize(("count", "separable"), [(22, True), (23, False)])
+def test_so_many_systems_that_holm_leaves_no_pair_are_told_of(count: int, separable: bool) -> None:
+    systems = [SystemInfo(f"s{number:02d}", f"S{number:02d}", anchor=False, binauralises=False)
+               for number in range(count)]  # fmt: skip
+    rng = np.random.default_rng(0)
+    values = {system.name: (10 * place + rng.uniform(1, 2, 30)).tolist() for place, system in enumerate(systems)}
+    table = [row for name, each in values.items() for row in rows(name, "delta_ild", each)]
+    results = judge(table, SUITE, systems, [ILD], Basis())
+    assert any(result.rank for result in results) == separable
+    (shown,) = leaderboard(results, [SUITE], {"s": systems}, [ILD])
+    told = [note for note in shown.notes if "Holm multiplies" in note]
+    assert bool(told) != separable
+    assert separable or (told[0].startswith("No two of 23 systems") and "253 pairs" in told[0])

@@ -98,6 +98,40 @@ def test_an_interval_beyond_the_scale_is_flagged_and_a_missing_one_explained(stu
     assert table.rows[0].cells[1].reason == "1 rater"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda study: study.pop("dimensions"), r"studies\[0\].dimensions is missing"),
+        (lambda study: study.pop("report"), r"studies\[0\].report is missing"),
+        (lambda study: study["report"].update(clips="x"), r"report.clips is 'x', a whole number was expected"),
+        (lambda study: study["opinions"][0].update(rank=[1]), r"opinions\[0\].rank is \[1\], a whole number was"),
+        (lambda study: study["opinions"][0]["intervals"].pop(), "ci_methods and the intervals of its opinions differ"),
+        (
+            lambda study: (study.update(ci_methods=[]), [row.update(intervals=[]) for row in study["opinions"]]),
+            r"ci_methods is empty",
+        ),
+    ],
+)
+def test_a_study_is_checked_before_it_stands_beside_results(tmp_path, change, said):
+    interval = {"ci_method": "crossed", "low": 1.0, "high": 3.0, "half": 1.0, "reason": "", "beyond_scale": False}
+    opinion = {"system": "ours", "dimension": "SI", "role": "test", "mean": 2.0, "rank": None, "intervals": [interval]}
+    study = {
+        "study_id": "s",
+        "confidence": 0.95,
+        "ci_methods": ["crossed"],
+        "dimensions": [{"key": "SI"}],
+        "report": {"raters": 3, "clips": 2},
+        "opinions": [opinion],
+    }
+    whole = {"schema": "visaudio-bench/mos/1", "studies": [study, {"study_id": "of preferences"}]}
+    (tmp_path / "mos.json").write_text(json.dumps(whole))
+    assert len(with_opinions(BOARD, read_opinions(tmp_path)).columns) == 2
+    change(study)
+    (tmp_path / "mos.json").write_text(json.dumps(whole))
+    with pytest.raises(UsageError, match=said):
+        read_opinions(tmp_path)
+
+
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         read_opinions(tmp_path)

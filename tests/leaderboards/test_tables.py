@@ -53,7 +53,8 @@ def test_csv_and_json_carry_exact_values_marks_and_reasons() -> None:
     assert (empty["value"], empty["reason"]) == ("", "silent")
     (table,) = json.loads(render([TABLE], "json"))
     cell = table["rows"][1]["cells"]["a"]
-    assert cell == {"text": "80.0 ±5.0", "value": 80.0, "low": 75.0, "high": 85.0, "mark": "best", "reason": ""}
+    assert cell == {"text": "80.0 ±5.0", "value": 80.0, "low": 75.0, "high": 85.0, "mark": "best", "reason": "",
+                    "optimised": False}  # fmt: skip
     assert table["rows"][1]["cells"]["b"]["value"] is None
 
 

@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from visaudio_bench.errors import BenchError, ClipError, UsageError
-from visaudio_bench.files import STALE, atomic_path, beside, cache_dir, digest, file_stamp, remove_leftovers, write_json
+from visaudio_bench.files import (
+    STALE,
+    atomic_path,
+    beside,
+    cache_dir,
+    digest,
+    file_stamp,
+    read_json,
+    remove_leftovers,
+    write_json,
+)
 from visaudio_bench.guard import keep_trace, one_clip, report
 from visaudio_bench.lock import hold
 from visaudio_bench.pool import map_unordered
@@ -271,3 +281,21 @@ def test_the_next_writer_and_the_next_owner_of_a_folder_remove_leftovers(tmp_pat
     with hold(tmp_path / "other", "a test"):
         assert [path.name for path in (tmp_path / "other").iterdir()] == [".in-use"]
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["new.json"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff{}", b"[" * 100_000, b'{"a":' * 100_000, b"1" + b"0" * 5000])
+def test_json_of_strangers_is_read_or_a_value_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(data)
+    with pytest.raises(ValueError, match=r"."):
+        read_json(tmp_path / "x.json")
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "x.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "endless.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "endless.json"):
+        with pytest.raises(OSError, match="it is not a file"):
+            read_json(tmp_path / name)

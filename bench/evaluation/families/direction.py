@@ -10,6 +10,7 @@ import numpy as np
 from visaudio_bench.bench.evaluation.family import Family, Judged, binaural
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.catalogue import OURS, Better, Metric
+from visaudio_bench.metrics.uncertainty import POOLED_CLIPS
 from visaudio_bench.suites.direction_labels import RATE
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _metric(key: str, title: str, unit: str, better: Better, description: str, *
 def _correlation(key: str, title: str, description: str, pooled: aggregate.Pooled, names: Sequence[str]) -> Metric:
     """Make a metric in [-1, 1] of sums that are pooled over clips."""
     return _metric(
-        key, title, "", "higher", description, low=-1.0, high=1.0, digits=2,
+        key, title, "", "higher", description, low=-1.0, high=1.0, digits=2, minimum_clips=POOLED_CLIPS,
         quantities=tuple(f"{key}.{name}" for name in names), aggregate=pooled,
     )  # fmt: skip
 

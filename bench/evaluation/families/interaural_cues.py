@@ -19,10 +19,12 @@ class InterauralCues(Family):
 
     def quantities(self, inputs: ClipInputs) -> Judged:
         """Scores, sums and vectors of the cues' segments."""
-        from visaudio_bench.metrics.interaural_scores import clip_quantities
+        from visaudio_bench.metrics.interaural_scores import clip_quantities, without_time
 
         true = inputs.reference.ears.cues if inputs.has_reference else None
-        return binaural(clip_quantities(inputs.prediction.ears.cues, true))
+        ears = inputs.prediction.ears
+        quantities = clip_quantities(ears.cues, true)
+        return binaural(quantities if ears.timed else without_time(quantities))
 
 
 FAMILY = InterauralCues()

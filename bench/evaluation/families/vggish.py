@@ -31,23 +31,26 @@ class VggishDistances(Family):
         return {"vggish": embedded(networks["vggish"], sound.native)["features"].transpose(1, 0, 2)}
 
 
-def embedded(net: Net, hearing: Hearing) -> Arrays:
+def embedded(net: Net, hearing: Hearing, *, side: bool = False) -> Arrays:
     """Ask VGGish for the features of a sound.
 
     Args:
         net: the network.
         hearing: the sound.
+        side: ask for its side instead.
 
     Returns:
-        `features` `(3, k, 128)`: mix, left and right, one row for every complete 0.96 s.
+        `features` `(3, k, 128)`: mix, left and right, one row for every complete 0.96 s; or `(1, k, 128)` of the side.
     """
     from visaudio_bench.models.backbones.waveform import to_16k
 
     def compute() -> Arrays:
-        rows = to_16k(hearing.views, hearing.sound.source_rate, hearing.duration, remove_mean=True)
+        rows = to_16k(
+            hearing.side if side else hearing.views, hearing.sound.source_rate, hearing.duration, remove_mean=True
+        )
         return {"features": net.module.embed(rows.to(net.device)).cpu().numpy()}
 
-    return net.answer("features", compute, hearing)
+    return net.answer("features of the side" if side else "features", compute, hearing)
 
 
 FAMILY = VggishDistances()

@@ -4,7 +4,8 @@
 REPORT.pages.systems = () => {
   const given = { video: "the video", caption: "a caption", reference_mono: "the reference's own mono sound", reference: "the reference itself" };
   const lines = (card) => [
-    ["Given", card.inputs.map((input) => given[input] || input).join(", ")],
+    ["Given", (card.inputs || []).map((input) => given[input] || input).join(", ")],
+    ["Optimised for", (card.optimised || []).join(", ")],
     ["Paper", card.paper],
     ["Code licence", card.code_licence],
     ["Weights licence", card.weights_licence],
@@ -13,7 +14,7 @@ REPORT.pages.systems = () => {
   ].filter(([, text]) => text);
   show(element("h1", {}, "Systems"), element("div", { class: "cards" }, REPORT.values.run.cards.map((card) =>
     element("section", { class: "card" },
-      element("h2", {}, name(card.title)),
+      element("h2", {}, name(card.title || card.name)),
       element("p", { dir: "auto" }, card.summary),
       pairs(lines(card))))));
 };
@@ -31,12 +32,13 @@ function flat(value, prefix) {
 }
 
 REPORT.pages.origin = () => {
-  const { provenance, unavailable, suites, version } = REPORT.values.run;
+  const { runs, unavailable, suites, version } = REPORT.values.run;
   show(
     element("h1", {}, "Origin"),
     element("p", {}, "What these numbers were computed from and with."),
     pairs([...suites.map((suite) => [`suite ${suite.name}`, `${suite.title}, ${suite.clips} clips${suite.synthetic ? ", simulated" : ""}`]),
-      ...flat(provenance, ""), ["these pages", `visaudio-bench ${version}`]]),
+      ["these pages", `visaudio-bench ${version}`]]),
+    runs.map((run) => [element("h2", {}, name(run.name)), pairs(flat(run.provenance, ""))]),
     element("h2", {}, "Cite"),
     element("p", {}, "The papers of metrics and systems are named in the tables' column help and on the page of systems; CITATION.cff of visaudio-bench says how to cite the benchmark."),
     Object.keys(unavailable).length ? [element("h2", {}, "Not computed"), pairs(Object.entries(unavailable))] : null);
@@ -53,4 +55,12 @@ REPORT.pages.failures = () => {
         element("thead", {}, element("tr", {}, fields.map((field) => element("th", { scope: "col", class: "left" }, field)))),
         element("tbody", {}, failures.map((failure) => element("tr", {}, fields.map((field) => cell(failure, field)))))))
       : element("p", {}, "Nothing failed, and nothing was remarked."));
+};
+
+/* What changed from one run to the next, as bench diff tells it. */
+REPORT.pages.changes = () => {
+  const { changes } = REPORT.values.run;
+  show(element("h1", {}, "Changes"), changes.map((change) => [
+    element("h2", {}, name(change.first), " and then ", name(change.second)),
+    change.tables.map((table) => tableView({ ...table, title: `${table.title} · ${change.first}, ${change.second}` }, {}))]));
 };

@@ -33,6 +33,7 @@ function tableView(table, help) {
   const corner = Object.keys(table.rows[0] || { system: "" })[0];
   const columns = table.columns.filter((column) => matches(`${column.title} ${column.key}`, chosen.columns));
   const rows = table.rows.filter((row) => matches(`${row[corner]} ${row.group}`, chosen.rows));
+  const wordy = new Set(columns.filter((column) => table.rows.every((row) => row.cells[column.key].value === null)).map((column) => column.key));
   const draw = (key) => {
     const fresh = tableView(table, help);
     view.replaceWith(fresh);
@@ -57,19 +58,19 @@ function tableView(table, help) {
         const rule = key === null && at > 0 && rows[places[at - 1]].group !== row.group;
         return element("tr", { class: rule ? "rule" : null },
           element("th", { scope: "row" }, name(row[corner])),
-          columns.map((column) => cellView(row.cells[column.key])));
+          columns.map((column) => cellView(row.cells[column.key], wordy.has(column.key))));
       })))),
     table.notes.map((note) => element("p", { class: "note" }, name(note))),
     meanings(columns, help));
   return view;
 }
 
-function cellView(cell) {
+function cellView(cell, wordy) {
   const exact = cell.value === null ? [] : [`${cell.value}`];
   if (cell.low !== null) exact.push(`95 % interval ${cell.low.toPrecision(5)} to ${cell.high.toPrecision(5)}`);
   if (cell.mark) exact.push(EXPLAINED[cell.mark] || cell.mark);
   if (cell.reason) exact.push(cell.reason);
-  return element("td", { class: cell.mark || null, title: exact.join("\n") },
+  return element("td", { class: cell.mark || (wordy && cell.text !== missing ? "left" : null), title: exact.join("\n") },
     cell.mark === "best" ? element("strong", {}, cell.text) : cell.mark === "second" ? element("u", {}, cell.text) : cell.text);
 }
 

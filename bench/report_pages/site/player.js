@@ -212,7 +212,7 @@ function stripViews(clip, system, title, folder, seek) {
   const shown = (one, text) => element("img", { src: folder + one.picture, alt: `Spectrogram and waveform of the left ear above those of the right: ${text}`, width: 640, height: 192 });
   const curve = (key, range, unit, words) => {
     const lines = [
-      ...(key === "side" ? clip.truth.map((source) => ({ kind: "true", text: `true direction of ${source.words}`, values: source.side })) : []),
+      ...(key === "side" ? clip.labels.map((source) => ({ kind: "true", text: `labelled direction of ${source.words}`, values: source.side })) : []),
       ...(reference ? [{ kind: "reference", text: "reference", values: reference.cues[key] }] : []),
       { kind: "own", text: title(system), values: sound.cues[key] },
     ];
@@ -228,7 +228,7 @@ function stripViews(clip, system, title, folder, seek) {
     element("div", { class: "legend" },
       element("span", { class: "own" }, name(title(system))),
       reference ? element("span", { class: "reference" }, "reference") : null,
-      clip.truth.length ? element("span", { class: "true" }, "true direction (sine of the azimuth)") : null),
+      clip.labels.length ? element("span", { class: "true" }, "labelled direction (sine of the lateral angle)") : null),
   ];
 }
 

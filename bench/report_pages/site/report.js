@@ -124,6 +124,7 @@ function route() {
 function start() {
   const run = REPORT.values.run;
   document.getElementById("title").textContent = run.title;
+  document.querySelector("a[href='#/changes']").hidden = !run.changes.length;
   window.addEventListener("hashchange", () => { route(); window.scrollTo(0, 0); document.getElementById("main").focus({ preventScroll: true }); });
   route();
 }

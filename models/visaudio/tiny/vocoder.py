@@ -143,7 +143,7 @@ def limited(sound: Tensor) -> Tensor:
 
 def _carriers(shared: Tensor, plan: _Plan) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Spectra `(B, 2 n, 1025)`: what both ears hear alike, and what each hears by itself."""
-    levels, height, tonal, alike = shared.split([LEVELS, 1, TONES, LIKENESSES], dim=-1)
+    levels, height, tonal, alike = torch.split(shared, [LEVELS, 1, TONES, LIKENESSES], dim=-1)
     wanted = (_LEVEL_UNIT * levels.clamp_min(-6)).minimum(plan.loudest)
     power = _to_frames(10 ** ((wanted @ plan.envelope) / 10))
     tone_share, direct_share = (_to_frames(part.clamp(0, 1) @ plan.broad_spread).clamp(0, 1) for part in (tonal, alike))
@@ -183,9 +183,9 @@ def _plan(device: torch.device) -> _Plan:
     def tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
         return torch.as_tensor(array.astype(np.float32), device=device)
 
-    rest = (tensor(array) for array in (bands, envelope, wide, spread, broad, broad_spread, phase, lags, frequency))
-    loudest = torch.tensor(_LOUDEST, device=device)
-    return _Plan(torch.hann_window(_FFT, device=device), *rest, loudest, _scatter().to(device))
+    arrays = (bands, envelope, wide, spread, broad, broad_spread, phase, lags, frequency, np.array(_LOUDEST))
+    parts = [torch.hann_window(_FFT, device=device), *map(tensor, arrays), _scatter().to(device)]
+    return _Plan(*parts)
 
 
 def _scatter() -> Tensor:

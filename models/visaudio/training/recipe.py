@@ -11,7 +11,7 @@ from typing import Any, Literal
 from visaudio_bench.errors import UsageError
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.flow import TimeDistribution
-from visaudio_bench.models.visaudio.sampler import GUIDANCE, STEPS
+from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS
 from visaudio_bench.registry import did_you_mean
 
 

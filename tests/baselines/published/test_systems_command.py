@@ -53,6 +53,8 @@ def test_install_check_remove(bench: Callable, doubles: Path, source: Path) -> N
     before = bench("systems", "check", "test-double")
     assert before.code == 1
     assert "Install it: bench systems install test-double" in before.out
+    assert "test-double cannot be tried here, and its folder is as it should be." in before.err
+    assert "is not installed" in before.err and "contract" not in before.err
     assert bench(*asked).code == 0
     checked = bench("systems", "check", "test-double", "--device", "cpu", "--format", "json")
     assert checked.code == 0, checked.out + checked.err

@@ -43,11 +43,12 @@ def maps(pid: int, *words: str) -> bool:
     return any(word in text for word in words)
 
 
-def children(pid: int) -> int:
+def descendants(pid: int) -> int:
     try:
-        return len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return 0
+    return len(children) + sum(map(descendants, children))
 
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="processes are looked at in /proc")
@@ -73,8 +74,8 @@ def test_ctrl_c_while_a_pool_is_at_work(
 ) -> None:
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
     code, said, seconds = interrupted(
-        (*call, "--workers", 2, "--out", tmp_path / "made"), lambda pid: children(pid) > 2 and not time.sleep(1)
-    )
+        (*call, "--workers", 2, "--out", tmp_path / "made"), lambda pid: descendants(pid) > 3 and not time.sleep(1)
+    )  # two that help (from one workers are copied, one cleans up behind them), and two workers
     assert (code, "Traceback" in said, said.count("interrupted;")) == (130, False, 1), said
     assert seconds < SOON
     assert not list((tmp_path / "made").glob(".in-use*"))

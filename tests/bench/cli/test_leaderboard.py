@@ -70,6 +70,17 @@ def test_published_value_and_difference_stand_under_the_measured_one(bench: Call
     assert any(note.startswith("† was given the reference") for note in table["notes"])
 
 
+def test_a_measured_system_that_was_trained_on_a_metric_is_signed(bench: Callable, tmp_path: Path) -> None:
+    folder = _run(tmp_path / "run")
+    told = json.loads((folder / "results.json").read_text())
+    told["suites"][0]["systems"][1]["optimised"] = ["fd_vgg"]
+    (folder / "results.json").write_text(json.dumps(told))
+    (table,) = _tables(bench, folder)
+    cells = _rows(table)["Own†"]
+    assert cells["fd_vgg_mix"]["text"] == "9.000‡" and cells["fd_vgg_mix"]["optimised"]
+    assert any(note.startswith("‡ Own was trained to do well in FD-VGG:") for note in table["notes"])
+
+
 def test_missing_values_say_why(bench: Callable, tmp_path: Path) -> None:
     (table,) = _tables(bench, _run(tmp_path / "run"))
     rows = _rows(table)

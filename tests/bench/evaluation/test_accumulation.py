@@ -170,3 +170,68 @@ def test_the_clips_of_every_suite_of_a_folder_are_found_again(bench: Bench, soun
     assert {suite: [clip.audio for clip in clips] for suite, clips in media.items()} == {
         suite: [sounds / suite / f"clip{index:02d}.wav" for index in range(2)] for suite in ("references", "good")
     }
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_runs_of_several_machines_become_one_and_stay_as_they_are(bench: Bench, sounds: Path) -> None:
+    _score(bench, sounds, "good", out="a", metric="lr_acc,w1_ild")
+    _score(bench, sounds, "bad", out="b", metric="lr_acc,w1_ild,delta_ild")
+    before = _contents(sounds / "a"), _contents(sounds / "b")
+    told = bench("merge", sounds / "a", sounds / "b", "--out", sounds / "all", "--format", "csv")
+    assert told.code == 0, told.err
+    assert (_contents(sounds / "a"), _contents(sounds / "b")) == before
+    assert _results(sounds / "all")["bad"] == {"lr_acc", "w1_ild", "delta_ild"}
+    assert _results(sounds / "all")["good"] == {"lr_acc", "w1_ild"}
+    _score(bench, sounds, "good", "bad", out="whole", metric="lr_acc,w1_ild")
+    whole = (sounds / "whole" / "results.csv").read_text().splitlines()
+    merged = (sounds / "all" / "results.csv").read_text().splitlines()
+    assert set(whole) <= set(merged), "the numbers are those of one run of everything"
+    provenance = json.loads((sounds / "all" / "results.json").read_text())["provenance"]
+    assert [part["command"].split("--out ")[1].split()[0] for part in provenance["earlier"]] == [
+        str(sounds / "a"), str(sounds / "b")
+    ]  # fmt: skip
+
+    (sounds / "good").rename(sounds / "gone")  # the sounds are in the folder
+    for command in (("validate",), ("verify", "--clips", 2, "--workers", 1)):
+        told = bench(*command[:1], sounds / "all", *command[1:])
+        assert told.code == 0, told.out + told.err
+    (sounds / "gone").rename(sounds / "good")
+    _score(bench, sounds, "twin", out="all", metric="lr_acc")  # and it is a run like any other
+    assert _results(sounds / "all")["twin"] == {"lr_acc"}
+
+
+def test_what_cannot_be_merged_is_refused_with_the_reason(bench: Bench, sounds: Path) -> None:
+    _score(bench, sounds, "good", out="a", metric="lr_acc")
+    _score(bench, sounds, "bad", out="other-seed", metric="lr_acc", seed=1)
+    (sounds / "good").rename(sounds / "first")
+    (sounds / "bad").rename(sounds / "good")
+    _score(bench, sounds, "good", out="b", metric="delta_ild")
+    for runs, out, why in (
+        (("a", "other-seed"), "new", "seed 0 and 1"),
+        (("a", "b"), "new", "both have good on references, and not the same one: "),
+        (("a",), "a", "not empty"),
+        (("a",), "a/inside", "stays as it is"),
+    ):
+        told = bench("merge", *(sounds / run for run in runs), "--out", sounds / out)
+        assert told.code == 2, told.out
+        assert why in told.err
+        assert not (sounds / "new").exists()
+
+
+def test_a_leaderboard_has_every_metric_of_its_runs_direction_labels_too(bench: Bench, sounds: Path) -> None:
+    rows = [f"clip{index:02d},{t / 10:.1f},{(45, -45)[index % 2]}" for index in range(CLIPS) for t in range(11)]
+    (sounds / "labels.csv").write_text("\n".join(["clip,t,azimuth_deg", *rows]) + "\n")
+    _score(bench, sounds, "good", out="a", metric="lr_acc", labels=sounds / "labels.csv")
+    _score(bench, sounds, "bad", out="b", metric="direction", labels=sounds / "labels.csv")
+    (alone,) = json.loads(bench("leaderboard", sounds / "b", "--format", "json").out)
+    assert [alone] == json.loads(bench("report", sounds / "b", "--format", "json").out)
+    columns = [column["key"] for column in alone["columns"]]
+    assert {"label_side", "label_err", "label_ccc", "label_share"} < set(columns)
+    (table,) = json.loads(bench("leaderboard", sounds / "a", sounds / "b", "--format", "json").out)
+    assert [column["key"] for column in table["columns"]] == ["lr_acc", *columns]
+    reference = next(row for row in table["rows"] if row["system"] == alone["rows"][0]["system"])
+    assert reference["cells"]["label_side"] == alone["rows"][0]["cells"]["label_side"], "the second run's alone"
+    assert reference["cells"]["lr_acc"]["value"] == 100

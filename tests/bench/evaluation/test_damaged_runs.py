@@ -107,3 +107,18 @@ def test_failures_are_checked_too(finished: Path, tmp_path: Path) -> None:
     (run / "failures.jsonl").write_text('{"suite": "s", "system": 5}\n')
     with pytest.raises(UsageError, match=r"failures.jsonl:1: .*system is 5, a text was expected"):
         read_run(run)
+
+
+def test_a_run_that_was_begun_is_told_from_no_run(bench: Callable, finished: Path, tmp_path: Path) -> None:
+    """`plan.json` says that a run was begun; what it holds is for people, and damage to it does no harm."""
+    shutil.copytree(finished, tmp_path / "run")
+    for damage in ("", "[" * 100_000, '{"suites": 5}', "\ud800".encode("utf-8", "surrogatepass")):
+        (tmp_path / "run" / "plan.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+        for call in (("report", tmp_path / "run"), ("diff", tmp_path / "run", finished)):
+            assert bench(*call).code == 0
+    (tmp_path / "run" / "results.json").unlink()
+    told = bench("report", tmp_path / "run")
+    assert (told.code, "was begun and has not ended. The command that began it goes on" in told.err) == (2, True)
+    (tmp_path / "run" / "plan.json").unlink()
+    told = bench("report", tmp_path / "run")
+    assert (told.code, "expected the folder of a finished run" in told.err) == (2, True)

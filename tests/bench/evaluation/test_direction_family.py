@@ -12,7 +12,7 @@ import pytest
 
 from visaudio_bench.bench.evaluation.families.direction import FAMILY
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics
-from visaudio_bench.suites.direction_labels import LabelledFrame, write_labels
+from visaudio_bench.suites.direction_labels import read_labels
 from visaudio_bench.suites.media import write_audio
 
 from ...conftest import lateral_noise
@@ -65,6 +65,8 @@ def test_a_folder_with_labels_is_judged_and_its_reference_shows_the_floor(
     assert values(run, "label_segments")["reference"] == 4
     assert results(run)["reference", "label_motion"]["reason"]
     assert {key for _, key in results(run)} == set(KEYS)
+    table = (run / "leaderboard.md").read_text()
+    assert "Against labels (Side, DirErr, DirCCC, " in table and "Reference shows the floor of the ruler" in table
 
 
 def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds: Path, tmp_path: Path) -> None:
@@ -75,6 +77,7 @@ def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds
     assert "2 of 2 clips have direction labels" in told.err
     assert values(run, "label_side") == {"sounds": 50}
     assert set(KEYS) <= {key for _, key in results(run)}
+    assert "floor of the ruler" not in (run / "leaderboard.md").read_text(), "there is no reference to show it"
     told = bench("score", "--predictions", sounds, "--out", tmp_path / "other", "--workers", 1, "--format", "csv")
     assert not {key for _, key in results(tmp_path / "other")} & set(KEYS), "no column without labels, unless asked for"
     told = bench("score", "--predictions", sounds, "--labels", labelled(tmp_path / "x.csv", ("cat", 0)), "--out", run)
@@ -102,23 +105,24 @@ def test_the_columns_are_shown_when_they_are_asked_for() -> None:
     assert not any(metric.needs_reference for metric in FAMILY.metrics)
 
 
+DEMO = Path(__file__).parents[3] / "docs" / "examples" / "demo-videos.csv"
+
+
+def test_the_labels_of_the_example_are_whole_and_on_the_right() -> None:
+    """All three objects are in the right half of their pictures, so that their azimuths are negative."""
+    clips = read_labels(DEMO)
+    assert list(clips) == ["moving1", "moving2", "static1"]
+    assert all([row.frame for row in rows] == list(range(80)) for rows in clips.values())
+    assert all(-np.pi / 4 < row.azimuth < 0 and row.visible for rows in clips.values() for row in rows)
+
+
 def test_published_outputs_against_what_was_read_off_the_pictures(bench: Callable, media: Path, tmp_path: Path) -> None:
     """Where the sounding object is in the picture, read by eye once a second; the field of view is assumed."""
-    with (media / "outputs" / "labels.csv").open(newline="") as file:
-        read = [(row["clip"], float(row["t"]), float(row["x"])) for row in csv.DictReader(file)]
-    clips = {}
-    for clip in {clip for clip, _, _ in read}:
-        times, across = np.array([(time, x) for name, time, x in read if name == clip]).T
-        frames = (np.arange(80) + 0.5) / 10
-        azimuths = -np.arctan(2 * np.interp(frames, times, across) - 1)  # of a picture that is 90 degrees wide
-        clips[clip] = [LabelledFrame(frame, float(azimuth)) for frame, azimuth in enumerate(azimuths)]
-    write_labels(tmp_path / "labels.csv", clips)
     outputs, run = media / "outputs", tmp_path / "run"
     asked = ("--predictions", outputs / "foleyspace", "--predictions", outputs / "audiox", "--workers", 1)
-    asked = (*asked, "--labels", tmp_path / "labels.csv", "--metric", "direction", "--allow-missing", 1)
+    asked = (*asked, "--labels", DEMO, "--metric", "direction", "--allow-missing", 1)
     told = bench("score", *asked, "--out", run, "--format", "csv")
     assert told.code == 0, told.err
     side, motion = values(run, "label_side"), values(run, "label_motion")
-    assert side["foleyspace"] > 90 > side["audiox"]
-    assert motion["foleyspace"] > 0.9
-    assert motion["audiox"] < 0
+    assert side == {"foleyspace": pytest.approx(96.4, abs=0.1), "audiox": pytest.approx(79.2, abs=0.1)}
+    assert motion == {"foleyspace": pytest.approx(0.98, abs=0.01), "audiox": pytest.approx(-0.59, abs=0.01)}

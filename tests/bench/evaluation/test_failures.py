@@ -76,6 +76,11 @@ def test_one_bad_prediction_is_listed_counted_and_fails_the_run(
     assert told.code == 1
     assert "predictions" in told.out  # the table is printed all the same
     assert "--allow-missing 1" in told.err
+    # What becomes of the clip is told alike beside it, in the count, and under the table.
+    fate = "scored as it is" if how in ("silent", "identical_channels") else "left out"
+    assert f"\n{fate}: references/clip2 predictions: " in "\n" + told.err.replace("clips/", "references/")
+    assert f"1 clip counts against this run, 0 allowed: 1 with a sound that is {fate}" in told.err
+    assert f"A sound is {fate} in 1 of 6 clips: clip2 (predictions {how})." in " ".join(told.out.split())
     (failure,) = failures(out)
     assert (failure["system"], failure["clip"], failure["reason"]) == ("predictions", "clip2", how)
     scored = how in ("silent", "identical_channels")
@@ -189,3 +194,20 @@ def test_a_suite_without_references_gets_descriptive_metrics(
     assert "|ILD|" in told.out
     assert "LR-Acc" not in told.out
     assert "Reference" not in told.out
+
+
+def test_one_clip_is_a_run_whose_repaired_row_says_why_it_is_empty(
+    bench: Callable, clips: Path, tmp_path: Path
+) -> None:
+    for path in clips.iterdir():
+        if path.stem != "clip0":
+            path.unlink()
+    out = tmp_path / "run"
+    told = bench("run", "--suite", f"folder:{clips}", "--out", out, "--workers", 1)
+    assert told.code == 0, told.err
+    (failure,) = failures(out)
+    assert (failure["system"], failure["reason"]) == ("repaired", "no_partner")
+    row = next(line for line in told.out.splitlines() if "Re-paired" in line)
+    assert not any(letter.isdigit() for letter in row)
+    assert "Re-paired: 1 of 1 without another clip whose reference could stand for it." in " ".join(told.out.split())
+    assert float(value(out, "reference", "lr_acc")[0]) == 100.0

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from visaudio_bench.bench.evaluation.answer_store import AnswerStore
+
 TABLES = ("results.csv", "clips.csv", "leaderboard.md")
 CLIPS = 5
 LONG = 250  # s: what a stage may take on a machine that does much else
@@ -53,15 +55,18 @@ def test_killed_in_every_stage_the_run_ends_with_the_same_numbers(
     bench: Callable, tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, out = tmp_path / "cache", tmp_path / "run"
-    features = cache / "features"
+
+    def answers() -> int:
+        return AnswerStore(cache / "answers").contents().entries
+
     kill_after(out, cache, lambda: count(cache, "*.json") >= 2)  # while the suite is rendered
     rendered = {path: path.stat().st_mtime_ns for path in cache.rglob("simroom-mini-*") if path.suffix == ".json"}
     assert 2 <= len(rendered) < 12
-    kill_after(out, cache, lambda: count(features, "*.sealed") >= 2)  # while references are read
+    kill_after(out, cache, lambda: answers() >= 2)  # while references are read
     kill_after(out, cache, lambda: count(out, "swapped/*.json") >= 2)  # while sounds are made
     made = {path: path.stat().st_mtime_ns for path in out.rglob("*.wav") if not path.name.startswith(".")}
-    before = count(features, "*.sealed")
-    kill_after(out, cache, lambda: count(features, "*.sealed") >= before + 3)  # while sounds are scored
+    before = answers()
+    kill_after(out, cache, lambda: answers() >= before + 3)  # while sounds are scored
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(cache))
     told = bench(*run(out))
     assert told.code == 0, told.err

@@ -476,6 +476,15 @@ def test_pages_of_a_report(bench: Callable, three: Path, tmp_path: Path, throw: 
     assert [WORDS in page for page in pages].count(True) == 1
 
 
+def test_verification(bench: Callable, three: Path, tmp_path: Path, throw: Callable) -> None:
+    assert run_of(bench, f"folder:{three}", tmp_path / "run", "--system", "noise").code == 0
+    throw("visaudio_bench.bench.evaluation.signal_scores:_score", BAD)
+    told = bench("verify", tmp_path / "run", "--clips", 3, "--workers", 1)
+    assert (told.code, "Traceback" in told.err) == (1, False), told.err
+    assert BAD in told.out + told.err
+    assert not [clip for clip in ("clip0", "clip2") if clip in told.out + told.err]
+
+
 def test_what_is_not_of_one_clip_ends_the_command_as_before(
     bench: Callable, three: Path, tmp_path: Path, throw: Callable
 ) -> None:
@@ -504,6 +513,7 @@ SITES = {
     "bench.failures:prepare": "test_rendering_of_simulated_scenes",
     "bench.evaluation.signal_scores:admit": "test_a_run",
     "bench.evaluation.suite_export:export": "test_export",
+    "bench.evaluation.verification:_again": "test_verification",
     "bench.evaluation.signal_scores:score_clip": "test_scoring_of_a_reference_that_vanishes",
     "bench.evaluation.signal_scores:_score": "test_a_run",
     "bench.evaluation.generation:recorded": "test_a_run",

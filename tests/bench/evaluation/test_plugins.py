@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -97,6 +98,8 @@ def test_plug_ins_and_outputs_stand_in_the_table_like_anything_else(
     assert found["other", "ours", "lr_acc"] == ""
     assert found["other", "louder", "lr_acc"] == "100.0"
     assert made_sounds(tmp_path / "run" / "audio" / "clips" / "ours")["clip3"] == outputs / "clip3.wav"
+    for table in json.loads(bench("leaderboard", tmp_path / "run", "--format", "json").out):
+        assert "level" in [column["key"] for column in table["columns"]]
     assert "level" in bench("list", "metrics").out
     assert "their_plugin:Louder" in bench("list", "systems", "-v").out
 

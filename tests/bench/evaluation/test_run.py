@@ -53,6 +53,11 @@ def test_the_embedded_suite_makes_a_leaderboard_that_makes_sense(bench: Callable
     assert value["mono", "mono_rate"] == 100
     assert value["mono", "lr_acc"] < value["motion-pan", "lr_acc"] < 100  # type: ignore[operator]
     assert value["mono", "lat_ccc"] < value["motion-pan", "lat_ccc"] < 1  # type: ignore[operator]
+    assert [value[system, "label_side"] for system in ("reference", "mono", "swapped")] == [100, 50, 0]
+    assert value["reference", "label_err"] < value["mono", "label_err"] < value["swapped", "label_err"]  # type: ignore[operator]
+    assert value["reference", "label_ccc"] == pytest.approx(-value["swapped", "label_ccc"], abs=0.05)  # type: ignore[operator]
+    assert value["noise", "mean_abs_itd"] > 2 * value["reference", "mean_abs_itd"], "wide is not right"  # type: ignore[operator]
+    assert value["noise", "mean_iacc"] < 0.1 < value["reference", "mean_iacc"]  # type: ignore[operator]
     assert value["noise", "delta_itd"] == max(v for (s, m), v in value.items() if m == "delta_itd" and v is not None)
 
 

@@ -79,7 +79,7 @@ def test_unusable_clips_stand_under_the_table_in_every_format(bench: Bench, clip
         assert told.code == 0, told.err
         assert "clip2" in told.out.replace("\\", "")
     told = bench("report", tmp_path / "run")
-    assert "cannot be used of 1 of 6 clips: clip2" in told.out
+    assert "A sound is left out in 1 of 6 clips: clip2" in told.out
 
 
 def test_outputs_that_match_no_clip_stop_before_any_work(bench: Bench, clips: Path, tmp_path: Path) -> None:

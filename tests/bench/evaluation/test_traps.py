@@ -214,4 +214,4 @@ def test_stdout_holds_only_the_table_when_things_go_wrong(bench: Callable, folde
     told = score(bench, folders, "--format", "csv")
     assert told.code == 1
     assert told.out == (folders / "run" / "leaderboard.csv").read_text()
-    assert "unusable: references/clip2 predictions" in told.err
+    assert "left out: references/clip2 predictions" in told.err

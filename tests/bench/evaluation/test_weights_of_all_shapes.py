@@ -215,6 +215,12 @@ def test_a_sharded_model_is_put_together(train, weights, tmp_path):
         told, began = train(start)
         assert told.code == 0, told.err
         assert began_with(began, weights)
+    index["weight_map"][names[0]] = "../model.safetensors"
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    told, _ = train(tmp_path)
+    assert (told.code, "names the file '../model.safetensors', which does not lie beside it" in told.err) == (1, True)
+    index["weight_map"][names[0]] = "model-00001-of-00002.safetensors"
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     told, _ = train(tmp_path)
     assert told.code == 1

@@ -1,6 +1,5 @@
 """A small run folder, its videos, and questionnaires made of them."""
 
-import json
 import os
 import re
 import subprocess
@@ -15,9 +14,10 @@ import pytest
 
 from visaudio_bench.bench.mos.page_data import Wording
 from visaudio_bench.bench.mos.questionnaire import Questionnaire, build
-from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.suites.media import write_audio, write_video
+
+from .sessions import whole_session
 
 RATE = 44100
 SECONDS = 1.2
@@ -91,35 +91,6 @@ def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
         raise AssertionError(f"the server did not start: {log.read_text()}")
 
     return start
-
-
-def whole_session(folder: Path, rater: str, **changes: object) -> dict[str, Any]:
-    """A session as the page posts it; `changes` stand in every row."""
-    data = json.loads((folder / "survey.json").read_text())
-    compared = data["design"] == "preference"
-    rows = []
-    for order, group in enumerate(data["groups"][: data["per_rater"] or None], 1):
-        for slot, code in enumerate(group["samples"][:1] if compared else group["samples"], 1):
-            for dimension in data["dimensions"]:
-                row = dict.fromkeys(COLUMNS, "") | {
-                    "study_id": data["study_id"],
-                    "session_id": f"s{rater}",
-                    "rater_id": rater,
-                    "group_id": group["id"],
-                    "clip_id": group["clip"],
-                    "suite": data["suite"],
-                    "system": code,
-                    "compared_with": group["samples"][1] if compared else "",
-                    "slot": slot,
-                    "group_order": order,
-                    "dimension": dimension["key"],
-                    "rating": -30 if data["design"] == "localisation" else 1 - order % 3 if compared else 1 + slot % 5,
-                    "played_ratio": "0.983",
-                    "listening_device": "over-ear headphones",
-                    "timestamp_utc": "2026-01-31T12:00:00.123Z",
-                }
-                rows.append([(row | changes)[name] for name in COLUMNS])
-    return {"columns": list(COLUMNS), "rows": rows}
 
 
 @pytest.fixture

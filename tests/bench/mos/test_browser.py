@@ -19,7 +19,10 @@ from visaudio_bench.bench.mos.page_data import Wording
 from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.questions import KEYS
 from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.escapes import one_line
 from visaudio_bench.suites.media import write_clip
+
+from ...nasty import NASTY as TEXTS
 
 pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
 from selenium.common.exceptions import StaleElementReferenceException
@@ -470,25 +473,28 @@ def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, 
 
 
 NASTY = """</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">'"`${1}\u2028\u202e&amp;"""
+EVERY = " ".join(text for text in (NASTY, *TEXTS) if "\ud800" not in text)
 
 
 def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
     folders, videos = material(tmp_path, 1)
     options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
     sources = from_folders(folders[:2], videos, clips="1", **options)
-    sources = replace(sources, suite=NASTY, clips=(replace(sources.clips[0], caption=NASTY),))
+    sources = replace(sources, suite=EVERY, clips=(replace(sources.clips[0], caption=EVERY),))
     study_id = NASTY.replace("\u2028", "").replace("\u202e", "")[:100]
-    wording = Wording(NASTY, contact=NASTY, consent=f"{NASTY}\n\nsecond paragraph")
+    wording = Wording(EVERY, contact=EVERY, consent=f"{NASTY}\n\nsecond paragraph")
     made = build(sources, tmp_path / "survey", wording=wording, study_id=study_id, progress=lambda line: None)
     rater = Rater(browser, made.folder)
     rater.open("?rater=<script>window.broken=3</script>")
-    assert NASTY in browser.execute_script("return document.querySelector('header .title').textContent")
-    assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert one_line(EVERY) == browser.execute_script("return document.querySelector('header .title').textContent")
+    shown = browser.execute_script("return document.querySelector('#screen').textContent")
+    assert NASTY in shown
+    assert EVERY in shown
     assert [one.text for one in rater.all(".consent")][1:] == ["second paragraph"]
     assert rater.find("#rater").get_attribute("value") == "<script>window.broken=3</script>"
     rater.go_on(step="group-0", number=0, rater="x", order=[0])
     assert rater.step() == "group-0"
-    assert NASTY in browser.execute_script("return document.querySelector('#screen').textContent")
+    assert EVERY in browser.execute_script("return document.querySelector('#screen').textContent")
     assert browser.execute_script("return window.broken") is None
     assert severe(browser) == []
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -188,6 +189,25 @@ def test_folders_and_databases_that_are_none(tmp_path, survey):
     assert "cannot be used as a database" in str(result.exception)
     result = CliRunner().invoke(mos, ["export", str(tmp_path / "none.sqlite")])
     assert "does not exist" in str(result.exception)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_leaves_its_database_alone(survey, tmp_path, start_server, session, how):
+    server = Server(*start_server(survey.folder, tmp_path / "r.sqlite"))
+    assert server.ask("/responses", encoded(session(survey.folder, "R01")))[0] == 201
+    where = ("127.0.0.1", int(server.base.rsplit(":", 1)[1]))
+    part = (
+        b"POST /responses HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    )
+    with socket.create_connection(where) as gone:
+        gone.sendall(part)
+    with socket.create_connection(where) as slow:
+        slow.sendall(part)
+        assert server.ask("/")[0] == 200  # by now it has read that
+        server.stop(how)
+    assert server.process.returncode == {signal.SIGTERM: 0, signal.SIGINT: 130}[how]
+    assert {path.name for path in tmp_path.iterdir()} == {"r.sqlite", "r.log"}
+    assert "Traceback" not in (tmp_path / "r.log").read_text()
 
 
 @pytest.mark.parametrize("target", ["sureal", "p808"])

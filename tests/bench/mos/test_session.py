@@ -262,3 +262,27 @@ def test_a_studys_name_can_be_kept(material, tmp_path, name):
     sources = Sources("s", (), None, {}, {})
     with pytest.raises(UsageError, match="a study's name is 1 to 100 printable characters"):
         build(sources, tmp_path / "x", wording=Wording("t"), study_id=name, progress=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda survey: survey.pop("groups"), r"groups is missing"),
+        (lambda survey: survey.update(groups=[]), r"groups is empty"),
+        (lambda survey: survey["groups"][1]["samples"].pop(), r"groups\[1\].samples are 4, 5 were expected"),
+        (lambda survey: survey["groups"][0].update(samples=[]), r"groups\[0\].samples are 0, 1 were expected"),
+        (lambda survey: survey["dimensions"][0].pop("key"), r"dimensions\[0\].key is missing"),
+        (lambda survey: survey.update(scale=[1]), r"scale is \[1\], its two ends were expected"),
+        (lambda survey: survey["columns"].append("shoe_size"), r"columns\[\d+\] is 'shoe_size'"),
+        (lambda survey: survey.update(design="x"), r"design is 'x'"),
+        (lambda survey: (survey.update(design="preference"), survey.pop("per_rater")), r"per_rater is missing"),
+    ],
+)
+def test_a_damaged_questionnaire_is_not_served(data, tmp_path, change, said):
+    from visaudio_bench.bench.mos.server import application
+
+    change(data)
+    (tmp_path / "survey.json").write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=said):
+        application(tmp_path, tmp_path / "r.sqlite", "127.0.0.1")
+    assert not (tmp_path / "r.sqlite").exists()

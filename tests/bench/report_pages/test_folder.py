@@ -15,7 +15,7 @@ from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.bench.report_pages.pictures import SPECTRUM_ROWS, WAVE_ROWS, WIDTH, picture, spectra, thumbnail
 from visaudio_bench.suites.media import read_sound, write_audio
 
-from .conftest import CAPTION, CLIPS, RATE
+from .conftest import BELL, CAPTION, CLIPS, RATE
 
 
 def data_of(path: Path) -> dict:
@@ -58,6 +58,61 @@ def test_a_sound_is_what_was_judged_and_every_file_is_there(pages: Path, finishe
         made = read_sound(folder / content["sounds"]["ours"]["file"]).samples
         true = read_sound(finished.parent / "ours" / f"{clip['id']}.wav").samples
         assert np.abs(made - true).max() < 2**-15
+
+
+def clip_of(pages: Path, name: str) -> tuple[Path, dict]:
+    keys = {clip["id"]: clip["key"] for clip in data_of(pages / "data" / "scores-0.js")["clips"]}
+    folder = pages / "media" / keys[name]
+    return folder, data_of(folder / "clip.js")
+
+
+def test_labelled_directions_lie_under_the_segments_in_which_the_source_sounds(pages: Path) -> None:
+    _, content = clip_of(pages, CLIPS[0])
+    (source,) = content["labels"]
+    assert source["words"] == BELL
+    assert len(source["side"]) == len(content["sounds"]["ours"]["cues"]["side"])
+    assert source["side"][0] is None and source["side"][-1] == pytest.approx(0.5, abs=1e-3)
+    assert clip_of(pages, CLIPS[1])[1]["labels"] == []
+
+
+def test_a_run_ends_with_pages_without_sounds(finished: Path, tmp_path: Path, bench: Callable) -> None:
+    assert (finished / "pages" / "index.html").is_file()
+    scores = data_of(finished / "pages" / "data" / "scores-0.js")
+    assert {"key", "thumbnail"}.isdisjoint(name for clip in scores["clips"] for name in clip)
+    assert scores["pairs"]
+    assert list((finished / "pages" / "media").iterdir()) == []
+
+
+def test_two_runs_stand_side_by_side_with_what_changed(two: Path, finished: Path) -> None:
+    run = data_of(two / "data" / "run.js")
+    assert run["title"] == "run and run2"
+    assert [entry["name"] for entry in run["runs"]] == ["run", "run2"]
+    names = [system["name"] for system in data_of(two / "data" / "scores-0.js")["systems"]]
+    assert len(names) == len(set(names))
+    assert {"ours (run)", "ours (run2)", "other", "reference"} < set(names)
+    assert len({card["title"] for card in run["cards"]}) == len(names) == len(run["cards"])
+    (change,) = run["changes"]
+    assert (change["first"], change["second"]) == ("run", "run2")
+    _, results, clips = change["tables"]
+    assert any("ours" in row["value"] and "delta_ild" in row["value"] for row in results["rows"])
+    assert not any("reference" in row["value"] for row in (*results["rows"], *clips["rows"]))
+    folder, content = clip_of(two, CLIPS[0])
+    files = {system: sound["file"] for system, sound in content["sounds"].items()}
+    assert files["ours (run)"] != files["ours (run2)"]
+    sounds = [path.read_bytes() for path in sorted(folder.glob("*.flac"))]
+    assert len(sounds) == len(set(sounds)) == len(set(files.values())), "no sound is there twice"
+    before = read_sound(folder / files["ours (run)"]).samples
+    assert np.array_equal(read_sound(folder / files["ours (run2)"]).samples, before[::-1])
+
+
+def test_runs_that_do_not_compare_are_refused(finished: Path, tmp_path: Path, bench: Callable) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    results["provenance"]["seed"] = 7
+    (tmp_path / "run" / "results.json").write_text(json.dumps(results), "utf-8")
+    told = bench("report", finished, tmp_path / "run", "--html", tmp_path / "pages")
+    assert told.code == 2 and "seed 0 and 7" in told.err
+    assert not (tmp_path / "pages").exists()
 
 
 def test_made_again_is_only_what_changed(pages: Path, finished: Path, tmp_path: Path, bench: Callable) -> None:
@@ -158,3 +213,41 @@ def test_what_is_too_loud_for_16_bits_is_turned_down_and_told(finished: Path, tm
     sounds = data_of(tmp_path / "pages" / "media" / keys["plain"] / "clip.js")["sounds"]
     assert sounds["loud"]["turned_down"] == pytest.approx(6.0, abs=0.05)
     assert sounds["reference"]["turned_down"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda clips: clips[0].update(id="../../x"), "the name '../../x' cannot name a file"),
+        (lambda clips: clips.append(clips[0]), "is there twice"),
+        (lambda clips: clips[0].update(start=-1), "has the window -1 s"),
+        (lambda clips: clips[0].update(duration=0), "has the window 0 s + 0 s"),
+        (lambda clips: clips[0].update(duration=1e400), "duration is inf, a finite number was expected"),
+        (lambda clips: clips[0].update(video=5), "video is 5, a text was expected"),
+    ],
+)
+def test_the_clips_of_a_strangers_run_are_checked_first(
+    finished: Path, tmp_path: Path, bench: Callable, change: Callable, said: str
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    told = json.loads((finished / "media.json").read_text("utf-8"))
+    (clips,) = told.values()
+    change(clips)
+    (tmp_path / "run" / "media.json").write_text(json.dumps(told), "utf-8")
+    answer = bench("report", tmp_path / "run", "--html", tmp_path / "pages", "--workers", 1)
+    assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert not (tmp_path / "pages").exists()
+
+
+def test_a_record_that_names_no_file_costs_its_sound(finished: Path, tmp_path: Path) -> None:
+    from visaudio_bench.bench.evaluation.generation import made_sounds
+
+    for name, text in (
+        ("a", "[]"),
+        ("b", "{"),
+        ("c", '{"file": 5}'),
+        ("d", '{"file": "d.flac"}'),
+        ("e", "[" * 100_000),
+    ):
+        (tmp_path / f"{name}.json").write_text(text)
+    assert made_sounds(tmp_path) == {"d": tmp_path / "d.flac"}

@@ -70,7 +70,7 @@ class Reader:
         )
 
 
-def test_pages_are_read_and_listened_to(browser, pages):
+def test_pages_are_read_and_listened_to(browser, pages, two):
     reader = Reader(browser, pages)
     sort_and_filter_tables(reader)
     sort_and_filter_clips(reader)
@@ -78,11 +78,13 @@ def test_pages_are_read_and_listened_to(browser, pages):
     play_and_switch(reader)
     listen_by_keyboard(reader)
     compare_blindly(reader)
+    print_and_rest(reader)
     fit_on_a_phone(reader)
+    look_at_changes(Reader(browser, two))
     listen_on_a_plain_host(browser, pages)
     assert reader.run("return typeof hacked") == "undefined"
     assert [entry["message"] for entry in browser.get_log("browser")] == []
-    inside = reader.index.removesuffix("index.html")
+    inside = (reader.index.removesuffix("index.html"), two.as_uri())
     told = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [message["params"] for message in told if message["method"] == "Network.requestWillBeSent"]
     # The browser's own first page asks for things too.
@@ -183,6 +185,7 @@ def play_and_switch(reader):
     assert reader.run("return REPORT.player.media.every((one) => Math.abs(one.currentTime - 3) < 0.5)")
     assert reader.run("return getComputedStyle(document.querySelector('.head')).left !== '0px'")
     assert len(reader.all(".strip svg path.reference")) == 3
+    assert len(reader.all(".strip svg path.true")) == 0, "this clip has no labels"
     assert reader.run(
         "return [...document.querySelectorAll('.strip img')].every((i) => i.naturalWidth === 640 && i.alt)"
     )
@@ -225,6 +228,33 @@ def compare_blindly(reader):
     reader.find(".abx .begin").click()
     assert reader.find(".strips").is_displayed()
     reader.run("REPORT.player.pause()")
+
+
+def print_and_rest(reader):
+    """On paper there are no controls, in the dark other colours, and nothing moves for those who ask for that."""
+    emulate = partial(reader.browser.execute_cdp_cmd, "Emulation.setEmulatedMedia")
+    paper = reader.run("return getComputedStyle(document.body).backgroundColor")
+    emulate({"media": "print"})
+    assert not reader.find("nav").is_displayed()
+    assert not reader.find(".transport").is_displayed()
+    assert reader.find("h1").is_displayed()
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+    emulate({"media": "screen", "features": dark})
+    assert reader.run("return getComputedStyle(document.body).backgroundColor") != paper
+    reader.run("document.querySelector('#play').style.transition = 'all 9s'")
+    assert reader.run("return getComputedStyle(document.querySelector('#play')).transitionDuration") == "0s"
+    emulate({"media": "", "features": []})
+
+
+def look_at_changes(reader):
+    reader.open("tables", expect="table")
+    titles = reader.texts("section:first-of-type tbody th")
+    assert len(set(titles)) == len(titles)
+    assert {f"{TITLE} (run)", "ours (run2)"} < set(titles)
+    assert reader.find("a[href='#/changes']").is_displayed()
+    reader.open("changes", expect="tbody tr")
+    assert len(reader.all("table")) == 3
+    assert reader.run("return document.documentElement.scrollWidth") <= 390
 
 
 def fit_on_a_phone(reader):

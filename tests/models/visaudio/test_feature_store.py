@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,19 @@ def test_a_smaller_grid_is_the_mean_of_squares(grid, seed):
     torch.testing.assert_close(small.mean((1, 2)), values.mean((1, 2)))
     with pytest.raises(BenchError, match="8 x 8"):
         pooled(values, 3)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ["[]", "5", "{", '{"format": null}', '{"format": 1}', "[" * 100_000, "MADE", "STORAGE"],
+)
+def test_a_damaged_description_is_named(tmp_path, meta):
+    fill(tmp_path, ["a"])
+    made = json.loads((tmp_path / "meta.json").read_text())
+    texts = {
+        "MADE": json.dumps({**made, "conditioners": []}),
+        "STORAGE": json.dumps({**made, "storage": {"shelf": 3}}),
+    }
+    (tmp_path / "meta.json").write_text(texts.get(meta, meta))
+    with pytest.raises(UsageError, match=r"no feature store|meta\.json is damaged"):
+        FeatureStore(tmp_path)

@@ -208,3 +208,33 @@ def test_what_is_no_checkpoint_is_named(tmp_path, small, filled_network):
     save_file(filled_network(small().mono).state_dict(), path, good)
     with pytest.raises(BenchError, match=r"does not hold the weights of ViSAudio's flow network.*looks like MMAudio"):
         load_network(path)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ({"config": "[]"}, "configuration is \\[\\], an object was expected"),
+        ({"config": "{"}, "does not say what network"),
+        ({"config": "[" * 100_000}, "nested too deeply"),
+        ({"config": '{"name": 5}'}, "configuration.name is 5, a text was expected"),
+        ({"depth": 10**9}, "depth must be from 1 to"),
+        ({"depth": 10**5}, "depth must be at most"),
+        ({"hidden": 0}, "hidden must be from 1 to"),
+        ({"heads": 1e400}, "configuration.heads is inf, a whole number was expected"),
+        ({"shoe": 43}, "configuration.shoe is not a field"),
+        ({"conditioners": "[]"}, "conditioners is \\[\\], an object was expected"),
+        ({"codec": "{"}, "does not say what network"),
+    ],
+)
+def test_notes_of_strangers_are_checked_before_a_network_is_built(tmp_path, small, notes, said):
+    config = small().to_dict()
+    texts = {"conditioners": "{}", "config": json.dumps(config), "format": "visaudio-bench flow network 1"}
+    texts |= {name: value for name, value in notes.items() if name in ("config", "conditioners", "codec")}
+    changed = {name: value for name, value in notes.items() if name not in texts}
+    if changed:
+        texts["config"] = json.dumps({**config, **changed})
+    path = tmp_path / "theirs.safetensors"
+    save_file({"a": torch.zeros(1)}, path, texts)
+    for read in (read_notes, load_network):
+        with pytest.raises(BenchError, match=said):
+            read(path)

@@ -16,7 +16,7 @@ from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.isolation import map_isolated
 from visaudio_bench.pool import Outcome, map_unordered
 from visaudio_bench.suites.ambisonics import encode
-from visaudio_bench.suites.construction.build import BuildSettings
+from visaudio_bench.suites.construction.build import BuildSettings, clip_files
 from visaudio_bench.suites.construction.captioning import caption_clips, read_captions
 from visaudio_bench.suites.construction.dataset import Build, Shard
 from visaudio_bench.suites.construction.sphere360 import find_panoramas
@@ -108,6 +108,22 @@ def test_a_source_that_was_fetched_anew_is_made_anew(source: Path, tmp_path: Pat
     panorama("video000005_0", field=encode(noise(1.0), 1.2)[:3])
     list(work.run(HERE))
     assert not (tmp_path / "out" / "audio" / "video000005_0.flac").exists()
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"id": 5}', '{"reason": 3, "id": "x"}', "[" * 100_000])
+def test_a_clip_whose_record_is_damaged_is_made_anew(source: Path, tmp_path: Path, damage: str) -> None:
+    work = begun(source, tmp_path / "out")
+    list(work.run(HERE))
+    before = files(tmp_path / "out")
+    clip = work.found.panoramas[0].id
+    clip_files(tmp_path / "out", clip).record.write_text(damage)
+    assert [one.id for one in work.pending()] == [clip]
+    assert work.finish({}) is None
+    list(work.run(HERE))
+    assert files(tmp_path / "out") == before
+    (tmp_path / "out" / "build.json").write_text(damage)
+    with pytest.raises(UsageError, match=r"build\.json does not say how|was made with"):
+        begun(source, tmp_path / "out")
 
 
 def test_a_folder_is_made_by_one_recipe(source: Path, tmp_path: Path) -> None:

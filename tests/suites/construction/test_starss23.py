@@ -153,6 +153,15 @@ def test_simulated_scenes_in_this_layout_come_back(
     errors = [score["label_err"].value for score in scores]
     assert len(errors) == len(scenes)
     assert np.median(errors) < 12
+    for wrong in (lambda azimuth: -azimuth, lambda azimuth: math.pi / 2 - azimuth):  # a sign, an exchange of axes
+        errors = [
+            label_quantities(
+                interaural_cues(read_sound(clip.audio).samples),
+                as_arrays(tuple(row._replace(azimuth=wrong(row.azimuth)) for row in clip_labels(clip))),
+            )["label_err"].value
+            for clip in open_suite("starss23").clips()
+        ]
+        assert np.median(errors) > 12
 
 
 @pytest.mark.parametrize(
