@@ -20,12 +20,12 @@ from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
 from visaudio_bench.models.formats import locate
-from visaudio_bench.models.visaudio.config import PUBLISHED
+from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
-from visaudio_bench.models.visaudio.settings import GUIDANCE, Settings
+from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS, Settings
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import probe, write_audio
+from visaudio_bench.suites.media import probe, round_to_16_bit, within_full_scale, write_audio
 
 if TYPE_CHECKING:  # torch comes with the first file that is opened, not with the list of systems
     from visaudio_bench.models.visaudio.pipeline import Pipeline, Sounded
@@ -57,10 +57,10 @@ class FlowSystem(System):
         self.name = name
         self.notes = _notes_of(path)
         self.taken = ""  # what was unwrapped to get at the weights, once they are open
-        self.settings = settings or Settings(guidance=float(self.notes.get("guidance", GUIDANCE)))
         _require_variant(variant, self.notes, path)
         self.kind = kind_of(self.notes)
         small = self.kind != PUBLISHED
+        self.settings = settings or _settings(self.notes, small=small)
         # With built-in parts it is another model than the published one, and is never shown under its name.
         self.card = SystemCard(
             name=name or variant.name + ("-tiny" if small else ""),
@@ -132,7 +132,7 @@ class FlowSystem(System):
         how = self._provenance(pipeline)
         requests = [Request(clip.id, clip.video, clip.caption, clip.start, _duration(clip)) for clip in wanted]
         for sounded in pipeline.generate(requests, seed):
-            yield _kept(sounded, out, how)
+            yield _kept(sounded, out, how, rounded=self.kind == BUILT_IN)
 
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """Its video; the reference is not listened to."""
@@ -158,7 +158,17 @@ def _notes_of(path: Path) -> Mapping[str, str]:
     return notes_of(path)
 
 
-def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any]) -> Generation:
+def _settings(notes: Mapping[str, str], *, small: bool) -> Settings:
+    """Those that the checkpoint was validated with. Small networks make each clip by itself.
+
+    So a clip's sound is the same to the last bit whatever else is made with it, and batches would not be faster.
+    """
+    guidance, steps = float(notes.get("guidance", GUIDANCE)), int(notes.get("sampling_steps", STEPS))
+    return Settings(steps=steps, guidance=guidance, batch=1) if small else Settings(steps=steps, guidance=guidance)
+
+
+def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any], *, rounded: bool) -> Generation:
+    """Write what came of a request; a peak beyond full scale is turned down, both ears alike, as its record says."""
     name = sounded.request.id
     path = out / f"{name}.wav"
     try:
@@ -166,11 +176,12 @@ def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any]) -> Generation:
             if sounded.error is not None:
                 raise sounded.error
             assert sounded.sound is not None  # one or the other
-            write_audio(path, sounded.sound, SAMPLE_RATE)
+            samples, gain = within_full_scale(sounded.sound)
+            write_audio(path, round_to_16_bit(samples) if rounded else samples, SAMPLE_RATE)
     except ClipError as error:
         return Generation.failed(name, sounded.seconds, error)
-    caption = {"caption": sounded.request.caption or "", "duration": sounded.request.duration}
-    return Generation(name, path, sounded.seconds, provenance={**how, **caption})
+    own = {"caption": sounded.request.caption or "", "duration": sounded.request.duration, "gain": gain}
+    return Generation(name, path, sounded.seconds, provenance={**how, **own})
 
 
 def _duration(clip: Clip) -> float:

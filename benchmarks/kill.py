@@ -189,9 +189,9 @@ def store(folder: Path) -> None:
     from visaudio_bench.models.visaudio.feature_formats import Storage, pack
     from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
     from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-    from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
+    from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 
-    kind = Kind(BuiltInConditioners().identity, NoiseVocoder().identity, Storage(spatial="int8"), 1.2)
+    kind = Kind(BuiltInConditioners().identity, Vocoder().identity, Storage(spatial="int8"), 1.2)
     config, long = CONFIGS["tiny"], lengths(1.2, CONFIGS["tiny"].text_tokens)
     shapes = {
         "mean": (2, long.latent, config.latent_dim),

@@ -39,7 +39,7 @@ Examples
     "--duration", type=click.FloatRange(min=0.7), default=8.0, show_default=True, metavar="SECONDS",
     help="Length of the sound of a --video; the clips of a suite have their own.",
 )  # fmt: skip
-@click.option("--steps", type=click.IntRange(1), help="Euler steps.  [default: 25]")
+@click.option("--steps", type=click.IntRange(1), help="Euler steps.  [default: the checkpoint's, else 25]")
 @click.option(
     "--guidance", type=click.FloatRange(min=0),
     help="Strength of guidance; 1 is none.  [default: the checkpoint's, else 4.5]",

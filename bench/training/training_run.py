@@ -195,7 +195,7 @@ def _parts_of(store: FeatureStore) -> str:
 def _validator(watched: FeatureStore | None, config: Config, recipe: FlowRecipe, world: World) -> Validator | None:
     if watched is None:
         return None
-    reader = Reader(watched, config, replace(recipe, drop=0.0))
+    reader = Reader(watched, config, replace(recipe, drop=0.0, drop_text=0.0))
     try:
         codec = open_parts(_parts_of(watched), str(world.device), spatial=False).codec
     except BenchError as error:
@@ -211,5 +211,6 @@ def _notes(preset: str, recipe: FlowRecipe, store: FeatureStore) -> dict[str, st
         "codec": json.dumps(dict(store.kind.codec)),
         "preset": preset,
         "guidance": str(recipe.guidance),
+        "sampling_steps": str(recipe.sampling_steps),
         "data": store.manifest_hash,
     }

@@ -55,8 +55,9 @@ def _latents(clip: Clip, codec: Codec, duration: float) -> dict[str, Tensor]:
     samples = read_binaural(clip.audio, start=clip.start, duration=duration, sample_rate=SAMPLE_RATE).samples
     if float(np.abs(samples).max()) <= 1e-6:
         raise ClipError("silent", f"the sound of clip {clip.id} is silent: there is nothing to learn from.")
-    # The peak of both ears together is that of MMAudio's training data.
-    mean, std = codec.encode(torch.from_numpy(scale_to_peak(samples))[None])
+    # The peak of both ears together is that of MMAudio's training data; silence that is to be learnt stays silence.
+    scaled = samples if clip.meta.get("silent") else scale_to_peak(samples)
+    mean, std = codec.encode(torch.from_numpy(scaled)[None])
     return {"mean": mean[0].cpu(), "std": std[0].cpu()}
 
 

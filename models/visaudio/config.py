@@ -158,7 +158,7 @@ CONFIGS: dict[str, Config] = {
         Config("small_44k", latent_dim=40, hidden=448, heads=7, depth=12, fused_depth=8, v2=False),
         # for laptops and tests, with the features that `models.visaudio.tiny` computes
         Config(
-            "tiny", latent_dim=40, hidden=64, heads=2, depth=3, fused_depth=1, clip_dim=64, sync_dim=32, text_dim=64,
+            "tiny", latent_dim=57, hidden=64, heads=2, depth=3, fused_depth=1, clip_dim=64, sync_dim=32, text_dim=64,
             text_tokens=16, spatial_dim=32, spatial_grid=8,
         ),
     )

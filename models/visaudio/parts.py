@@ -46,9 +46,9 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
     """
     if kind == BUILT_IN:
         from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-        from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
+        from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 
-        return Parts(BuiltInConditioners(), NoiseVocoder())
+        return Parts(BuiltInConditioners(), Vocoder())
     from visaudio_bench.models.visaudio.published_parts import PublishedCodec, PublishedConditioners
 
     return Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))

@@ -23,6 +23,7 @@ from visaudio_bench.models.visaudio.config import Lengths, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.sampler import clip_noise, sample
 from visaudio_bench.models.visaudio.settings import Settings
+from visaudio_bench.models.visaudio.windows import LONGEST, WINDOW, sample_long, starts
 from visaudio_bench.models.weight_loading import narrow
 
 
@@ -104,7 +105,13 @@ class Pipeline:
     def _encode(self, request: Request) -> Conditions:
         if request.video is None:
             raise ClipError("no_video", f"clip {request.id} has no video, and the sound is made for pictures.")
-        found = self.conditioners.encode(request.video, request.caption, start=request.start, duration=request.duration)
+        shown = WINDOW if request.duration > LONGEST else request.duration
+        found = Conditions.concatenate(
+            [
+                self.conditioners.encode(request.video, request.caption, start=request.start + start, duration=shown)
+                for start in starts(request.duration)
+            ]
+        )
         return found if self.network.config.spacetime else replace(found, spatial=None)
 
     def _flush(self, batch: list[_Waiting], seed: int) -> Iterator[Sounded]:
@@ -142,20 +149,33 @@ class Pipeline:
         duration = requests[0].duration
         wanted = lengths(duration, config.text_tokens)
         noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
-        conditions = Conditions.concatenate(found).to(self.device)
-        latent = sample(
-            self.network,
-            conditions,
-            noise.to(self.device),
-            steps=self.settings.steps,
-            guidance=self.settings.guidance,
-            negative=self._negative(wanted),
-        )
+        if duration > LONGEST:
+            latent = torch.stack([self._long(one, own, duration) for one, own in zip(found, noise, strict=True)])
+        else:
+            latent = sample(
+                self.network,
+                Conditions.concatenate(found).to(self.device),
+                noise.to(self.device),
+                steps=self.settings.steps,
+                guidance=self.settings.guidance,
+                negative=self._negative(wanted),
+            )
         latent = self.network.unnormalise(latent)
         ears = latent if config.dual else latent[:, None]
         # One clip at a time: the vocoder wants more memory for a clip than the flow does.
         sounds = [self.codec.decode(one[None])[0].cpu() for one in ears]
         return [_trimmed(sound, duration) for sound in sounds]
+
+    def _long(self, windows: Conditions, noise: Tensor, duration: float) -> Tensor:
+        return sample_long(
+            self.network,
+            windows.to(self.device),
+            noise.to(self.device),
+            duration,
+            steps=self.settings.steps,
+            guidance=self.settings.guidance,
+            negative=self._negative(lengths(WINDOW, self.network.config.text_tokens)),
+        )
 
     def _negative(self, wanted: Lengths) -> Conditions | None:
         if not self.settings.negative:

@@ -72,18 +72,36 @@ def sample(
     """
     if steps < 1:
         raise ValueError(f"at least one step is needed, got {steps}")
-    batch, length = len(noise), noise.shape[-2]
+    projected = guided_conditions(network, conditions, noise.shape[-2], guidance, negative)
+
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        return guided_velocity(network, x, t, projected, guidance)
+
+    return follow(velocity, noise, steps, progress)
+
+
+def guided_conditions(
+    network: FlowNetwork, conditions: Conditions, length: int, guidance: float, negative: Conditions | None
+) -> Projected:
+    """Conditions as `guided_velocity` takes them: with guidance above 1, what is not wanted stands behind them."""
     projected = network.project(conditions, length)
-    if guidance > 1:
-        if negative is None:
-            negative = network.null(1, _lengths(conditions, length))
-        unwanted = network.project(negative, length)
-        projected = projected.beside(unwanted.expand(batch) if len(negative) == 1 else unwanted)
+    if guidance <= 1:
+        return projected
+    if negative is None:
+        negative = network.null(1, _lengths(conditions, length))
+    unwanted = network.project(negative, length)
+    return projected.beside(unwanted.expand(len(projected.pooled)) if len(negative) == 1 else unwanted)
+
+
+def follow(
+    velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int, progress: Progress | None = None
+) -> Tensor:
+    """Euler steps from noise at t = 0 to t = 1 along a velocity, which is a function of x and t."""
     # the differences of float32 times, not 1 / steps, as the published sampler has them
     times = torch.linspace(0, 1, steps + 1, device=noise.device)
     x = noise
     for step in range(steps):
-        x = x + (times[step + 1] - times[step]) * guided_velocity(network, x, times[step], projected, guidance)
+        x = x + (times[step + 1] - times[step]) * velocity(x, times[step])
         if progress:
             progress(step + 1, steps)
     return x

@@ -1,13 +1,16 @@
-"""A codec without weights: band levels and the differences between the ears, heard as filtered noise.
+"""A codec without weights: what both ears share, and how they differ, heard as filtered tones and noise.
 
-A latent token stands for 1024 samples (23 ms) and has 40 values for each ear: the levels of 32 mel-spaced bands, which
-both ears share, then how much louder this ear is than the other in 7 wide bands and how much earlier it hears the
-sound. It is the parametric description of a scene by a mono sound and its interaural cues (binaural cue coding:
-Faller and Baumgarte 2003); decoding gives noise the levels, the differences and the delay. Rhythm, loudness, colour and
-direction survive, pitch and voices do not.
+A latent token stands for 1024 samples (23 ms) and has 57 values for each ear. Both ears share the levels of 40
+mel-spaced bands, the pitch, how much of 4 wide bands repeats with it, and how alike the ears are in 4 wide bands; then
+come how much louder this ear is than the other in 7 bands and how much earlier it hears the sound. It is the parametric
+description of a scene by one sound and its interaural cues (binaural cue coding: Faller and Baumgarte 2003; ears that
+are less alike hear more of what is diffuse: Breebaart et al. 2005). Decoding gives one carrier, a train of pulses and
+noise, the levels; each ear hears it turned by its differences, and as much of it decorrelated as the likeness leaves.
+
+Whatever the latents, no band is louder than it was in any training scene and no sample is beyond full scale.
 
 Exchanging the ears exchanges their latents (rounding may move a lead by one step of 6 µs), equal ears have equal
-latents, and equal latents give equal ears.
+latents that say that they are alike, and such latents give equal ears.
 """
 
 from __future__ import annotations
@@ -23,8 +26,10 @@ from torch.nn import functional
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.models.visaudio.config import LATENT_HOP
+from visaudio_bench.models.visaudio.tiny.tones import pitch_of, pulses, repeating
 
-LEVELS, DIFFERENCES = 32, 7
+LEVELS, TONES, LIKENESSES, DIFFERENCES = 40, 4, 4, 7
+SHARED = LEVELS + 1 + TONES + LIKENESSES
 _FFT, _HOP = 2048, 512
 _FRAMES = LATENT_HOP // _HOP  # spectra a token
 _EDGE = (_FFT - _HOP) // 2  # so that the first spectrum is centred on the first hop
@@ -36,29 +41,41 @@ _DIFFERENCE_LOW = 300.0
 _MEMORY = 17
 _LEAD_LOW, _LEAD_HIGH = 100.0, 1500.0
 _LONGEST_LEAD = 1e-3
-# Latent units: a difference of 20 dB and a lead of 0.7 ms are 1.
-_LEVEL_UNIT, _DIFFERENCE_UNIT, _LEAD_UNIT = 20.0, 20.0, 7e-4
+# Latent units: a difference of 20 dB, a lead of 0.7 ms and four octaves around 440 Hz are 1.
+_LEVEL_UNIT, _DIFFERENCE_UNIT, _LEAD_UNIT, _PITCH_UNIT, _PITCH_CENTRE = 20.0, 20.0, 7e-4, 2.0, 440.0
+# dB: each band where it is loudest in all scenes of simroom-train
+_LOUDEST = (
+    -20.9, -11.8, -8.7, -16.3, -21.1, -12.0, -12.5, -11.6, -12.9, -11.6, -17.6, -20.5, -18.3, -18.8, -17.6, -18.3,
+    -19.0, -17.9, -18.4, -17.1, -16.9, -17.4, -16.7, -17.2, -17.7, -20.3, -28.0, -31.4, -33.1, -33.7, -32.9, -32.9,
+    -33.3, -34.3, -35.2, -37.2, -34.5, -33.1, -34.3, -36.7,
+)  # fmt: skip
+_FULL = 0.98  # of full scale: no sample is beyond
+_SCATTER = 0.02  # s, over which what is diffuse is scattered
 
 
 class _Plan(NamedTuple):
     window: Tensor  # (2048,)
-    bands: Tensor  # (1025, 32), each column sums to one
-    envelope: Tensor  # (32, 1025), interpolates levels between band centres
+    bands: Tensor  # (1025, 40), each column sums to one
+    envelope: Tensor  # (40, 1025), interpolates levels between band centres
     wide: Tensor  # (1025, 7)
     spread: Tensor  # (7, 1025)
+    broad: Tensor  # (1025, 4)
+    broad_spread: Tensor  # (4, 1025)
     phase: Tensor  # (2, bins below the lead's highest, lags): cosine and sine
     lags: Tensor  # (lags,) s
     frequency: Tensor  # (1025,) Hz
+    loudest: Tensor  # (40,) dB
+    scatter: Tensor  # (2, 1025) of magnitude 1: how each ear hears what is diffuse
 
 
-class NoiseVocoder:
+class Vocoder:
     """The codec of `tiny`."""
 
-    name = "noise-vocoder"
-    latent_dim = LEVELS + DIFFERENCES + 1
+    name = "tone-and-noise-vocoder"
+    latent_dim = SHARED + DIFFERENCES + 1
 
     def __init__(self) -> None:
-        self.identity = {"codec": self.name, "version": "1"}
+        self.identity = {"codec": self.name, "version": "2"}
 
     def encode(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (all zero: nothing is drawn) of the latents of a sound.
@@ -68,38 +85,86 @@ class NoiseVocoder:
                 channel is what both ears hear.
 
         Returns:
-            Two tensors `(B, E, ceil(T / 1024), 40)`.
+            Two tensors `(B, E, ceil(T / 1024), 57)`.
         """
         ears = sound.shape[1]
         sound = sound.expand(-1, 2, -1)
         plan = _plan(sound.device)
         spectra = _analyse(sound, plan)
         power = _by_token(spectra.abs().square())
-        levels = 10 * torch.log10(power.mean(1) @ plan.bands + _FLOOR) / _LEVEL_UNIT
-        smooth = _smooth(power)
-        heard = torch.log10(smooth @ plan.wide + _QUIET)
-        louder = heard[:, 0] - heard[:, 1]
+        both = power.mean(1)
+        levels = 10 * torch.log10(both @ plan.bands + _FLOOR) / _LEVEL_UNIT
+        pitch, heard = pitch_of(both, plan.window)
+        tonal = repeating(both, pitch, plan.broad, plan.window, plan.frequency) * heard[..., None]
         lead = _lead(spectra, plan)
-        own = torch.cat([10 * louder / _DIFFERENCE_UNIT, lead[..., None] / _LEAD_UNIT], dim=-1)
-        latent = torch.stack([torch.cat([levels, sign * own], dim=-1) for sign in (1, -1)], dim=1)
+        alike = _alike(spectra, power, lead, plan)
+        ratio = torch.log10(_smooth(power) @ plan.wide + _QUIET)
+        own = torch.cat([10 * (ratio[:, 0] - ratio[:, 1]) / _DIFFERENCE_UNIT, lead[..., None] / _LEAD_UNIT], dim=-1)
+        height = torch.log2(pitch / _PITCH_CENTRE)[..., None] / _PITCH_UNIT
+        shared = torch.cat([levels, height, tonal, alike], dim=-1)
+        latent = torch.stack([torch.cat([shared, sign * own], dim=-1) for sign in (1, -1)], dim=1)
         return latent[:, :ears], torch.zeros_like(latent[:, :ears])
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Sound `(B, E, 1024 n)` of latents `(B, E, n, 40)`; the ears' band levels are averaged.
+        """Sound `(B, E, 1024 n)` of latents `(B, E, n, 57)`; what the ears share is averaged.
 
         The noise is the same in every clip, so that nothing but the latents decides.
         """
         plan = _plan(latent.device)
-        levels = latent[..., :LEVELS].mean(1)
-        own = (latent[:, 0, :, LEVELS:] - latent[:, -1, :, LEVELS:]) / 2
-        power = _to_frames(10 ** (_LEVEL_UNIT * (levels @ plan.envelope).clamp(-6, 1) / 10))
+        # Not finite is silence: a number that is none must not spread over the clip.
+        latent = torch.nan_to_num(latent, nan=-6.0, posinf=6.0, neginf=-6.0)
+        shared = latent[..., :SHARED].mean(1)
+        own = (latent[:, 0, :, SHARED:] - latent[:, -1, :, SHARED:]) / 2
+        direct, diffuse = _carriers(shared, plan)
         ratio = 10 ** (_DIFFERENCE_UNIT * (own[..., :DIFFERENCES] @ plan.spread).clamp(-1.5, 1.5) / 10)
         left = _to_frames(ratio / (1 + ratio))
         lead = _to_frames(_LEAD_UNIT * own[..., DIFFERENCES:])
-        turn = torch.polar(torch.ones_like(power), math.pi * lead.clamp(-_LONGEST_LEAD, _LONGEST_LEAD) * plan.frequency)
-        carrier = _noise(power.shape[1], latent.device) * power.sqrt()
-        ears = torch.stack([carrier * (2 * left).sqrt() * turn, carrier * (2 - 2 * left).sqrt() * turn.conj()], dim=1)
-        return _synthesise(ears[:, : latent.shape[1]], plan)
+        turn = math.pi * lead.clamp(-_LONGEST_LEAD, _LONGEST_LEAD) * plan.frequency
+        turned = torch.polar(torch.ones_like(turn), turn)
+        spectra = [
+            (direct * side + scattered) * (2 * share).clamp_min(0).sqrt()
+            for side, scattered, share in zip((turned, turned.conj()), diffuse, (left, 1 - left), strict=True)
+        ]
+        return limited(_synthesise(torch.stack(spectra, dim=1)[:, : latent.shape[1]], plan))
+
+
+def limited(sound: Tensor) -> Tensor:
+    """`(B, E, T)` turned down around each peak that is beyond full scale, all ears alike; else as it is."""
+    peak = sound.abs().amax(1, keepdim=True)
+    if float(peak.max()) <= _FULL:
+        return sound
+    # The gain of the loudest sample nearby, and then its mean over as many: never above what any sample needs.
+    reach = _FFT // 2
+    most = functional.max_pool1d(peak, 2 * reach + 1, 1, reach)
+    gain = (_FULL / most).clamp_max(1)
+    padded = functional.pad(gain, (reach // 2, reach // 2), mode="replicate")
+    return sound * functional.avg_pool1d(padded, 2 * (reach // 2) + 1, 1)
+
+
+def _carriers(shared: Tensor, plan: _Plan) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Spectra `(B, 2 n, 1025)`: what both ears hear alike, and what each hears by itself."""
+    levels, height, tonal, alike = torch.split(shared, [LEVELS, 1, TONES, LIKENESSES], dim=-1)
+    wanted = (_LEVEL_UNIT * levels.clamp_min(-6)).minimum(plan.loudest)
+    power = _to_frames(10 ** ((wanted @ plan.envelope) / 10))
+    tone_share, direct_share = (_to_frames(part.clamp(0, 1) @ plan.broad_spread).clamp(0, 1) for part in (tonal, alike))
+    frames = power.shape[1]
+    hertz = _PITCH_CENTRE * torch.exp2(_PITCH_UNIT * height[..., 0].clamp(-2, 2))
+    train = pulses(hertz, frames * _HOP)[:, None]
+    tones = _analyse(train, plan)[:, 0] * (plan.window.sum() / 2) / plan.window.square().sum().sqrt()
+    # Each band of the tones is brought to one; one that no harmonic falls into has none to be brought up.
+    there = (tones.abs().square() @ plan.bands).clamp_min(0.05) @ plan.envelope
+    tones = tones * (power * tone_share / there).sqrt()
+    loud = (power * (1 - tone_share)).sqrt()
+    noises = [_noise(frames, shared.device, seed) * loud for seed in range(3)]
+    # What tones and noise are together once more: a tone between two narrow bands falls short in both.
+    made = (tones + noises[0]).abs().square() @ plan.bands
+    again = _to_frames(10 ** (wanted / 10)) / made.clamp_min(1e-14)
+    tones = tones * (again.clamp(0.5, 4) @ plan.envelope).sqrt()
+    direct = (tones + noises[0]) * direct_share.sqrt()
+    # A little less, so that ears that are alike but for rounding are alike.
+    apart = (1 - 1e-4 - direct_share).clamp_min(0).sqrt()
+    left, right = ((tones * plan.scatter[ear] + noises[1 + ear]) * apart for ear in (0, 1))
+    return direct, (left, right)
 
 
 @lru_cache(maxsize=4)
@@ -110,6 +175,7 @@ def _plan(device: torch.device) -> _Plan:
     lags = np.arange(-reach, reach + 1) / (4 * SAMPLE_RATE)
     bands, envelope = _triangles(frequency, LEVELS, _LOWEST)
     wide, spread = _triangles(frequency, DIFFERENCES, _DIFFERENCE_LOW)
+    broad, broad_spread = _triangles(frequency, TONES, _DIFFERENCE_LOW)
     # Where the left ear leads by d, L conj(R) is turned by +2 pi f d.
     turn = 2 * np.pi * frequency[: lead.nonzero()[0][-1] + 1, None] * lags
     phase = np.stack([np.cos(turn), np.sin(turn)]) * lead[: len(turn), None]
@@ -117,8 +183,29 @@ def _plan(device: torch.device) -> _Plan:
     def tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
         return torch.as_tensor(array.astype(np.float32), device=device)
 
-    rest = (tensor(array) for array in (bands, envelope, wide, spread, phase, lags, frequency))
-    return _Plan(torch.hann_window(_FFT, device=device), *rest)
+    arrays = (bands, envelope, wide, spread, broad, broad_spread, phase, lags, frequency, np.array(_LOUDEST))
+    parts = [torch.hann_window(_FFT, device=device), *map(tensor, arrays), _scatter().to(device)]
+    return _Plan(*parts)
+
+
+def _scatter() -> Tensor:
+    """Two decaying noises, as a room has them, without their colour."""
+    length = round(2 * _SCATTER * SAMPLE_RATE)
+    fading = torch.exp(-torch.arange(length) / (_SCATTER * SAMPLE_RATE / 2))
+    spectra: Tensor = torch.fft.rfft(torch.randn(2, length, generator=torch.Generator().manual_seed(1)) * fading, _FFT)
+    return spectra / spectra.abs().clamp_min(1e-9)
+
+
+def _alike(spectra: Tensor, power: Tensor, lead: Tensor, plan: _Plan) -> Tensor:
+    """How alike the ears are in broad bands, `(B, n, 4)` in [0, 1], once the lead is taken away."""
+    cross = spectra[:, 0] * spectra[:, 1].conj()
+    cross = (cross[:, ::_FRAMES] + cross[:, 1::_FRAMES]) / _FRAMES
+    # The left ear leads by d: its spectrum is turned by +2 pi f d against the right one's.
+    turn = 2 * math.pi * lead[..., None] * plan.frequency
+    real = cross.real * torch.cos(turn) + cross.imag * torch.sin(turn)
+    common = _smooth(real[:, None])[:, 0] @ plan.broad + _QUIET
+    each = _smooth(power) @ plan.broad + _QUIET
+    return (common / each.prod(1).sqrt()).clamp(0, 1)
 
 
 def _triangles(
@@ -183,10 +270,10 @@ def _lead(spectra: Tensor, plan: _Plan) -> Tensor:
     return plan.lags[correlation.argmax(-1)]
 
 
-@lru_cache(maxsize=4)
-def _noise(frames: int, device: torch.device) -> Tensor:
+@lru_cache(maxsize=12)
+def _noise(frames: int, device: torch.device, seed: int) -> Tensor:
     """Spectra `(frames, 1025)` of white noise, of mean power 1, always the same."""
     length = (frames - 1) * _HOP + _FFT
-    samples = torch.randn(length, generator=torch.Generator().manual_seed(0)).to(device)
+    samples = torch.randn(length, generator=torch.Generator().manual_seed(seed)).to(device)
     spectra: Tensor = torch.fft.rfft(samples.unfold(-1, _FFT, _HOP) * _plan(device).window)
     return spectra / math.sqrt(float(_plan(device).window.square().sum()))

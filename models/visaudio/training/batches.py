@@ -81,7 +81,14 @@ class Reader:
         """The samples with these numbers, which are of these clips."""
         missing = [self.fill(memory, place, clip) for place, clip in enumerate(clips)]
         drawn = [
-            draw(self.recipe.seed, sample, self.latent, drop=self.recipe.drop, times=self.recipe.time)
+            draw(
+                self.recipe.seed,
+                sample,
+                self.latent,
+                drop=self.recipe.drop,
+                drop_text=self.recipe.text_drop,
+                times=self.recipe.time,
+            )
             for sample in samples
         ]
         draws = Draws(*(torch.stack(column) for column in zip(*drawn, strict=True)))

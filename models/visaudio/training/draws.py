@@ -24,7 +24,13 @@ class Draws(NamedTuple):
 
 
 def draw(
-    seed: int, sample: int, shape: Sequence[int], *, drop: float = 0.1, times: TimeDistribution = "logit_normal"
+    seed: int,
+    sample: int,
+    shape: Sequence[int],
+    *,
+    drop: float = 0.1,
+    drop_text: float = 0.1,
+    times: TimeDistribution = "logit_normal",
 ) -> Draws:
     """The draws of one sample.
 
@@ -32,7 +38,8 @@ def draw(
         seed: of the training.
         sample: its number, counted from 0.
         shape: `(2, n, C)` of its latents.
-        drop: probability with which each of clip, sync and text is dropped, independently of the others.
+        drop: probability with which clip and sync are dropped, each independently.
+        drop_text: probability with which text is dropped, independently of the two.
         times: how times in (0, 1) are distributed.
 
     Returns:
@@ -40,6 +47,6 @@ def draw(
     """
     generator = generator_of(seed, sample)
     noise, spread = torch.randn((2, *shape), generator=generator)
-    dropped = torch.rand(3, generator=generator) < drop
+    dropped = torch.rand(3, generator=generator) < torch.tensor([drop, drop, drop_text])
     time = sample_times(1, generator, distribution=times)[0]
     return Draws(noise, spread, time, dropped[0], dropped[1], dropped[2])

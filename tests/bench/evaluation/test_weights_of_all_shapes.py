@@ -28,7 +28,7 @@ from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
+from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE, WeightFile
 
@@ -57,7 +57,7 @@ def weights() -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    claim(folder, Kind(BuiltInConditioners().identity, NoiseVocoder().identity, Storage(spatial="int8"), 1.2))
+    claim(folder, Kind(BuiltInConditioners().identity, Vocoder().identity, Storage(spatial="int8"), 1.2))
     clips, long, grid = [], lengths(1.2, MICRO.text_tokens), MICRO.spatial_grid
     for index in range(4):
         mean = torch.randn(2, long.latent, MICRO.latent_dim)

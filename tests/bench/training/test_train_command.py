@@ -22,10 +22,10 @@ from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-from visaudio_bench.models.visaudio.tiny.vocoder import NoiseVocoder
+from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 
 SECONDS = 1.2
-KIND = Kind(BuiltInConditioners().identity, NoiseVocoder().identity, Storage(spatial="int8"), SECONDS)
+KIND = Kind(BuiltInConditioners().identity, Vocoder().identity, Storage(spatial="int8"), SECONDS)
 MICRO = ("network.hidden=16", "network.heads=1", "network.depth=2", "batch=4", "log_every=1", "warmup=2", "threads=2")
 
 

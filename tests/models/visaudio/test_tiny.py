@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,9 +15,10 @@ from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
-from visaudio_bench.models.visaudio.tiny.vocoder import LEVELS, NoiseVocoder
+from visaudio_bench.models.visaudio.tiny.vocoder import _LOUDEST, LEVELS, LIKENESSES, SHARED, Vocoder
+from visaudio_bench.suites.media import write_video
 
-CODEC = NoiseVocoder()
+CODEC = Vocoder()
 
 
 def noise(seconds: float = 1.5, ears: int = 2, seed: int = 0, *, lead: int = 0, louder: float = 1.0) -> torch.Tensor:
@@ -61,11 +63,50 @@ def test_exchanged_ears_have_exchanged_latents() -> None:
     torch.testing.assert_close(there.flip(1), back, atol=0.0082, rtol=0)
 
 
+def test_whatever_comes_in_nothing_is_beyond_full_scale_or_louder_than_in_training() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for scale in (1.0, 30.0, 1e4):
+        made = CODEC.decode(scale * torch.randn(1, 2, 40, CODEC.latent_dim, generator=generator))
+        assert bool(torch.isfinite(made).all())
+        assert float(made.abs().max()) <= 0.981
+    broken = torch.zeros(1, 2, 40, CODEC.latent_dim).fill_(math.nan)
+    assert float(CODEC.decode(broken).abs().max()) < 1e-4
+    # every band as loud as can be asked for: no louder in its band than the loudest training scene
+    loudest = torch.full((1, 2, 40, CODEC.latent_dim), 0.0)
+    loudest[..., :LEVELS] = 10.0
+    loudest[..., SHARED - LIKENESSES : SHARED] = 1.0
+    heard = 20 * CODEC.encode(CODEC.decode(loudest))[0][0, 0, 5:-5, :LEVELS].mean(0)
+    assert bool((heard < torch.tensor(_LOUDEST) + 3).all())
+
+
+@pytest.mark.parametrize("hertz", [110.0, 247.0, 523.0, 1320.0, 3520.0])
+def test_a_pitch_is_kept(hertz: float) -> None:
+    time = torch.arange(2 * 44100) / 44100
+    tone = sum(0.2 / n * torch.sin(2 * math.pi * n * hertz * time) for n in (1, 2, 3))
+    made = CODEC.decode(CODEC.encode(tone.expand(1, 2, -1))[0])[0, 0, 22050:66150].double()
+    spectrum = torch.fft.rfft(made * torch.hann_window(len(made), dtype=torch.float64)).abs()
+    assert float(spectrum.argmax()) == pytest.approx(hertz, rel=0.01)
+
+
+def test_width_is_kept() -> None:
+    common, own = noise(2.0, seed=1), noise(2.0, seed=2)[:, :1]
+    widths = []
+    for share in (0.0, 0.5, 1.0):
+        sound = common.clone()
+        sound[:, :1] = (1 - share) ** 0.5 * common[:, :1] + share**0.5 * own
+        made = CODEC.decode(CODEC.encode(sound)[0])[0]
+        was, now = (float(interaural_cues(one, 44100).iacc.mean()) for one in (sound[0], made))
+        assert now == pytest.approx(was, abs=0.15)
+        widths.append(now)
+    assert widths[0] > widths[1] > widths[2]
+
+
 def test_equal_ears_and_silence_are_in_front() -> None:
     for sound in (noise().expand(1, 2, -1)[:, :1].expand(1, 2, -1), torch.zeros(1, 2, 44100)):
         latent = CODEC.encode(sound)[0]
         torch.testing.assert_close(latent[:, 0], latent[:, 1], atol=1e-4, rtol=0)
-        assert not latent[..., LEVELS:].any()
+        assert not latent[..., SHARED:].any()
+        torch.testing.assert_close(latent[..., SHARED - LIKENESSES : SHARED], torch.ones_like(latent[..., :LIKENESSES]))
         made = CODEC.decode(latent)
         torch.testing.assert_close(made[:, 0], made[:, 1], atol=1e-6, rtol=0)
     assert float(made.abs().max()) < 1e-4
@@ -138,3 +179,36 @@ def test_a_video_may_end_a_little_early_and_no_more(videos: dict[str, Path]) -> 
     with pytest.raises(ClipError, match=r"shows 2\.00 s .* --duration 2") as told:
         BuiltInConditioners().encode(videos["left"], None, start=0.0, duration=2.5)
     assert told.value.reason == "short"
+
+
+def test_every_condition_is_bounded_and_a_still_picture_is_none_that_moves(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    shown = {
+        "black": np.zeros((50, 64, 64, 3)),
+        "grey": np.full((50, 64, 64, 3), 128),
+        "flicker": np.tile(np.array([0, 255]).repeat(2), 13)[:50, None, None, None] * np.ones((50, 64, 64, 3)),
+        "noise": generator.integers(0, 255, (50, 64, 64, 3)),
+    }
+    for name, pictures in shown.items():
+        write_video(tmp_path / f"{name}.mp4", pictures.astype(np.uint8), 25)
+        made = BuiltInConditioners().encode(tmp_path / f"{name}.mp4", None, start=0.0, duration=2.0)
+        assert made.spatial is not None
+        for part in (made.clip, made.sync, made.spatial):
+            assert bool(torch.isfinite(part).all()), name
+            assert float(part.abs().max()) <= 4, name
+        if name in ("black", "grey"):
+            assert float(made.sync.abs().max()) < 0.05
+            assert float(made.spatial[..., 16:].abs().max()) < 0.05
+
+
+def test_a_sync_token_says_when(tmp_path: Path) -> None:
+    pictures = np.full((50, 64, 64, 3), 90, np.uint8)
+    for frame in (12, 32):  # a square that swells at once and shrinks again
+        for later, half in enumerate((12, 9, 6, 4)):
+            pictures[frame + later, 32 - half : 32 + half, 20 - half : 20 + half] = 220
+    write_video(tmp_path / "beats.mp4", pictures, 25, crf=18)
+    tokens = BuiltInConditioners().encode(tmp_path / "beats.mp4", None, start=0.0, duration=2.0).sync[0]
+    # of each segment of 16 frames, 8 behind the one before, the first half is new: (frames, 16)
+    frames = tokens.view(-1, 8, 2, 16)[:, :4].flatten(0, 2)
+    peaks = frames[:, 5].nonzero()[:, 0].tolist()
+    assert peaks == [12, 32]
