@@ -114,8 +114,8 @@ def film_files(scene: Scene, folder: Path, size: int, *, may_be_silent: bool) ->
     sounds = scene_sounds(scene)
     onsets = [sound.onsets[:0] if how.silent else sound.onsets for sound in sounds]
     write_video(video, filmed(scene, onsets, size, how), FPS, crf=how.crf)
-    heard = ambience(scene.seed, len(sounds[0].samples)) if how.silent else binaural_sound(scene, sounds)
-    write_audio(audio, heard, SAMPLE_RATE)
+    sound = ambience(scene.seed, len(sounds[0].samples)) if how.silent else binaural_sound(scene, sounds)
+    write_audio(audio, sound, SAMPLE_RATE)
     write_labels(labels_file(folder, scene.id), {scene.id: () if how.silent else scene_labels(scene, sounds)})
     write_text(truth, json.dumps(truth_of(scene, onsets, RENDERER), separators=(",", ":"), allow_nan=False) + "\n")
 

@@ -29,7 +29,7 @@ def test_features_of_a_folder_are_built_once_and_again_where_files_changed(bench
     assert [row.clip for row in store.rows] == [f"clip{index}" for index in range(6)]
     assert {row.source for row in store.rows} == {"clips"}
     assert store.kind.conditioners["conditioners"] == "built-in"
-    assert store.describe(0)["mean"][1] == (2, 65, 40)
+    assert store.describe(0)["mean"][1] == (2, 65, 57)
     assert set(store.describe(0)) >= {"mean", "std", "clip", "sync", "spatial"}
     shards = {path.name: path.stat().st_mtime_ns for path in out.glob("shard-*")}
     assert build(bench, f"folder:{clips}", out).code == 0
