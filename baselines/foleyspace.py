@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
 from visaudio_bench.baselines.foleyspace_like import track_of
@@ -24,13 +23,13 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
-from visaudio_bench.models.foleyspace.checkpoints import load_network, read_config
 from visaudio_bench.models.foleyspace.config import USUAL
-from visaudio_bench.models.foleyspace.inference import STEPS, binauralise, louder_near
-from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples
+
+if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of systems
+    from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 
 NAME = "foleyspace"
 
@@ -39,6 +38,8 @@ class FoleySpace(Binauraliser):
     """A trained diffusion network behind an estimator of where the source is."""
 
     def __init__(self, path: Path, estimator: SourceEstimator | None = None):
+        from visaudio_bench.models.foleyspace.checkpoints import read_config
+
         self.path = path
         self.config = read_config(path)
         self.estimator: SourceEstimator = estimator or MotionEstimator()
@@ -61,6 +62,8 @@ class FoleySpace(Binauraliser):
     @cached_property
     def network(self) -> SpatialDiffusion:
         """The network, loaded when it is first needed."""
+        from visaudio_bench.models.foleyspace.checkpoints import load_network
+
         return load_network(self.path)
 
     def positions(self, clip: Clip, seconds: float) -> Array:
@@ -74,6 +77,10 @@ class FoleySpace(Binauraliser):
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`."""
+        import torch
+
+        from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
+
         places = np.ascontiguousarray(self.positions(clip, mono.shape[0] / SAMPLE_RATE))
         sound = torch.from_numpy(louder_near(mono, places))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -82,6 +89,8 @@ class FoleySpace(Binauraliser):
 
     def provenance(self) -> Mapping[str, Any]:
         """Weights, network, and who looked."""
+        from visaudio_bench.models.foleyspace.inference import STEPS
+
         return {
             "weights": {"file": self.path.name, "sha256": self.sha256},
             "network": self.config.to_dict(),

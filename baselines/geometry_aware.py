@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
 from visaudio_bench.baselines.system import SystemCard
@@ -19,15 +19,14 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
-from visaudio_bench.models.geometry_aware.checkpoints import load_network, read_config
-from visaudio_bench.models.geometry_aware.clip_windows import resized
 from visaudio_bench.models.geometry_aware.config import PICTURE_RATE
 from visaudio_bench.models.geometry_aware.config import SAMPLE_RATE as NETWORK_RATE
-from visaudio_bench.models.geometry_aware.inference import binauralise
-from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, iter_frames, resample
+
+if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of systems
+    from visaudio_bench.models.geometry_aware.network import GeometryAware
 
 FLIPPED = "flipped-visual"
 TITLES = {
@@ -43,6 +42,8 @@ class GeometryAwareSystem(Binauraliser):
     """A trained network as a row; `name` is one of `TITLES`."""
 
     def __init__(self, name: str, path: Path):
+        from visaudio_bench.models.geometry_aware.checkpoints import read_config
+
         self.path = path
         self.mirrored = name == FLIPPED
         self.config = read_config(path)
@@ -75,10 +76,17 @@ class GeometryAwareSystem(Binauraliser):
     @cached_property
     def network(self) -> GeometryAware:
         """The network, loaded when it is first needed."""
+        from visaudio_bench.models.geometry_aware.checkpoints import load_network
+
         return load_network(self.path)
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`; nothing above 8 kHz comes out."""
+        import torch
+
+        from visaudio_bench.models.geometry_aware.clip_windows import resized
+        from visaudio_bench.models.geometry_aware.inference import binauralise
+
         del rng
         if clip.video is None:
             raise ClipError("no_video", f"clip {clip.id} has no video, which {self.card.name} needs.")
@@ -101,6 +109,8 @@ class GeometryAwareSystem(Binauraliser):
 
 def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
     """The rows of a leaderboard that a checkpoint makes: itself, and with mirrored pictures where it sees any."""
+    from visaudio_bench.models.geometry_aware.checkpoints import read_config
+
     config = read_config(checkpoint)
     names = (config.system, FLIPPED) if config.pictures else (config.system,)
     return tuple(GeometryAwareSystem(name, checkpoint) for name in names)

@@ -59,7 +59,9 @@ def test_ctrl_c_while_libraries_are_loaded(library: tuple[str, ...], tmp_path: P
     run = ("run", "--suite", "simroom-mini", "--limit", 1, "--out", tmp_path / "run")
     code, said, seconds = interrupted(run, lambda pid: maps(pid, *library))
     assert (code, "Traceback" in said) == (130, False), said  # a plan may have been told by then
-    assert said.strip().splitlines()[-1] == "interrupted; what was finished is kept, the same command goes on from there"
+    assert (
+        said.strip().splitlines()[-1] == "interrupted; what was finished is kept, the same command goes on from there"
+    )
     assert seconds < SOON
 
 
