@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
 from visaudio_bench.baselines.foleyspace_like import track_of
 from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimator, trajectory
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
 from visaudio_bench.models.foleyspace.config import USUAL
@@ -38,10 +38,10 @@ class FoleySpace(Binauraliser):
     """A trained diffusion network behind an estimator of where the source is."""
 
     def __init__(self, path: Path, estimator: SourceEstimator | None = None):
-        from visaudio_bench.models.foleyspace.checkpoints import read_config
+        from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
 
         self.path = path
-        self.config = read_config(path)
+        self.config = CHECKPOINTS.read_config(path)
         self.estimator: SourceEstimator = estimator or MotionEstimator()
         small = self.config.name == "tiny"
         self.card = SystemCard(
@@ -62,9 +62,9 @@ class FoleySpace(Binauraliser):
     @cached_property
     def network(self) -> SpatialDiffusion:
         """The network, loaded when it is first needed."""
-        from visaudio_bench.models.foleyspace.checkpoints import load_network
+        from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
 
-        return load_network(self.path)
+        return CHECKPOINTS.load(self.path)
 
     def positions(self, clip: Clip, seconds: float) -> Array:
         """Places `(P, 3)` of the clip's source in metres, spread evenly over the sound.
@@ -109,12 +109,4 @@ def open_foleyspace(argument: str | None = None) -> FoleySpace:
     Raises:
         UsageError: no file is given, or it is not there.
     """
-    if not argument:
-        raise UsageError(
-            'system "foleyspace" needs a checkpoint, for its authors published none. Train one (bench train '
-            "foleyspace), then write: --system foleyspace:FILE"
-        )
-    path = Path(argument)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}; --system foleyspace:FILE expects a checkpoint of training.")
-    return FoleySpace(path)
+    return FoleySpace(checkpoint_file(NAME, argument, "foleyspace"))

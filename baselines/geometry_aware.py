@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
@@ -42,11 +43,11 @@ class GeometryAwareSystem(Binauraliser):
     """A trained network as a row; `name` is one of `TITLES`."""
 
     def __init__(self, name: str, path: Path):
-        from visaudio_bench.models.geometry_aware.checkpoints import read_config
+        from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 
         self.path = path
         self.mirrored = name == FLIPPED
-        self.config = read_config(path)
+        self.config = CHECKPOINTS.read_config(path)
         if not self.mirrored and self.config.system != name:
             raise UsageError(
                 f"{path} holds the network of {self.config.system}, not of {name}. "
@@ -76,9 +77,9 @@ class GeometryAwareSystem(Binauraliser):
     @cached_property
     def network(self) -> GeometryAware:
         """The network, loaded when it is first needed."""
-        from visaudio_bench.models.geometry_aware.checkpoints import load_network
+        from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 
-        return load_network(self.path)
+        return CHECKPOINTS.load(self.path)
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`; nothing above 8 kHz comes out."""
@@ -109,23 +110,15 @@ class GeometryAwareSystem(Binauraliser):
 
 def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
     """The rows of a leaderboard that a checkpoint makes: itself, and with mirrored pictures where it sees any."""
-    from visaudio_bench.models.geometry_aware.checkpoints import read_config
+    from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 
-    config = read_config(checkpoint)
+    config = CHECKPOINTS.read_config(checkpoint)
     names = (config.system, FLIPPED) if config.pictures else (config.system,)
     return tuple(GeometryAwareSystem(name, checkpoint) for name in names)
 
 
 def _open(name: str, argument: str | None) -> GeometryAwareSystem:
-    if not argument:
-        raise UsageError(
-            f'system "{name}" needs a checkpoint, for its authors published none. Train one (bench train '
-            f"geometry-aware), then write: --system {name}:FILE"
-        )
-    path = Path(argument)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}; --system {name}:FILE expects a checkpoint of training.")
-    return GeometryAwareSystem(name, path)
+    return GeometryAwareSystem(name, checkpoint_file(name, argument, "geometry-aware"))
 
 
 Opener = Callable[[str | None], GeometryAwareSystem]
