@@ -10,27 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
 from visaudio_bench.baselines.foleyspace_like import track_of
 from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimator, trajectory
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.errors import UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
-from visaudio_bench.models.foleyspace.checkpoints import load_network, read_config
 from visaudio_bench.models.foleyspace.config import USUAL
-from visaudio_bench.models.foleyspace.inference import STEPS, binauralise, louder_near
-from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples
+
+if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of systems
+    from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 
 NAME = "foleyspace"
 
@@ -39,8 +38,10 @@ class FoleySpace(Binauraliser):
     """A trained diffusion network behind an estimator of where the source is."""
 
     def __init__(self, path: Path, estimator: SourceEstimator | None = None):
+        from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
+
         self.path = path
-        self.config = read_config(path)
+        self.config = CHECKPOINTS.read_config(path)
         self.estimator: SourceEstimator = estimator or MotionEstimator()
         small = self.config.name == "tiny"
         self.card = SystemCard(
@@ -61,7 +62,9 @@ class FoleySpace(Binauraliser):
     @cached_property
     def network(self) -> SpatialDiffusion:
         """The network, loaded when it is first needed."""
-        return load_network(self.path)
+        from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
+
+        return CHECKPOINTS.load(self.path)
 
     def positions(self, clip: Clip, seconds: float) -> Array:
         """Places `(P, 3)` of the clip's source in metres, spread evenly over the sound.
@@ -74,6 +77,10 @@ class FoleySpace(Binauraliser):
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`."""
+        import torch
+
+        from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
+
         places = np.ascontiguousarray(self.positions(clip, mono.shape[0] / SAMPLE_RATE))
         sound = torch.from_numpy(louder_near(mono, places))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -82,6 +89,8 @@ class FoleySpace(Binauraliser):
 
     def provenance(self) -> Mapping[str, Any]:
         """Weights, network, and who looked."""
+        from visaudio_bench.models.foleyspace.inference import STEPS
+
         return {
             "weights": {"file": self.path.name, "sha256": self.sha256},
             "network": self.config.to_dict(),
@@ -100,12 +109,4 @@ def open_foleyspace(argument: str | None = None) -> FoleySpace:
     Raises:
         UsageError: no file is given, or it is not there.
     """
-    if not argument:
-        raise UsageError(
-            'system "foleyspace" needs a checkpoint, for its authors published none. Train one (bench train '
-            "foleyspace), then write: --system foleyspace:FILE"
-        )
-    path = Path(argument)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}; --system foleyspace:FILE expects a checkpoint of training.")
-    return FoleySpace(path)
+    return FoleySpace(checkpoint_file(NAME, argument, "foleyspace"))

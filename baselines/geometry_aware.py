@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
-from visaudio_bench.models.geometry_aware.checkpoints import load_network, read_config
-from visaudio_bench.models.geometry_aware.clip_windows import resized
 from visaudio_bench.models.geometry_aware.config import PICTURE_RATE
 from visaudio_bench.models.geometry_aware.config import SAMPLE_RATE as NETWORK_RATE
-from visaudio_bench.models.geometry_aware.inference import binauralise
-from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, iter_frames, resample
+
+if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of systems
+    from visaudio_bench.models.geometry_aware.network import GeometryAware
 
 FLIPPED = "flipped-visual"
 TITLES = {
@@ -43,9 +43,11 @@ class GeometryAwareSystem(Binauraliser):
     """A trained network as a row; `name` is one of `TITLES`."""
 
     def __init__(self, name: str, path: Path):
+        from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
+
         self.path = path
         self.mirrored = name == FLIPPED
-        self.config = read_config(path)
+        self.config = CHECKPOINTS.read_config(path)
         if not self.mirrored and self.config.system != name:
             raise UsageError(
                 f"{path} holds the network of {self.config.system}, not of {name}. "
@@ -75,10 +77,17 @@ class GeometryAwareSystem(Binauraliser):
     @cached_property
     def network(self) -> GeometryAware:
         """The network, loaded when it is first needed."""
-        return load_network(self.path)
+        from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
+
+        return CHECKPOINTS.load(self.path)
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`; nothing above 8 kHz comes out."""
+        import torch
+
+        from visaudio_bench.models.geometry_aware.clip_windows import resized
+        from visaudio_bench.models.geometry_aware.inference import binauralise
+
         del rng
         if clip.video is None:
             raise ClipError("no_video", f"clip {clip.id} has no video, which {self.card.name} needs.")
@@ -101,21 +110,15 @@ class GeometryAwareSystem(Binauraliser):
 
 def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
     """The rows of a leaderboard that a checkpoint makes: itself, and with mirrored pictures where it sees any."""
-    config = read_config(checkpoint)
+    from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
+
+    config = CHECKPOINTS.read_config(checkpoint)
     names = (config.system, FLIPPED) if config.pictures else (config.system,)
     return tuple(GeometryAwareSystem(name, checkpoint) for name in names)
 
 
 def _open(name: str, argument: str | None) -> GeometryAwareSystem:
-    if not argument:
-        raise UsageError(
-            f'system "{name}" needs a checkpoint, for its authors published none. Train one (bench train '
-            f"geometry-aware), then write: --system {name}:FILE"
-        )
-    path = Path(argument)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}; --system {name}:FILE expects a checkpoint of training.")
-    return GeometryAwareSystem(name, path)
+    return GeometryAwareSystem(name, checkpoint_file(name, argument, "geometry-aware"))
 
 
 Opener = Callable[[str | None], GeometryAwareSystem]

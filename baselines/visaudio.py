@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
 from visaudio_bench.baselines.system import Generation, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
@@ -234,14 +235,7 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     row, separator, file = ("", "", argument or "") if whole else (argument or "").rpartition("=")
     if not argument and variant is MMAUDIO_DUP:
         return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS))
-    if not file:
-        raise UsageError(
-            f'system "{variant.name}" needs a checkpoint, for its authors published none. Train one (bench train '
-            f"visaudio), then write: --system {variant.name}:FILE"
-        )
-    path = Path(file)
-    if not path.exists():
-        raise UsageError(f"there is no file {path}; --system {variant.name}:FILE expects a checkpoint of training.")
+    path = checkpoint_file(variant.name, file, "visaudio", folders=True)
     found = locate(path)
     return FlowSystem(variant, found[0] if len(found) == 1 else path, name=row if separator else None)
 

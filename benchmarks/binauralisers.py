@@ -25,7 +25,7 @@ from visaudio_bench.baselines.two_stage import TwoStage
 from visaudio_bench.bench.cli.common import finish
 from visaudio_bench.bench.evaluation.metric_choice import find_metrics
 from visaudio_bench.bench.evaluation.plan import Job, Plan
-from visaudio_bench.models.geometry_aware.checkpoints import read_config
+from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.media import Samples
@@ -70,7 +70,7 @@ class OraclePan(Binauraliser):
 
 def named(path: Path, name: str) -> GeometryAwareSystem:
     """A network of the ablation under the name of its folder."""
-    system = GeometryAwareSystem(read_config(path).system, path)
+    system = GeometryAwareSystem(CHECKPOINTS.read_config(path).system, path)
     system.card = replace(system.card, name=name, title=name)
     return system
 

@@ -340,7 +340,7 @@ def states(folder: Path) -> Kind:
     """The state of a training."""
     import torch
 
-    from visaudio_bench.models.visaudio.training import state
+    from visaudio_bench.models.training import state
 
     network: Any = torch.nn.Linear(6, 4)
     optimiser = torch.optim.AdamW(network.parameters())

@@ -312,8 +312,9 @@ class _Server:
             self.woken.recv_bytes()
             while self.fresh:
                 connection = self.fresh.pop()
-                self.memory[connection] = mmap.mmap(-1, mmap.PAGESIZE)
-                self.selector.register(connection, selectors.EVENT_READ)
+                with suppress(OSError):  # closed before it was waited for: the run is over
+                    self.selector.register(connection, selectors.EVENT_READ)
+                    self.memory[connection] = mmap.mmap(-1, mmap.PAGESIZE)
             return
         try:
             what, *request = source.recv()

@@ -34,6 +34,7 @@ NAME = ".in-use"
 _RECORD = {"host": str, "pid": int, "since": str, "doing": str, "token": str}
 LEASE = 60.0  # s without a sign of life after which a record of another machine is taken over
 BEAT = 5.0  # s between two signs of life
+_PATIENCE = 5.0  # s that a write may take before the end of a command waits no longer: a file system may be away
 _POLL = 0.5
 
 Record = dict[str, Any]
@@ -68,6 +69,7 @@ class _Lock:
         self.mine |= {"place": place(), "start": began(os.getpid()), "path": str(self.path.absolute())}
         self.mine |= {"token": uuid.uuid4().hex, "beat": 0}
         self._stop = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._new = not folder.exists()
 
     def take(self) -> None:
@@ -90,11 +92,12 @@ class _Lock:
                 self._say_that_we_wait(record)
             time.sleep(_POLL)
         remove_leftovers(self.folder)
-        threading.Thread(target=self._keep, daemon=True).start()
+        self._keeper.start()
 
     def give_back(self) -> None:
         """Remove the record, if it is still ours."""
         self._stop.set()
+        self._keeper.join(_PATIENCE)  # it may be in the middle of writing the record
         with suppress(OSError):
             if self._is_mine(_text(self.path)):
                 self.path.unlink()

@@ -254,13 +254,16 @@ def deaf_children() -> Iterator[None]:
 @contextmanager
 def _single_threaded() -> Iterator[None]:
     """Processes that are started inside begin no threads when they import, so that they can be copied."""
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():  # one by one: other threads read the environment meanwhile
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def start_worker(environment: Mapping[str, str]) -> None:

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visaudio_bench.files import file_stamp
 from visaudio_bench.processes import began, has_ended, place
 
 _ROW = struct.Struct("<32sQQ")  # key, place of the seal in `data`, bytes behind the seal
@@ -199,8 +200,8 @@ class AnswerStore:
         changed: list[tuple[int, str, Path, int]] = []
         for name, path in places.items():
             with suppress(OSError):  # cleared away meanwhile, or not ours to read
-                status = (path / "index").stat()
-                changed.append((status.st_mtime_ns, name, path, status.st_size))
+                stamp = file_stamp(path / "index")
+                changed.append((stamp["mtime_ns"], name, path, stamp["bytes"]))
         for _, name, path, size in sorted(changed):
             segment = self._segments.pop(name, None) or _Segment(path)
             segment.path = path

@@ -162,7 +162,6 @@ class Net:
 
     Attributes:
         device: where inputs of `module` belong.
-        computed_on: the kind of device that it computes on.
         by_row: calls that worker processes may ask of it (see `Network`).
     """
 

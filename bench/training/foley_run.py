@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
 from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, Prepared, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
 from visaudio_bench.bench.training.validation import direction_columns
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
-from visaudio_bench.models.foleyspace.checkpoints import load_network, save_state
-from visaudio_bench.models.foleyspace.config import CONFIGS, Config
+from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
+from visaudio_bench.models.foleyspace.config import CONFIGS
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.models.foleyspace.training.batches import (
@@ -30,8 +29,7 @@ from visaudio_bench.models.foleyspace.training.batches import (
 from visaudio_bench.models.foleyspace.training.learner import FoleyLearner
 from visaudio_bench.models.foleyspace.training.recipe import PRESETS, FoleyRecipe
 from visaudio_bench.models.training.distributed import World
-from visaudio_bench.models.training.recipe import configured, find_preset
-from visaudio_bench.models.unwrapping import State
+from visaudio_bench.models.training.recipe import configured
 
 HELD_OUT = 1_000_000_007  # number of the first sound that is listened to; a training learns from lower ones
 LISTENED = 16
@@ -41,23 +39,16 @@ class FoleyTraining(Training[FoleyRecipe]):
     """The training of FoleySpace's diffusion network."""
 
     name = "foleyspace"
-
-    def recipe(self, preset: str) -> FoleyRecipe:
-        """As `Training.recipe`."""
-        return find_preset(preset, PRESETS)
-
-    def recipe_from(self, values: Mapping[str, Any]) -> FoleyRecipe:
-        """As `Training.recipe_from`."""
-        return FoleyRecipe.from_dict(values)
+    presets = PRESETS
 
     def begin(self, asked: Asked, preset: str, recipe: FoleyRecipe, world: World) -> SpatialDiffusion | tuple[()]:
         """The network of a checkpoint, or nothing yet."""
         del world
         if asked.start is None:
             return ()
-        network, config = load_network(asked.start), configured(CONFIGS[preset], recipe)
-        if {**config.to_dict(), "name": ""} != {**network.config.to_dict(), "name": ""}:
-            raise UsageError(f"{asked.start} holds another network ({network.config}) than wanted ({config}).")
+        network = CHECKPOINTS.load(asked.start)
+        require_same_network(network.config, configured(CONFIGS[preset], recipe), asked.start)
+        require_finite(network, asked.start)
         return network.requires_grad_(True)
 
     def data(self, asked: Asked, preset: str, recipe: FoleyRecipe, world: World) -> Data:
@@ -76,11 +67,9 @@ class FoleyTraining(Training[FoleyRecipe]):
         torch.manual_seed(recipe.seed)
         learner = FoleyLearner(begun or SpatialDiffusion(config))
         notes = {"preset": preset, "data": data.learnt.manifest_hash}
-        return Prepared(learner, reader, partial(_validate, world), notes, partial(_save, config), config.to_dict())
-
-
-def _save(config: Config, state: State, path: Path, notes: Mapping[str, str]) -> None:
-    save_state(state, config, path, notes)
+        return Prepared(
+            learner, reader, partial(_validate, world), notes, partial(CHECKPOINTS.save, config), config.to_dict()
+        )
 
 
 def _validate(world: World, learner: FoleyLearner) -> dict[str, float]:

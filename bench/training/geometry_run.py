@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from visaudio_bench.bench.training.feature_extraction import WindowKeeping, extract
+from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
 from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, Prepared, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
 from visaudio_bench.bench.training.training_run import stores_of
@@ -21,8 +20,8 @@ from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.metrics.binaural_error import binaural_errors
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
-from visaudio_bench.models.geometry_aware.checkpoints import load_network, save_state
-from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE, Config
+from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
+from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE
 from visaudio_bench.models.geometry_aware.inference import binauralise
 from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.models.geometry_aware.spectra import loudness_gain, spectrum
@@ -30,8 +29,7 @@ from visaudio_bench.models.geometry_aware.training.batches import Reader
 from visaudio_bench.models.geometry_aware.training.learner import GeometryLearner
 from visaudio_bench.models.geometry_aware.training.recipe import PRESETS, GeometryRecipe
 from visaudio_bench.models.training.distributed import World
-from visaudio_bench.models.training.recipe import configured, find_preset
-from visaudio_bench.models.unwrapping import State
+from visaudio_bench.models.training.recipe import configured
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.media import resample
@@ -45,14 +43,7 @@ class GeometryTraining(Training[GeometryRecipe]):
     """The training of geometry-aware networks, their predecessor and the control without pictures."""
 
     name = "geometry-aware"
-
-    def recipe(self, preset: str) -> GeometryRecipe:
-        """As `Training.recipe`."""
-        return find_preset(preset, PRESETS)
-
-    def recipe_from(self, values: Mapping[str, Any]) -> GeometryRecipe:
-        """As `Training.recipe_from`."""
-        return GeometryRecipe.from_dict(values)
+    presets = PRESETS
 
     def begin(self, asked: Asked, preset: str, recipe: GeometryRecipe, world: World) -> GeometryAware | tuple[()]:
         """The network of a checkpoint, or nothing yet."""
@@ -60,12 +51,9 @@ class GeometryTraining(Training[GeometryRecipe]):
         config = configured(CONFIGS[preset], recipe)
         if asked.start is None:
             return ()
-        network = load_network(asked.start)
-        ours, theirs = ({**known.to_dict(), "name": ""} for known in (config, network.config))
-        if ours != theirs:
-            raise UsageError(
-                f"{asked.start} holds another network ({network.config}) than is to be trained ({config})."
-            )
+        network = CHECKPOINTS.load(asked.start)
+        require_same_network(network.config, config, asked.start)
+        require_finite(network, asked.start)
         return network.requires_grad_(True)
 
     def data(self, asked: Asked, preset: str, recipe: GeometryRecipe, world: World) -> Data:
@@ -92,11 +80,7 @@ class GeometryTraining(Training[GeometryRecipe]):
         learner = GeometryLearner(begun or GeometryAware(config), recipe)
         validate = partial(_validate, Reader(watched, config, recipe), world) if watched else None
         notes = {"preset": preset, "data": learnt.manifest_hash}
-        return Prepared(learner, reader, validate, notes, partial(_save, config), config.to_dict())
-
-
-def _save(config: Config, state: State, path: Path, notes: Mapping[str, str]) -> None:
-    save_state(state, config, path, notes)
+        return Prepared(learner, reader, validate, notes, partial(CHECKPOINTS.save, config), config.to_dict())
 
 
 def _embedded_store(name: str, asked: Asked, world: World) -> FeatureStore:

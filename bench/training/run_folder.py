@@ -18,7 +18,7 @@ from visaudio_bench.models.training.distributed import World, join, leave
 from visaudio_bench.models.training.loading import Reader
 from visaudio_bench.models.training.loop import CheckpointWriter, Listener, Scores, Trainer, TrainingTask
 from visaudio_bench.models.training.optimisation import Learner
-from visaudio_bench.models.training.recipe import Recipe, changed
+from visaudio_bench.models.training.recipe import Recipe, changed, find_preset
 from visaudio_bench.models.training.state import Progress, read_progress
 
 EMBEDDED = "tiny"
@@ -99,17 +99,20 @@ class Training(ABC, Generic[AnyRecipe]):
     name: str
     """As the command line calls it."""
 
-    @abstractmethod
+    presets: Mapping[str, AnyRecipe]
+    """Settings by name, all of one class."""
+
     def recipe(self, preset: str) -> AnyRecipe:
         """The settings of a preset.
 
         Raises:
             UsageError: there is none of that name.
         """
+        return find_preset(preset, self.presets)
 
-    @abstractmethod
     def recipe_from(self, values: Mapping[str, Any]) -> AnyRecipe:
         """The settings that a run folder keeps."""
+        return type(next(iter(self.presets.values()))).from_dict(values)
 
     @abstractmethod
     def begin(self, asked: Asked, preset: str, recipe: AnyRecipe, world: World) -> Any:

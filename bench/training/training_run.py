@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from visaudio_bench.baselines.visaudio import DUAL, MMAUDIO_DUP, VISAUDIO, FlowSystem
 from visaudio_bench.bench.console import note
 from visaudio_bench.bench.training.feature_extraction import Extraction, extract
+from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
 from visaudio_bench.bench.training.run_folder import EMBEDDED, Asked, Data, FinishedTraining, Prepared, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
 from visaudio_bench.bench.training.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.models.training.distributed import World
-from visaudio_bench.models.training.recipe import configured, find_preset
+from visaudio_bench.models.training.recipe import configured
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.visaudio.checkpoints import (
     config_in,
@@ -52,14 +52,7 @@ class FlowTraining(Training[FlowRecipe]):
     """The training of ViSAudio's flow network."""
 
     name = "visaudio"
-
-    def recipe(self, preset: str) -> FlowRecipe:
-        """As `Training.recipe`."""
-        return find_preset(preset, PRESETS)
-
-    def recipe_from(self, values: Mapping[str, Any]) -> FlowRecipe:
-        """As `Training.recipe_from`."""
-        return FlowRecipe.from_dict(values)
+    presets = PRESETS
 
     def begin(self, asked: Asked, preset: str, recipe: FlowRecipe, world: World) -> Started | tuple[()]:
         """The network of a file, or nothing yet."""
@@ -165,27 +158,16 @@ def _started(path: Path, config: Config, world: World) -> Started:
         note(f"{path.name}: {opened.taken}")
     if not notes_of(path):
         loaded = load_mmaudio(opened.state, config, source=str(path))
-        _require_finite(loaded.network, path)
+        require_finite(loaded.network, path)
         if world.main:
             note(f"{path.name}: {loaded.report}")
         return loaded.network, NEW
     network = network_of(opened, path)
-    if replace(network.config, name="") != replace(config, name=""):
-        raise UsageError(f"{path} holds another network ({network.config}) than is to be trained ({config}).")
-    _require_finite(network, path)
+    require_same_network(network.config, config, path)
+    require_finite(network, path)
     for name, value in network.named_parameters():
         value.requires_grad_(name not in ("latent_mean", "latent_std", "empty_string_feat"))
     return network, ()
-
-
-def _require_finite(network: FlowNetwork, path: Path) -> None:
-    """A copy in float16 has lost what does not fit there; such a training would end at its first step."""
-    broken = [name for name, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]
-    if broken:
-        raise BenchError(
-            f"{path} cannot be trained from: {len(broken)} tensors have values that are not finite numbers, first "
-            f"{broken[0]}. Take the file that it was made from"
-        )
 
 
 def _parts_of(store: FeatureStore) -> str:

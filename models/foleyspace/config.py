@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from visaudio_bench.shapes import require
+
 FFT, HOP = 1024, 256
 BINS = FFT // 2 + 1
 FRAMES = 64  # of a training window
@@ -43,7 +45,12 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """The configuration that `to_dict` gave."""
+        """The configuration that `to_dict` gave.
+
+        Raises:
+            ValueError: a value is missing, unknown or impossible.
+        """
+        require(values, cls, "the network's configuration")
         return cls(**values)
 
 

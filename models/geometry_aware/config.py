@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from visaudio_bench.shapes import require
+
 SAMPLE_RATE = 16_000
 FFT, WINDOW, HOP = 512, 400, 160
 SAMPLES = 10_080  # of one window: 0.63 s
@@ -77,7 +79,12 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """The configuration that `to_dict` gave."""
+        """The configuration that `to_dict` gave.
+
+        Raises:
+            ValueError: a value is missing, unknown or impossible.
+        """
+        require(values, cls, "the network's configuration")
         return cls(**values)
 
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -26,6 +27,26 @@ class Batch(Protocol):
 
     def to(self, device: torch.device) -> Self:
         """On another device."""
+
+
+@dataclass(frozen=True)
+class TensorBatch:
+    """Some samples as tensors by name, the first axis over the samples."""
+
+    tensors: Mapping[str, Tensor]
+    clips: tuple[str, ...]
+
+    def to(self, device: torch.device) -> TensorBatch:
+        """On another device."""
+        if device.type == "cpu":
+            return self
+        moved = {key: value.to(device, non_blocking=True) for key, value in self.tensors.items()}
+        return TensorBatch(moved, self.clips)
+
+    @staticmethod
+    def joined(memory: Mapping[str, Tensor], pieces: Sequence[TensorBatch]) -> TensorBatch:
+        """The batch whose pieces were made one by one, into parts of `memory`."""
+        return TensorBatch(memory, tuple(clip for piece in pieces for clip in piece.clips))
 
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)

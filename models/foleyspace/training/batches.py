@@ -23,6 +23,7 @@ from visaudio_bench.models.foleyspace.inference import louder_near
 from visaudio_bench.models.foleyspace.network import EARS
 from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, spectrum, unit_of
 from visaudio_bench.models.foleyspace.training.recipe import FoleyRecipe
+from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.order import generator_of
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.simulator.hrtf import Array, Samples, pan
@@ -53,23 +54,11 @@ class RenderedSounds:
         return {"sounds": list(KINDS), "head": "MIT KEMAR", "sample_rate": SAMPLE_RATE, "samples": SAMPLES}
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Windows: `data`, `noise` `(B, 4, F, T)`, `mono` `(B, 2, F, T)`, `places` `(B, T, PLACE)`, `time` `(B,)`."""
-
-    tensors: Mapping[str, Tensor]
-    clips: tuple[str, ...]
-
-    def to(self, device: torch.device) -> Batch:
-        """On another device."""
-        if device.type == "cpu":
-            return self
-        moved = {key: value.to(device, non_blocking=True) for key, value in self.tensors.items()}
-        return Batch(moved, self.clips)
-
-
 class Reader:
-    """Makes windows."""
+    """Makes windows.
+
+    A batch has `data` and `noise` `(B, 4, F, T)`, `mono` `(B, 2, F, T)`, `places` `(B, T, PLACE)` and `time` `(B,)`.
+    """
 
     def __init__(self, source: RenderedSounds, recipe: FoleyRecipe):
         self.source, self.recipe = source, recipe
@@ -86,7 +75,7 @@ class Reader:
         }
         return {key: torch.empty((size, *shape), pin_memory=pinned) for key, shape in shapes.items()}
 
-    def batch(self, memory: Mapping[str, Tensor], clips: list[int], samples: list[int]) -> Batch:
+    def batch(self, memory: Mapping[str, Tensor], clips: list[int], samples: list[int]) -> TensorBatch:
         """The samples with these numbers, of these sounds."""
         for place, (clip, sample) in enumerate(zip(clips, samples, strict=True)):
             chance = generator_of(self.recipe.seed, sample)
@@ -95,11 +84,11 @@ class Reader:
                 memory[key][place].copy_(made[key])
             memory["noise"][place].copy_(torch.randn(EARS, BINS, FRAMES, generator=chance))
             memory["time"][place].copy_(self.recipe.latest * torch.rand((), generator=chance))
-        return Batch(memory, tuple(f"{KINDS[clip % len(KINDS)]} {clip}" for clip in clips))
+        return TensorBatch(memory, tuple(f"{KINDS[clip % len(KINDS)]} {clip}" for clip in clips))
 
-    def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[Batch]) -> Batch:
-        """The batch whose pieces were made one by one, into parts of `memory`."""
-        return Batch(memory, tuple(clip for piece in pieces for clip in piece.clips))
+    def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[TensorBatch]) -> TensorBatch:
+        """As `TensorBatch.joined`."""
+        return TensorBatch.joined(memory, pieces)
 
 
 def window(number: int, rng: np.random.Generator) -> dict[str, Tensor]:

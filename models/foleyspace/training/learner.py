@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
-from visaudio_bench.models.foleyspace.training.batches import Batch
+from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.optimisation import Learner
 
 
@@ -18,7 +18,7 @@ class FoleyLearner(Learner):
         super().__init__()
         self.network: SpatialDiffusion = network
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: TensorBatch) -> Tensor:
         """`(B, 2)`, left first."""
         tensors = batch.tensors
         time = tensors["time"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,33 +11,18 @@ from visaudio_bench.errors import UsageError
 from visaudio_bench.models.geometry_aware.clip_windows import RESPONSE_EVERY
 from visaudio_bench.models.geometry_aware.config import PICTURE_RATE, RESPONSE, SAMPLE_RATE, SAMPLES, Config
 from visaudio_bench.models.geometry_aware.training.recipe import GeometryRecipe
+from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.order import generator_of
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 
 APART = PICTURE_RATE  # frames: a second, the most by which the pictures of Eq. 4 lie apart
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some windows.
-
-    `tensors` are `frames` and `others` `(B, 3, H, W)` bytes, `sound` `(B, 2, 10080)`, `responses` `(B, 2, 64, 64)` with
-    `seconds` `(B,)` and `known` `(B,)` (whether there is a response), and `flipped` `(B,)`.
-    """
-
-    tensors: Mapping[str, Tensor]
-    clips: tuple[str, ...]
-
-    def to(self, device: torch.device) -> Batch:
-        """On another device."""
-        if device.type == "cpu":
-            return self
-        moved = {key: value.to(device, non_blocking=True) for key, value in self.tensors.items()}
-        return Batch(moved, self.clips)
-
-
 class Reader:
     """Reads windows from a store.
+
+    A batch has `frames` and `others` `(B, 3, H, W)` bytes, `sound` `(B, 2, 10080)`, `responses` `(B, 2, 64, 64)` with
+    `seconds` `(B,)` and `known` `(B,)` (whether there is a response), and `flipped` `(B,)`.
 
     Raises:
         UsageError: the store keeps something else, or pictures of another size than the network's.
@@ -70,15 +54,15 @@ class Reader:
         }
         return {key: torch.empty(shape, dtype=dtype, pin_memory=pinned) for key, (shape, dtype) in shapes.items()}
 
-    def batch(self, memory: Mapping[str, Tensor], clips: list[int], samples: list[int]) -> Batch:
+    def batch(self, memory: Mapping[str, Tensor], clips: list[int], samples: list[int]) -> TensorBatch:
         """The samples with these numbers, which are of these clips."""
         for place, (clip, sample) in enumerate(zip(clips, samples, strict=True)):
             self._fill({key: values[place] for key, values in memory.items()}, clip, sample)
-        return Batch(memory, tuple(self.store.rows[clip].clip for clip in clips))
+        return TensorBatch(memory, tuple(self.store.rows[clip].clip for clip in clips))
 
-    def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[Batch]) -> Batch:
-        """The batch whose pieces were read one by one, into parts of `memory`."""
-        return Batch(memory, tuple(clip for piece in pieces for clip in piece.clips))
+    def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[TensorBatch]) -> TensorBatch:
+        """As `TensorBatch.joined`."""
+        return TensorBatch.joined(memory, pieces)
 
     def _fill(self, row: Mapping[str, Tensor], clip: int, sample: int) -> None:
         chance = generator_of(self.recipe.seed, sample)

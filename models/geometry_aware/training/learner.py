@@ -13,8 +13,8 @@ from visaudio_bench.models.geometry_aware.losses import (
 )
 from visaudio_bench.models.geometry_aware.network import GeometryAware, Seen
 from visaudio_bench.models.geometry_aware.spectra import loudness_gain, masked, spectrum
-from visaudio_bench.models.geometry_aware.training.batches import Batch
 from visaudio_bench.models.geometry_aware.training.recipe import GeometryRecipe
+from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.optimisation import Learner
 
 AUDIO = ("encoder.", "decoder.", "fusion.")
@@ -36,7 +36,7 @@ class GeometryLearner(Learner):
         """The paper's rates: 0.001 for what hears and fuses, 0.0001 for the rest."""
         return 1.0 if parameter.startswith(AUDIO) else OTHERS_RATE
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: TensorBatch) -> Tensor:
         """Weighted losses `(B, parts)`, in the order of `losses`."""
         recipe, config, tensors = self.recipe, self.network.config, batch.tensors
         seen = self.network.see(tensors["frames"])
@@ -54,7 +54,7 @@ class GeometryLearner(Learner):
             parts.append(recipe.response * known * response_loss(made, tensors["responses"], tensors["seconds"]))
         return torch.stack(parts, 1)
 
-    def flipped_logit(self, ears: Tensor, seen: Seen, batch: Batch) -> Tensor:
+    def flipped_logit(self, ears: Tensor, seen: Seen, batch: TensorBatch) -> Tensor:
         """What the classifier says of spectra `(B, 2, 2, 256, 64)` whose ears it is given as `flipped` says."""
         flipped = batch.tensors["flipped"][:, None, None, None, None]
         heard = torch.where(flipped, ears.flip(1), ears).flatten(1, 2)

@@ -30,7 +30,7 @@ def test_prismaudio_has_the_metrics_of_its_four_rewards() -> None:
 @pytest.mark.parametrize("wrong", ['"desync"', "[1]", '[""]'])
 def test_a_card_says_it_as_a_list_of_keys(wrong: str, tmp_path: Path) -> None:
     folder = tmp_path / "foleyspace"
-    shutil.copytree(card_folders()["foleyspace"], folder)
+    shutil.copytree(card_folders()["foleyspace-official"], folder)
     with (folder / "card.toml").open("a") as card:
         card.write(f"optimised = {wrong}\n")
     with pytest.raises(UsageError, match="a list of keys of metrics was expected"):

@@ -58,7 +58,10 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="pr
 def test_ctrl_c_while_libraries_are_loaded(library: tuple[str, ...], tmp_path: Path) -> None:
     run = ("run", "--suite", "simroom-mini", "--limit", 1, "--out", tmp_path / "run")
     code, said, seconds = interrupted(run, lambda pid: maps(pid, *library))
-    assert (code, said.strip()) == (130, "interrupted; what was finished is kept, the same command goes on from there")
+    assert (code, "Traceback" in said) == (130, False), said  # a plan may have been told by then
+    assert (
+        said.strip().splitlines()[-1] == "interrupted; what was finished is kept, the same command goes on from there"
+    )
     assert seconds < SOON
 
 

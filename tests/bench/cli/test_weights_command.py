@@ -42,7 +42,7 @@ def test_list_says_what_is_here_and_what_it_is_for(folder):
     assert cells["state"]["text"] == "missing"
     assert cells["licence"]["text"] == "CC-BY-NC-SA-4.0"
     assert cells["size"] == {"text": "4.8 GB", "value": 4803584173} | {
-        key: cells["size"][key] for key in ("low", "high", "mark", "reason")
+        key: cells["size"][key] for key in ("low", "high", "mark", "reason", "optimised")
     }
     assert "IB-Score" in bench("weights", "list", "--format", "md").stdout
 

@@ -157,7 +157,7 @@ def test_two_folders_of_one_name_need_names(
         (other / path.name).write_bytes(path.read_bytes())
     both = ["--predictions", predictions, "--predictions", other, "--references", references, "--out", tmp_path / "r"]
     told = bench("score", *both)
-    assert (told.code, "outputs:NAME=DIR" in told.err) == (2, True)
+    assert (told.code, "write NAME=DIR in place of DIR" in told.err) == (2, True)
     both[3] = f"second={other}"
     assert bench("score", "--workers", 1, *both).code == 0
     assert value(tmp_path / "r", "second", "lat_err")[0] == "0.0"

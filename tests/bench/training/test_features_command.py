@@ -82,7 +82,7 @@ def test_the_embedded_default_ends_with_its_leaderboard(bench, tmp_path, monkeyp
     told = bench("train", "visaudio", *options, "--set", "steps=2", "--set", "batch=2", "--set", "network.hidden=16",
                  "--set", "network.heads=1")  # fmt: skip
     assert told.code == 0, told.err
-    rows = {row["row"] for row in csv.DictReader(told.out.splitlines())}
+    rows = {row["row"] for row in csv.DictReader(told.out.splitlines()) if row["column"] != "note"}
     assert rows == {"Reference", "Mono", "Swapped", "ViSAudio (open), tiny, built-in conditioners"}
     assert (tmp_path / "run" / "evaluation" / "clips.csv").exists()
     again = bench("train", "visaudio", *options, "--resume")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from visaudio_bench.models.foleyspace.training.batches import along_a_path, dry_
 from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.media import read_sound
 
+from .trainings import losses
+
 MICRO = ("network.rank=4", "network.hidden=8", "network.channels=4", "network.layers=1", "batch=2", "log_every=1")
 
 
@@ -39,11 +40,6 @@ def train(bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
         )  # fmt: skip
 
     return call
-
-
-def losses(run: Path) -> list[float]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [row["loss"] for row in rows if "loss" in row]
 
 
 def test_a_training_in_two_halves_is_the_one_in_one(

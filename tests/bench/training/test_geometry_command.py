@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +16,7 @@ import torch
 
 from visaudio_bench.baselines import open_system
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.models.geometry_aware.checkpoints import load_network, read_config
+from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 from visaudio_bench.models.geometry_aware.clip_windows import identity
 from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE
 from visaudio_bench.models.geometry_aware.inference import binauralise
@@ -26,6 +24,8 @@ from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.media import read_sound
+
+from .trainings import call_options, command, environment, losses
 
 SECONDS = 1.2
 MICRO = ("network.trunk=8", "network.audio=8", "batch=4", "log_every=1", "steps=4")
@@ -64,28 +64,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def train(bench: Callable, data: Path, tmp_path: Path) -> Callable:
     def call(out: str, *options: object, settings: tuple[str, ...] = MICRO, learnt: Path = data):
-        chosen = [part for setting in settings for part in ("--set", setting)]
-        return bench(
-            "train", "geometry-aware", "--data", learnt, "--out", tmp_path / out, "--device", "cpu", *options, *chosen
-        )
+        return bench("train", "geometry-aware", *call_options(learnt, tmp_path / out, *settings), *options)
 
     return call
-
-
-def losses(run: Path) -> dict[int, float]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return {row["step"]: row["loss"] for row in rows if "loss" in row}
-
-
-def command(data: Path, out: Path, *settings: str, processes: int = 1) -> list[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    chosen = [part for setting in settings for part in ("--set", setting)]
-    words = ["train", "geometry-aware", "--data", data, "--out", out, "--device", "cpu", *chosen]
-    return [sys.executable, *(launcher if processes > 1 else []), "-m", "visaudio_bench", *map(str, words)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
 
 
 def test_a_training_leaves_what_visaudios_does_and_is_judged_by_ear(
@@ -103,7 +84,7 @@ def test_a_training_leaves_what_visaudios_does_and_is_judged_by_ear(
     (seen,) = (row for row in rows if "validation/score" in row)
     assert {"validation/stft", "validation/env", "validation/lr_acc", "validation/coherence"} <= seen.keys()
     assert seen["validation/score"] == -seen["validation/stft"]
-    assert read_config(run / "best.safetensors").system == "geometry-aware"
+    assert CHECKPOINTS.read_config(run / "best.safetensors").system == "geometry-aware"
 
 
 def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, tmp_path: Path) -> None:
@@ -120,7 +101,9 @@ def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, tmp_path: P
 @pytest.mark.slow
 def test_killed_it_goes_on_with_the_same_losses(train: Callable, data: Path, tmp_path: Path) -> None:
     out, settings = tmp_path / "killed", (*MICRO, "steps=100", "save_every=1")
-    process = subprocess.Popen(command(data, out, *settings), env=environment(), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command("geometry-aware", *call_options(data, out, *settings)), env=environment(), stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 600
     while process.poll() is None and time.monotonic() < deadline:
         if (out / "state.safetensors").exists() and len((out / "metrics.jsonl").read_text().splitlines()) > 2:
@@ -137,7 +120,9 @@ def test_killed_it_goes_on_with_the_same_losses(train: Callable, data: Path, tmp
 @pytest.mark.slow
 def test_two_processes_do_what_one_does(train: Callable, data: Path, tmp_path: Path) -> None:
     assert train("one").code == 0
-    both = command(data, tmp_path / "two", *MICRO, "network.response=true", processes=2)
+    both = command(
+        "geometry-aware", *call_options(data, tmp_path / "two", *MICRO, "network.response=true"), processes=2
+    )
     done = subprocess.run(both, env=environment(), check=False, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr[-3000:]
     assert [*losses(tmp_path / "two").values()] == pytest.approx([*losses(tmp_path / "one").values()], rel=1e-4)
@@ -187,7 +172,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pictures_decide_on_the_side_and_a_mirror_exchanges_the_ears(trained: Path) -> None:
-    network = load_network(trained)
+    network = CHECKPOINTS.load(trained)
     height, width = network.config.stored
     frames = torch.randint(0, 60, (12, 3, height, width), dtype=torch.uint8)
     frames[..., width // 8 : width // 4] = 240

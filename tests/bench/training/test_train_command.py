@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
+
+from .trainings import call_options, command, environment, losses
 
 SECONDS = 1.2
 KIND = Kind(BuiltInConditioners().identity, Vocoder().identity, Storage(spatial="int8"), SECONDS)
@@ -67,43 +68,13 @@ def train(bench, data: Path, tmp_path: Path) -> Callable[..., object]:
     """`bench train visaudio` in this process, into `out`, with `settings`."""
 
     def call(out: str, *options: object, settings: tuple[str, ...] = (), learnt: Path = data):
-        chosen = [part for setting in settings for part in ("--set", setting)]
-        return bench(
-            "train", "visaudio", "--data", learnt, "--out", tmp_path / out, "--device", "cpu", *options, *chosen
-        )
+        return bench("train", "visaudio", *call_options(learnt, tmp_path / out, *settings), *options)
 
     return call
 
 
-def losses(run: Path) -> dict[int, float]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return {row["step"]: row["loss"] for row in rows if "loss" in row}
-
-
 def state(run: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(run / "state.safetensors")
-
-
-def command(*arguments: object, processes: int = 1) -> list[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [
-        sys.executable,
-        *(launcher if processes > 1 else []),
-        "-m",
-        "visaudio_bench",
-        "train",
-        "visaudio",
-        *map(str, arguments),
-    ]
-
-
-def environment() -> dict[str, str]:
-    root = Path(__file__).resolve().parents[3]
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-
-
-def call_options(data: Path, out: Path, *settings: str) -> list[object]:
-    return ["--data", data, "--out", out, "--device", "cpu", *(part for s in settings for part in ("--set", s))]
 
 
 def test_a_training_leaves_what_the_manual_says(train, watched, tmp_path):
@@ -155,7 +126,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_losses(train, data, tmp_p
     settings = (*MICRO, "steps=400", "save_every=7")
     out = tmp_path / "killed"
     process = subprocess.Popen(
-        command(*call_options(data, out, *settings)), env=environment(), stderr=subprocess.DEVNULL
+        command("visaudio", *call_options(data, out, *settings)), env=environment(), stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 600
     while process.poll() is None and time.monotonic() < deadline:
@@ -190,7 +161,7 @@ def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_pat
     settings = (*MICRO, "steps=100000", "save_every=100000")
     out = tmp_path / "run"
     process = subprocess.Popen(
-        command(*call_options(data, out, *settings)), env=environment(), stderr=subprocess.PIPE, text=True
+        command("visaudio", *call_options(data, out, *settings)), env=environment(), stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline and not ((out / "metrics.jsonl").exists() and losses(out)):
@@ -209,7 +180,7 @@ def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_pat
 def test_two_processes_do_what_one_does_and_one_goes_on_from_there(parallel, train, data, watched, tmp_path):
     assert train("one", "--validation", watched, settings=(*MICRO, "steps=6")).code == 0
     settings = (*MICRO, "steps=4", f"parallel={parallel}", "accumulate=2")
-    both = command(*call_options(data, tmp_path / "two", *settings), "--validation", watched, processes=2)
+    both = command("visaudio", *call_options(data, tmp_path / "two", *settings), "--validation", watched, processes=2)
     done = subprocess.run(both, env=environment(), check=False, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")

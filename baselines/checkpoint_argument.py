@@ -1,0 +1,33 @@
+"""What comes behind the colon of a system that somebody must have trained: `NAME:FILE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from visaudio_bench.errors import UsageError
+
+
+def checkpoint_file(system: str, argument: str | None, training: str, *, folders: bool = False) -> Path:
+    """Find the checkpoint of a system whose authors published none.
+
+    Args:
+        system: its name.
+        argument: what was written behind the colon.
+        training: what `bench train` calls the training that makes such files.
+        folders: a folder may stand for the file in it.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        UsageError: nothing was written, or it is not there.
+    """
+    if not argument:
+        raise UsageError(
+            f'system "{system}" needs a checkpoint, for its authors published none. Train one (bench train '
+            f"{training}), then write: --system {system}:FILE"
+        )
+    path = Path(argument)
+    if not (path.is_file() or (folders and path.exists())):
+        raise UsageError(f"there is no file {path}; --system {system}:FILE expects a checkpoint of training.")
+    return path

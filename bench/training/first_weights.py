@@ -1,0 +1,46 @@
+"""Whether a training may begin with the weights of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.own_checkpoints import NetworkConfig
+
+
+def require_same_network(theirs: NetworkConfig, ours: NetworkConfig, path: Path) -> None:
+    """Refuse the weights of a network that is built otherwise than the one to be trained.
+
+    Args:
+        theirs: the network in the file.
+        ours: the network that is to be trained; its name may be another.
+        path: of the file.
+
+    Raises:
+        UsageError: they differ.
+    """
+    if {**theirs.to_dict(), "name": ""} != {**ours.to_dict(), "name": ""}:
+        raise UsageError(f"{path} holds another network ({theirs}) than is to be trained ({ours}).")
+
+
+def require_finite(network: nn.Module, path: Path) -> None:
+    """Refuse weights that are no numbers: such a training would end at its first step.
+
+    A copy in float16 has lost what does not fit there.
+
+    Args:
+        network: with the file's weights.
+        path: of the file.
+
+    Raises:
+        BenchError: a tensor has values that are not finite.
+    """
+    broken = [name for name, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise BenchError(
+            f"{path} cannot be trained from: {len(broken)} tensors have values that are not finite numbers, first "
+            f"{broken[0]}. Take the file that it was made from"
+        )
