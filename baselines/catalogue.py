@@ -55,6 +55,7 @@ SYSTEMS = SystemRegistry(
         "repaired": "visaudio_bench.baselines.trivial:Repaired",
         "noise": "visaudio_bench.baselines.trivial:Noise",
         "motion-pan": "visaudio_bench.baselines.motion_pan:MotionPan",
+        "visaudio-tiny": "visaudio_bench.baselines.visaudio:open_tiny",
         "visaudio": "visaudio_bench.baselines.visaudio:open_visaudio",
         "visaudio-dual": "visaudio_bench.baselines.visaudio:open_dual",
         "mmaudio-dup": "visaudio_bench.baselines.visaudio:open_mmaudio_dup",
@@ -74,7 +75,7 @@ TWO_STAGE = "visaudio_bench.baselines.two_stage:open_two_stage"
 STANDING_ANCHORS = ("reference", "mono", "swapped", "repaired")
 # All rows that a table is read from and that do not compete: those whose card says `anchor`.
 ANCHORS = (*STANDING_ANCHORS, "noise")
-DEFAULT_SYSTEMS = (*ANCHORS, "motion-pan")
+DEFAULT_SYSTEMS = (*ANCHORS, "motion-pan", "visaudio-tiny")
 
 
 def open_system(request: str) -> System:

@@ -7,7 +7,7 @@ from pathlib import Path
 from visaudio_bench.errors import UsageError
 
 
-def checkpoint_file(system: str, argument: str | None, training: str, *, folders: bool = False) -> Path:
+def checkpoint_file(system: str, argument: str | None, training: str, *, folders: bool = False, ours: str = "") -> Path:
     """Find the checkpoint of a system whose authors published none.
 
     Args:
@@ -15,6 +15,7 @@ def checkpoint_file(system: str, argument: str | None, training: str, *, folders
         argument: what was written behind the colon.
         training: what `bench train` calls the training that makes such files.
         folders: a folder may stand for the file in it.
+        ours: the system whose checkpoint is part of this package, if there is one of this kind.
 
     Returns:
         Where it lies.
@@ -26,6 +27,7 @@ def checkpoint_file(system: str, argument: str | None, training: str, *, folders
         raise UsageError(
             f'system "{system}" needs a checkpoint, for its authors published none. Train one (bench train '
             f"{training}), then write: --system {system}:FILE"
+            + (f". A small one is part of this package: {ours}" if ours else "")
         )
     path = Path(argument)
     if not (path.is_file() or (folders and path.exists())):

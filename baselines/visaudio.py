@@ -1,5 +1,6 @@
 """Our implementation of ViSAudio, and MMAudio in it, as systems.
 
+`visaudio-tiny` is the small model that is part of this package, trained on simulated rooms.
 `visaudio:FILE` and `visaudio-dual:FILE` (without the spacetime module) run a checkpoint of `bench train visaudio`, with
 the guidance that it was validated with; `visaudio:NAME=FILE` names its row. `mmaudio-dup` is the paper's "Pretrained"
 row: MMAudio's mono sound in both ears, from its public file or from a checkpoint of a mono network.
@@ -24,6 +25,7 @@ from visaudio_bench.models.formats import locate
 from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS, Settings
+from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import probe, round_to_16_bit, within_full_scale, write_audio
@@ -235,9 +237,25 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     row, separator, file = ("", "", argument or "") if whole else (argument or "").rpartition("=")
     if not argument and variant is MMAUDIO_DUP:
         return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS))
-    path = checkpoint_file(variant.name, file, "visaudio", folders=True)
+    path = checkpoint_file(
+        variant.name, file, "visaudio", folders=True, ours="visaudio-tiny" if variant is VISAUDIO else ""
+    )
     found = locate(path)
     return FlowSystem(variant, found[0] if len(found) == 1 else path, name=row if separator else None)
+
+
+def open_tiny(argument: str | None = None) -> FlowSystem:
+    """`visaudio-tiny`.
+
+    Raises:
+        UsageError: an argument is given.
+    """
+    if argument is not None:
+        raise UsageError(
+            f'the system "visaudio-tiny" takes no argument, got "{argument}": it is the checkpoint of this package. '
+            f"For one of yours write: --system visaudio:{argument}"
+        )
+    return FlowSystem(VISAUDIO, shipped_checkpoint())
 
 
 def open_visaudio(argument: str | None = None) -> FlowSystem:

@@ -1,5 +1,6 @@
-"""Every figure that tells what a tiny model is worth: direction, timing, kind, pitch, width, silence, real pictures.
+"""Every figure of the model card of visaudio-tiny: direction, timing, kind, pitch, width, silence, real pictures.
 
+    python benchmarks/tiny_figures.py --out runs/tiny-figures
     python benchmarks/tiny_figures.py --weights runs/visaudio-tiny/last.safetensors --media FOLDER --out runs/other
 
 Prints a table and writes `figures.json`. Intervals are 95 % percentiles over 2000 draws of clips. Kinds are told by the
@@ -50,7 +51,7 @@ DIRECTION = ("lat_r", "lr_acc", "lat_err", "delta_iacc")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, required=True, help="a checkpoint of bench train visaudio")
+    parser.add_argument("--weights", type=Path, help="a checkpoint; the one that ships when left out")
     parser.add_argument("--media", type=Path, help="a folder of real videos")
     parser.add_argument("--suite", default="simroom")
     parser.add_argument("--limit", type=int, help="clips of the suite")
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="where spectrograms of references and sounds are drawn to")
     parser.add_argument("--out", type=Path, default=Path("runs/tiny-figures"))
     asked = parser.parse_args()
-    system = open_system(f"visaudio:{asked.weights}")
+    system = open_system(f"visaudio:{asked.weights}" if asked.weights else "visaudio-tiny")
     assert isinstance(system, FlowSystem)
     changes = {key: value for key in ("steps", "guidance") if (value := getattr(asked, key)) is not None}
     pipeline = (system.with_settings(**changes) if changes else system).pipeline("cpu")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples
   bench generate --system visaudio --weights visaudio.safetensors --video clip.mp4 --caption "a dog barks" --out out
+  bench generate --video clip.mp4 --out out --mux
   bench generate --weights visaudio.safetensors --video clips --out out
   bench generate --system mmaudio-dup --suite simroom-mini --out out
   bench generate --weights visaudio.safetensors --video walk.mp4 --duration 4 --mux --out out
@@ -24,7 +25,9 @@ Examples
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--system", "name", default="visaudio", show_default=True, help="What makes the sound: bench list systems"
+    "--system",
+    "name",
+    help="What makes the sound: bench list systems  [default: visaudio-tiny; with --weights, visaudio]",
 )
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Its weights: a checkpoint.")
 @click.option(
@@ -54,7 +57,9 @@ Examples
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise; each clip has its own.")
 @click.option("--mux", is_flag=True, help="Also write each video with its new sound, as mp4.")
 @device_option
-def generate(name: str, weights: Path | None, out: Path, seed: int, device: str, mux: bool, **options: Any) -> None:
+def generate(
+    name: str | None, weights: Path | None, out: Path, seed: int, device: str, mux: bool, **options: Any
+) -> None:
     """Make binaural sound for videos or for whole suites.
 
     Leaves `<clip>.wav` (two channels, 44.1 kHz) and `<clip>.json` (how it was made). Killed at any moment, the same
@@ -64,6 +69,7 @@ def generate(name: str, weights: Path | None, out: Path, seed: int, device: str,
     from visaudio_bench.lock import hold
 
     settings = {key: options.pop(key) for key in ("steps", "guidance", "negative", "batch", "dtype", "compiled")}
+    name = name or ("visaudio" if weights else "visaudio-tiny")
     system = _system(name, weights, {key: value for key, value in settings.items() if value is not None})
     for job, folder in _jobs(system, out, **options):
         with hold(folder, "bench generate"):

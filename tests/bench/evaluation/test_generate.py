@@ -189,6 +189,8 @@ def test_a_video_shorter_than_the_sound(
     ("arguments", "sentence"),
     [
         (("--system", "visaudio", "--video", "x.mp4"), 'system "visaudio" needs a checkpoint, for its authors'),
+        (("--video", "x.mp4"), "there is no file x.mp4"),
+        (("--system", "visaudio-tiny:x", "--video", "x.mp4"), "write: --system visaudio:x"),
         (("--weights", "no.safetensors", "--video", "x.mp4"), "there is no file no.safetensors"),
         (("--weights", "{mono}", "--video", "x.mp4"), "holds the network of mmaudio-dup"),
         (("--weights", "{full}", "--video", "x.mp4"), "there is no file x.mp4"),

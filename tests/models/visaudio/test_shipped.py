@@ -1,0 +1,77 @@
+"""The checkpoint that is part of the package: file, card, recipe and parts agree, and it does what the card says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from visaudio_bench.models import weights
+from visaudio_bench.models.visaudio.checkpoints import read_notes
+from visaudio_bench.models.visaudio.parts import open_parts, require_same_parts
+from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
+from visaudio_bench.models.visaudio.training.recipe import PRESETS, Recipe, changed
+from visaudio_bench.suites.media import probe, read_sound, write_video
+
+CARD = shipped_checkpoint().with_name("CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_card_is_of_this_file() -> None:
+    assert f"`{weights.sha256(shipped_checkpoint())}`" in CARD
+    assert shipped_checkpoint().stat().st_size <= 12e6
+
+
+def test_the_command_on_the_card_is_the_recipe_in_the_file() -> None:
+    notes = read_notes(shipped_checkpoint())
+    kept = Recipe.from_dict(json.loads(notes["recipe"]))
+    command = re.search(r"`bench train visaudio([^`]*)`", CARD)
+    assert command is not None
+    said = changed(PRESETS["tiny"], re.findall(r"--set (\S+)", command[1]))
+    for name in ("steps", "batch", "learning_rate", "decay_at", "decay", "drop", "drop_text", "seed", "guidance"):
+        assert getattr(said, name) == getattr(kept, name), name
+    assert notes["step"] == str(kept.steps)
+    assert notes["sampling_steps"] == str(kept.sampling_steps)
+
+
+def test_it_was_trained_with_the_parts_that_are_here() -> None:
+    require_same_parts(open_parts("built-in"), read_notes(shipped_checkpoint()), "the package's checkpoint")
+
+
+def test_a_video_gets_its_sound_without_any_option(bench: Callable, clips: Path, tmp_path: Path) -> None:
+    done = bench("generate", "--video", clips / "clip0.mp4", "--duration", 2, "--mux", "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    made = read_sound(tmp_path / "out" / "clip0.wav").samples
+    assert made.shape == (2, 88200)
+    assert 0 < np.abs(made).max() <= 1
+    assert probe(tmp_path / "out" / "clip0.mp4").picture == pytest.approx(2.0)
+    record = json.loads((tmp_path / "out" / "clip0.json").read_text())
+    assert record["system"] == "visaudio-tiny"
+    assert record["provenance"]["weights"]["sha256"] == weights.sha256(shipped_checkpoint())
+
+
+@pytest.mark.parametrize("grey", [0, 128])
+def test_what_shows_nothing_is_silent(bench: Callable, tmp_path: Path, grey: int) -> None:
+    write_video(tmp_path / "still.mp4", (np.full((64, 64, 3), grey, np.uint8) for _ in range(75)), 25)
+    assert bench("generate", "--video", tmp_path / "still.mp4", "--duration", 3, "--out", tmp_path / "out").code == 0
+    made = read_sound(tmp_path / "out" / "still.wav").samples
+    assert 10 * np.log10(np.mean(made**2) + 1e-12) < -50
+
+
+def test_a_long_clip_has_sound_to_its_end(bench: Callable, tmp_path: Path) -> None:
+    pictures = (np.full((64, 64, 3), 250 if frame % 15 == 7 else 60, np.uint8) for frame in range(300))
+
+    def beating() -> object:
+        for picture in pictures:
+            picture[:, 32:] = 60
+            yield picture
+
+    write_video(tmp_path / "long.mp4", beating(), 25)  # type: ignore[arg-type]
+    asked = ("--video", tmp_path / "long.mp4", "--duration", 12, "--steps", 2, "--out", tmp_path / "out")
+    assert bench("generate", *asked).code == 0
+    made = read_sound(tmp_path / "out" / "long.wav").samples
+    assert made.shape == (2, 12 * 44100)
+    assert np.abs(made).max() <= 1
