@@ -40,10 +40,11 @@ from visaudio_bench.models.visaudio.pipeline import Pipeline, Request
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.clip import Clip
+from visaudio_bench.suites.filmed_scenes import FILMED, IN_VIEW, film_files
 from visaudio_bench.suites.media import iter_frames, read_binaural, scale_to_peak, write_audio, write_video
+from visaudio_bench.suites.simulator.filming import filming_of
 from visaudio_bench.suites.simulator.hrtf import SPEED_OF_SOUND
 from visaudio_bench.suites.simulator.truth import read_truth
-from visaudio_bench.suites.training_scenes import TRAINING, film_files, filming_of, training_scenes
 
 DRAWS = 2000
 DIRECTION = ("lat_r", "lr_acc", "lat_err", "delta_iacc")
@@ -235,14 +236,14 @@ def decibels(sound: Array) -> float:
 
 
 def silence(pipeline: Pipeline, count: int, out: Path) -> dict[str, str]:
-    """Scenes in which nothing sounds, that are not learnt from: behind the thousandth block's first."""
+    """Scenes in which nothing sounds, that are not learnt from: those that come next."""
     out.mkdir(parents=True, exist_ok=True)
-    scenes = training_scenes(TRAINING.name, TRAINING.clips + 10 * count, TRAINING.duration)[TRAINING.clips :]
-    silent = [scene for scene in scenes if filming_of(scene, may_be_silent=True).silent][:count]
+    scenes = IN_VIEW.scenes(FILMED.name, FILMED.clips + 10 * count, FILMED.duration)[FILMED.clips :]
+    silent = [scene for scene in scenes if filming_of(scene).silent][:count]
     for scene in silent:
-        film_files(scene, out, TRAINING.size, may_be_silent=True)
+        film_files(scene, out, FILMED.size)
     made = sounds(
-        pipeline, [Request(s.id, out / f"{s.id}.mp4", None, 0.0, TRAINING.duration) for s in silent], out / "sounds"
+        pipeline, [Request(s.id, out / f"{s.id}.mp4", None, 0.0, FILMED.duration) for s in silent], out / "sounds"
     )
     levels = [decibels(made[scene.id]) for scene in silent]
     told = f"median {np.median(levels):.1f} dB, loudest {max(levels):.1f} dB"

@@ -27,7 +27,7 @@ The small model that is part of this package: ViSAudio's network (two branches, 
 {parameters:.1f} M weights, conditioners and a codec that are built in, and nothing to download. It is not the published
 model, and its numbers are never shown as those.
 
-- **Data**: {clips} simulated scenes of 2 s (`simroom-train`), rendered by this project: synthetic sounds of seven
+- **Data**: {clips} simulated scenes of 2 s (`simroom-filmed`), rendered by this project: synthetic sounds of seven
   kinds, rooms with the head responses of MIT KEMAR, pictures that are filmed as real videos are. No recording.
 - **Training**: `{command}`, {steps} steps of {batch} clips, seed {seed}, on processors.
 - **Heard with**: {sampling} Euler steps, guidance {guidance}.

@@ -46,6 +46,7 @@ SUITES = SuiteRegistry(
         "simroom": "visaudio_bench.suites.simulated:simroom",
         "simroom-full": "visaudio_bench.suites.simulated:simroom_full",
         "simroom-train": "visaudio_bench.suites.training_scenes:simroom_train",
+        "simroom-filmed": "visaudio_bench.suites.filmed_scenes:simroom_filmed",
         "simroom-validation": "visaudio_bench.suites.training_scenes:simroom_validation",
         "folder": "visaudio_bench.suites.folder:open_folder",
     },

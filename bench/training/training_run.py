@@ -42,7 +42,7 @@ from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.suites import Suite, open_suite
 
 BALANCED = 8  # clips that the first sizes are measured with
-TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = "simroom-train", "simroom-validation", "simroom"
+TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = "simroom-filmed", "simroom-validation", "simroom"
 
 Started = tuple[FlowNetwork, tuple[str, ...]]
 """A network, and the beginnings of the names of its parts with random weights."""

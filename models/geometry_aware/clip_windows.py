@@ -53,8 +53,7 @@ def windows_of(clip: Clip, parts: str, duration: float) -> dict[str, Tensor]:
         raise ClipError("short", f"clip {clip.id} lasts {clip.duration:g} s, and {duration:g} s are to be learnt from.")
     ears = read_binaural(clip.audio, start=clip.start, duration=duration, sample_rate=FULL_RATE).samples
     peak = float(np.abs(ears).max())
-    # A simulated scene in which nothing is struck has its ambience alone, which comes from nowhere.
-    if peak <= 1e-6 or clip.meta.get("silent"):
+    if peak <= 1e-6:
         raise ClipError("silent", f"the sound of clip {clip.id} is silent: there is nothing to learn from.")
     low = resample(ears, FULL_RATE, SAMPLE_RATE)
     # Windows are brought to one loudness later: here only no bit is to be wasted, and none lost.

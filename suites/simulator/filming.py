@@ -51,18 +51,13 @@ class Filming:
     crf: int = 23
 
 
-def filming_of(scene: Scene, *, may_be_silent: bool) -> Filming:
-    """The way in which a scene is filmed.
+def filming_of(scene: Scene) -> Filming:
+    """The way in which a scene is filmed, which its seed decides.
 
-    Args:
-        scene: whose seed decides.
-        may_be_silent: whether it may be one in which nothing sounds.
-
-    Returns:
-        One scene in four is filmed cleanly; each trouble comes in about one of three of the others.
+    One scene in four is filmed cleanly; each trouble comes in about one of three of the others.
     """
     rng = np.random.default_rng([scene.seed, 11])
-    silent = bool(rng.random() < SILENT) and may_be_silent
+    silent = bool(rng.random() < SILENT)
     kind = rng.random()
     clean = rng.random() < 0.25
     exposure = np.exp(rng.normal(-0.1, 0.35)) * np.exp(rng.normal(0.0, 0.12, 3))

@@ -10,31 +10,21 @@ import pytest
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.suites import open_suite
-from visaudio_bench.suites.media import probe, read_sound
 from visaudio_bench.suites.simulated import simroom, simroom_full, simroom_mini
-from visaudio_bench.suites.simulator.filming import Filming, filmed, filming_of
-from visaudio_bench.suites.simulator.render import clip_files
+from visaudio_bench.suites.simulator.render import render_files
 from visaudio_bench.suites.simulator.scenes import bearing
-from visaudio_bench.suites.simulator.truth import read_truth
-from visaudio_bench.suites.training_scenes import (
-    BLOCK,
-    IN_VIEW,
-    film_files,
-    simroom_train,
-    simroom_validation,
-    training_scenes,
-)
+from visaudio_bench.suites.training_scenes import ONE_IN_VIEW, TO_LEARN, TO_WATCH, simroom_train, simroom_validation
 
 
 @pytest.fixture(scope="module")
 def learnt():
-    return training_scenes("simroom-train", 10 * BLOCK, 4.0)
+    return TO_LEARN.scenes("simroom-train", 10 * TO_LEARN.block, 4.0)
 
 
 def held_out():
     return {
         "evaluation": [s for suite in (simroom(), simroom_mini(), simroom_full()) for s in suite.scenes.values()],
-        "validation": list(simroom_validation(str(BLOCK)).scenes.values()),
+        "validation": list(simroom_validation(str(TO_WATCH.block)).scenes.values()),
     }
 
 
@@ -60,7 +50,7 @@ def test_no_scene_comes_twice(learnt):
 
 def test_more_scenes_begin_with_the_same_ones_and_share_their_files(monkeypatch, tmp_path):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    few, many = simroom_train("5"), simroom_train(str(BLOCK + 3))
+    few, many = simroom_train("5"), simroom_train(str(TO_LEARN.block + 3))
     assert list(many.scenes.values())[:5] == list(few.scenes.values())
     assert few.folder == many.folder != simroom_validation().folder
     assert few.manifest_hash() != many.manifest_hash()
@@ -68,10 +58,10 @@ def test_more_scenes_begin_with_the_same_ones_and_share_their_files(monkeypatch,
 
 
 def test_every_block_is_balanced(learnt):
-    for start in range(0, len(learnt), BLOCK):
-        block = learnt[start : start + BLOCK]
-        assert set(Counter(scene.factor for scene in block).values()) == {BLOCK // len(IN_VIEW)}
-        assert all(source.visible for scene in block for source in scene.sources)
+    for start in range(0, len(learnt), TO_LEARN.block):
+        block = learnt[start : start + TO_LEARN.block]
+        assert set(Counter(scene.factor for scene in block).values()) == {TO_LEARN.block // len(ONE_IN_VIEW)}
+        assert all(len(scene.sources) == 1 and scene.sources[0].visible for scene in block)
         azimuth = np.array([bearing(scene, scene.sources[0], np.zeros(1)).azimuth[0] for scene in block])
         assert (azimuth > 0).sum() == (azimuth < 0).sum()
 
@@ -84,35 +74,8 @@ def test_the_number_of_scenes_must_be_one(argument):
 
 def test_a_clip_is_cheap(tmp_path):
     scenes = list(simroom_train("5").scenes.values())
-    film_files(scenes[0], tmp_path, 96, may_be_silent=True)  # what is read once a process
+    render_files(scenes[0], tmp_path, 96)  # what is read once a process
     began = time.process_time()
     for scene in scenes[1:]:
-        film_files(scene, tmp_path, 96, may_be_silent=True)
+        render_files(scene, tmp_path, 96)
     assert (time.process_time() - began) / 4 < 3.0, "several times what an idle core takes"
-
-
-def test_some_scenes_are_silent_and_none_to_watch_with():
-    suite = simroom_train(str(2 * BLOCK))
-    silent = [clip.meta["silent"] for clip in suite.clips()]
-    assert 0.07 < sum(silent) / len(silent) < 0.22
-    assert not any(clip.meta["silent"] for clip in simroom_validation(str(BLOCK)).clips())
-
-
-def test_a_silent_scene_is_heard_as_ambience_and_has_no_onsets(tmp_path):
-    scene = next(s for s in simroom_train(str(BLOCK)).scenes.values() if filming_of(s, may_be_silent=True).silent)
-    film_files(scene, tmp_path, 32, may_be_silent=True)
-    video, audio, truth = clip_files(tmp_path, scene.id)
-    assert 20 * np.log10(read_sound(audio).samples.std()) == pytest.approx(-60, abs=1)
-    assert not any(len(source.onsets) for source in read_truth(truth).sources)
-    assert probe(video).picture == pytest.approx(2.0)
-
-
-def test_a_still_is_still_and_a_hand_shakes():
-    scene = simroom_train("1").scenes["simroom-train-000"]
-    onsets = [np.zeros(0)]
-    still = list(filmed(scene, onsets, 32, Filming(silent=True, still=True)))
-    assert all(np.array_equal(picture, still[0]) for picture in still)
-    steady, shaken = (np.stack(list(filmed(scene, onsets, 32, Filming(shake=s)))).astype(float) for s in (0, 2))
-    assert np.abs(np.diff(shaken, axis=0)).mean() > 2 * np.abs(np.diff(steady, axis=0)).mean() + 1
-    dark = np.stack(list(filmed(scene, onsets, 32, Filming(exposure=(0.3, 0.3, 0.3)))))
-    assert dark.mean() == pytest.approx(0.3 * steady.mean(), rel=0.05)

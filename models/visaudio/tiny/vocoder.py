@@ -43,7 +43,7 @@ _LEAD_LOW, _LEAD_HIGH = 100.0, 1500.0
 _LONGEST_LEAD = 1e-3
 # Latent units: a difference of 20 dB, a lead of 0.7 ms and four octaves around 440 Hz are 1.
 _LEVEL_UNIT, _DIFFERENCE_UNIT, _LEAD_UNIT, _PITCH_UNIT, _PITCH_CENTRE = 20.0, 20.0, 7e-4, 2.0, 440.0
-# dB: each band where it is loudest in all scenes of simroom-train
+# dB: each band where it is loudest in all scenes of simroom-filmed
 _LOUDEST = (
     -20.9, -11.8, -8.7, -16.3, -21.1, -12.0, -12.5, -11.6, -12.9, -11.6, -17.6, -20.5, -18.3, -18.8, -17.6, -18.3,
     -19.0, -17.9, -18.4, -17.1, -16.9, -17.4, -16.7, -17.2, -17.7, -20.3, -28.0, -31.4, -33.1, -33.7, -32.9, -32.9,
