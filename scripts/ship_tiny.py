@@ -19,7 +19,7 @@ from visaudio_bench.files import write_text
 from visaudio_bench.models import weights
 from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes, save_network
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
-from visaudio_bench.models.visaudio.training.recipe import PRESETS, Recipe
+from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 
 CARD = """# visaudio-tiny
 
@@ -64,8 +64,8 @@ def main() -> None:
     checkpoint, training = asked.run / "last.safetensors", json.loads((asked.run / "training.json").read_text())
     recipe, notes = training["recipe"], read_notes(checkpoint)
     network = load_network(checkpoint)
-    kept = {key: value for key, value in notes.items() if key not in ("format", "config")}
-    kept |= {"recipe": json.dumps(recipe), "sampling_steps": str(recipe["sampling_steps"])}
+    kept = {key: value for key, value in notes.items() if key not in ("format", "config", "data")}
+    kept |= {name: str(recipe[name]) for name in ("guidance", "sampling_steps")} | {"recipe": json.dumps(recipe)}
     save_network(network, shipped_checkpoint(), kept)
     figures = json.loads(asked.figures.read_text())
     text = CARD.format(
@@ -90,7 +90,7 @@ def changes(recipe: dict[str, Any]) -> list[str]:
     usual = json.loads(json.dumps(PRESETS["tiny"].to_dict()))
     untold = {"validate_every", "save_every", "log_every", "threads", "ahead"}
     changed = {key: value for key, value in recipe.items() if key not in untold and value != usual[key]}
-    Recipe.from_dict(recipe)  # it is one
+    FlowRecipe.from_dict(recipe)  # it is one
     return [
         f"--set {key}={','.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in changed.items()

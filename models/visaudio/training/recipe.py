@@ -63,7 +63,7 @@ TINY = FlowRecipe(
     validate_every=600,
     save_every=150,
     # With the paper's 4.5 so small a network puts sounds on the right side but too far out.
-    guidance=2.0,
+    guidance=3.0,
     sampling_steps=8,
     threads=2,
 )

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from visaudio_bench.models import weights
+from visaudio_bench.models.training.recipe import changed
 from visaudio_bench.models.visaudio.checkpoints import read_notes
 from visaudio_bench.models.visaudio.parts import open_parts, require_same_parts
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
-from visaudio_bench.models.visaudio.training.recipe import PRESETS, Recipe, changed
+from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 from visaudio_bench.suites.media import probe, read_sound, write_video
 
 CARD = shipped_checkpoint().with_name("CARD.md").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ def test_the_card_is_of_this_file() -> None:
 
 def test_the_command_on_the_card_is_the_recipe_in_the_file() -> None:
     notes = read_notes(shipped_checkpoint())
-    kept = Recipe.from_dict(json.loads(notes["recipe"]))
+    kept = FlowRecipe.from_dict(json.loads(notes["recipe"]))
     command = re.search(r"`bench train visaudio([^`]*)`", CARD)
     assert command is not None
     said = changed(PRESETS["tiny"], re.findall(r"--set (\S+)", command[1]))
