@@ -48,7 +48,7 @@ class FlowRecipe(Recipe):
 
 # What the paper states: 50,000 steps of 64 samples, 1e-4, 1e-6, MUSIC three times an epoch.
 PAPER = FlowRecipe(weights={"music": 3.0})
-# Sixteen clips of 2 s at a time, for some 45 minutes of one core.
+# Sixteen clips of 2 s at a time, for an hour of one core.
 TINY = FlowRecipe(
     steps=3600,
     batch=16,
