@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # `metrics` demands more of its docstrings (tests/metrics/test_manual.py).
-ROOMS = ("suites", "bench", "leaderboards", "visaudio_bench", "baselines")
+ROOMS = ("suites", "models", "baselines", "bench", "leaderboards", "visaudio_bench")
 SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
 FRAGMENT = re.compile(r"^(?:Of|From|To|In|With|By|For|At) [^.:]*\.$")  # without a verb: "Of the weight file."
 

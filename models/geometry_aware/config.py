@@ -89,7 +89,15 @@ class Config:
 
 
 def stored_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of pictures that crops of these are taken from: 240 x 480 for 224 x 448."""
+    """Compute the size of pictures that crops are taken from: 240 x 480 for 224 x 448.
+
+    Args:
+        height: of the crops, pixels.
+        width: of the crops, pixels.
+
+    Returns:
+        Height and width.
+    """
     return round(height * 15 / 14), round(width * 15 / 14)
 
 

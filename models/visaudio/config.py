@@ -41,7 +41,14 @@ class Lengths(NamedTuple):
 
 
 def lengths(seconds: float, text: int = TEXT_TOKENS) -> Lengths:
-    """Sequence lengths of a clip of `seconds`; 8 s give 345, 64, 192, and 353,280 samples of sound.
+    """Compute the lengths of all sequences of a clip.
+
+    Args:
+        seconds: that it lasts.
+        text: tokens of its caption.
+
+    Returns:
+        Lengths; 8 s give 345 latents, 64 and 192 tokens of pictures, and 353,280 samples of sound.
 
     Raises:
         ValueError: the clip is shorter than one segment of sync features (0.64 s).

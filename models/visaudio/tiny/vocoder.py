@@ -77,8 +77,8 @@ class NoiseVocoder:
         power = _by_token(spectra.abs().square())
         levels = 10 * torch.log10(power.mean(1) @ plan.bands + _FLOOR) / _LEVEL_UNIT
         smooth = _smooth(power)
-        heard = torch.log10(smooth @ plan.wide + _QUIET)
-        louder = heard[:, 0] - heard[:, 1]
+        level = torch.log10(smooth @ plan.wide + _QUIET)
+        louder = level[:, 0] - level[:, 1]
         lead = _lead(spectra, plan)
         own = torch.cat([10 * louder / _DIFFERENCE_UNIT, lead[..., None] / _LEAD_UNIT], dim=-1)
         latent = torch.stack([torch.cat([levels, sign * own], dim=-1) for sign in (1, -1)], dim=1)
