@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.models.stored_config import StoredConfig
