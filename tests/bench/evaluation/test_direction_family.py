@@ -82,6 +82,11 @@ def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds
     assert values(run, "label_side") == {"sounds": 50}
     assert set(KEYS) <= {key for _, key in results(run)}
     assert "floor of the ruler" not in (run / "leaderboard.md").read_text(), "there is no reference to show it"
+    assert "behind the end" not in told.err
+    longer = tmp_path / "longer.csv"
+    longer.write_text(labels.read_text() + "".join(f"left,{2 + frame / 10},50,0,2,0,dog,1\n" for frame in range(3)))
+    told = bench("score", "--predictions", sounds, "--labels", longer, "--dry-run")
+    assert "direction labels: 3 row(s) behind the end of the sounds of sounds are not used" in told.err, told.err
     told = bench("score", "--predictions", sounds, "--out", tmp_path / "other", "--workers", 1, "--format", "csv")
     assert not {key for _, key in results(tmp_path / "other")} & set(KEYS), "no column without labels, unless asked for"
     told = bench("score", "--predictions", sounds, "--labels", labelled(tmp_path / "x.csv", ("cat", 0)), "--out", run)
