@@ -25,8 +25,8 @@ which no recording contains; it also falls to the side and with every other soun
 
 A perfect recording does not reach 0 degrees or 100 %. Λ is a ruler and no localiser: in a dry room its sine is
 right to about 45 degrees and too small beyond, reverberation pulls it inwards, and front and back look alike. What the
-reference of a suite reaches is the ruler's floor. On the 40 scenes of `simroom`, whose labels are exact (95 % intervals over clips in
-brackets, none where clips are too few or all but one agree; by lateral angle of the label;
+reference of a suite reaches is the ruler's floor. On the 40 scenes of `simroom`, whose labels are exact (95 % intervals
+over clips in brackets, none where clips are too few or all but one agree; by lateral angle of the label;
 `benchmarks/direction_floor.py`):
 
 | segments | `label_side` % | `label_err` degrees | concordance | clips, segments |
