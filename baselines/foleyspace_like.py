@@ -59,7 +59,15 @@ class FoleySpaceLike(Binauraliser):
 
 
 def track_of(clip: Clip, seconds: float, estimator: SourceEstimator) -> Track:
-    """Where the source is in each of a clip's pictures.
+    """Look for the source in each of a clip's pictures.
+
+    Args:
+        clip: the clip, by its window.
+        seconds: length of the sound that is made for it; at least one picture is looked at.
+        estimator: which finds the source in pictures.
+
+    Returns:
+        Where the source is in `FRAMES_PER_SECOND` pictures a second, and how far away.
 
     Raises:
         ClipError: the clip has no pictures.

@@ -20,7 +20,16 @@ Array = NDArray[np.float64]
 
 
 def changes(frames: Iterator[Frame], rows: int, columns: int) -> Iterator[Array]:
-    """Squared change of brightness since the picture before, summed in each of `(rows, columns)` cells; 0 at first."""
+    """Measure the change of brightness from picture to picture, cell by cell.
+
+    Args:
+        frames: pictures (H, W, 3), all of one size.
+        rows: how many cells high the grid is.
+        columns: how many cells wide it is.
+
+    Returns:
+        For each picture the squared change since the one before, summed in each of `(rows, columns)` cells; 0 at first.
+    """
     before: Array | None = None
     for frame in frames:
         grey = frame.mean(axis=2)
@@ -40,5 +49,5 @@ def remembered(values: Array) -> Array:
     count = len(values)
     kernel = np.exp(-np.abs(np.arange(1 - count, count)) / (FRAMES_PER_SECOND * MEMORY_SECONDS))
     flat = values.reshape(count, -1)
-    smooth = np.stack([np.convolve(one, kernel)[count - 1 : 2 * count - 1] for one in flat.T], axis=1)
+    smooth = np.stack([np.convolve(cell, kernel)[count - 1 : 2 * count - 1] for cell in flat.T], axis=1)
     return smooth.reshape(values.shape)

@@ -56,7 +56,7 @@ class Outputs(System):
                 yield self._found(clip.id, self.files[clip.id])
             else:
                 hint = self.contents.told_of(clip.id) or did_you_mean(
-                    clip.id, self.unmatched({one.id for one in clips})
+                    clip.id, self.unmatched({known.id for known in clips})
                 )
                 yield Generation(
                     clip.id, None, 0.0, "missing", f'{self.folder} has no sound file for clip "{clip.id}".{hint}'
@@ -85,7 +85,14 @@ def _trained_on(name: str) -> tuple[str, ...]:
 
 
 def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs:
-    """The system behind `outputs:DIR` or `outputs:NAME=DIR`.
+    """Open the system behind `outputs:DIR` or `outputs:NAME=DIR`.
+
+    Args:
+        argument: what stands behind `outputs:`, None where nothing does.
+        binauralised: whether it was given the reference's own sound, so that waveforms are compared.
+
+    Returns:
+        The system; its files are not read yet.
 
     Raises:
         UsageError: no folder given, or it is not there or empty.

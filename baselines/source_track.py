@@ -87,9 +87,14 @@ def _motion(frames: Iterator[Frame]) -> tuple[Array, Array, Array]:
 
 
 def trajectory(track: Track, field_of_view: float = FIELD_OF_VIEW) -> Array:
-    """Positions `(T, 3)` in metres around the camera: x front, y left, z up.
+    """Turn places in pictures into positions around the camera: the ray through a place, as long as the depth says.
 
-    The ray through a place of the picture, as long as the depth says. `field_of_view` is the picture's width, radians.
+    Args:
+        track: where the source is in each of T pictures, and its depth in metres.
+        field_of_view: the picture's width, radians.
+
+    Returns:
+        `(T, 3)` metres: x front, y left, z up.
     """
     half = np.tan(field_of_view / 2)
     azimuth = np.arctan(track.across * half)

@@ -167,10 +167,28 @@ class ClipwiseSystem(System):
 
 
 def clip_seed(seed: int, system: str, clip: str) -> int:
-    """A clip's own 64-bit seed: a hash of the run's seed, the system and the clip's id."""
+    """Compute a clip's own seed.
+
+    Args:
+        seed: the run's.
+        system: its name.
+        clip: its id.
+
+    Returns:
+        64 bits of a hash of the three, so that neither order nor number of clips matters.
+    """
     return int.from_bytes(hashlib.sha256(f"{seed}/{system}/{clip}".encode()).digest()[:8], "big")
 
 
 def clip_rng(seed: int, system: str, clip: str) -> np.random.Generator:
-    """A random generator of the clip's own."""
+    """Make a random generator of a clip's own.
+
+    Args:
+        seed: the run's.
+        system: its name.
+        clip: its id.
+
+    Returns:
+        A generator that starts at `clip_seed`.
+    """
     return np.random.default_rng(clip_seed(seed, system, clip))

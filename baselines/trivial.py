@@ -22,7 +22,15 @@ NOISE_RMS = 0.1
 
 
 def refuse_argument(name: str, argument: str | None) -> None:
-    """Complain about `name:argument` for a system that takes none."""
+    """Complain about `name:argument` for a system that takes none.
+
+    Args:
+        name: of the system.
+        argument: what stood behind the colon, None for nothing.
+
+    Raises:
+        UsageError: there is an argument.
+    """
     if argument is not None:
         raise UsageError(f'system "{name}" takes no argument, got "{argument}". Write: --system {name}')
 
@@ -128,8 +136,10 @@ class Repaired(_Anchor):
         Kept for as long as the same clips are asked about: a suite asks once for every clip.
         """
         if self._order is None or self._order[0] is not clips:
-            order = sorted((one for one in clips if one.audio), key=lambda one: clip_seed(0, self.card.name, one.id))
-            self._order = clips, order, {one.id: place for place, one in enumerate(order)}
+            order = sorted(
+                (clip for clip in clips if clip.audio), key=lambda clip: clip_seed(0, self.card.name, clip.id)
+            )
+            self._order = clips, order, {clip.id: place for place, clip in enumerate(order)}
         return self._order[1:]
 
 

@@ -122,9 +122,9 @@ def _kept(clip: Clip, made: Generation, path: Path) -> Generation:
 
 def _inputs(first: SystemCard, second: SystemCard) -> tuple[Input, ...]:
     """What reaches the sound: only the mean of a reference that the generator hears."""
-    heard: tuple[Input, ...] = ("reference_mono",) if first.binauralises else ()
+    sounds: tuple[Input, ...] = ("reference_mono",) if first.binauralises else ()
     seen = [name for card in (first, second) for name in card.inputs if name not in REFERENCE_INPUTS]
-    return (*dict.fromkeys(seen), *heard)
+    return (*dict.fromkeys(seen), *sounds)
 
 
 def _joined(*texts: str, between: str = "; ") -> str:
@@ -132,7 +132,14 @@ def _joined(*texts: str, between: str = "; ") -> str:
 
 
 def open_two_stage(generator: str, binauraliser: str) -> TwoStage:
-    """The row of two requests.
+    """Open the row of two requests.
+
+    Args:
+        generator: the system whose mono sound is taken, as `--system` has it.
+        binauraliser: the system that turns it into binaural sound, likewise.
+
+    Returns:
+        The two as one system.
 
     Raises:
         UsageError: one of them is unknown or lacks its argument, or the second takes no mono sound.

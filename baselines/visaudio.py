@@ -96,8 +96,8 @@ class FlowSystem(System):
         absent = weights.missing(files)
         if not absent:
             return ""
-        shown = ", ".join(f"{one.name} {one.size} {one.licence}" for one in absent)
-        names = " ".join(one.name for one in absent)
+        shown = ", ".join(f"{wanted.name} {wanted.size} {wanted.licence}" for wanted in absent)
+        names = " ".join(wanted.name for wanted in absent)
         return f"{self.variant.title} needs weights that are not here ({shown}). Get them: bench weights fetch {names}"
 
     @cached_property
@@ -211,24 +211,31 @@ def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> 
         from visaudio_bench.models.visaudio.checkpoints import config_in
 
         config = config_in(notes)
-        found = next(one for one in _VARIANTS if (one.dual, one.spacetime) == (config.dual, config.spacetime))
+        held = next(known for known in _VARIANTS if (known.dual, known.spacetime) == (config.dual, config.spacetime))
     else:
         if path.exists() and (variant is not MMAUDIO_DUP or path != weights.path_of(MMAUDIO_WEIGHTS)):
             from visaudio_bench.models.visaudio.checkpoints import recognise
             from visaudio_bench.models.weight_loading import open_weights
 
             recognise(open_weights(path).state, str(path))
-        found = MMAUDIO_DUP
-    if found != variant:
-        hint = "" if found.dual else " To train from it: bench train visaudio --from FILE"
+        held = MMAUDIO_DUP
+    if held != variant:
+        hint = "" if held.dual else " To train from it: bench train visaudio --from FILE"
         raise UsageError(
-            f"{path} holds the network of {found.name} ({found.summary}), not of {variant.name}. "
-            f"Write: --system {found.name}:{path}.{hint}"
+            f"{path} holds the network of {held.name} ({held.summary}), not of {variant.name}. "
+            f"Write: --system {held.name}:{path}.{hint}"
         )
 
 
 def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
-    """The system behind `NAME:FILE` or `NAME:ROW=FILE`.
+    """Open the system behind `NAME:FILE` or `NAME:ROW=FILE`.
+
+    Args:
+        variant: the kind of network.
+        argument: what stands behind `NAME:`, None for the published weights.
+
+    Returns:
+        The system, called ROW where that is given; its network is not loaded yet.
 
     Raises:
         UsageError: no file is given where none is published, it is not there, or it belongs to another system.
@@ -240,8 +247,8 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     path = checkpoint_file(
         variant.name, file, "visaudio", folders=True, ours="visaudio-tiny" if variant is VISAUDIO else ""
     )
-    found = locate(path)
-    return FlowSystem(variant, found[0] if len(found) == 1 else path, name=row if separator else None)
+    files = locate(path)
+    return FlowSystem(variant, files[0] if len(files) == 1 else path, name=row if separator else None)
 
 
 def open_tiny(argument: str | None = None) -> FlowSystem:

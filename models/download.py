@@ -38,6 +38,13 @@ _RETRIES = 3
 def fetch(name: str, progress: Progress | None = None) -> Located:
     """Download a registered file into its place, or find it there; goes on where an earlier download stopped.
 
+    Args:
+        name: of the file in the registry.
+        progress: is told how far it is.
+
+    Returns:
+        Where it lies, and its SHA-256.
+
     Raises:
         BenchError: the server cannot be reached or does not have it, the disk is too small, or what came is not the
             published file (it is then kept aside as `FILE.wrong`).
@@ -46,12 +53,15 @@ def fetch(name: str, progress: Progress | None = None) -> Located:
 
 
 def fetch_to(wanted: WeightFile, path: Path, progress: Progress | None = None) -> Located:
-    """Download any published file to `path`, or find it there; goes on where an earlier download stopped.
+    """Download any published file to a path, or find it there; goes on where an earlier download stopped.
 
     Args:
         wanted: what is known of the file.
         path: where it goes; its folder is made.
         progress: is told how far it is.
+
+    Returns:
+        Where it lies, and its SHA-256.
 
     Raises:
         BenchError: as `fetch`.
@@ -83,24 +93,31 @@ def _fetch(wanted: WeightFile, path: Path, progress: Progress | None) -> Located
 
 
 def adopt(name: str, source: Path) -> Located:
-    """Take a file that is already on this machine: `source` is the file itself or a folder that has it by its name.
+    """Take a file that is already on this machine.
+
+    Args:
+        name: of the file in the registry.
+        source: the file itself, or a folder that has it by its published name.
+
+    Returns:
+        Where it lies now, and its SHA-256.
 
     Raises:
         UsageError: there is no such file.
         BenchError: it is not the published one.
     """
     wanted, path = entry(name), path_of(name)
-    found = source / wanted.file if source.is_dir() else source
-    if not found.is_file():
-        raise UsageError(f"there is no {found}; {wanted.name} was published as {wanted.file} at {wanted.origin}")
-    check_file(wanted, found)
-    known_answer(wanted, found)
-    if found.resolve() == path.resolve():
+    brought = source / wanted.file if source.is_dir() else source
+    if not brought.is_file():
+        raise UsageError(f"there is no {brought}; {wanted.name} was published as {wanted.file} at {wanted.origin}")
+    check_file(wanted, brought)
+    known_answer(wanted, brought)
+    if brought.resolve() == path.resolve():
         return Located(path, check_file(wanted, path, keep_receipt=True))
     part = path.with_name(path.name + ".part")
     with _hold(wanted, path):
         _require_room(wanted, part)
-        shutil.copyfile(found, part)
+        shutil.copyfile(brought, part)
         return _accept(wanted, part, path)
 
 

@@ -11,10 +11,18 @@ from visaudio_bench.errors import BenchError
 
 
 def import_extra(name: str, extra: str, purpose: str) -> ModuleType:
-    """The library `name`, which the extra `extra` of this project installs.
+    """Import a library that an extra of this project installs.
 
     It is imported with the CPU as default device whatever surrounds the call: networks are built on the meta device,
     where constants of a library would come out without values.
+
+    Args:
+        name: of the module.
+        extra: that installs it, for the message.
+        purpose: what needs it, for the message.
+
+    Returns:
+        The module.
 
     Raises:
         BenchError: it is not installed, or cannot be imported.

@@ -275,9 +275,9 @@ def _in_folder(folder: Path) -> tuple[Path, ...]:
             f"{folder} is a checkpoint of DeepSpeed. Make one file of it: "
             f"python {folder / 'zero_to_fp32.py'} {folder} weights.pth"
         )
-    found = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in _ENDINGS)
-    if len(found) == 1:
-        return (found[0],)
-    names = ", ".join(path.name for path in found[:6]) + (", …" if len(found) > 6 else "")
-    said = f"holds several files of weights ({names}); name the one that is meant" if found else "holds no weights"
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in _ENDINGS)
+    if len(files) == 1:
+        return (files[0],)
+    names = ", ".join(path.name for path in files[:6]) + (", …" if len(files) > 6 else "")
+    said = f"holds several files of weights ({names}); name the one that is meant" if files else "holds no weights"
     raise BenchError(f"{folder} is a folder that {said}. Expected a file, or a folder with one of {', '.join(_SINGLE)}")

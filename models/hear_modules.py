@@ -148,7 +148,14 @@ class Finding(NamedTuple):
 
 
 def validate(name: str, weights: str = "") -> list[Finding]:
-    """Everything about a HEAR module that is not as the API says; an empty list when all is well.
+    """Look for everything about a HEAR module that is not as the API says.
+
+    Args:
+        name: of the module, as Python imports it.
+        weights: path that `load_model` is given.
+
+    Returns:
+        What is wrong or odd; an empty list when all is well.
 
     Raises:
         UsageError: it does not import, or lacks a function.

@@ -41,7 +41,14 @@ def made_of(value: Any) -> str:
 
 
 def read_pickled(path: Path, *, zipped: bool) -> Any:
-    """What `torch.save` wrote: tensors, plain values, numpy arrays; of other objects only their class (`made_of`).
+    """Read what `torch.save` wrote, without running anything that is in it.
+
+    Args:
+        path: of the file.
+        zipped: whether it is a zip archive, as newer versions write it; then it is mapped, not read whole.
+
+    Returns:
+        Tensors, plain values and numpy arrays on the CPU; of other objects only their class (`made_of`).
 
     Raises:
         BenchError: the file is damaged, would run something, or holds what cannot be read safely.

@@ -19,12 +19,12 @@ STATE_FORMAT = "visaudio-bench training 2"  # of the file that a training goes o
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of a clip's tensors: names, formats, shapes and bytes."""
-    found = hashlib.sha256()
+    summed = hashlib.sha256()
     for key in sorted(tensors):
         tensor = tensors[key].contiguous()
-        found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        found.update(memory_of(tensor))
-    return found.hexdigest()
+        summed.update(f"{key} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        summed.update(memory_of(tensor))
+    return summed.hexdigest()
 
 
 @contextmanager

@@ -44,28 +44,35 @@ class _Found(NamedTuple):
 
 
 def unwrap(value: Any, source: str) -> Unwrapped:
-    """The weights of one network in what a file holds.
+    """Find the weights of one network in what a file holds.
+
+    Args:
+        value: as it was read.
+        source: name of the file, for messages.
+
+    Returns:
+        The state dict, and in words where it lay and what was left aside.
 
     Raises:
         BenchError: there are none, or several and nothing says which.
     """
-    found = _find(value, source)
-    if not found.state:
+    weights = _find(value, source)
+    if not weights.state:
         raise BenchError(f"{source} holds no state dict (names mapped to tensors), got an empty one")
-    beside = list(found.remarks)
-    if found.where:
-        beside.insert(0, f"weights taken from {_place(found.where)}")
-    left = _left(value, found.where[0]) if found.where else _others(value)
+    beside = list(weights.remarks)
+    if weights.where:
+        beside.insert(0, f"weights taken from {_place(weights.where)}")
+    left = _left(value, weights.where[0]) if weights.where else _others(value)
     if left:
         beside.append(f"left aside: {', '.join(left[:8])}{', …' if len(left) > 8 else ''}")
-    return Unwrapped(found.state, "; ".join(beside))
+    return Unwrapped(weights.state, "; ".join(beside))
 
 
 def _find(value: Any, source: str, depth: int = 0) -> _Found:
     if isinstance(value, Mapping) and depth <= _DEEPEST:
-        found = _wrapped(value, source, depth)
-        if found is not None:
-            return found
+        weights = _wrapped(value, source, depth)
+        if weights is not None:
+            return weights
         if _is_state(value):
             return _plain(value)
     raise BenchError(f"{source} holds no state dict (names mapped to tensors), got {_described(value)}. {_ADVICE}")
@@ -98,8 +105,8 @@ def _wrapped(value: Mapping[Any, Any], source: str, depth: int) -> _Found | None
 
 
 def _below(inner: Mapping[Any, Any], key: str, source: str, depth: int) -> _Found:
-    found = _find(inner[key], source, depth + 1)
-    return found._replace(where=(key, *found.where))
+    weights = _find(inner[key], source, depth + 1)
+    return weights._replace(where=(key, *weights.where))
 
 
 def _may_hold(part: Mapping[Any, Any]) -> bool:

@@ -33,12 +33,12 @@ def vggish(path: Path) -> None:
     tone = torch.sin(2 * math.pi * 1000 * time).float()[None]
     # the published numbers are of the network with its last ReLU, which the metric leaves out
     embedding = network.embed(to_16k(tone, 44100)).relu()
-    found = (float(embedding.mean()), float(embedding.std(correction=0)))
+    measured = (float(embedding.mean()), float(embedding.std(correction=0)))
     expected = (_VGGISH_MEAN, _VGGISH_STD)
-    if any(abs(f - e) > _VGGISH_TOLERANCE * e for f, e in zip(found, expected, strict=True)):
+    if any(abs(f - e) > _VGGISH_TOLERANCE * e for f, e in zip(measured, expected, strict=True)):
         raise BenchError(
             f"{path} does not pass the smoke test published with VGGish: the embedding of a 1 kHz tone has mean "
-            f"{found[0]:.3f} and deviation {found[1]:.3f}, expected {expected[0]} and {expected[1]} within 10 %"
+            f"{measured[0]:.3f} and deviation {measured[1]:.3f}, expected {expected[0]} and {expected[1]} within 10 %"
         )
 
 
@@ -114,9 +114,9 @@ def perception_encoder(path: Path) -> None:
 
 
 def _is(path: Path, signature: str) -> None:
-    expected, found = SIGNATURES[signature], looks_like(read_state(path))
-    if found != expected:
-        raise BenchError(f"{path} is not {expected}; it looks like {found or 'nothing that is known here'}")
+    expected, looks = SIGNATURES[signature], looks_like(read_state(path))
+    if looks != expected:
+        raise BenchError(f"{path} is not {expected}; it looks like {looks or 'nothing that is known here'}")
 
 
 def _finite(path: Path, network: torch.nn.Module) -> None:

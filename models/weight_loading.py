@@ -70,16 +70,19 @@ def load(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """A frozen network in evaluation mode with the weights of `path`.
+    """Load a frozen network.
 
-    Nothing is initialised first: the network is built without memory and takes the file's tensors as they are, so
-    that loading costs the size of the file once.
+    Nothing is initialised first: the network is built without memory and takes the file's tensors as they are, so that
+    loading costs the size of the file once.
 
     Args:
         network: class of a backbone (anything with `title` and `ignored`), or a function that makes one.
         path: the authors' public file, a state dict or a training checkpoint that holds one (`open_weights`).
         device: where to put it.
         dtype: float32 reproduces the published numbers; bfloat16 is several times faster and does not.
+
+    Returns:
+        The network in evaluation mode with the weights of `path`.
 
     Raises:
         BenchError: the file cannot be read, or holds another model.
@@ -91,9 +94,16 @@ def load(
 
 
 def narrow(network: Network, dtype: torch.dtype) -> Network:
-    """The network itself, its numbers turned into `dtype`, except for those parts that it names in `exact`.
+    """Turn a network's numbers into another type, except for those parts that it names in `exact`.
 
     What computes a spectrogram stays in float32: decibels in bfloat16 have two digits.
+
+    Args:
+        network: is changed.
+        dtype: of its floating-point numbers.
+
+    Returns:
+        The network itself.
     """
     exact: tuple[str, ...] = getattr(network, "exact", ())
     for name, tensor in chain(network.named_parameters(), network.named_buffers()):
@@ -128,9 +138,9 @@ def open_weights(path: Path) -> Opened:
     held = [_read(file) for file in files]
     notes = header_notes(path)
     if len(files) == 1:
-        found = unwrap(held[0], str(files[0]))
+        weights = unwrap(held[0], str(files[0]))
     else:
-        found = unwrap(
+        weights = unwrap(
             {
                 name: tensor
                 for part, file in zip(held, files, strict=True)
@@ -138,7 +148,7 @@ def open_weights(path: Path) -> Opened:
             },
             str(path),
         )
-    return Opened(found.state, notes, "; ".join(told for told in (taken, found.taken) if told))
+    return Opened(weights.state, notes, "; ".join(told for told in (taken, weights.taken) if told))
 
 
 def _read(file: Path) -> Any:
@@ -183,6 +193,11 @@ def fill(network: nn.Module, state: State, source: str) -> None:
     Keys that begin with one of the network's `ignored` prefixes are other parts of a larger public model. A network
     may have more to say: `translate(state)` gives a file's keys other names, `public` is the part of it that has the
     names of the file, and `finish()` does what is left when the tensors are there (once).
+
+    Args:
+        network: on any device, also without memory; is changed.
+        state: the file's names mapped to tensors.
+        source: name of the file, for messages.
 
     Raises:
         BenchError: keys are missing, unexpected or of another shape; says which, and what the file looks like.

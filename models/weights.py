@@ -160,7 +160,7 @@ def register(wanted: WeightFile) -> None:
     known = WEIGHTS.setdefault(wanted.name, wanted)
     if known != wanted:
         raise UsageError(f'two weight files are called "{wanted.name}": {known.origin} and {wanted.origin}.')
-    if sum(one.file == wanted.file for one in WEIGHTS.values()) > 1:
+    if sum(known.file == wanted.file for known in WEIGHTS.values()) > 1:
         del WEIGHTS[wanted.name]
         raise UsageError(f"the weights {wanted.name} are called {wanted.file}, as another file is that lies beside it.")
 
@@ -225,7 +225,7 @@ def path_of(name: str) -> Path:
 
 def missing(names: Iterable[str]) -> tuple[MissingWeights, ...]:
     """Those of `names` that cannot be used, in their order, each once. Reads only sizes: made for the plan of a run."""
-    return tuple(found for name in dict.fromkeys(names) for found in _missing(name))
+    return tuple(missed for name in dict.fromkeys(names) for missed in _missing(name))
 
 
 def _missing(name: str) -> Iterator[MissingWeights]:
@@ -248,7 +248,15 @@ def require(name: str) -> Located:
 
 
 def check_file(wanted: WeightFile, path: Path, *, keep_receipt: bool = False) -> str:
-    """SHA-256 of `path` after comparing size and checksums with what is known.
+    """Compare the size and the checksums of a file with what is known.
+
+    Args:
+        wanted: what is known.
+        path: of the file.
+        keep_receipt: whether to write the sums down beside it, so that they need not be computed again.
+
+    Returns:
+        Its SHA-256.
 
     Raises:
         BenchError: it is not the published file; says which of the two differs.
@@ -299,6 +307,10 @@ def verify(names: Iterable[str]) -> Iterator[Verified]:
 
 def known_answer(wanted: WeightFile, path: Path) -> None:
     """Load the file into its network and compare with published answers, where there are any.
+
+    Args:
+        wanted: what is known; it may name a check.
+        path: of the file.
 
     Raises:
         BenchError: it holds another network, or answers differently.

@@ -265,6 +265,19 @@ def strangers(labelled: Iterable[str], clips: Collection[str]) -> tuple[str, ...
     return (f"direction labels of {len(lost):,} clip(s) that are not there: {shown}",) if lost else ()
 
 
+def rows_behind(labels: Iterable[LabelledFrame], seconds: float) -> int:
+    """Count the rows that begin when a sound is over.
+
+    Args:
+        labels: with times from the sound's start.
+        seconds: that it lasts.
+
+    Returns:
+        How many there are.
+    """
+    return sum(row.frame >= round(seconds * RATE) for row in labels)
+
+
 def label_remarks(clips: Sequence[Clip]) -> tuple[str, ...]:
     """What a reader must know of the labels of clips, a sentence each; nothing where no clip has labels."""
     labelled = [clip for clip in clips if clip.labels is not None]
@@ -295,8 +308,7 @@ def label_faults(clip: Clip) -> dict[str, int]:
     for row in inside:
         frames.setdefault(row.source, []).append(row.frame)
     gaps = sum(1 < after - before <= GAP for source in frames.values() for before, after in pairwise(source))
-    end = math.inf if clip.duration is None else round((clip.start + clip.duration) * RATE)
-    behind = sum(row.frame >= end for row in every) if clip.start == 0 else 0
+    behind = rows_behind(every, clip.duration) if clip.start == 0 and clip.duration is not None else 0
     counted = {
         "row(s) behind the end of their clip are not used": behind,
         f"gap(s) of less than {GAP / RATE:g} s within a source are taken for silence": gaps,

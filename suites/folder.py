@@ -326,7 +326,7 @@ class FolderSuite(Suite):
 
     def _opened(self, name: str) -> Clip:
         video, sound = self.videos.get(name), self.sounds.get(name)
-        video_info, sound_info = _probe(video), _probe(sound)
+        video_info, sound_info = probed(video), probed(sound)
         if self.own_sound and video_info.sound and not video_info.picture:  # a .webm or .mp4 may hold sound alone
             video, sound, video_info, sound_info = None, sound or video, sound_info, sound_info if sound else video_info
         audio = sound if sound or not self.own_sound or not video_info.sound else video
@@ -356,7 +356,8 @@ class FolderSuite(Suite):
         return [{**row, "bytes": sizes[row["id"]], **labels.get(row["id"], {})} for row in super().manifest()]
 
 
-def _probe(path: Path | None) -> MediaInfo:
+def probed(path: Path | None) -> MediaInfo:
+    """How long sound and picture of a file are; None of both where there is no file, or it cannot be opened."""
     if path is None:
         return MediaInfo(None, None)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +83,16 @@ def test_every_file_of_the_repository_that_is_named_is_there(page: Path) -> None
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda path: path.name)
 def test_pictures_fetch_nothing(picture: Path) -> None:
     assert not re.search(r"""(href|src)=["']http|url\(["']?http|<script""", picture.read_text(encoding="utf-8"))
+
+
+def test_the_repository_has_one_address() -> None:
+    """A fork, or the first public home, changes it everywhere or nowhere."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    home = urls["Repository"]
+    assert all(url.startswith(home) for url in urls.values())
+    mentions = 0
+    for path in (*PAGES, ROOT / "CITATION.cff", *(ROOT / ".github").rglob("*.yml")):
+        for address in re.findall(r"https://[\w.]+/[\w-]+/visaudio-bench\b", path.read_text(encoding="utf-8")):
+            mentions += 1
+            assert address == home, f"{path.name}: {address}"
+    assert mentions >= 4

@@ -70,20 +70,23 @@ class RecordedSystem(PublishedSystem):
 
 
 def checks(card: Card, device: str, source: Path | None = None, opened: Path | None = None) -> Iterator[Checked]:
-    """Everything that can be said of a system, cheapest first; ends at what makes going on pointless.
+    """Check everything that can be said of a system, cheapest first.
 
     Args:
         card: the system's.
         device: where its sounds are made.
         source: a checkout to be tried instead of the one that is installed.
         opened: file for the list of the files that its program opens, as it lies beside a double.
+
+    Returns:
+        What was checked, whether it is fine and a sentence, one after the other; ends at what makes going on pointless.
     """
     yield Checked("card", True, f"{card.status}, {card.paper}")
     if card.status == "outputs_only":
         return
     static = list(static_checks(card))
     yield from static
-    if not all(one.fine for one in static):
+    if not all(checked.fine for checked in static):
         return
     absent = list(lacking(card))
     yield Checked("machine", not absent, " ".join(absent) or "programs and libraries are here")
@@ -100,13 +103,13 @@ def checks(card: Card, device: str, source: Path | None = None, opened: Path | N
 
 def _opened(opened: Sequence[OpenedFile]) -> Checked:
     """Whether what the program names relative to its own folder is in the worker's."""
-    gone = [one.path for one in opened if one.named == "relative" and not one.is_there]
+    gone = [file.path for file in opened if file.named == "relative" and not file.is_there]
     if gone:
         told = (
             f"{gone[0]} is opened relative to the current folder, and is not in the worker's: the runner must link it"
         )
         return Checked("opened files", False, told)
-    relative = sum(one.named == "relative" for one in opened)
+    relative = sum(file.named == "relative" for file in opened)
     return Checked("opened files", True, f"{len(opened)} of the checkout, {relative} relative to the worker's folder")
 
 
@@ -156,13 +159,13 @@ def _runner(card: Card) -> Checked:
 
 
 def _imports(tree: ast.AST) -> set[str]:
-    found = set()
+    imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            imported |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").partition(".")[0])
-    return found
+            imported.add((node.module or "").partition(".")[0])
+    return imported
 
 
 def _smoke(card: Card, device: str, system: PublishedSystem) -> Iterator[Checked]:
@@ -174,11 +177,15 @@ def _smoke(card: Card, device: str, system: PublishedSystem) -> Iterator[Checked
         except ClipError as error:
             yield Checked("inputs", False, error.message)
             return
-        made = {one.clip: one for one in system.run({task.clip: task for task in tasks}, folder, device)}
+        made = {
+            generation.clip: generation
+            for generation in system.run({task.clip: task for task in tasks}, folder, device)
+        }
         for clip in ("first", "second"):
-            one = made[clip]
-            yield Checked(f"{clip} clip", one.path is not None, one.message or f"{one.seconds:.1f} s to make")
-        if all(one.path is not None for one in made.values()):
+            generation = made[clip]
+            told = generation.message or f"{generation.seconds:.1f} s to make"
+            yield Checked(f"{clip} clip", generation.path is not None, told)
+        if all(generation.path is not None for generation in made.values()):
             first, second = (read_sound(folder / f"{clip}.wav").samples for clip in ("first", "second"))
             same = bool(np.array_equal(first, second))
             yield Checked(

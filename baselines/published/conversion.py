@@ -16,7 +16,17 @@ from visaudio_bench.suites.media import read_sound, write_audio
 
 
 def finish(card: Card, options: Options, native: Path, seconds: float, path: Path) -> dict[str, Any]:
-    """Write the two-channel sound of a native file to `path`, and return what was done, for its record.
+    """Write the two-channel sound of a native file.
+
+    Args:
+        card: the system's; it promises the native rate and names the post-processing.
+        options: the system's choices, which the post-processing may read.
+        native: file as the system's own program wrote it.
+        seconds: length of the clip.
+        path: where the sound is written, 44.1 kHz, left first.
+
+    Returns:
+        What was done, for the record of the sound.
 
     Raises:
         ClipError: the native sound is not what the card says, is not finite, is silent or too short.

@@ -28,8 +28,13 @@ MATRICES: dict[Downmix, np.ndarray[tuple[int, int], np.dtype[np.float64]]] = {
 
 
 def downmix(samples: Samples, kind: Downmix = "bs775") -> Samples:
-    """Two channels `(2, N)` of 5.1 sound `(6, N)` in the order FL, FR, FC, LFE, BL, BR.
+    """Mix surround sound down to two channels.
 
-    `bs775` keeps the front channels at their level, and may therefore exceed full scale.
+    Args:
+        samples: 5.1 sound `(6, N)` in the order FL, FR, FC, LFE, BL, BR.
+        kind: key of `MATRICES`; `bs775` keeps the front channels at their level, and may therefore exceed full scale.
+
+    Returns:
+        `(2, N)`, left first.
     """
     return np.asarray(MATRICES[kind] @ samples, dtype=np.float32)

@@ -37,13 +37,16 @@ def folder_of(card: Card) -> Path:
 
 
 def fetch_weights(card: Card, source: Path | None, progress: Progress | None = None, hub: str = HUB) -> Iterator[str]:
-    """Fetch what is not here, yielding a line a file.
+    """Fetch those weights that are not here.
 
     Args:
         card: the system's.
         source: a folder that has the files by the card's names; they are copied instead of downloaded.
         progress: is told how far a download is.
         hub: address of the model hub.
+
+    Returns:
+        A line for each file, when it is here.
 
     Raises:
         UsageError: `source` lacks a file; or some can only be had by a person, which is said when the others are here.
@@ -66,7 +69,7 @@ def fetch_weights(card: Card, source: Path | None, progress: Progress | None = N
         else:
             by_hand.append(wanted)
     if by_hand:
-        names = "; ".join(f"{one.file} from {one.origin}" for one in by_hand)
+        names = "; ".join(f"{wanted.file} from {wanted.origin}" for wanted in by_hand)
         raise UsageError(
             f"these weights of {card.title} are not offered to programs: {names}. Put them into a folder under these "
             f"names, then: bench systems install {card.name} --weights DIR"
@@ -90,17 +93,17 @@ def _listed(card: Card, wanted: Weights, hub: str) -> Iterator[tuple[WeightFile,
         require(told, [_LISTED])
     except (OSError, ValueError) as error:
         raise BenchError(f"{address} could not be read: {error}. The same command goes on.") from error
-    wanted_here = (one for one in told if one["type"] == "file" and not one["path"].endswith(OTHERS))
-    files = {one["path"]: one for one in wanted_here if not Path(one["path"]).name.startswith(".")}
+    wanted_here = (entry for entry in told if entry["type"] == "file" and not entry["path"].endswith(OTHERS))
+    files = {entry["path"]: entry for entry in wanted_here if not Path(entry["path"]).name.startswith(".")}
     for path in files:
         if any(map(fault, path.split("/"))):
             raise BenchError(f"{address} lists the file {path!a}, which would not lie in the folder of the weights.")
     safe = any(path.endswith(".safetensors") for path in files)
-    for path, one in files.items():
+    for path, entry in files.items():
         if safe and path.endswith((".bin", ".bin.index.json")):
             continue
         url = f"{hub}/{wanted.hub}/resolve/{wanted.revision}/{path}"
-        known = {"size": one["size"], "sha256": one.get("lfs", {}).get("oid", "")}
+        known = {"size": entry["size"], "sha256": entry.get("lfs", {}).get("oid", "")}
         yield _entry(card, replace(wanted, file=f"{wanted.file}/{path}", md5="", **known), url), path
 
 

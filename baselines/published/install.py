@@ -69,7 +69,14 @@ def refuse_outputs_only(card: Card) -> None:
 
 
 def install(card: Card, wishes: Wishes) -> Iterator[str]:
-    """Install a system step by step, yielding a line before each one.
+    """Install a system step by step.
+
+    Args:
+        card: the system's.
+        wishes: what the user brings: a checkout, an interpreter, weights.
+
+    Returns:
+        A line before each step.
 
     Raises:
         UsageError: something that the user brought or must bring is not there.
@@ -163,13 +170,13 @@ def _environment(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) 
 
 
 def _interpreter(version: str) -> str:
-    found = shutil.which(f"python{version}")
-    if found is None:
+    interpreter = shutil.which(f"python{version}")
+    if interpreter is None:
         raise UsageError(
             f"Python {version} is not on this machine, and uv, which could fetch it, is not either. Install one of "
             "them, or give an environment that has everything: --python PATH"
         )
-    return found
+    return interpreter
 
 
 def _packages(python: Path) -> dict[str, Any]:
@@ -201,9 +208,9 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
 
 
 def _missing(card: Card, absent: Sequence[Weights]) -> str:
-    fetched = [one.registry for one in absent if one.registry]
-    offered = any(one.url or one.hub for one in absent)
-    brought = "; ".join(f"{one.file} from {one.origin}" for one in absent if not one.registry)
+    fetched = [wanted.registry for wanted in absent if wanted.registry]
+    offered = any(wanted.url or wanted.hub for wanted in absent)
+    brought = "; ".join(f"{wanted.file} from {wanted.origin}" for wanted in absent if not wanted.registry)
     return (
         f"weights of {card.title} are not here."
         + (f" Get them: bench weights fetch {' '.join(fetched)}" if fetched else "")
@@ -215,13 +222,16 @@ def _missing(card: Card, absent: Sequence[Weights]) -> str:
 
 
 def locate(card: Card, wanted: Weights, given: Path | None) -> Path | None:
-    """Where a file lies, None for nowhere.
+    """Look for a file of weights.
 
     Args:
         card: the system's.
         wanted: the file.
         given: a folder that has it, perhaps, by the card's name; else it is where `bench weights` keeps it, or where
             `bench systems fetch` does.
+
+    Returns:
+        Its path, None where it is nowhere.
     """
     if given is not None and (given / wanted.file).exists():
         return given / wanted.file

@@ -13,11 +13,14 @@ from visaudio_bench.models.weights import entry
 
 
 def planned(card: Card, wishes: Wishes) -> Iterator[tuple[str, str]]:
-    """Label and text of every step, in their order; nothing is done.
+    """Tell what an installation would do; nothing is done.
 
     Args:
         card: the system's; a runnable one.
         wishes: what the user brings.
+
+    Returns:
+        Label and text of every step, in their order.
     """
     assert card.source is not None  # a runnable system has one
     yield "into", str(home_of(card))

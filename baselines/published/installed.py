@@ -22,24 +22,24 @@ def card_folders() -> dict[str, Path]:
     """Folders with a card by the system's name: ours, then those in the folders of `$VISAUDIO_BENCH_SYSTEMS`."""
     given = os.environ.get(SYSTEMS_VARIABLE, "")
     bases = [Path(__file__).parent, *(Path(part).expanduser() for part in given.split(os.pathsep) if part)]
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for base in bases:
         for path in sorted(base.glob("*/card.toml")):
-            found.setdefault(path.parent.name.replace("_", "-"), path.parent)
-    return found
+            folders.setdefault(path.parent.name.replace("_", "-"), path.parent)
+    return folders
 
 
 def published_names() -> dict[str, tuple[Path, str]]:
     """Names of all published systems and of their variants, with the card's folder and the variant."""
-    found: dict[str, tuple[Path, str]] = {}
+    names: dict[str, tuple[Path, str]] = {}
     for name, folder in card_folders().items():
-        found[name] = (folder, "")
+        names[name] = (folder, "")
         try:
             variants = read_card(folder).variants
         except UsageError:
             continue  # a damaged card is told of when it is asked for
-        found |= {f"{name}-{variant}": (folder, variant) for variant in variants}
-    return found
+        names |= {f"{name}-{variant}": (folder, variant) for variant in variants}
+    return names
 
 
 def find_card(name: str) -> Card:
@@ -167,5 +167,13 @@ def _code_files(folder: Path) -> Iterable[Path]:
 
 
 def identity(card: Card, installed: Installation) -> dict[str, Any]:
-    """Everything that a native sound of this system depends on, beside the clip, the options and the device."""
+    """Collect everything that a native sound of a system depends on, beside the clip, the options and the device.
+
+    Args:
+        card: the system's.
+        installed: where it lies, and what it was made from.
+
+    Returns:
+        The hash of its runner, and what the installation was made from, JSON-able.
+    """
     return {"runner": digest(card.runner.read_text(encoding="utf-8")), **installed.made_from}

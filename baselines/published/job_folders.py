@@ -84,6 +84,18 @@ def write_job(
 
     The runner is the one of the card's folder; both code files are copied, so that a worker's path leads to nothing
     else of ours.
+
+    Args:
+        path: of the folder.
+        card: the system's.
+        installation: where its checkout and weights lie.
+        options: the system's choices.
+        device: what the worker is told, `cpu` or `cuda:0`: it sees no other one.
+        tasks: the clips, with their seeds and inputs.
+        copies: of inputs, shared by all jobs of a run.
+
+    Returns:
+        The folder.
     """
     folder = JobFolder(path)
     for name in ("code", "inputs", "native", "work"):
@@ -157,23 +169,31 @@ def _place(folder: Path, clip: str, path: Path | None, copies: InputCopies) -> s
     target = folder / f"{clip}{path.suffix}"
     if path.is_dir():
         target.mkdir()
-        for one in sorted(path.iterdir()):
-            os.link(copies.of(one), target / one.name)
+        for file in sorted(path.iterdir()):
+            os.link(copies.of(file), target / file.name)
     else:
         os.link(copies.of(path), target)
     return str(target)
 
 
 def visible_gpu(device: str, shard: int) -> str:
-    """The CUDA device of a shard, as `CUDA_VISIBLE_DEVICES` has it; `cuda` without a number deals all devices out."""
+    """Name the CUDA device of a shard.
+
+    Args:
+        device: as the user asked; `cuda` without a number deals all devices out.
+        shard: its number, from 0 on.
+
+    Returns:
+        The value of `CUDA_VISIBLE_DEVICES`: one of those that this process sees, "" where none is used.
+    """
     if not device.startswith("cuda"):
         return ""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     number = device.partition(":")[2]
     if not seen:
         return number or str(shard % max(1, _count_gpus()))
-    there = seen.split(",")
-    return there[int(number)] if number else there[shard % len(there)]
+    devices = seen.split(",")
+    return devices[int(number)] if number else devices[shard % len(devices)]
 
 
 def _count_gpus() -> int:
@@ -183,10 +203,17 @@ def _count_gpus() -> int:
 
 
 def worker_environment(installation: Installation, folder: JobFolder, gpu: str) -> dict[str, str]:
-    """The environment variables of a worker: a home of its own, no network for model hubs, the same threads always.
+    """Make the environment of a worker: a home of its own, no network for model hubs, the same threads always.
 
-    The number of threads changes floating-point sums, so it does not depend on how many shards there are. `gpu` is
-    the one CUDA device that the worker sees, empty for none: authors' code takes the first one that it finds.
+    The number of threads changes floating-point sums, so it does not depend on how many shards there are.
+
+    Args:
+        installation: where interpreter, checkout and weights lie.
+        folder: the worker's.
+        gpu: the one CUDA device that the worker sees, empty for none: authors' code takes the first one that it finds.
+
+    Returns:
+        Environment variables; of ours only the harmless ones that `INHERITED` names.
     """
     inherited: Mapping[str, str] = {name: os.environ[name] for name in INHERITED if name in os.environ}
     weights = installation.weights or installation.home

@@ -32,12 +32,15 @@ class OpenedFile(NamedTuple):
 
 
 def recording(job: JobFolder, command: Sequence[str], listed: Path) -> list[str]:
-    """The command of a worker that writes down in `listed` what it opens.
+    """Let a worker write down what it opens.
 
     Args:
         job: the worker's folder, which the recorder is put into.
         command: interpreter, its options, program, and arguments.
         listed: grows by one line a file.
+
+    Returns:
+        The command that runs the program inside the recorder.
     """
     recorder = job.path / "code" / "open_recorder.py"
     shutil.copyfile(str(open_recorder.__file__), recorder)
@@ -46,11 +49,14 @@ def recording(job: JobFolder, command: Sequence[str], listed: Path) -> list[str]
 
 
 def opened_files(listed: Path, source: Path) -> tuple[OpenedFile, ...]:
-    """What was recorded of the files of a checkout, in order of their names.
+    """Read what was recorded of the files of a checkout.
 
     Args:
         listed: the recorder's list; none is as good as an empty one.
         source: the checkout.
+
+    Returns:
+        Its files, each once, in order of their names.
     """
     lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     return tuple(sorted(set(_of_the_checkout(map(json.loads, lines), source.resolve()))))
@@ -77,8 +83,13 @@ def _code_of(name: str) -> str:
 
 
 def write_opened(path: Path, opened: Iterable[OpenedFile]) -> None:
-    """Write a list down: a line a file, `relative configs/model.yaml`."""
-    path.write_text("".join(f"{one.named} {one.path}\n" for one in opened), encoding="utf-8")
+    """Write a list of opened files down: a line a file, `relative configs/model.yaml`.
+
+    Args:
+        path: where to.
+        opened: the files.
+    """
+    path.write_text("".join(f"{file.named} {file.path}\n" for file in opened), encoding="utf-8")
 
 
 def read_opened(path: Path) -> tuple[OpenedFile, ...]:

@@ -23,7 +23,15 @@ class Chosen(NamedTuple):
 
 
 def choose(card: Card, variant: str, argument: str | None) -> Chosen:
-    """The options of a variant (empty for the system itself) with those of a `name:argument`.
+    """Combine the options of a variant with those of a `name:argument`.
+
+    Args:
+        card: the system's.
+        variant: its name, empty for the system itself.
+        argument: `option=value:option=value`, None for none.
+
+    Returns:
+        All values, those that differ from the variant's, and the number of processes.
 
     Raises:
         UsageError: an option is unknown, or a value is not one of its choices or of another type.
@@ -67,5 +75,13 @@ def shown(changed: Mapping[str, Any]) -> list[str]:
 
 
 def row_name(name: str, changed: Mapping[str, Any]) -> str:
-    """The name of a row whose options differ from the card's: rows of different choices never share a name."""
+    """Name a row whose options differ from the card's: rows of different choices never share a name.
+
+    Args:
+        name: the system's.
+        changed: the options that differ.
+
+    Returns:
+        The name with a mark for each of them behind @.
+    """
     return "@".join([name, *(re.sub(r"[^A-Za-z0-9=.+-]", "-", mark) for mark in shown(changed))])

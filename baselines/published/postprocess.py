@@ -88,8 +88,8 @@ def _postprocess(channels: int, render: Render) -> Postprocess:
         choices = Choices(**{field.name: options[field.name] for field in fields(Choices) if field.name in options})
         covered = choices.compression * choices.seconds
         cut, fitted = _fit(np.asarray(samples, dtype=np.float32), sample_rate, covered)
-        there = _at_target_rate(cut, sample_rate, round(covered * SAMPLE_RATE))
-        ears, rendered = render(there, choices)
+        resampled = _at_target_rate(cut, sample_rate, round(covered * SAMPLE_RATE))
+        ears, rendered = render(resampled, choices)
         steps = [fitted, {"step": "resample", "from": sample_rate, "to": SAMPLE_RATE, "by": RESAMPLER}, rendered]
         if choices.compression != 1:
             ears = stretch(ears, SAMPLE_RATE, round(choices.seconds * SAMPLE_RATE), choices.stretch)

@@ -33,7 +33,15 @@ class Texts(NamedTuple):
 
 
 def texts(card: Card, clip: Clip, options: Options) -> Texts:
-    """The texts of one clip for one system.
+    """Choose the texts that one system is given for one clip.
+
+    Args:
+        card: the system's; it says which texts it takes.
+        clip: with its caption.
+        options: the system's choices: `text` none, and prompts that stand in for a caption.
+
+    Returns:
+        Caption and chain of thought, None where the system takes none.
 
     Raises:
         ClipError: `no_cot`: the clip's own chain of thought was asked for, and it has none.

@@ -150,30 +150,30 @@ class PublishedSystem(System):
                 return Start(job, self.command(job), environment)
 
             timeout = self.details.timeout_seconds
-            for heard in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
-                yield self._generation(heard, out, tasks[heard.clip])
+            for answer in supervise(tuple(tasks), start, shards=self.shards, timeout=timeout):
+                yield self._generation(answer, out, tasks[answer.clip])
 
     def command(self, job: JobFolder) -> list[str]:
         """The command line of a worker."""
         return job.command(self.installed.python)
 
-    def _generation(self, heard: WorkerAnswer, out: Path, task: JobClip) -> Generation:
-        seconds = float(heard.event.get("seconds", 0.0))
-        if heard.file is None:
-            return Generation(heard.clip, None, seconds, heard.reason, f"{self.details.title}: {heard.message}")
-        path = out / f"{heard.clip}.wav"
+    def _generation(self, answer: WorkerAnswer, out: Path, task: JobClip) -> Generation:
+        seconds = float(answer.event.get("seconds", 0.0))
+        if answer.file is None:
+            return Generation(answer.clip, None, seconds, answer.reason, f"{self.details.title}: {answer.message}")
+        path = out / f"{answer.clip}.wav"
         try:
             with one_clip():
-                done = finish(self.details, self.options, heard.file, task.seconds, path)
+                done = finish(self.details, self.options, answer.file, task.seconds, path)
         except ClipError as error:
-            return Generation.failed(heard.clip, seconds, error, f"{self.details.title}: ")
+            return Generation.failed(answer.clip, seconds, error, f"{self.details.title}: ")
         finally:
-            heard.file.unlink(missing_ok=True)
+            answer.file.unlink(missing_ok=True)
         made_from = {"options": dict(self.options), **identity(self.details, self.installed)}
-        told = {name: heard.event.get(name) for name in ("seed", "memory", "remarks", "setting")}
+        told = {name: answer.event.get(name) for name in ("seed", "memory", "remarks", "setting")}
         given = {"mono_gain": mono_gain(task.inputs.mono)} if task.inputs.mono else {}
         provenance = {"texts": task.texts._asdict(), "given": given, "worker": told, "made_from": made_from, **done}
-        return Generation(heard.clip, path, seconds, provenance=provenance)
+        return Generation(answer.clip, path, seconds, provenance=provenance)
 
 
 def _monos(details: Card, options: Any) -> dict[str, Path] | None:
@@ -208,7 +208,14 @@ def _length(clip: Clip) -> float:
 
 
 def open_published(name: str, argument: str | None) -> PublishedSystem:
-    """The system of that name.
+    """Open a published system by its name.
+
+    Args:
+        name: of the system, or of one of its variants.
+        argument: `option=value:option=value`, None for none.
+
+    Returns:
+        The system; nothing of it runs yet.
 
     Raises:
         UsageError: its card is damaged, or an option is unknown.

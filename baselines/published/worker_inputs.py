@@ -54,13 +54,16 @@ class Inputs(NamedTuple):
 
 
 def prepare(card: Card, clip: Clip, seconds: float, mono: Path | None) -> Inputs:
-    """The files of one clip that a card asks for; what is there is not made again.
+    """Make the files of one clip that a card asks for; what is there is not made again.
 
     Args:
         card: the system's.
         clip: the clip.
         seconds: its length.
         mono: sound to be binauralised, None for the clip's own reference; only used where the card asks for it.
+
+    Returns:
+        The files, in the cache; None for what the card does not ask for.
 
     Raises:
         ClipError: the clip has no video or no sound of the kind asked for, or it cannot be read.
@@ -93,16 +96,16 @@ def _parts(path: Path) -> list[Path]:
     """A made file with what belongs to it: the pictures that it stands for, the gain of a sound."""
     pictures = path.with_name(path.name.removesuffix(FRAMES))
     several = sorted(pictures.iterdir()) if path.name.endswith(FRAMES) and pictures.is_dir() else []
-    return [one for one in (path, _gain_of(path), *several) if one.is_file()]
+    return [file for file in (path, _gain_of(path), *several) if file.is_file()]
 
 
 def _hash_of(path: Path) -> str:
-    found = hashlib.sha256()
+    summed = hashlib.sha256()
     for part in _parts(path):
-        found.update(f"{part.name} {part.stat().st_size} ".encode())
+        summed.update(f"{part.name} {part.stat().st_size} ".encode())
         with part.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+            summed.update(hashlib.file_digest(file, "sha256").digest())
+    return summed.hexdigest()
 
 
 def _pictures(clip: Clip, seconds: float, fps: float) -> Iterator[Frame]:

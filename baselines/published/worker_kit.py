@@ -95,7 +95,12 @@ Load = Callable[[Job], Generate]
 
 
 def main(load: Load, arguments: Sequence[str] | None = None) -> None:
-    """Carry out the job that the command line names, and end the process with the contract's exit code."""
+    """Carry out the job that the command line names, and end the process with the contract's exit code.
+
+    Args:
+        load: builds the model from the job, and returns what makes one clip.
+        arguments: of the command line; None for those of this process.
+    """
     parser = argparse.ArgumentParser(description="Make the native sounds of a job.")
     parser.add_argument("--job", type=Path, required=True, metavar="FILE", help="the job.json to carry out")
     parser.add_argument("--guard", action="store_true", help="end, with all children, when stdin is closed")
@@ -309,15 +314,15 @@ def _die_of(number: int) -> None:
 
 def _children() -> list[int]:
     """The numbers of this process's children."""
-    own, found = str(os.getpid()), []
+    own, children = str(os.getpid()), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = (process / "stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
         if told.rpartition(")")[2].split()[1] == own:
-            found.append(int(process.name))
-    return found
+            children.append(int(process.name))
+    return children
 
 
 def _kill(pid: int) -> None:
@@ -326,7 +331,15 @@ def _kill(pid: int) -> None:
 
 
 def write_wav(path: Path, samples: Any, sample_rate: int) -> dict[str, Any]:
-    """Write a sound as 32-bit float wav; the name appears when the file is whole. Returns what an event says of it.
+    """Write a sound as 32-bit float wav; the name appears when the file is whole.
+
+    Args:
+        path: where to.
+        samples: `(N,)` or `(channels, N)`, full scale = 1.
+        sample_rate: Hz.
+
+    Returns:
+        What an event says of it: file, rate, channels and number of samples.
 
     Raises:
         ValueError: the samples have neither one nor two dimensions, or there are none.

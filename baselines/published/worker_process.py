@@ -62,7 +62,7 @@ Starter = Callable[[int, int, Sequence[str]], Start]
 
 
 def supervise(clips: Sequence[str], start: Starter, *, shards: int = 1, timeout: float) -> Iterator[WorkerAnswer]:
-    """Have every clip made, yielding each once, in the order they finish.
+    """Have every clip made, whatever becomes of the processes.
 
     Args:
         clips: ids, each once.
@@ -70,6 +70,9 @@ def supervise(clips: Sequence[str], start: Starter, *, shards: int = 1, timeout:
         shards: how many processes at a time.
         timeout: seconds after which a process counts as hanging that has not got further: loaded its model, begun or
             concluded a clip. Each counts once, so that nothing a process writes holds its time up.
+
+    Returns:
+        What became of each clip, once, in the order they finish.
     """
     count = max(1, min(shards, len(clips)))
     running = [_Shard(number, deque(clips[number::count]), start, timeout) for number in range(count)]
@@ -109,10 +112,10 @@ class _Shard:
             self.attempts += 1
         worker = self.worker
         code = worker.poll()  # before reading: what was said before the end is then read
-        for heard in worker.listen():
-            if heard.clip in self.pending and not self._again(worker, heard):
-                self.pending.remove(heard.clip)
-                yield heard
+        for answer in worker.listen():
+            if answer.clip in self.pending and not self._again(worker, answer):
+                self.pending.remove(answer.clip)
+                yield answer
         quiet = time.monotonic() - worker.last_step
         if code is not None:
             yield from self._bury(worker, code)
@@ -129,13 +132,13 @@ class _Shard:
         if self.worker is not None and self.worker.is_ended:
             self.worker = None
 
-    def _again(self, worker: _Worker, heard: WorkerAnswer) -> bool:
+    def _again(self, worker: _Worker, answer: WorkerAnswer) -> bool:
         """Whether a clip gets a second try: memory that ran out may have been taken by the clips before it."""
-        second = heard.reason == "out_of_memory" and worker.concluded > 1 and heard.clip not in self.retried
+        second = answer.reason == "out_of_memory" and worker.concluded > 1 and answer.clip not in self.retried
         if second:
-            self.retried.add(heard.clip)
-            self.pending.remove(heard.clip)
-            self.pending.appendleft(heard.clip)
+            self.retried.add(answer.clip)
+            self.pending.remove(answer.clip)
+            self.pending.appendleft(answer.clip)
         return second
 
     def _bury(self, worker: _Worker, code: int) -> Iterator[WorkerAnswer]:
@@ -223,7 +226,7 @@ class _Worker:
             kind, clip = event["event"], event.get("clip", "")
             if not (isinstance(kind, str) and isinstance(clip, str)):
                 return
-            heard = self._concluded(kind, clip, event) if kind in ("done", "failed") else None
+            answer = self._concluded(kind, clip, event) if kind in ("done", "failed") else None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return  # damaged: the clip it spoke of is missed at the end of the process
         if kind in ("environment", "loaded"):
@@ -238,11 +241,11 @@ class _Worker:
         elif kind == "finished":
             self._step(kind)
             self.is_finished = True
-        elif heard is not None and clip == self.current:
+        elif answer is not None and clip == self.current:
             self._step(kind, clip)
             self.current = None
             self.concluded += 1
-            yield heard
+            yield answer
 
     def _concluded(self, kind: str, clip: str, event: dict[str, Any]) -> WorkerAnswer:
         if kind == "done":

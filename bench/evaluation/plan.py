@@ -25,8 +25,8 @@ from visaudio_bench.models.weights import MissingWeights, missing
 from visaudio_bench.names import require_name
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import SUITES, Clip, Suite, open_suite
-from visaudio_bench.suites.direction_labels import read_labels
-from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, unread_words
+from visaudio_bench.suites.direction_labels import read_labels, rows_behind
+from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, probed, unread_words
 
 if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
@@ -412,10 +412,23 @@ def score_job(
         own_sound=False,
         duration=duration,
         labels=directions,
-        told=(*_told_of_references(true, predicted), *_told_of_videos(pictures)),
+        told=(
+            *_told_of_references(true, predicted),
+            *_told_of_videos(pictures),
+            *(_told_of_labels(directions, outputs) if not (sounds or shown or duration) else ()),
+        ),
     )
     anchors = tuple(open_system(name) for name in STANDING_ANCHORS) if sounds else ()
     return Job(suite, (*anchors, *outputs))
+
+
+def _told_of_labels(files: Mapping[str, Path], systems: Sequence[Outputs]) -> Iterable[str]:
+    """Where nothing else says how long clips are: labels behind the end of the sounds that were made for them."""
+    for system in systems:
+        lengths = {clip: probed(system.files[clip]).sound for clip in files.keys() & system.files.keys()}
+        behind = sum(rows_behind(read_labels(files[clip])[clip], length) for clip, length in lengths.items() if length)
+        if behind:
+            yield f"direction labels: {behind:,} row(s) behind the end of the sounds of {system.card.name} are not used"
 
 
 def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) -> dict[str, HearBackbone]:

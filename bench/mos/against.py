@@ -29,9 +29,20 @@ class Column(NamedTuple):
 
 
 def agreement_with(study: dict[str, Any], run: Path, confidence: float, seed: int) -> list[dict[str, Any]]:
-    """For each metric and dimension the correlation over systems and over clips, JSON-able.
+    """Correlate each objective metric of a run with each dimension of a study, over systems and over clips.
 
     Coefficients are signed so that above 0 the metric agrees with listeners, where it says which values are better.
+
+    Args:
+        study: one study as `mos.json` holds it.
+        run: folder of a run, with results.json and clips.csv.
+        confidence: coverage of the intervals, in (0, 1).
+        seed: of the bootstrap over clips.
+
+    Returns:
+        A JSON-able row for each dimension and column, in that order: `dimension`, `suite`, `metric`, `view`, `better`,
+        and the agreement as `metrics.opinion_correlation` computes it under `systems` and, where clips are shared,
+        `clips`.
 
     Raises:
         UsageError: no run, or a run without the study's suite, or without two of its systems.
@@ -59,13 +70,13 @@ def _suite(study: dict[str, Any], results: Sequence[Result], run: Path) -> str:
     """The suite that both speak of: the study's, or the only one of the run where the study does not say."""
     suites = list(dict.fromkeys(result.suite for result in results))
     named = study["report"]["suites"]
-    found = [name for name in suites if name in named] if named else suites
-    if len(found) != 1:
+    common = [name for name in suites if name in named] if named else suites
+    if len(common) != 1:
         raise UsageError(
             f"{run} has the suite(s) {', '.join(suites)}, study {study['study_id']} is of "
             f"{', '.join(named) or 'a suite that it does not name'}; one in common was expected."
         )
-    return found[0]
+    return common[0]
 
 
 def _columns(results: Sequence[Result], rows: ClipTable, suite: str) -> Iterator[Column]:
@@ -92,12 +103,12 @@ def _agreements(
     means = {row["system"]: row["mean"] for row in study["opinions"] if _is(row, dimension)}
     metric = sign * np.array([column.by_system.get(name, math.nan) for name in systems])
     opinion = np.array([math.nan if means.get(name) is None else means[name] for name in systems], dtype=np.float64)
-    found = {"systems": plain(over_systems(metric, opinion, confidence))}
+    agreement = {"systems": plain(over_systems(metric, opinion, confidence))}
     if column.by_clip:
         votes = {(row["system"], row["clip"]): row["mean"] for row in study["clips"] if row["dimension"] == dimension}
         tables = (_table(column.by_clip, systems, clips), _table(votes, systems, clips))
-        found["clips"] = plain(over_clips(sign * tables[0], tables[1], confidence, seed))
-    return found
+        agreement["clips"] = plain(over_clips(sign * tables[0], tables[1], confidence, seed))
+    return agreement
 
 
 def _is(row: dict[str, Any], dimension: str) -> bool:

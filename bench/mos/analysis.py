@@ -45,7 +45,15 @@ class AnalysisSettings(NamedTuple):
 
 
 def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> dict[str, Any]:
-    """One study of `mos.json`, JSON-able: missing numbers are None. `order` puts systems in that order.
+    """Analyse one study: screen its raters, then opinions, comparisons, agreement and what to report.
+
+    Args:
+        study: its votes and checks.
+        plan: rules of screening, methods of intervals, test, confidence and seed.
+        order: systems in the order in which they are shown; others follow by name.
+
+    Returns:
+        The study as `mos.json` holds it, JSON-able: numbers that do not exist are None.
 
     Raises:
         UsageError: a method or a rule that needs what the responses do not tell.
@@ -119,19 +127,19 @@ def _opinions(votes: Votes, systems: list[str], scale: tuple[int, int], plan: An
         chosen = votes.with_role(role)
         for system in systems if role == "test" else _names(chosen, [role]):
             for key in _dimensions(votes):
-                found = opinion(
+                judged = opinion(
                     chosen, system, key, plan.methods, scale=scale, confidence=plan.confidence, seed=plan.seed
                 )
-                rows.append(_opinion_row(found, role, scale))
+                rows.append(_opinion_row(judged, role, scale))
     return rows
 
 
-def _opinion_row(found: Opinion, role: str, scale: tuple[int, int]) -> dict[str, Any]:
-    row: dict[str, Any] = plain(found)
+def _opinion_row(judged: Opinion, role: str, scale: tuple[int, int]) -> dict[str, Any]:
+    row: dict[str, Any] = plain(judged)
     row["role"] = role
     row["intervals"] = [
         {"ci_method": method, **plain(interval), "beyond_scale": interval.low < scale[0] or interval.high > scale[1]}
-        for method, interval in found.intervals.items()
+        for method, interval in judged.intervals.items()
     ]
     return row
 
@@ -196,12 +204,12 @@ def _method(forms: Sequence[str]) -> str:
 
 def _agreement(votes: Votes, key: str) -> dict[str, Any]:
     samples = sample_matrix(_tested(votes), key)
-    found = intraclass(samples)
+    correlation = intraclass(samples)
     return {
         "dimension": key,
-        "icc_2_1": plain(found.single),
-        "icc_2_k": plain(found.mean),
-        "n_complete_samples": found.n_samples,
+        "icc_2_1": plain(correlation.single),
+        "icc_2_k": plain(correlation.mean),
+        "n_complete_samples": correlation.n_samples,
         "krippendorff_alpha_ordinal": plain(krippendorff_alpha(samples)),
     }
 
@@ -221,9 +229,9 @@ def _clips(votes: Votes, systems: list[str]) -> list[dict[str, Any]]:
         for key in _dimensions(votes):
             cell = votes.full_matrix(system, key)
             for clip, column in zip(votes.clips, cell.T, strict=True):
-                there = column[~np.isnan(column)]
-                if len(there):
-                    sd = float(np.std(there, ddof=1)) if len(there) > 1 else None
-                    row = {"system": system, "dimension": key, "clip": clip, "mean": float(there.mean())}
-                    rows.append({**row, "sd": sd, "n_votes": len(there)})
+                given = column[~np.isnan(column)]
+                if len(given):
+                    sd = float(np.std(given, ddof=1)) if len(given) > 1 else None
+                    row = {"system": system, "dimension": key, "clip": clip, "mean": float(given.mean())}
+                    rows.append({**row, "sd": sd, "n_votes": len(given)})
     return rows

@@ -36,7 +36,15 @@ def answers_of(path: Path) -> Path:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """`survey` + suffix, for a questionnaire's folder."""
+    """Name a file that belongs to a questionnaire and lies beside its folder.
+
+    Args:
+        path: of the questionnaire's folder.
+        suffix: with its dot, such as `.key.csv`.
+
+    Returns:
+        `survey` + suffix, in the folder that holds the questionnaire.
+    """
     return path.with_name(path.name + suffix)
 
 

@@ -37,24 +37,31 @@ class Export(NamedTuple):
 
 
 def export_text(source: Path, target: str, dimension: str | None = None) -> Export:
-    """The responses of a database or a long CSV as text for `target`.
+    """Write the responses of a database or of a long CSV as text for another tool.
 
-    sureal and p808 hold one number a sample, so `dimension` says which; without it there must be only one.
+    Args:
+        source: a server's database, or responses.csv in the long form.
+        target: `long`, `sureal` or `p808`.
+        dimension: of which the ratings are taken; sureal and p808 hold one number a sample. None where there is only
+            one.
+
+    Returns:
+        The text, how many votes it holds (of `long`, rows), and notes on what was not taken over as it was.
 
     Raises:
-        UsageError: no such file, no responses, or several dimensions.
+        UsageError: no such file, no responses, several dimensions and none named, or ratings that are no whole numbers.
     """
     rows, notes = _rows(source)
     if not rows:
         raise UsageError(f"{source} holds no responses yet.{''.join(f' {note}.' for note in notes)}")
     if target == "long":
         return Export(csv_text(COLUMNS, rows), len(rows), notes)
-    found = sorted({row["dimension"] for row in rows})
-    if dimension is None and len(found) > 1:
-        raise UsageError(f"{target} holds one dimension and the responses have {', '.join(found)}: --dimension NAME")
+    rated = sorted({row["dimension"] for row in rows})
+    if dimension is None and len(rated) > 1:
+        raise UsageError(f"{target} holds one dimension and the responses have {', '.join(rated)}: --dimension NAME")
     chosen = [row for row in rows if dimension in (None, row["dimension"]) and row["rating"] != ""]
     if not chosen:
-        raise UsageError(f'no votes on dimension "{dimension}"; there are votes on {", ".join(found)}.')
+        raise UsageError(f'no votes on dimension "{dimension}"; there are votes on {", ".join(rated)}.')
     strange = next((row["rating"] for row in chosen if not INTEGER.fullmatch(row["rating"])), None)
     if strange is not None:
         raise UsageError(f"{target} takes whole numbers, and a rating is {strange[:SHOWN]!a}.")

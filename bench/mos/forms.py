@@ -35,7 +35,14 @@ UNUSED = 8  # names of columns that a note lists
 
 
 def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
-    """`long`, `wide-sample` or `wide-rater`.
+    """Tell the form of a table of responses from its columns.
+
+    Args:
+        sheet: the table.
+        dimensions: keys that may occur as columns or in headings.
+
+    Returns:
+        `long`, `wide-sample` or `wide-rater`.
 
     Raises:
         UsageError: none of them, or more than one.
@@ -43,19 +50,19 @@ def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
     header = set(sheet.header)
     places = [name for name in sheet.header if _holds_votes(name, dimensions)]
     wide = [name for name in dimensions if name in header]
-    found = []
+    forms = []
     if {"dimension", "rating"} <= header:
-        found.append(("long", "the columns dimension and rating"))
+        forms.append(("long", "the columns dimension and rating"))
     if wide:
-        found.append(("wide-sample", f"the column {wide[0]}"))
+        forms.append(("wide-sample", f"the column {wide[0]}"))
     if places:
-        found.append(("wide-rater", f"the column {places[0]}"))
-    if len(found) > 1:
+        forms.append(("wide-rater", f"the column {places[0]}"))
+    if len(forms) > 1:
         raise UsageError(
-            f"{sheet.path}:1: forms are mixed: {' and '.join(f'{why} ({form})' for form, why in found)}. "
+            f"{sheet.path}:1: forms are mixed: {' and '.join(f'{why} ({form})' for form, why in forms)}. "
             "One file has one form; split it, or remove the columns that do not belong."
         )
-    if not found:
+    if not forms:
         close = did_you_mean("dimension", header - set(REQUIRED)) or did_you_mean("rating", header - set(REQUIRED))
         raise UsageError(
             f"{sheet.path}:1: the columns {', '.join(sheet.header[:8])} are none of the known forms "
@@ -63,16 +70,29 @@ def detect(sheet: Sheet, dimensions: Sequence[str]) -> str:
             f"wide by rater: G01_V1_SI ...).{close} "
             "A file of another tool needs its name: bench mos --form webmushra ... (see bench mos --help)"
         )
-    return found[0][0]
+    return forms[0][0]
 
 
 def read_own_form(path: Path, form: str, dimensions: Sequence[str]) -> Responses:
-    """Read one of our three forms; `form` is its name or "auto"."""
+    """Read one of our three forms.
+
+    Args:
+        path: of the table.
+        form: its name, or "auto" to tell it from the columns.
+        dimensions: keys of what may be rated.
+
+    Returns:
+        A vote a row, as they are written: ratings are not judged here.
+
+    Raises:
+        UsageError: the table cannot be read, or is of no form or of several.
+    """
     sheet = with_raters_and_times(read_responses_sheet(path, (*COLUMNS, *dimensions)))
-    found = detect(sheet, dimensions) if form == "auto" else form
-    reader = {"long": _long, "wide-sample": _wide_by_sample, "wide-rater": _wide_by_rater}[found]
+    if form == "auto":
+        form = detect(sheet, dimensions)
+    reader = {"long": _long, "wide-sample": _wide_by_sample, "wide-rater": _wide_by_rater}[form]
     columns, lines = reader(sheet, dimensions)
-    return Responses(path, found, columns, lines, (*sheet.notes, *_unused(sheet, dimensions)))
+    return Responses(path, form, columns, lines, (*sheet.notes, *_unused(sheet, dimensions)))
 
 
 def _holds_votes(name: str, dimensions: Sequence[str]) -> bool:
@@ -117,7 +137,11 @@ def _wide_by_rater(sheet: Sheet, dimensions: Sequence[str]) -> tuple[dict[str, l
     for row, line in zip(sheet.rows, sheet.lines, strict=True):
         record = dict(zip(sheet.header, row, strict=True))
         for name, place in places.items():
-            for column, value in (*((one, record[one]) for one in other), *place.items(), ("rating", record[name])):
+            for column, value in (
+                *((column, record[column]) for column in other),
+                *place.items(),
+                ("rating", record[name]),
+            ):
                 columns[column].append(value)
             lines.append(line)
     return columns, lines
@@ -129,8 +153,8 @@ def _places(sheet: Sheet, dimensions: Sequence[str]) -> dict[str, dict[str, str]
     for name in sheet.header:
         if match := PLACE.fullmatch(name):
             by_slot[name] = {"group_id": match["group"], "slot": match["slot"], "dimension": match["dimension"]}
-        elif found := tagged(name, dimensions):
-            by_code[name] = {"system": found[0], "dimension": found[1]}
+        elif tag := tagged(name, dimensions):
+            by_code[name] = {"system": tag[0], "dimension": tag[1]}
     if by_slot and by_code:
         raise UsageError(
             f"{sheet.path}:1: some columns name places ({next(iter(by_slot))}) and some codes ({next(iter(by_code))}); "
@@ -141,6 +165,13 @@ def _places(sheet: Sheet, dimensions: Sequence[str]) -> dict[str, dict[str, str]
 
 def unblind(responses: Responses, key: Path) -> Responses:
     """Put clips and systems where the responses have codes or places.
+
+    Args:
+        responses: with codes instead of systems, or with places (group and slot).
+        key: of the table that says what each code or place was.
+
+    Returns:
+        The responses with the columns that the key knows, its systems as `order`, and a note that names it.
 
     Raises:
         UsageError: a code or place that the key does not have, or a key without the columns that it needs.
@@ -187,8 +218,8 @@ def _nearly(place: tuple[str, ...], table: Iterable[tuple[str, ...]]) -> str:
     for known in table:
         differ = [(a, b) for a, b in zip(place, known, strict=True) if a != b]
         if differ and all(alike(a) == alike(b) for a, b in differ):
-            one, other = differ[0]
-            return f'The key has "{other}" where the responses have "{one}": {difference(one, other)}.'
+            theirs, ours = differ[0]
+            return f'The key has "{ours}" where the responses have "{theirs}": {difference(theirs, ours)}.'
     return ""
 
 

@@ -78,10 +78,22 @@ def _need(path: Path, header: Iterable[str], *names: str) -> None:
 
 
 def webmushra(path: Path, context: Context) -> Responses:
-    """Pages `mushra` (rating_stimulus, rating_score) and Likert pages (stimuli, stimuli_rating).
+    """Read webMUSHRA's results: pages `mushra` and Likert pages.
+
+    The former have rating_stimulus and rating_score, the latter stimuli and stimuli_rating.
 
     The rater is `session_uuid` where there is one, else all participant fields together: older versions write no
     session id, so a study needs a participant field that tells raters apart.
+
+    Args:
+        path: of `mushra.csv`, `lss.csv` or the like.
+        context: which dimensions there are, and that of trials whose names do not say.
+
+    Returns:
+        A vote a row; `rating` is text as written.
+
+    Raises:
+        UsageError: columns are missing, or nothing tells raters apart.
     """
     sheet = read_sheet(path)
     mushra = "rating_score" in sheet.header
@@ -107,7 +119,18 @@ def webmushra(path: Path, context: Context) -> Responses:
 
 
 def pymushra(path: Path, context: Context) -> Responses:
-    """TinyDB: `{collection: {"1": {trial}}}`, each trial with `responses` and `questionaire`."""
+    """Read pymushra's TinyDB: `{collection: {"1": {trial}}}`, each trial with `responses` and `questionaire`.
+
+    Args:
+        path: of the JSON file.
+        context: which dimensions there are, and that of trials whose names do not say.
+
+    Returns:
+        A vote a row; `lines` count trials.
+
+    Raises:
+        UsageError: it is no such file.
+    """
 
     def trials(value: Any) -> Iterable[Mapping[str, Any]]:
         if isinstance(value, dict):
@@ -131,7 +154,20 @@ def pymushra(path: Path, context: Context) -> Responses:
 
 
 def beaqlejs(path: Path, context: Context) -> Responses:
-    """One JSON a rater: a list of tests with `TestID`, `rating`; or mushraJS's `{"ratings": {test: {item: score}}}`."""
+    """Read BeaqleJS's results, or mushraJS's.
+
+    The former are a list of tests with `TestID` and `rating`, the latter `{"ratings": {test: {item: score}}}`.
+
+    Args:
+        path: of one rater's file, or of a folder of them (.txt, .json).
+        context: which dimensions there are, and that of trials whose names do not say.
+
+    Returns:
+        A vote a row; items called HiddenRef or Reference are the system `reference`.
+
+    Raises:
+        UsageError: a file is no such result.
+    """
     files = sorted(p for p in path.iterdir() if p.suffix in (".txt", ".json")) if path.is_dir() else [path]
 
     def votes() -> Iterable[Vote]:
@@ -154,9 +190,20 @@ def beaqlejs(path: Path, context: Context) -> Responses:
 
 
 def waet(path: Path, context: Context) -> Responses:
-    """`PAGE-AXIS-ratings.csv`: rows are raters, columns are fragments, values from 0 to 1 are spread over the scale.
+    """Read a table of the Web Audio Evaluation Tool, `PAGE-AXIS-ratings.csv`: rows are raters, columns are fragments.
 
-    On a scale of up to 10 steps (buttons) a value must lie on a step; on a finer one (sliders) it is rounded.
+    Values from 0 to 1 are spread over the scale. On a scale of up to 10 steps (buttons) a value must lie on a step; on
+    a finer one (sliders) it is rounded.
+
+    Args:
+        path: of the table, whose name holds page and axis.
+        context: the scale, and the dimension where the axis is none that is known.
+
+    Returns:
+        A vote for each rater and fragment, in steps of the scale.
+
+    Raises:
+        UsageError: the column file_keys is missing.
     """
     sheet = read_sheet(path)
     _need(path, sheet.header, "file_keys")
@@ -182,7 +229,20 @@ def waet(path: Path, context: Context) -> Responses:
 
 
 def golisten(path: Path, context: Context) -> Responses:
-    """A row of tags, then `Name, Date, "<sample> rating"` with one row a rater; times and questions are left out."""
+    """Read goListen's export: a row of tags, then `Name, Date, "<sample> rating"` with one row a rater.
+
+    Times and questions are left out.
+
+    Args:
+        path: of the table.
+        context: which dimensions there are, and that of trials whose names do not say.
+
+    Returns:
+        A vote for each rater and sample.
+
+    Raises:
+        UsageError: the column Name is missing.
+    """
     sheet = read_sheet(path, skip=1)
     _need(path, sheet.header, "Name")
     rated = [
@@ -200,7 +260,18 @@ def golisten(path: Path, context: Context) -> Responses:
 
 
 def p808(path: Path, context: Context) -> Responses:
-    """`votes_per_worker` (long), or `votes_per_clip` with vote_1 ... vote_k, whose raters are unknown."""
+    """Read the P.808 toolkit's `votes_per_worker` (long), or `votes_per_clip` with vote_1 ... vote_k.
+
+    Args:
+        path: of the table.
+        context: the dimension, which the table does not tell.
+
+    Returns:
+        A vote a row; of `votes_per_clip` the raters are unknown (`raters_known` is false).
+
+    Raises:
+        UsageError: columns of both are missing.
+    """
     sheet = read_sheet(path)
     if "workerid" in sheet.header:
         score = next((name for name in sheet.header if name == "vote" or name.startswith("vote_")), "vote")
@@ -236,7 +307,18 @@ def _in_condition(file: str, condition: str) -> tuple[str, str]:
 
 
 def reseval(path: Path, context: Context) -> Responses:
-    """`Stem, Participant, OrderAsked, Response` with Response = `<condition>-<score>`."""
+    """Read ReSEval's table: `Stem, Participant, OrderAsked, Response` with Response = `<condition>-<score>`.
+
+    Args:
+        path: of the table.
+        context: which dimensions there are, and that of trials whose names do not say.
+
+    Returns:
+        A vote a row.
+
+    Raises:
+        UsageError: columns are missing.
+    """
     sheet = read_sheet(path)
     _need(path, sheet.header, "Stem", "Participant", "Response")
     columns = (sheet.column("Participant"), sheet.column("Stem"), sheet.column("Response"), sheet.lines)
@@ -251,9 +333,20 @@ def reseval(path: Path, context: Context) -> Responses:
 
 
 def sureal(path: Path, context: Context) -> Responses:
-    """`dis_videos` with `os`, a list by rater or a mapping from rater to score; clips are `ref_videos`' content names.
+    """Read a data set of sureal: `dis_videos` with `os`, a list by rater or a mapping from rater to score.
 
-    The system is what the sample's path adds to the content: a path called `CLIP__SYSTEM` is taken apart.
+    Clips are the content names of `ref_videos`. The system is what the sample's path adds to the content: a path called
+    `CLIP__SYSTEM` is taken apart.
+
+    Args:
+        path: of the JSON file.
+        context: the dimension, which the file does not tell.
+
+    Returns:
+        A vote for each rater and sample; `lines` count `dis_videos`.
+
+    Raises:
+        UsageError: it is no such file.
     """
     value = _json(path)
 

@@ -59,7 +59,20 @@ def page_data(
     systems: int,
     suite: str,
 ) -> dict[str, Any]:
-    """The data of the page, JSON-able; groups and their samples in the order of the design."""
+    """Collect what the page of a questionnaire is told.
+
+    Args:
+        groups: clips with the codes of their samples, in the order of the design.
+        training: the group to practise on, if there is one.
+        wording: title, contact, consent and where answers are posted.
+        study_id: name of the study.
+        design: what is asked, and how many groups each rater is shown.
+        systems: how many samples a group has.
+        suite: name of the suite that the clips are of.
+
+    Returns:
+        The data of the page, JSON-able, without a word of which code is which system.
+    """
     dimensions, scale = DESIGNS[design.name]
     return {
         "design": design.name,
@@ -84,20 +97,47 @@ def page_data(
 
 
 def items_of(groups: list[dict[str, Any]], together: int, rng: random.Random) -> list[dict[str, Any]]:
-    """Every so many samples of every clip, in an order that spreads clips and systems over the raters."""
+    """Make a question of every so many samples of every clip.
+
+    Args:
+        groups: clips with the codes of their samples.
+        together: how many samples a question compares.
+        rng: draws the order, which spreads clips and systems over the raters.
+
+    Returns:
+        The questions in that order, each a group of `together` samples with an id from Q001 on.
+    """
     items = [{**group, "samples": list(some)} for group in groups for some in combinations(group["samples"], together)]
     rng.shuffle(items)
     return [{**item, "id": f"Q{number:03d}"} for number, item in enumerate(items, 1)]
 
 
 def attention_check(groups: list[dict[str, Any]], rng: random.Random, code: str) -> dict[str, Any]:
-    """A question among those of the middle group whose answer is told."""
+    """Make a question whose answer is told, to be asked among those of the middle group.
+
+    Args:
+        groups: clips in the order of the design.
+        rng: draws the answer.
+        code: which the check has instead of a sample's.
+
+    Returns:
+        The group, the code, the dimension that is asked, and the expected step of the scale.
+    """
     middle = groups[len(groups) // 2]
     return {"group": middle["id"], "code": code, "dimension": KEYS[0], "expected": rng.randint(*SCALE)}
 
 
 def crowd_ending(wording: Wording, rng: random.Random) -> dict[str, str] | None:
-    """How the page ends for people of a crowd service: one code for all (Prolific), or each session's own (MTurk)."""
+    """Say how the page ends for people of a crowd service: one code for all (Prolific), or each session's own (MTurk).
+
+    Args:
+        wording: it names the service.
+        rng: draws the code.
+
+    Returns:
+        The service, the code and the link that ends a session ("" where each session makes its own); None without
+        service.
+    """
     if wording.service not in CROWD_SERVICES:
         return None
     code = "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)) if wording.service == "prolific" else ""
@@ -105,9 +145,16 @@ def crowd_ending(wording: Wording, rng: random.Random) -> dict[str, str] | None:
 
 
 def minutes_needed(data: dict[str, Any], seconds: float) -> int:
-    """How long a rater needs, for samples of so many seconds.
+    """Estimate how long a rater needs.
 
-    Each is played one and a half times, and a question takes four seconds; consent and checks take four minutes.
+    Each sample is played one and a half times, and a question takes four seconds; consent and checks take four minutes.
+
+    Args:
+        data: of the page.
+        seconds: that a sample lasts.
+
+    Returns:
+        Whole minutes, rounded up.
     """
     asked = data["per_rater"] or len(data["groups"])
     samples = len(data["groups"][0]["samples"])

@@ -43,13 +43,34 @@ class Spread(NamedTuple):
 
 
 def assumed(rater: float, clip: float, noise: float) -> list[Spread]:
-    """Standard deviations of one system's votes as they were given."""
+    """Make a plan's spreads of standard deviations that somebody assumes of one system's votes.
+
+    Args:
+        rater: over raters, in steps of the scale.
+        clip: over clips, likewise.
+        noise: what is left, likewise.
+
+    Returns:
+        One spread, with the sentence that says it is assumed.
+    """
     source = f"assumed: a system's votes have SD {rater:g} over raters, {clip:g} over clips, {noise:g} otherwise"
     return [Spread("assumed", assumed_components(rater, clip, noise), source)]
 
 
 def estimated(files: Sequence[Responses], rules: ResponseRules) -> list[Spread]:
-    """Variances out of the responses of earlier studies, one for each study and dimension that tells them."""
+    """Estimate a plan's spreads from the responses of earlier studies.
+
+    Args:
+        files: the responses.
+        rules: what of them is allowed.
+
+    Returns:
+        A spread of differences between systems for each study and dimension whose responses tell it; none where they do
+        not.
+
+    Raises:
+        UsageError: a response that `rules` do not allow.
+    """
     spreads = []
     for study in studies(files, rules):
         votes = study.votes.with_role("test")
@@ -66,7 +87,16 @@ def estimated(files: Sequence[Responses], rules: ResponseRules) -> list[Spread]:
 
 
 def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
-    """The study as planned, with twice the raters, twice the clips and twice both, for each kind of spread."""
+    """Tabulate what a study can tell apart as planned, with twice the raters, twice the clips and twice both.
+
+    Args:
+        design: number of systems, raters and clips, and the difference that is asked for.
+        spreads: how much votes differ.
+
+    Returns:
+        Four rows for each spread: power in [0, 1] at the difference, and the smallest difference that reaches the
+        wanted power, each alone and corrected for all pairs of systems.
+    """
     columns = (
         Column("power", "power", f"difference {design.difference:g}"),
         Column("power_corrected", "power corrected", counted(math.comb(design.systems, 2), "pair")),
@@ -90,9 +120,9 @@ def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
 
 def _cells(design: Design, parts: Components, raters: int, clips: int) -> tuple[Cell, ...]:
     levels = (ALPHA, _corrected(design))
-    found = [power(design.difference, parts, raters, clips, alpha) for alpha in levels]
+    powers = [power(design.difference, parts, raters, clips, alpha) for alpha in levels]
     smallest = [smallest_difference(parts, raters, clips, alpha, WANTED) for alpha in levels]
-    return (*(Cell(f"{value:.0%}", value) for value in found), *(Cell(f"{value:.2f}", value) for value in smallest))
+    return (*(Cell(f"{value:.0%}", value) for value in powers), *(Cell(f"{value:.2f}", value) for value in smallest))
 
 
 def _corrected(design: Design) -> float:

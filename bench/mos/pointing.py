@@ -39,7 +39,7 @@ def read_directions(path: Path) -> dict[str, float]:
     for name in ("clip", "azimuth_deg"):
         if name not in sheet.header:
             raise UsageError(f'{path}:1: no column "{name}"; clip and azimuth_deg (positive left) were expected.')
-    found: dict[str, float] = {}
+    azimuths: dict[str, float] = {}
     for clip, text, line in zip(sheet.column("clip"), sheet.column("azimuth_deg"), sheet.lines, strict=True):
         try:
             value = number(text)
@@ -47,14 +47,22 @@ def read_directions(path: Path) -> dict[str, float]:
             raise UsageError(f'{path}:{line}: azimuth "{text}" is {error}.') from error
         if not (math.isfinite(value) and abs(value) <= LIMIT):
             raise UsageError(f"{path}:{line}: azimuth {text}; a source in front, -{LIMIT} to {LIMIT}, was expected.")
-        if clip in found:
+        if clip in azimuths:
             raise UsageError(f'{path}:{line}: clip "{clip}" has a second azimuth; one source a clip can be pointed at.')
-        found[clip] = value
-    return found
+        azimuths[clip] = value
+    return azimuths
 
 
 def with_truth(expected: Mapping[str, float], clips: Sequence[str], path: Path) -> dict[str, str]:
-    """The azimuth of each clip of a study, as its key has it.
+    """Look up the azimuth of each clip of a study, as its key is to have it.
+
+    Args:
+        expected: degrees by clip, positive to the left.
+        clips: of the study.
+        path: of the file of azimuths, for the message.
+
+    Returns:
+        Degrees by clip, as text.
 
     Raises:
         UsageError: a clip has none.
@@ -68,14 +76,23 @@ def with_truth(expected: Mapping[str, float], clips: Sequence[str], path: Path) 
 def localisation_studies(
     files: Sequence[Responses], rules: ResponseRules, confidence: float, order: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The studies in the files, each as `mos.json` has it.
+    """Analyse every study of localisation in the files.
+
+    Args:
+        files: the responses.
+        rules: what of them is allowed; scale and dimension are those of the design.
+        confidence: coverage of the intervals, in (0, 1).
+        order: systems in the order in which they are shown; others follow by name.
+
+    Returns:
+        The studies as `mos.json` holds them.
 
     Raises:
         UsageError: a response that is no azimuth, or a clip without a true one.
     """
     dimensions, scale = DESIGNS["localisation"]
     own = replace(
-        rules, scale=scale, dimensions=tuple(one.key for one in dimensions), allow_missing=math.inf
+        rules, scale=scale, dimensions=tuple(dimension.key for dimension in dimensions), allow_missing=math.inf
     )  # a rater may be asked a part of the samples
     return [_document(study, confidence, order) for study in studies(files, own)]
 
@@ -89,10 +106,10 @@ def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str
             "localisation has it in its column expected: --codes KEY"
         )
     systems = in_order((votes.systems[code] for code in np.unique(votes.system)), order)
-    found = localisation(votes, systems, confidence)
+    pointed = localisation(votes, systems, confidence)
     pairs = compare_errors(votes, systems, confidence)
-    ranking = sorted(found, key=lambda one: one.error.mean)
-    ranks = tie_groups([one.system for one in ranking], told_apart(pairs))
+    ranking = sorted(pointed, key=lambda result: result.error.mean)
+    ranks = tie_groups([result.system for result in ranking], told_apart(pairs))
     return {
         "study_id": study.study_id,
         "design": "localisation",
@@ -107,9 +124,9 @@ def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str
             "sources": study.sources,
         },
         "scores": [
-            {"system": one.system, "n_votes": one.n_votes, "rank": ranks[one.system],
-             **{name: plain(getattr(one, name)) for name in SCORES}}
-            for one in found
+            {"system": result.system, "n_votes": result.n_votes, "rank": ranks[result.system],
+             **{name: plain(getattr(result, name)) for name in SCORES}}
+            for result in pointed
         ],
         "pairs": plain(pairs),
     }  # fmt: skip

@@ -33,7 +33,16 @@ def compares(responses: Responses) -> bool:
 def preference_studies(
     files: Sequence[Responses], systems: Sequence[str], confidence: float, seed: int
 ) -> list[dict[str, Any]]:
-    """The studies in the files, each as `mos.json` has it; `systems` gives their order, and the only ones if any.
+    """Analyse every study of paired preferences in the files.
+
+    Args:
+        files: the responses.
+        systems: their order, and the only ones that may occur; empty for that of the key.
+        confidence: coverage of the intervals, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        The studies as `mos.json` holds them.
 
     Raises:
         UsageError: a response that is no preference, or a second one on the same pair.
@@ -117,9 +126,9 @@ def _preferences(pieces: list[Piece], order: Sequence[str]) -> Preferences:
     return Preferences(
         rater,
         clip,
-        np.array([places[one] for one in columns["system"]]),
-        np.array([places[one] for one in columns["compared_with"]]),
-        np.array([CHOICES[one] for one in columns["rating"]]),
+        np.array([places[name] for name in columns["system"]]),
+        np.array([places[name] for name in columns["compared_with"]]),
+        np.array([CHOICES[rating] for rating in columns["rating"]]),
         raters,
         clips,
         tuple(systems),

@@ -102,6 +102,19 @@ def build(
     A clip whose pictures or sounds cannot be used is left out for every system, and listed in `failures.jsonl` of the
     folder `OUT.failures`.
 
+    Args:
+        sources: clips, sounds and controls.
+        folder: which is made.
+        wording: title, contact, consent and service.
+        study_id: name of the study, which every answer carries.
+        design: what is asked.
+        loudness: LUFS that all samples of a clip are brought to by one gain for both ears.
+        seed: of the codes and of every order.
+        progress: is called with the name of what was made.
+
+    Returns:
+        Where folder and key are, how many clips and samples it has, its size, and what failed.
+
     Raises:
         UsageError: the folder exists, the study's name cannot be kept, or a sample would clip at this loudness.
         BenchError: no clip can be shown.

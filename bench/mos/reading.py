@@ -17,9 +17,16 @@ def read_responses(
 ) -> Responses:
     """Read responses, put systems where they have codes, and numbers where ratings are written otherwise.
 
-    `path` is a file, or the folder of a questionnaire, whose answers and key lie beside it. `form` is one of ours,
-    "auto", or a tool's name; `dimension` is for tools whose files do not name what was rated; `recruited` is a
-    recruiting service's list of participants.
+    Args:
+        path: of a file, or of the folder of a questionnaire, whose answers and key lie beside it.
+        form: one of ours, "auto", or a tool's name.
+        rules: dimensions, scale, and what else is allowed.
+        dimension: of what was rated, for tools whose files do not name it.
+        codes: of a key; None where it lies beside the questionnaire, or nothing is hidden.
+        recruited: of a recruiting service's list of participants.
+
+    Returns:
+        A vote a row with named systems; ratings are whole steps of the scale, or empty.
 
     Raises:
         UsageError: what cannot be read as it was meant, or systems are hidden and there is no key.

@@ -24,21 +24,28 @@ COLUMN = "completion_check"
 
 
 def with_completion(responses: Responses, path: Path) -> Responses:
-    """The responses with the column completion_check, `pass` or `fail`.
+    """Tell of each vote whether its rater has finished, by a recruiting service's list.
+
+    Args:
+        responses: of raters whose names or codes the list has.
+        path: of the list.
+
+    Returns:
+        The responses with the column completion_check, `pass` or `fail`, and a note on raters who are not listed.
 
     Raises:
         UsageError: the list is of neither service, or names none of the raters.
     """
     listed, by = _listed(path)
     known = {alike(name): done for name, done in listed.items()}
-    found = [known.get(alike(name)) for name in responses.get(by)]
-    if not any(done is not None for done in found):
+    finished = [known.get(alike(name)) for name in responses.get(by)]
+    if not any(done is not None for done in finished):
         raise UsageError(
             f"{path} lists {len(listed)} participants, and none of them is a {by} of {responses.path}. "
             "Is it the list of this study?"
         )
-    columns = responses.columns | {COLUMN: ["pass" if done else "fail" for done in found]}
-    absent = len({name for name, done in zip(responses.get("rater_id"), found, strict=True) if done is None})
+    columns = responses.columns | {COLUMN: ["pass" if done else "fail" for done in finished]}
+    absent = len({name for name, done in zip(responses.get("rater_id"), finished, strict=True) if done is None})
     note = f"{len(listed)} participants in {path.name}" + (f", {absent} rater(s) not among them" if absent else "")
     return replace(responses, columns=columns, notes=(*responses.notes, note))
 

@@ -74,11 +74,19 @@ class ResponseRules:
 
 
 def rules_for(responses: Responses, rules: ResponseRules) -> ResponseRules:
-    """The rules for a file of one of our designs, which have a scale of their own; else the rules as given."""
-    found = set(responses.get("dimension"))
+    """Adapt rules to a file of one of our designs, which have a dimension and a scale of their own.
+
+    Args:
+        responses: whose dimensions tell the design.
+        rules: as the user gave them.
+
+    Returns:
+        The rules with that scale and dimension; as given where the file is of no such design.
+    """
+    rated = set(responses.get("dimension"))
     for dimensions, scale in DESIGNS.values():
-        keys = tuple(one.key for one in dimensions)
-        if len(keys) == 1 and found == set(keys):
+        keys = tuple(dimension.key for dimension in dimensions)
+        if len(keys) == 1 and rated == set(keys):
             return replace(rules, scale=scale, dimensions=keys)
     return rules
 
@@ -92,6 +100,10 @@ def codes_of(values: Sequence[str]) -> tuple[Codes, tuple[str, ...]]:
 def check_values(responses: Responses, rules: ResponseRules) -> None:
     """Refuse missing columns, empty names, and names that are not known.
 
+    Args:
+        responses: one file.
+        rules: which dimensions and systems may occur.
+
     Raises:
         UsageError: the first such place, with file and line.
     """
@@ -99,9 +111,9 @@ def check_values(responses: Responses, rules: ResponseRules) -> None:
         if name not in responses.columns:
             raise UsageError(f'{responses.path}: no column "{name}"; a table of votes needs {", ".join(REQUIRED)}.')
         if name != "rating":
-            codes, found = codes_of(responses.columns[name])
-            if "" in found:
-                row = int(np.flatnonzero(codes == found.index(""))[0])
+            codes, names = codes_of(responses.columns[name])
+            if "" in names:
+                row = int(np.flatnonzero(codes == names.index(""))[0])
                 raise UsageError(f'{responses.where(row)}: "{name}" is empty.')
     _known(responses, "dimension", rules.dimensions, "Other dimensions are named with --dimensions.")
     if rules.systems:
@@ -111,8 +123,8 @@ def check_values(responses: Responses, rules: ResponseRules) -> None:
 
 
 def _known(responses: Responses, column: str, known: Sequence[str], advice: str) -> None:
-    codes, found = codes_of(responses.get(column))
-    for code, name in enumerate(found):
+    codes, names = codes_of(responses.get(column))
+    for code, name in enumerate(names):
         if name not in known:
             row = int(np.flatnonzero(codes == code)[0])
             listed = ", ".join(
@@ -131,8 +143,8 @@ def damaged(responses: Responses) -> None:
         UsageError: the first such name, with file and line.
     """
     for column in ("clip_id", "rater_id", "system"):
-        codes, found = codes_of(responses.get(column))
-        for code, name in enumerate(found):
+        codes, names = codes_of(responses.get(column))
+        for code, name in enumerate(names):
             cause = damage(name)
             if cause:
                 row = int(np.flatnonzero(codes == code)[0])
@@ -140,18 +152,25 @@ def damaged(responses: Responses) -> None:
 
 
 def understood(responses: Responses, scale: tuple[int, int]) -> Responses:
-    """The responses with every rating as an integer of the scale or empty, and notes on what was read as what.
+    """Read every rating as a step of the scale.
 
     `5,0` is 5, `5 - excellent` is 5, `NA` is no rating.
+
+    Args:
+        responses: with ratings as they were written.
+        scale: its lowest and its highest step.
+
+    Returns:
+        The responses with whole numbers or empty texts as ratings, and notes on what was read as what.
 
     Raises:
         UsageError: a rating that is not an integer of the scale, with file and line.
     """
     if "rating" not in responses.columns:
         return responses
-    codes, found = codes_of(responses.columns["rating"])
+    codes, ratings = codes_of(responses.columns["rating"])
     values = []
-    for code, text in enumerate(found):
+    for code, text in enumerate(ratings):
         try:
             values.append(_rating(text, scale))
         except ValueError as error:
@@ -159,31 +178,31 @@ def understood(responses: Responses, scale: tuple[int, int]) -> Responses:
             said = f'{responses.where(row)}: rating "{text}" {error}{_second_header(responses, row)}'
             raise UsageError(said) from error
     columns = responses.columns
-    if values != list(found):
+    if values != list(ratings):
         columns = {**columns, "rating": [values[code] for code in codes]}
-    counts = np.bincount(codes, minlength=len(found))
-    return replace(responses, columns=columns, notes=(*responses.notes, *_notes(found, values, counts)))
+    counts = np.bincount(codes, minlength=len(ratings))
+    return replace(responses, columns=columns, notes=(*responses.notes, *_notes(ratings, values, counts)))
 
 
-def _notes(found: Sequence[str], values: Sequence[str], counts: Codes) -> list[str]:
+def _notes(ratings: Sequence[str], values: Sequence[str], counts: Codes) -> list[str]:
     """How many ratings were read otherwise than a computer reads numbers, by kind, with an example of each."""
     kinds: dict[str, list[int]] = {}
-    for code, (text, value) in enumerate(zip(found, values, strict=True)):
+    for code, (text, value) in enumerate(zip(ratings, values, strict=True)):
         if text and not value:
             kinds.setdefault("taken for no rating", []).append(code)
         elif value and LABELLED.fullmatch(text):
             kinds.setdefault("with a label, taken for their number", []).append(code)
         elif "," in text:
             kinds.setdefault("with a decimal comma", []).append(code)
-    return [f'{counts[codes].sum()} rating(s) {kind} (such as "{found[codes[0]]}")' for kind, codes in kinds.items()]
+    return [f'{counts[codes].sum()} rating(s) {kind} (such as "{ratings[codes[0]]}")' for kind, codes in kinds.items()]
 
 
 def ratings_of(responses: Responses) -> tuple[Codes, Mask]:
     """Ratings as integers and which are there; an empty one is missing. Of responses that are `understood`."""
-    codes, found = codes_of(responses.columns["rating"])
-    values = np.array([int(text or 0) for text in found], dtype=np.int64)
-    there = np.array([bool(text) for text in found], dtype=np.bool_)
-    return values[codes], there[codes]
+    codes, ratings = codes_of(responses.columns["rating"])
+    values = np.array([int(text or 0) for text in ratings], dtype=np.int64)
+    is_given = np.array([bool(text) for text in ratings], dtype=np.bool_)
+    return values[codes], is_given[codes]
 
 
 def _rating(text: str, scale: tuple[int, int]) -> str:

@@ -18,10 +18,18 @@ def williams(n: int) -> list[list[int]]:
 
 
 def slots(n: int, rater: int, group: int) -> list[int]:
-    """Which system stands in each slot, for the `rater`-th rater and the `group`-th clip (both from 0).
+    """Say which system stands in each slot.
 
-    The row rotates with the rater, so that over as many raters as the design has rows every clip is seen in every
-    row once.
+    The row rotates with the rater, so that over as many raters as the design has rows every clip is seen in every row
+    once.
+
+    Args:
+        n: how many systems there are.
+        rater: number of the rater, from 0 on.
+        group: number of the clip, from 0 on.
+
+    Returns:
+        A permutation of 0 ... n - 1, by slot.
     """
     rows = williams(n)
     return rows[(rater + group) % len(rows)]

@@ -96,6 +96,10 @@ def connect(database: Path) -> sqlite3.Connection:
 def store(connection: sqlite3.Connection, votes: list[Vote]) -> None:
     """Add one session, for good.
 
+    Args:
+        connection: to the database of responses.
+        votes: all of one session, checked.
+
     Raises:
         RefusedError: the session or the rater is there already, or it cannot be kept.
     """
@@ -139,7 +143,16 @@ def _now() -> str:
 
 
 def application(survey_folder: Path, database: Path, host: str, origins: Sequence[str] = ()) -> Starlette:
-    """The server as a Starlette application; pages of `origins` may post as its own page does.
+    """Make the server as a Starlette application.
+
+    Args:
+        survey_folder: of the questionnaire.
+        database: of the responses; made where it does not exist.
+        host: the address that is listened at; on that of this machine, other names for it are refused.
+        origins: pages elsewhere, scheme and host, that may post as its own page does.
+
+    Returns:
+        The application; it closes the database when it ends.
 
     Raises:
         UsageError: the folder is not a questionnaire, or an origin is none.
@@ -317,8 +330,16 @@ def read_survey(folder: Path) -> dict[str, Any]:
 def serve_survey(folder: Path, host: str, port: int, database: Path, origins: Sequence[str] = ()) -> None:
     """Serve until interrupted.
 
+    Args:
+        folder: of the questionnaire.
+        host: address to listen at.
+        port: 0 for any free one.
+        database: of the responses; outside of `folder`, which everybody is shown.
+        origins: pages elsewhere, scheme and host, that may post.
+
     Raises:
-        UsageError: not a questionnaire, another server writes this database, or the extra `mos` is not installed.
+        UsageError: not a questionnaire, the database lies in its folder, another server writes it, or the extra `mos`
+            is not installed.
     """
     try:
         import uvicorn

@@ -39,7 +39,15 @@ class Item(NamedTuple):
 
 
 def items(survey: Survey, address: str) -> Iterator[tuple[str, list[Item]]]:
-    """Group by group: its title and its samples in a balanced order."""
+    """List what is to be pasted into a form service, group by group.
+
+    Args:
+        survey: data of the page.
+        address: where the media lie on the web, without a slash at its end.
+
+    Returns:
+        The title of each group with its samples in a balanced order, and the attention check where it is asked.
+    """
     statements = tuple((d["key"], f"{d['key']}: {d['title']}. {d['question']}") for d in survey["dimensions"])
     check = survey["attention"]
     for number, group in enumerate(survey["groups"]):

@@ -57,20 +57,28 @@ SERVICES = (
 
 
 def tagged(heading: str, dimensions: Sequence[str]) -> tuple[str, str] | None:
-    """The code and the dimension in a question's heading; None where there is no tag, or more than one dimension."""
+    """Find the tag in the heading of a question.
+
+    Args:
+        heading: of a column, as the service wrote it.
+        dimensions: keys that may be asked.
+
+    Returns:
+        The code and the dimension; None where there is no tag, or more than one dimension.
+    """
     match = TAG.search(heading)
     if match is None:
         return None
     words = re.findall(r"[A-Za-z0-9]+", match["rest"])
-    found = {name for name in dimensions if name in words} or {
+    named = {name for name in dimensions if name in words} or {
         name for name in dimensions if words and words[0].startswith(name)
     }
-    return (match["code"], found.pop()) if len(found) == 1 else None
+    return (match["code"], named.pop()) if len(named) == 1 else None
 
 
 def with_raters_and_times(sheet: Sheet) -> Sheet:
-    """With the columns rater_id and timestamp_utc, as the service that made the table tells them."""
-    service = next((one for one in SERVICES if set(one.known_by) <= set(sheet.header)), None)
+    """Add the columns rater_id and timestamp_utc, where they are missing, as the service of the table tells them."""
+    service = next((service for service in SERVICES if set(service.known_by) <= set(sheet.header)), None)
     if "rater_id" not in sheet.header:
         sheet = _with_raters(sheet, service)
     if service is not None and "timestamp_utc" not in sheet.header and service.time in sheet.header:

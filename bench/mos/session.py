@@ -132,7 +132,14 @@ def _schema(survey: Survey) -> dict[str, Callable[[str], str]]:
 
 
 def check_session(body: bytes, survey: Survey) -> list[Vote]:
-    """The votes of a post, one a row, if they are exactly one session of this questionnaire.
+    """Take a post apart, if it is exactly one session of this questionnaire.
+
+    Args:
+        body: of the post, JSON.
+        survey: data of the page.
+
+    Returns:
+        The votes, each with a text for every column of the page.
 
     Raises:
         RefusedError: anything else, with what is wrong.

@@ -40,7 +40,17 @@ class Panel(NamedTuple):
 
 
 def expected_vote(quality: float, panel: Panel) -> float:
-    """The mean vote over all raters, clips and noise: sum over steps of P(latent value rounds to at least the step)."""
+    """Compute the mean vote over all raters, clips and noise.
+
+    It is a sum over steps of the chance that the latent value rounds to at least the step.
+
+    Args:
+        quality: latent value of a system, in steps of the scale.
+        panel: spreads of raters and clips, and noise.
+
+    Returns:
+        The mean, within the scale.
+    """
     spread = math.sqrt(panel.rater_spread**2 + panel.clip_spread**2 + panel.noise**2)
     steps = np.arange(SCALE[0], SCALE[1]) + 0.5
     if spread == 0:
@@ -64,7 +74,15 @@ class Simulated(NamedTuple):
 
 
 def simulate(panel: Panel, systems: Sequence[str], seed: int) -> Simulated:
-    """Votes of a panel; the same seed gives the same votes.
+    """Draw the votes of a panel; the same seed gives the same votes.
+
+    Args:
+        panel: how many raters and clips, how they differ, and who misbehaves.
+        systems: names, whose qualities are spread over the scale.
+        seed: of the draw.
+
+    Returns:
+        Votes (raters, clips, systems, dimensions), each rater's bias, and the expected votes (systems, dimensions).
 
     Raises:
         UsageError: a panel without raters, clips or systems, or with more misbehaving raters than raters.
@@ -90,7 +108,17 @@ def simulate(panel: Panel, systems: Sequence[str], seed: int) -> Simulated:
 
 
 def truth_document(simulated: Simulated, systems: Sequence[str], panel: Panel, seed: int) -> dict[str, Any]:
-    """What the simulation knows and an analysis should find, JSON-able."""
+    """Write down what the simulation knows and an analysis should find.
+
+    Args:
+        simulated: votes and truth.
+        systems: their names.
+        panel: which was simulated.
+        seed: it was drawn with.
+
+    Returns:
+        Seed, panel, biases by rater and expected votes by system and dimension, JSON-able.
+    """
     return {
         "seed": seed,
         "panel": panel._asdict(),
@@ -103,7 +131,17 @@ def truth_document(simulated: Simulated, systems: Sequence[str], panel: Panel, s
 
 
 def long_rows(simulated: Simulated, systems: Sequence[str], panel: Panel, study_id: str) -> list[dict[str, str]]:
-    """One row a vote, in the order in which each rater would have given them."""
+    """Turn simulated votes into rows of responses.csv.
+
+    Args:
+        simulated: votes and truth.
+        systems: their names.
+        panel: which was simulated.
+        study_id: name of the study.
+
+    Returns:
+        One row a vote, in the order in which each rater would have given them.
+    """
     rows = []
     honest = panel.raters - panel.careless - panel.miswired
     for rater in range(panel.raters):
@@ -135,7 +173,15 @@ def long_rows(simulated: Simulated, systems: Sequence[str], panel: Panel, study_
 
 
 def to_csv(rows: Sequence[dict[str, str]], form: str) -> tuple[str, str | None]:
-    """The responses in one of `FORMS`, and the key file that the form `wide-rater` needs."""
+    """Write rows of responses in one of our forms.
+
+    Args:
+        rows: as `long_rows` makes them.
+        form: `long`, `wide-sample` or `wide-rater`.
+
+    Returns:
+        The responses, and the key that `wide-rater` needs, else None; both CSV as text.
+    """
     if form == "long":
         return csv_text(COLUMNS, rows), None
     if form == "wide-sample":

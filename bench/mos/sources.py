@@ -49,7 +49,20 @@ def from_run(
     low_anchor: bool,
     seed: int,
 ) -> Sources:
-    """Sounds of a run folder, `audio/<suite>/<system>/<clip>.wav`, and the suite's videos.
+    """Take the sounds of a run folder, `audio/<suite>/<system>/<clip>.wav`, and the suite's videos.
+
+    Args:
+        suite: its name.
+        run: the run folder.
+        systems: which of its systems.
+        clips: how many, drawn by `seed`, or ids with commas between.
+        training: id of a clip to practise on, `none` for none; None for one that is left over.
+        hidden_reference: whether the true sound is a system among the others.
+        low_anchor: whether its left channel on both ears is.
+        seed: of what is drawn.
+
+    Returns:
+        Clips and sounds, and the clips that could not be rendered.
 
     Raises:
         UsageError: no such run, system, clip or sound.
@@ -84,7 +97,19 @@ def from_folders(
     low_anchor: bool,
     seed: int,
 ) -> Sources:
-    """Sounds of plain folders given as NAME=DIR, and videos of the same names; a video's own sound is its reference.
+    """Take the sounds of plain folders, and videos of the same names; a video's own sound is its reference.
+
+    Args:
+        folders: NAME=DIR each.
+        videos: folder of videos.
+        clips: how many, drawn by `seed`, or ids with commas between.
+        training: id of a clip to practise on, `none` for none; None for one that is left over.
+        hidden_reference: whether the video's own sound is a system among the others.
+        low_anchor: whether its left channel on both ears is.
+        seed: of what is drawn.
+
+    Returns:
+        Clips and sounds.
 
     Raises:
         UsageError: not NAME=DIR, or no such folder, video or sound.
@@ -103,8 +128,8 @@ def from_folders(
     shown = look_into(videos)
     for line in unread_words([*shown.unread, *shown.sounds.values()]):
         note(f"{videos.name}: {line}")
-    found = tuple(Clip(name, path, path, 0.0, None) for name, path in shown.videos.items())
-    return _choose(videos.name, found, sounds, clips, training, _controls(hidden_reference, low_anchor), seed)
+    shown_clips = tuple(Clip(name, path, path, 0.0, None) for name, path in shown.videos.items())
+    return _choose(videos.name, shown_clips, sounds, clips, training, _controls(hidden_reference, low_anchor), seed)
 
 
 def _controls(hidden_reference: bool, low_anchor: bool) -> dict[str, str]:

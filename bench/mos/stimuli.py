@@ -23,7 +23,14 @@ TOKENS = 4
 
 
 def check_sounds(loudness: float, seed: int = 0) -> dict[str, Sound]:
-    """Every check's sounds `(2, N)` at 44.1 kHz by file stem; louder ones lie at `loudness` LUFS.
+    """Synthesise the sounds of all checks.
+
+    Args:
+        loudness: LUFS of the louder ones.
+        seed: of the noise.
+
+    Returns:
+        Sounds `(2, N)` at 44.1 kHz by file stem, left first.
 
     Raises:
         UsageError: a sound would clip at this loudness.
@@ -65,9 +72,9 @@ def _pink(rng: np.random.Generator, seconds: float) -> npt.NDArray[np.float64]:
 
 def _burst(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Three short bursts in a row: easier to place than one."""
-    one = _pink(rng, 0.25)
+    burst = _pink(rng, 0.25)
     gap = np.zeros(round(0.1 * RATE))
-    return np.concatenate([one, gap, one, gap, one])
+    return np.concatenate([burst, gap, burst, gap, burst])
 
 
 def _ramped(samples: npt.NDArray[np.float64], seconds: float = 0.02) -> npt.NDArray[np.float64]:

@@ -38,7 +38,14 @@ class Study:
 
 
 def studies(files: Sequence[Responses], rules: ResponseRules) -> list[Study]:
-    """The studies found in the files, in order of appearance. A file without `study_id` is a study of its own name.
+    """Gather the studies of the files.
+
+    Args:
+        files: responses; one without `study_id` is a study of its own name.
+        rules: what is allowed.
+
+    Returns:
+        The studies in order of appearance.
 
     Raises:
         UsageError: a response that `rules` do not allow.
@@ -59,7 +66,15 @@ def by_study(files: Sequence[Responses]) -> dict[str, list[Piece]]:
 
 
 def in_order(systems: Iterable[str], order: Sequence[str]) -> list[str]:
-    """In the order given; then by name, for responses come in an order that was made to mean nothing."""
+    """Put systems in order: as given, then by name, for responses come in an order that was made to mean nothing.
+
+    Args:
+        systems: their names.
+        order: some of them.
+
+    Returns:
+        All of `systems`.
+    """
     return sorted(systems, key=lambda name: (order.index(name) if name in order else len(order), name.casefold(), name))
 
 
@@ -69,24 +84,24 @@ class _Gathered:
 
     columns: dict[str, list[str]]
     rating: Codes
-    there: Mask
+    is_given: Mask
     where: list[tuple[Responses, int]]
 
 
 def _gather(pieces: list[Piece]) -> _Gathered:
     columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
-    ratings, there = [], []
+    ratings, is_given = [], []
     where: list[tuple[Responses, int]] = []
     for responses, rows in pieces:
-        rating, is_there = ratings_of(responses)
+        rating, given = ratings_of(responses)
         ratings.append(rating[rows])
-        there.append(is_there[rows])
+        is_given.append(given[rows])
         where += [(responses, int(row)) for row in rows]
         everything = len(rows) == len(responses)
         for name, column in columns.items():
             values = responses.get(name)
             column.extend(values if everything else [values[row] for row in rows])
-    return _Gathered(columns, np.concatenate(ratings), np.concatenate(there), where)
+    return _Gathered(columns, np.concatenate(ratings), np.concatenate(is_given), where)
 
 
 def _study(name: str, pieces: list[Piece], rules: ResponseRules) -> Study:
@@ -97,8 +112,8 @@ def _study(name: str, pieces: list[Piece], rules: ResponseRules) -> Study:
     _alike(data, "clip", asked.clip, asked.clips)
     if known:
         _alike(data, "rater", asked.rater, asked.raters)
-    given = asked.where(data.there)
-    keep, repeated = _duplicates(given, [data.where[row] for row in np.flatnonzero(data.there)], rules.duplicates)
+    given = asked.where(data.is_given)
+    keep, repeated = _duplicates(given, [data.where[row] for row in np.flatnonzero(data.is_given)], rules.duplicates)
     kept = given.where(keep)
     missing = _missing(name, asked, kept, rules)
     files = [responses for responses, _ in pieces]
@@ -148,9 +163,9 @@ def _place(dimension: str) -> int:
 
 
 def _expected(data: _Gathered) -> Floats:
-    codes, found = codes_of(data.columns["expected"])
-    values = np.full(len(found), np.nan)
-    for code, text in enumerate(found):
+    codes, expected = codes_of(data.columns["expected"])
+    values = np.full(len(expected), np.nan)
+    for code, text in enumerate(expected):
         if not text:
             continue
         try:
@@ -167,7 +182,7 @@ def _alike(data: _Gathered, kind: str, codes: Codes, names: Sequence[str], key: 
     if not pairs:
         return
     pair = pairs[0]
-    listed = f": {', '.join(' and '.join(sorted(one)) for one in sorted(pairs)[:8])}" if len(pairs) > 1 else ""
+    listed = f": {', '.join(' and '.join(sorted(pair)) for pair in sorted(pairs)[:8])}" if len(pairs) > 1 else ""
     responses, row = data.where[int(np.flatnonzero(codes == names.index(pair[1]))[0])]
     other, other_row = data.where[int(np.flatnonzero(codes == names.index(pair[0]))[0])]
     raise UsageError(

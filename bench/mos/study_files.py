@@ -32,7 +32,16 @@ FILES: dict[str, Format] = {"mos.md": "md", "mos.tex": "tex", "mos.txt": "text"}
 
 
 def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) -> list[Table]:
-    """The tables asked for, study by study; the main one comes with its twin before screening, if there was any."""
+    """Make the tables that were asked for, study by study.
+
+    Args:
+        studies: as `mos.json` holds them.
+        names: of the tables, `mos` or keys of `DETAILS`; studies of another design have tables of their own.
+        digits: decimals of the values.
+
+    Returns:
+        The tables; the main one is followed by its twin before screening, if raters were screened.
+    """
     tables = []
     for study in studies:
         if study.get("design") == "preference":
@@ -54,7 +63,14 @@ def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) 
 
 
 def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) -> None:
-    """Write mos.json, mos.csv, and the shown tables as Markdown, LaTeX and text."""
+    """Write mos.json, mos.csv, and the shown tables as Markdown, LaTeX and text.
+
+    Args:
+        folder: where to.
+        studies: as `mos.json` holds them.
+        names: of the tables that are shown.
+        digits: decimals of their values.
+    """
     provenance = {
         "tool": "bench mos",
         "tool_version": __version__,

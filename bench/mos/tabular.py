@@ -20,7 +20,15 @@ QUALTRICS = "ResponseId"  # a column that no table of Qualtrics lacks
 
 
 def read_responses_sheet(path: Path, known: Iterable[str] = (), *, skip: int = 0) -> Sheet:
-    """A table of responses without Qualtrics' second and third header rows.
+    """Read a table of responses, without Qualtrics' second and third header rows.
+
+    Args:
+        path: of the table.
+        known: names of columns; a header that writes them with other case, blanks or hyphens is taken for them.
+        skip: lines before the header.
+
+    Returns:
+        The table with its headings as they were meant.
 
     Raises:
         UsageError: as `read_sheet`, or a response is a preview of whoever made the questionnaire.

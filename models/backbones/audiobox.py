@@ -59,7 +59,14 @@ class Aesthetics:
 
 
 def load_aesthetics(path: Path, device: torch.device | str = "cpu") -> Aesthetics:
-    """The network with the weights and the settings in the authors' checkpoint, in float32.
+    """Build the network with the weights and the settings in the authors' checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        device: where the network computes.
+
+    Returns:
+        The network, frozen, in float32.
 
     Raises:
         BenchError: the package is not installed, or the file is not that checkpoint.

@@ -70,8 +70,8 @@ class BigVgan(nn.Module):
         names = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
         translated = {}
         for key, tensor in state.items():
-            head, found, tail = key.partition("parametrizations.")
-            translated[head + names[found + tail] if found + tail in names else key] = tensor
+            head, parametrised, tail = key.partition("parametrizations.")
+            translated[head + names[parametrised + tail] if parametrised + tail in names else key] = tensor
         return translated
 
     def finish(self) -> None:

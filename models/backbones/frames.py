@@ -29,17 +29,20 @@ _MAY_BE_MISSING = Fraction(TOLERANCE)
 
 
 def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, count: int) -> Selection:
-    """For each slot k the first frame at or after `k / rate`: what MMAudio and ViSAudio are conditioned on (`FIRST`).
+    """Take for each slot k the first frame at or after `k / rate`, as MMAudio and ViSAudio are conditioned on.
 
-    Frames repeat where the source is slower than `rate`. Slots after the last frame hold it, as long as the video
-    ends (its last frame lasts as long as the one before) at most 0.25 s before `count / rate`. Slots are exact
-    fractions; MMAudio's evaluation adds up rounded steps of 1 / 25 s instead, which takes the following frame in 183
-    of 200 slots of a video at 25 frames a second.
+    Frames repeat where the source is slower than `rate`. Slots after the last frame hold it, as long as the video ends
+    (its last frame lasts as long as the one before) at most 0.25 s before `count / rate`. Slots are exact fractions;
+    MMAudio's evaluation adds up rounded steps of 1 / 25 s instead, which takes the following frame in 183 of 200 slots
+    of a video at 25 frames a second.
 
     Args:
         times: time stamps of all decoded frames in seconds from the start of the clip, ascending, exact fractions.
         rate: wanted frames a second (8 for CLIP and the Perception Encoder, 25 for Synchformer).
         count: slots to fill.
+
+    Returns:
+        The number of the frame for each slot.
 
     Raises:
         ValueError: there are no frames.
@@ -61,14 +64,29 @@ def first_frames(times: Sequence[Fraction | float], rate: Fraction | float, coun
 
 
 def squash(frames: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
-    """`(N, H, W, 3)` uint8 to `(N, 3, side, side)` uint8 on the CPU; the aspect is not kept, and no edge is lost."""
+    """Scale pictures to squares; their aspect is not kept, and no edge is lost.
+
+    Args:
+        frames: `(N, H, W, 3)` uint8.
+        side: of the squares, pixels.
+
+    Returns:
+        `(N, 3, side, side)` uint8 on the CPU.
+    """
     return _scale(_planar(frames), [side, side])
 
 
 def scale_short_side(frames: NDArray[np.uint8] | Tensor, side: int = SIDE) -> Tensor:
-    """`(N, H, W, 3)` uint8 to `(N, 3, h, w)` uint8 on the CPU with the short side `side`, the aspect kept.
+    """Scale pictures so that their short side has a length; the aspect is kept.
 
     The long side is cut to whole pixels. A few frames at a time, so that memory is that of the result.
+
+    Args:
+        frames: `(N, H, W, 3)` uint8.
+        side: length of the short side, pixels.
+
+    Returns:
+        `(N, 3, h, w)` uint8 on the CPU.
     """
     planar = _planar(frames)
     height, width = planar.shape[2:]
@@ -96,13 +114,29 @@ def _scale(planar: Tensor, size: list[int]) -> Tensor:
 
 
 def centre_crop(frames: Tensor, side: int = SIDE) -> Tensor:
-    """The middle `(..., side, side)` of `(..., h, w)`; half pixels round to the even offset."""
+    """Cut the middle out of pictures; half pixels round to the even offset.
+
+    Args:
+        frames: `(..., h, w)`.
+        side: of what is cut out, pixels.
+
+    Returns:
+        `(..., side, side)`.
+    """
     top, left = (round((n - side) / 2) for n in frames.shape[-2:])
     return frames[..., top : top + side, left : left + side]
 
 
 def three_crops(frames: Tensor, side: int = SIDE) -> list[Tensor]:
-    """Crops `(..., side, side)` at the start, middle and end of the long side; one of square pictures."""
+    """Cut squares out of pictures at the start, middle and end of their long side.
+
+    Args:
+        frames: `(..., h, w)`, with the short side `side`.
+        side: of the squares, pixels.
+
+    Returns:
+        Three crops `(..., side, side)`, one of square pictures.
+    """
     height, width = frames.shape[-2:]
     slack = max(height, width) - side
     starts = [0, math.ceil(slack / 2), slack] if slack else [0]
@@ -112,6 +146,15 @@ def three_crops(frames: Tensor, side: int = SIDE) -> list[Tensor]:
 
 
 def normalise(frames: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 `(..., 3, h, w)` to float32, scaled to [0, 1], minus `mean`, over `std`, channel by channel."""
+    """Turn bytes into numbers: scaled to [0, 1], less a mean, over a spread, channel by channel.
+
+    Args:
+        frames: `(..., 3, h, w)` uint8.
+        mean: of each channel, in [0, 1].
+        std: of each channel, likewise.
+
+    Returns:
+        The same shape in float32.
+    """
     centre, spread = (torch.tensor(values, device=frames.device)[:, None, None] for values in (mean, std))
     return frames.float().mul_(1 / 255).sub_(centre).div_(spread)

@@ -35,12 +35,20 @@ Spacing = Literal["to_the_end", "pytorchvideo_0.1.5"]
 
 
 def audio_clips(x: Tensor, sample_rate: int, spacing: Spacing = "to_the_end") -> Tensor:
-    """Three log-mel clips `(3, 1, 128, 204)` of 2 s each, of the first channel of `x` `(C, n)`.
+    """Cut a sound into three log-mel clips of 2 s each.
 
     Every channel takes part in the mean that is subtracted from a clip, only the first is looked at afterwards: give
     one row `(1, n)` to score a mix, or left, or right; give `(2, n)` to do as the reference does with stereo files
-    (left, centred by the mean of both). Overlapping clips of sound shorter than 6 s see the earlier subtraction, as
-    in the reference. Clips start at `i (duration - 2) / 2`; the public pytorchvideo 0.1.5 has `/ 3` instead.
+    (left, centred by the mean of both). Overlapping clips of sound shorter than 6 s see the earlier subtraction, as in
+    the reference.
+
+    Args:
+        x: `(C, n)` samples.
+        sample_rate: Hz.
+        spacing: clips start at `i (duration - 2) / 2` (`to_the_end`); the public pytorchvideo 0.1.5 has `/ 3` instead.
+
+    Returns:
+        `(3, 1, 128, 204)` log-mel energies, less the network's mean, over its spread.
 
     Raises:
         ValueError: the sound is shorter than one 25 ms frame.

@@ -20,7 +20,17 @@ Activation = Literal["none", "gelu"]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
-    """`x @ weight.T + bias`, then nothing or the exact (erf) GELU; `x` is `(..., in)`, the result `(..., out)`."""
+    """Compute `x @ weight.T + bias`, then nothing or the exact (erf) GELU.
+
+    Args:
+        x: `(..., in)`.
+        weight: `(out, in)`.
+        bias: `(out,)`, None for none.
+        activation: `none` or `gelu`.
+
+    Returns:
+        `(..., out)`.
+    """
     if _onednn_applies(x, weight):
         algorithm = "none" if activation == "gelu" else ""
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
@@ -99,15 +109,31 @@ class Mlp(nn.Module):
 
 
 def unflatten(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
-    """`Tensor.unflatten` with a type."""
+    """Split a dimension: `Tensor.unflatten` with a type.
+
+    Args:
+        x: any tensor.
+        dim: the dimension that is split.
+        sizes: of its parts, -1 for one that follows from the others.
+
+    Returns:
+        The same numbers in the new shape.
+    """
     result: Tensor = x.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
     return result
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Multi-head softmax attention with logits scaled by `head_width ** -0.5`.
+    """Compute multi-head softmax attention with logits scaled by `head_width ** -0.5`.
 
-    `q` is `(B, Q, D)`, `k` and `v` are `(B, K, D)` with the heads side by side in D; the result is `(B, Q, D)`.
+    Args:
+        q: queries `(B, Q, D)`, the heads side by side in D.
+        k: keys `(B, K, D)`, likewise.
+        v: values `(B, K, D)`, likewise.
+        heads: how many.
+
+    Returns:
+        `(B, Q, D)`.
     """
     q, k, v = (unflatten(x, -1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)

@@ -53,7 +53,17 @@ def load_codec(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Codec44k:
-    """The codec with the weights of `v1-44.pth` and `bigvgan_generator.pt`; without `encoder` it can only decode.
+    """Build the codec with the weights of the authors' files.
+
+    Args:
+        vae: path of `v1-44.pth`.
+        vocoder: path of `bigvgan_generator.pt`.
+        encoder: whether it can encode; without, it only decodes.
+        device: where it computes.
+        dtype: of its numbers, apart from those of the spectrogram.
+
+    Returns:
+        The codec, frozen.
 
     Raises:
         BenchError: a file cannot be read, or holds another model.

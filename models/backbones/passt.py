@@ -55,10 +55,10 @@ class Passt(nn.Module):
 
     def forward(self, x: Tensor) -> PasstOutput:
         """Sound `(B, n)` at 32 kHz to features and logits of its first 10 s."""
-        heard = x[:, : SECONDS * RATE]
-        heard = functional.pad(heard, (0, SECONDS * RATE - heard.shape[1]))
+        cut = x[:, : SECONDS * RATE]
+        cut = functional.pad(cut, (0, SECONDS * RATE - cut.shape[1]))
         with exact_float32(x.device):
-            patches = self.patch_embed["proj"](log_mel(heard)[:, None].to(self.cls_token.dtype))
+            patches = self.patch_embed["proj"](log_mel(cut)[:, None].to(self.cls_token.dtype))
         patches = patches + self.time_new_pos_embed + self.freq_new_pos_embed
         tokens = torch.cat([self.cls_token, self.dist_token], dim=1) + self.new_pos_embed
         sequence = torch.cat([tokens.expand(len(x), -1, -1), patches.flatten(2).transpose(1, 2)], dim=1)

@@ -72,10 +72,20 @@ def _sinc_kernel(step: int, phases: int, dtype: torch.dtype) -> tuple[Tensor, in
 def to_rate(
     x: Tensor, sample_rate: int, target_rate: int, duration: float | None = None, *, remove_mean: bool = False
 ) -> Tensor:
-    """Sound `(..., n)` of one channel a row at `target_rate`: mean removed, resampled, cut to `duration` seconds.
+    """Bring sound to a rate: mean removed, resampled, cut.
 
-    The mean is that of the whole row and goes before anything else, as the reference does. Nothing is padded:
-    shorter sound stays short.
+    The mean is that of the whole row and goes before anything else, as the reference does. Nothing is padded: shorter
+    sound stays short.
+
+    Args:
+        x: `(..., n)`, one channel a row.
+        sample_rate: its rate, Hz.
+        target_rate: the wanted one, Hz.
+        duration: seconds that are kept, None for all.
+        remove_mean: whether the mean goes.
+
+    Returns:
+        `(..., n')` at `target_rate`.
     """
     if remove_mean:
         x = x - x.mean(-1, keepdim=True)
@@ -84,7 +94,17 @@ def to_rate(
 
 
 def to_16k(x: Tensor, sample_rate: int, duration: float | None = None, *, remove_mean: bool = False) -> Tensor:
-    """`to_rate` at 16 kHz, where most networks listen."""
+    """Bring sound to 16 kHz, where most networks listen, as `to_rate` does.
+
+    Args:
+        x: `(..., n)`, one channel a row.
+        sample_rate: its rate, Hz.
+        duration: seconds that are kept, None for all.
+        remove_mean: whether the mean goes.
+
+    Returns:
+        `(..., n')` at 16 kHz.
+    """
     return to_rate(x, sample_rate, NETWORK_RATE, duration, remove_mean=remove_mean)
 
 
@@ -96,7 +116,16 @@ def views(binaural: Tensor) -> Tensor:
 
 
 def frame(x: Tensor, length: int, hop: int) -> Tensor:
-    """Overlapping frames `(..., 1 + (n - length) // hop, length)` of `(..., n)`; an incomplete tail is dropped."""
+    """Cut sound into overlapping frames; an incomplete tail is dropped.
+
+    Args:
+        x: `(..., n)`.
+        length: of a frame, samples.
+        hop: from one to the next, samples.
+
+    Returns:
+        `(..., 1 + (n - length) // hop, length)`, a view.
+    """
     return x.unfold(-1, length, hop)
 
 
@@ -107,7 +136,18 @@ def htk_mel(frequency: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def htk_filters(bands: int, bins: int, low: float, high: float, sample_rate: int) -> Tensor:
-    """Triangles `(bins, bands)`, straight in Hz between points evenly spaced in HTK mel, peak 1, float32."""
+    """Make triangles straight in Hz between points evenly spaced in HTK mel.
+
+    Args:
+        bands: how many.
+        bins: of the spectrum, from 0 to half the rate.
+        low: where the first begins, Hz.
+        high: where the last ends, Hz.
+        sample_rate: Hz.
+
+    Returns:
+        `(bins, bands)` float32, peak 1.
+    """
     edges = torch.tensor([low, high], dtype=torch.float32)
     points = torch.linspace(float(htk_mel(edges)[0]), float(htk_mel(edges)[1]), bands + 2)
     points = 700.0 * (10.0 ** (points / 2595.0) - 1.0)
@@ -124,9 +164,19 @@ def _triangles(at: Tensor, points: Tensor) -> Tensor:
 
 
 def slaney_filters(bands: int, bins: int, low: float, high: float, sample_rate: int) -> Tensor:
-    """Triangles `(bins, bands)` straight in Hz between points even on Slaney's mel scale, each of the same area.
+    """Make triangles straight in Hz between points even on Slaney's mel scale, each of the same area.
 
     Always made on the CPU in float64 and rounded once: arithmetic on the meta device costs seconds of imports.
+
+    Args:
+        bands: how many.
+        bins: of the spectrum, from 0 to half the rate.
+        low: where the first begins, Hz.
+        high: where the last ends, Hz.
+        sample_rate: Hz.
+
+    Returns:
+        `(bins, bands)` float32.
     """
 
     def mel(frequency: float) -> float:
@@ -145,11 +195,19 @@ _KALDI_FRAME, _KALDI_HOP, _KALDI_FFT = 400, 160, 512
 
 
 def kaldi_log_mel(x: Tensor, bands: int = 128, low: float = 20.0) -> Tensor:
-    """Kaldi's log mel energies at 16 kHz: `(..., n)` to `(..., 1 + (n - 400) // 160, bands)`.
+    """Compute Kaldi's log mel energies of sound at 16 kHz.
 
     Frames of 25 ms every 10 ms without padding, mean removed frame by frame, pre-emphasis 0.97 (the first sample
-    against itself), symmetric Hann window, 512-point power spectrum, triangles straight in Kaldi's mel
-    `1127 ln(1 + f / 700)` between `low` and 8000 Hz, natural logarithm with float32's epsilon as floor, no dither.
+    against itself), symmetric Hann window, 512-point power spectrum, triangles straight in Kaldi's mel `1127 ln(1 + f /
+    700)` between `low` and 8000 Hz, natural logarithm with float32's epsilon as floor, no dither.
+
+    Args:
+        x: `(..., n)`, at least 400 samples.
+        bands: how many.
+        low: where the first begins, Hz.
+
+    Returns:
+        `(..., 1 + (n - 400) // 160, bands)`.
     """
     frames = frame(x, _KALDI_FRAME, _KALDI_HOP)
     frames = frames - frames.mean(-1, keepdim=True)
@@ -163,7 +221,18 @@ def kaldi_log_mel(x: Tensor, bands: int = 128, low: float = 20.0) -> Tensor:
 
 @lru_cache(maxsize=4)
 def kaldi_filters(bands: int, fft: int, low: float, high: float, sample_rate: int) -> Tensor:
-    """Triangles `(fft // 2 + 1, bands)` straight in Kaldi's mel, peak 1; the bin at half the rate has weight 0."""
+    """Make triangles straight in Kaldi's mel; the bin at half the rate has weight 0.
+
+    Args:
+        bands: how many.
+        fft: points of the transform.
+        low: where the first begins, Hz.
+        high: where the last ends, Hz.
+        sample_rate: Hz.
+
+    Returns:
+        `(fft // 2 + 1, bands)` float32, peak 1.
+    """
 
     def mel(frequency: float) -> float:
         return 1127.0 * math.log(1.0 + frequency / 700.0)

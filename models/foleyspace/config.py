@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from visaudio_bench.shapes import require
+from visaudio_bench.models.stored_config import StoredConfig
 
 FFT, HOP = 1024, 256
 BINS = FFT // 2 + 1
@@ -17,7 +15,7 @@ USUAL = 2.0  # m: where the level is the mono sound's own
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(StoredConfig):
     """One network.
 
     Attributes:
@@ -38,20 +36,6 @@ class Config:
         for name in ("rank", "hidden", "channels", "layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """The configuration that `to_dict` gave.
-
-        Raises:
-            ValueError: a value is missing, unknown or impossible.
-        """
-        require(values, cls, "the network's configuration")
-        return cls(**values)
 
 
 CONFIGS = {"tiny": Config("tiny", rank=48, hidden=128, channels=8, layers=2), "large": Config("large")}

@@ -20,7 +20,7 @@ PIECE, MARGIN = 512, 8
 def binauralise(
     network: SpatialDiffusion, mono: Tensor, positions: Tensor, generator: torch.Generator, *, steps: int = STEPS
 ) -> Tensor:
-    """The sound of two ears `(2, N)`.
+    """Make the sound of two ears from a mono sound and the way of its source.
 
     Args:
         network: on any device.
@@ -28,6 +28,9 @@ def binauralise(
         positions: `(P, 3)` metres around the head, x ahead, y left, z up, spread evenly over the sound.
         generator: of the noise, on the CPU.
         steps: of the diffusion.
+
+    Returns:
+        `(2, N)` at 44.1 kHz, left first.
     """
     device = next(network.parameters()).device
     unit = unit_of(spectrum(mono[None].to(device)))
@@ -45,14 +48,30 @@ def binauralise(
 
 
 def louder_near(mono: Samples, positions: Array) -> Samples:
-    """A mono sound `(N,)` with the levels of a path `(P, 3)` spread over it: 6 dB softer twice as far away."""
+    """Give a mono sound the levels of a path: 6 dB softer twice as far away.
+
+    Args:
+        mono: `(N,)`.
+        positions: `(P, 3)` metres around the head, spread evenly over the sound.
+
+    Returns:
+        `(N,)`.
+    """
     gain = USUAL / np.clip(np.linalg.norm(positions, axis=1), NEAREST, FURTHEST)
     over = np.interp(np.linspace(0, 1, len(mono)), np.linspace(0, 1, len(gain)), gain)
     return np.asarray(mono * over, dtype=np.float32)
 
 
 def spread(positions: Tensor, count: int) -> Tensor:
-    """Positions `(P, 3)` at `count` instants from the first to the last, on straight lines between them."""
+    """Spread the places of a path over instants, on straight lines between them.
+
+    Args:
+        positions: `(P, 3)`.
+        count: how many instants, from the first place to the last.
+
+    Returns:
+        `(count, 3)`.
+    """
     if len(positions) == 1:
         return positions.expand(count, 3)
     return functional.interpolate(positions.T[None], size=count, mode="linear", align_corners=True)[0].T

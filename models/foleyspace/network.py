@@ -50,19 +50,27 @@ class SpatialDiffusion(nn.Module):
             mono: `(B, 2, F, T)` in the same units.
             places: `(B, T, PLACE)`, one a frame.
         """
-        heard = through(self.transfer(places), mono)
+        transferred = through(self.transfer(places), mono)
         like = torch.ones_like(mono[:, :1])
         height = torch.linspace(-1, 1, BINS, device=mono.device)[:, None].expand(BINS, mono.shape[-1])
-        x = torch.cat([noisy, mono, heard, time[:, None, None, None] * like, height * like], 1)
+        x = torch.cat([noisy, mono, transferred, time[:, None, None, None] * like, height * like], 1)
         for index, convolve in enumerate(self.convolutions):
             y = functional.silu(convolve(x))
             x = y if index == 0 else x + y
         correction: Tensor = self.correct(x)
-        return heard + correction
+        return transferred + correction
 
 
 def through(transfer: Tensor, mono: Tensor) -> Tensor:
-    """A mono spectrum `(B, 2, F, T)` through transfer functions of two ears `(B, 4, F, T)`."""
+    """Send a mono spectrum through the transfer functions of two ears.
+
+    Args:
+        transfer: `(B, 4, F, T)`: real and imaginary part of the left ear's, then of the right ear's.
+        mono: `(B, 2, F, T)`: real and imaginary part.
+
+    Returns:
+        `(B, 4, F, T)`, the complex products.
+    """
     real, imaginary = mono[:, 0], mono[:, 1]
     ears = []
     for ear in (0, 2):
@@ -73,7 +81,18 @@ def through(transfer: Tensor, mono: Tensor) -> Tensor:
 
 @torch.no_grad()
 def diffuse(network: SpatialDiffusion, noise: Tensor, mono: Tensor, places: Tensor, steps: int) -> Tensor:
-    """The spectra of both ears, from noise of their shape in equal steps of the time."""
+    """Follow the network from noise to the spectra of both ears, in equal steps of the time.
+
+    Args:
+        network: predicts clean spectra.
+        noise: `(B, 4, F, T)`.
+        mono: spectrum `(B, 2, F, T)` in its own unit.
+        places: features of the trajectory, a row for each of the T frames.
+        steps: how many.
+
+    Returns:
+        Spectra `(B, 4, F, T)` in the unit of the mono sound.
+    """
     x = noise
     for step in range(steps):
         time = torch.full((len(x),), step / steps, device=x.device)

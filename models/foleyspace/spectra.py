@@ -24,12 +24,20 @@ class Unit(NamedTuple):
 def spectrum(sound: Tensor) -> Tensor:
     """`(B, N)` to real and imaginary parts `(B, 2, 513, 1 + N // 256)`."""
     window = torch.hann_window(FFT, device=sound.device)
-    found = torch.stft(sound, FFT, HOP, window=window, pad_mode="constant", return_complex=True)
-    return torch.view_as_real(found).movedim(-1, 1)
+    transform = torch.stft(sound, FFT, HOP, window=window, pad_mode="constant", return_complex=True)
+    return torch.view_as_real(transform).movedim(-1, 1)
 
 
 def sound_of(parts: Tensor, length: int) -> Tensor:
-    """`(B, 2, 513, T)` back to `(B, length)`."""
+    """Turn spectra into sound.
+
+    Args:
+        parts: `(B, 2, 513, T)`, real and imaginary part.
+        length: of the sound, samples.
+
+    Returns:
+        `(B, length)` at 44.1 kHz.
+    """
     window = torch.hann_window(FFT, device=parts.device)
     return torch.istft(torch.complex(parts[:, 0], parts[:, 1]), FFT, HOP, window=window, length=length)
 

@@ -42,7 +42,16 @@ def code() -> str:
 
 
 def windows_of(clip: Clip, parts: str, duration: float) -> dict[str, Tensor]:
-    """The tensors of one clip as a store keeps them.
+    """Make what a store keeps of one clip.
+
+    Args:
+        clip: with a binaural sound and pictures.
+        parts: key of `PARTS`, which network it is for: it sets the size of the pictures.
+        duration: seconds that are kept.
+
+    Returns:
+        Tensors: `sound` (samples, 2) int16 at 16 kHz, `frames` (N, 3, H, W) uint8, ten a second, and, of simulated
+        scenes, impulse responses and their reverberation times in seconds.
 
     Raises:
         ClipError: the clip has no binaural sound or no pictures, is too short, silent, or cannot be read.
@@ -68,7 +77,15 @@ def windows_of(clip: Clip, parts: str, duration: float) -> dict[str, Tensor]:
 
 
 def resized(picture: Frame, size: tuple[int, int]) -> Tensor:
-    """A picture `(H, W, 3)` at another size, whatever its shape was: `(3, *size)` bytes."""
+    """Bring a picture to another size, whatever its shape was.
+
+    Args:
+        picture: `(H, W, 3)` uint8.
+        size: height and width, pixels.
+
+    Returns:
+        `(3, *size)` uint8.
+    """
     whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
     small = functional.interpolate(whole, size=size, mode="bilinear", antialias=True, align_corners=False)
     return small[0].round().clamp(0, 255).to(torch.uint8)

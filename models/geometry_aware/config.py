@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from visaudio_bench.shapes import require
+from visaudio_bench.models.stored_config import StoredConfig
 
 SAMPLE_RATE = 16_000
 FFT, WINDOW, HOP = 512, 400, 160
@@ -19,7 +17,7 @@ RESPONSE_HOP = 256
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(StoredConfig):
     """One network.
 
     Attributes:
@@ -73,23 +71,17 @@ class Config:
         parts = (self.channel_masks, self.coherence, self.response, self.consistency)
         return "geometry-aware" if any(parts) else "mono2binaural"
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """The configuration that `to_dict` gave.
-
-        Raises:
-            ValueError: a value is missing, unknown or impossible.
-        """
-        require(values, cls, "the network's configuration")
-        return cls(**values)
-
 
 def stored_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of pictures that crops of these are taken from: 240 x 480 for 224 x 448."""
+    """Compute the size of pictures that crops are taken from: 240 x 480 for 224 x 448.
+
+    Args:
+        height: of the crops, pixels.
+        width: of the crops, pixels.
+
+    Returns:
+        Height and width.
+    """
     return round(height * 15 / 14), round(width * 15 / 14)
 
 

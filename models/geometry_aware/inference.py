@@ -16,13 +16,16 @@ AT_ONCE = 16
 
 @torch.no_grad()
 def binauralise(network: GeometryAware, mono: Tensor, frames: Tensor, *, mirrored: bool = False) -> Tensor:
-    """The sound of two ears `(2, T)` for a mono sound.
+    """Make the sound of two ears from a mono sound and pictures.
 
     Args:
         network: on any device.
         mono: `(T,)` at 16 kHz.
         frames: `(N, 3, H, W)` bytes, ten a second, of the size that the network's crops are taken from.
         mirrored: show it every picture in a mirror, as the control Flipped-Visual does.
+
+    Returns:
+        `(2, T)` at 16 kHz, left first.
     """
     device = next(network.parameters()).device
     padded = functional.pad(mono, (0, max(0, SAMPLES - len(mono)))).to(device)
@@ -47,7 +50,16 @@ def binauralise(network: GeometryAware, mono: Tensor, frames: Tensor, *, mirrore
 
 
 def ears_of(network: GeometryAware, mono: Tensor, seen: Seen) -> Tensor:
-    """Both ears `(B, 2, 10080)` of windows `(B, 10080)` of mono sound."""
+    """Make both ears of windows of mono sound.
+
+    Args:
+        network: on the device of the sound.
+        mono: `(B, 10080)` at 16 kHz.
+        seen: what the network sees in the picture of each window.
+
+    Returns:
+        `(B, 2, 10080)`, left first.
+    """
     gain = loudness_gain(2 * mono)
     mix = 2 * mono * gain
     parts = spectrum(mix)

@@ -134,8 +134,8 @@ class Coherence(nn.Module):
 
     def forward(self, ears: Tensor, visual: Tensor) -> Tensor:
         """`(B,)`, above 0 for exchanged."""
-        heard = self.encoder(ears)[-1]
-        met = self.meeting(torch.cat([heard, _tiled(visual, heard)], 1))
+        sound = self.encoder(ears)[-1]
+        met = self.meeting(torch.cat([sound, _tiled(visual, sound)], 1))
         logit: Tensor = self.answer(met.mean((2, 3)))
         return logit[:, 0]
 

@@ -24,13 +24,21 @@ def _window(device: torch.device) -> Tensor:
 def spectrum(sound: Tensor) -> Tensor:
     """The short-time spectrum of `(..., T)` at 16 kHz: `(..., 2, 256, frames)`, real and imaginary parts."""
     flat = sound.reshape(-1, sound.shape[-1])
-    found = torch.stft(flat, FFT, HOP, WINDOW, _window(sound.device), pad_mode="reflect", return_complex=True)
-    parts = torch.view_as_real(found[:, :BINS]).permute(0, 3, 1, 2)
+    transform = torch.stft(flat, FFT, HOP, WINDOW, _window(sound.device), pad_mode="reflect", return_complex=True)
+    parts = torch.view_as_real(transform[:, :BINS]).permute(0, 3, 1, 2)
     return parts.reshape(*sound.shape[:-1], *parts.shape[1:])
 
 
 def sound_of(parts: Tensor, length: int) -> Tensor:
-    """The sound `(..., length)` of spectra `(..., 2, 256, frames)`."""
+    """Turn spectra into sound.
+
+    Args:
+        parts: `(..., 2, 256, frames)`, real and imaginary part.
+        length: of the sound, samples.
+
+    Returns:
+        `(..., length)`.
+    """
     flat = functional.pad(parts.reshape(-1, *parts.shape[-3:]), (0, 0, 0, 1))
     whole = torch.complex(flat[:, 0], flat[:, 1])
     made = torch.istft(whole, FFT, HOP, WINDOW, _window(parts.device), length=length)
@@ -38,7 +46,15 @@ def sound_of(parts: Tensor, length: int) -> Tensor:
 
 
 def masked(mask: Tensor, parts: Tensor) -> Tensor:
-    """The complex product of a mask and a spectrum, both `(..., 2, 256, frames)`."""
+    """Multiply a spectrum by a mask, as complex numbers.
+
+    Args:
+        mask: `(..., 2, 256, frames)`, real and imaginary part.
+        parts: the spectrum, likewise.
+
+    Returns:
+        The product, likewise.
+    """
     a, b = mask.unbind(-3)
     c, d = parts.unbind(-3)
     return torch.stack([a * c - b * d, a * d + b * c], dim=-3)
@@ -57,20 +73,25 @@ def response_spectrum(response: Tensor) -> Tensor:
     length = RESPONSE * RESPONSE_HOP
     cut = functional.pad(response[:, :length], (0, max(0, length - response.shape[1])))
     cut = 10 * cut / cut.square().sum().sqrt().clamp_min(1e-12)
-    found = torch.stft(cut, FFT, RESPONSE_HOP, FFT, torch.hann_window(FFT), pad_mode="constant", return_complex=True)
-    power = found[:, :BINS, :RESPONSE].abs().square()
+    transform = torch.stft(
+        cut, FFT, RESPONSE_HOP, FFT, torch.hann_window(FFT), pad_mode="constant", return_complex=True
+    )
+    power = transform[:, :BINS, :RESPONSE].abs().square()
     return power.reshape(2, RESPONSE, -1, power.shape[-1]).mean(2).sqrt()
 
 
 def reverberation_time(energy: Tensor, seconds: float) -> Tensor:
-    """Seconds in which an impulse response decays by 60 dB, `(...)`.
+    """Measure the time in which an impulse response decays by 60 dB.
 
-    The decay curve is Schroeder's, the energy still to come; twice the time that a line fitted to it between -5 and
-    -35 dB takes for 30 dB (T30 of ISO 3382). At most 5 s, which is also the answer for what does not decay.
+    The decay curve is Schroeder's, the energy still to come; twice the time that a line fitted to it between -5 and -35
+    dB takes for 30 dB (T30 of ISO 3382).
 
     Args:
         energy: `(..., N)` of successive pieces of the response, for example its squared samples.
         seconds: that one piece lasts.
+
+    Returns:
+        Seconds `(...)`, at most 5, which is also the answer for what does not decay.
     """
     left = energy.flip(-1).cumsum(-1).flip(-1)
     level = 10 * torch.log10(left / left[..., :1].clamp_min(1e-20) + 1e-12)

@@ -60,17 +60,45 @@ class HearNetwork(nn.Module):
 
 
 def get_scene_embeddings(audio: Tensor, model: HearNetwork) -> Tensor:
-    """HEAR API: one embedding a clip, `(n, samples)` to `(n, d)` float32."""
+    """HEAR API: embed whole clips.
+
+    Args:
+        audio: `(n, samples)` at the model's rate.
+        model: as `load_model` gave it.
+
+    Returns:
+        One embedding a clip, `(n, d)` float32.
+    """
     return model.scenes(audio)
 
 
 def get_timestamp_embeddings(audio: Tensor, model: HearNetwork) -> tuple[Tensor, Tensor]:
-    """HEAR API: an embedding every 50 ms, `(n, samples)` to `(n, t, d)` float32 and times in ms `(n, t)`."""
+    """HEAR API: embed a moment every 50 ms.
+
+    Args:
+        audio: `(n, samples)` at the model's rate.
+        model: as `load_model` gave it.
+
+    Returns:
+        Embeddings `(n, t, d)` float32, and their times in ms `(n, t)`.
+    """
     return model.timestamps(audio)
 
 
 def open_network(network: Callable[[], Network], registered: str, path: str) -> Network:
-    """A backbone with the weights that `load_model` was asked for."""
+    """Open a backbone with the weights that `load_model` was asked for.
+
+    Args:
+        network: its class.
+        registered: name of its public weight file.
+        path: of another file; empty for the public one, `RANDOM` for weights by chance.
+
+    Returns:
+        The network, frozen.
+
+    Raises:
+        BenchError: the file is not here, or holds another network.
+    """
     if path == RANDOM:
         return network().eval().requires_grad_(False)
     return load(network, Path(path) if path else require(registered).path)

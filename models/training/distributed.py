@@ -144,10 +144,18 @@ def recompute(network: nn.Module) -> None:
 
 
 def shard(module: nn.Module, methods: Sequence[str], world: World) -> None:
-    """Share out weights, gradients, optimiser and average of `module` over the processes (FSDP2).
+    """Share out weights, gradients, optimiser and average of a network over the processes (FSDP2).
 
-    Weights are whole while `forward` or one of the other `methods` runs: one copy of them beside a share of the four
+    Weights are whole while `forward` or one of the other methods runs: one copy of them beside a share of the four
     others. All of the network is one unit, because its blocks are also asked for parts of their work.
+
+    Args:
+        module: the network; it is changed.
+        methods: names of what else is called as `forward` is.
+        world: the processes.
+
+    Raises:
+        UsageError: there is one process alone.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
@@ -168,7 +176,12 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def put(values: Tensor, target: Tensor) -> None:
-    """Copy all of `values` into a tensor that may be shared out."""
+    """Copy all of `values` into a tensor that may be shared out.
+
+    Args:
+        values: whole, on any device.
+        target: is changed; may be a share of a tensor of that shape.
+    """
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     with torch.no_grad():

@@ -155,7 +155,18 @@ class Loader(Generic[AnyBatch]):
 
 
 def clips_of(batch: Batch, broken: Tensor) -> list[str]:
-    """Ids of the clips of a batch where `broken` `(B,)` is true."""
+    """Name the clips of a batch that are broken.
+
+    Args:
+        batch: with the ids of its clips.
+        broken: `(B,)` whether each is.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        BenchError: there are not as many flags as clips.
+    """
     if len(broken) != len(batch.clips):
         raise BenchError(f"{len(broken)} samples cannot be those of {len(batch.clips)} clips")
     return [clip for clip, bad in zip(batch.clips, broken.tolist(), strict=True) if bad]

@@ -72,21 +72,46 @@ class Average:
 
 
 def precision_of(recipe: Recipe, device: torch.device) -> str:
-    """What the network computes with on this device."""
+    """Tell what the network computes with on a device.
+
+    Args:
+        recipe: its `precision` may be `auto`.
+        device: of the training.
+
+    Returns:
+        `float32` or `bfloat16`; `auto` is the latter on a GPU alone.
+    """
     if recipe.precision != "auto":
         return recipe.precision
     return "bfloat16" if device.type == "cuda" else "float32"
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which the network runs."""
+    """Make the context in which the network runs.
+
+    Args:
+        recipe: its precision.
+        device: of the training.
+
+    Returns:
+        Autocast to bfloat16, or a context that does nothing.
+    """
     if precision_of(recipe, device) == "float32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 
 
 def optimiser_of(learner: Learner, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
-    """AdamW over all that is trained: one group, as MMAudio's, or one for each relative rate of the learner's."""
+    """Make AdamW over all that is trained.
+
+    Args:
+        learner: its network, and the relative rate of each parameter.
+        recipe: rate, betas, epsilon (1e-6 in bfloat16 and 1e-8 in float32 where it says none) and decay.
+        device: of the training.
+
+    Returns:
+        The optimiser: one group, as MMAudio's, or one for each relative rate.
+    """
     epsilon = recipe.epsilon
     if epsilon is None:
         epsilon = 1e-6 if precision_of(recipe, device) == "bfloat16" else 1e-8

@@ -48,6 +48,14 @@ class Order:
 
 
 def generator_of(seed: int, sample: int) -> torch.Generator:
-    """Where all that chance decides about sample number `sample` of a training is drawn from."""
+    """Make what all that chance decides about one sample is drawn from.
+
+    Args:
+        seed: of the training.
+        sample: how many samples came before it.
+
+    Returns:
+        A generator on the CPU, a function of the two alone.
+    """
     key = hashlib.sha256(f"training/{seed}/{sample}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(key[:8], "big", signed=True))

@@ -96,7 +96,14 @@ AnyConfig = TypeVar("AnyConfig", bound="DataclassInstance")
 
 
 def find_preset(name: str, presets: Mapping[str, AnyRecipe]) -> AnyRecipe:
-    """The recipe of a preset.
+    """Find the recipe of a preset.
+
+    Args:
+        name: of the preset.
+        presets: the recipes by name.
+
+    Returns:
+        The recipe.
 
     Raises:
         UsageError: there is none of that name.
@@ -107,7 +114,14 @@ def find_preset(name: str, presets: Mapping[str, AnyRecipe]) -> AnyRecipe:
 
 
 def configured(config: AnyConfig, recipe: Recipe) -> AnyConfig:
-    """A network's configuration with a recipe's changes.
+    """Change a network's configuration as a recipe says.
+
+    Args:
+        config: of the network.
+        recipe: with the table `network`.
+
+    Returns:
+        The changed configuration.
 
     Raises:
         UsageError: the changes contradict each other.
@@ -119,7 +133,14 @@ def configured(config: AnyConfig, recipe: Recipe) -> AnyConfig:
 
 
 def changed(recipe: AnyRecipe, settings: Iterable[str]) -> AnyRecipe:
-    """The recipe with `key=value` settings; `weights.SOURCE=3` and `network.KEY=value` reach into the two tables.
+    """Change single settings of a recipe.
+
+    Args:
+        recipe: which stays as it is.
+        settings: `key=value` each; `weights.SOURCE=3` and `network.KEY=value` reach into the two tables.
+
+    Returns:
+        The changed recipe.
 
     Raises:
         UsageError: an unknown key (with the closest known one), or a value of another type.

@@ -8,9 +8,17 @@ import numpy as np
 
 
 def learning_rate(step: int, peak: float, warmup: int, decay_at: Sequence[int] = (), decay: float = 0.1) -> float:
-    """Learning rate of update `step` (counted from 0): linear warm-up, then constant, then times `decay` at each step.
+    """Compute the learning rate of an update: linear warm-up, then constant, then times `decay` at each step.
 
-    `decay_at` counts from the end of the warm-up, as in MMAudio's recipe.
+    Args:
+        step: of the update, counted from 0.
+        peak: rate after the warm-up.
+        warmup: updates that it takes.
+        decay_at: updates after the end of the warm-up at which the rate falls, as in MMAudio's recipe.
+        decay: the factor that it falls by.
+
+    Returns:
+        The rate.
     """
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
@@ -28,9 +36,16 @@ def ema_exponent(sigma_rel: float) -> float:
 
 
 def ema_decay(updates: int, exponent: float) -> float:
-    """What the average keeps of itself at its `updates`-th update (counted from 1).
+    """Compute what the average keeps of itself at an update.
 
-    The geometric mean of the decays before and after the step, which takes off the bias of a finite step.
+    It is the geometric mean of the decays before and after the step, which takes off the bias of a finite step.
+
+    Args:
+        updates: number of the update, counted from 1.
+        exponent: of the power function that forgets; larger ones forget faster.
+
+    Returns:
+        A share in (0, 1).
     """
     before, after = 1 - 1 / (updates + 1), 1 - 1 / (updates + 2)
     return float((before * after) ** ((1 + exponent) / 2))

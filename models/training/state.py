@@ -53,16 +53,22 @@ class TrainedState:
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name, as they lie on the device; moments only once there are any."""
-        found: dict[str, Tensor] = {f"weights/{name}": value for name, value in self.network.named_parameters()}
-        found |= {f"average/{name}": value for name, value in self.average.weights.items()}
+        tensors: dict[str, Tensor] = {f"weights/{name}": value for name, value in self.network.named_parameters()}
+        tensors |= {f"average/{name}": value for name, value in self.average.weights.items()}
         for name, value in self.network.named_parameters():
             moments = self.optimiser.state.get(value, {})
-            found |= {f"{moment}/{name}": moments[moment] for moment in MOMENTS if moment in moments}
-        return found
+            tensors |= {f"{moment}/{name}": moments[moment] for moment in MOMENTS if moment in moments}
+        return tensors
 
 
 def save(trained: TrainedState, progress: Progress, path: Path, world: World) -> None:
     """Write the state; every process must call, the first one writes.
+
+    Args:
+        trained: network, optimiser and average.
+        progress: how far the training is.
+        path: of the file.
+        world: the processes.
 
     Raises:
         BenchError: the file cannot be written (then the one before it is still there).
@@ -98,6 +104,12 @@ def _agree(failure: list[str], world: World) -> None:
 
 def save_average(trained: TrainedState, path: Path, write: WeightWriter, world: World) -> None:
     """Write the averaged weights as a checkpoint that makes sound; every process must call, the first one writes.
+
+    Args:
+        trained: network and average.
+        path: of the file.
+        write: writes weights as a checkpoint of their network.
+        world: the processes.
 
     Raises:
         BenchError: the file cannot be written.
@@ -169,6 +181,11 @@ class _Stored(Mapping[str, Tensor]):
 def restore(trained: TrainedState, path: Path, step: int) -> None:
     """Put back what `save` wrote, whatever the number of processes now and then.
 
+    Args:
+        trained: is changed.
+        path: of the file.
+        step: which the training is at: that of optimiser and average.
+
     Raises:
         BenchError: the file holds another network's state, or a tensor has changed since it was written.
     """
@@ -179,14 +196,14 @@ def restore(trained: TrainedState, path: Path, step: int) -> None:
         stored = _Stored(file)
         if content_hash(stored) != file.metadata()["tensors"]:
             raise BenchError(_damaged(path, "its tensors are not those that were written"))
-        found = set(stored)
+        names = set(stored)
         for name, value in trained.network.named_parameters():
-            if f"{MOMENTS[0]}/{name}" in found:  # a parameter that never had a gradient has no moments
+            if f"{MOMENTS[0]}/{name}" in names:  # a parameter that never had a gradient has no moments
                 moments = {moment: torch.zeros_like(value) for moment in MOMENTS}
                 trained.optimiser.state[value] = {"step": torch.tensor(float(step), device=value.device), **moments}
         wanted = trained.tensors()
-        if wanted.keys() != found:
-            odd = sorted(wanted.keys() ^ found)
+        if wanted.keys() != names:
+            odd = sorted(wanted.keys() ^ names)
             raise BenchError(f"{path} is the state of another network: {len(odd)} tensors differ, first {odd[0]}.")
         for name, target in wanted.items():
             put(stored[name], target)

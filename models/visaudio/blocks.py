@@ -109,13 +109,16 @@ class TimestepEmbedder(nn.Module):
 
 
 def rope_angles(length: int, width: int, scale: float = 1.0, device: torch.device | None = None) -> Tensor:
-    """Cosine and sine of the angle of each position and pair of channels: `(length, width / 2, 2)`, float32.
+    """Compute cosine and sine of the angle of each position and pair of channels.
 
     Args:
         length: number of positions.
         width: channels of one head.
         scale: distance of neighbouring tokens, in positions of the sequence that has scale 1.
         device: where to make it.
+
+    Returns:
+        `(length, width / 2, 2)` float32.
     """
     steps = torch.arange(0, width, 2, dtype=torch.float32, device=device)
     rates = 1.0 / (_ROPE_BASE ** (steps / width)) * scale
@@ -124,7 +127,15 @@ def rope_angles(length: int, width: int, scale: float = 1.0, device: torch.devic
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn each pair of neighbouring channels of `(B, H, N, d)` by its angle."""
+    """Turn each pair of neighbouring channels by its angle.
+
+    Args:
+        x: `(B, H, N, d)`.
+        angles: `(N, d / 2, 2)`, cosine and sine.
+
+    Returns:
+        `(B, H, N, d)`.
+    """
     first, second = unflatten(x, -1, (-1, 2)).unbind(-1)
     cosine, sine = angles.unbind(-1)
     turned = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
@@ -162,12 +173,30 @@ class SelfAttention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention of heads `(B, H, N, d)`; the result has them side by side, `(B, N, H d)`."""
+    """Compute softmax attention of heads.
+
+    Args:
+        q: queries `(B, H, N, d)`.
+        k: keys `(B, H, M, d)`.
+        v: values `(B, H, M, d)`.
+
+    Returns:
+        The heads side by side, `(B, N, H d)`.
+    """
     return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Layer norm without parameters, then `x (1 + scale) + shift`."""
+    """Apply layer norm without parameters, then `x (1 + scale) + shift`.
+
+    Args:
+        x: `(..., C)`.
+        shift: of a shape that broadcasts to it.
+        scale: likewise.
+
+    Returns:
+        `(..., C)`.
+    """
     return functional.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
 
 

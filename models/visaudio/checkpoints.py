@@ -60,9 +60,16 @@ class Loaded(NamedTuple):
 
 
 def recognise(state: State, source: str) -> Config:
-    """The configuration of ViSAudio that a state dict of MMAudio can start; `.mono` is MMAudio's own.
+    """Read off a state dict of MMAudio the configuration of ViSAudio that it can start.
 
     Everything is read off the shapes, so that networks of other sizes than the public ones work as well.
+
+    Args:
+        state: names mapped to tensors.
+        source: name of the file, for messages.
+
+    Returns:
+        The configuration, under its public name where it has one; `.mono` is MMAudio's own.
 
     Raises:
         BenchError: it is not MMAudio's; says what it looks like.
@@ -105,16 +112,19 @@ def _refuse_ours(state: State, source: str) -> None:
 
 
 def load_mmaudio(state: State, config: Config | None = None, *, source: str = "the state dict") -> Loaded:
-    """A network that begins with MMAudio's weights.
+    """Make a network that begins with MMAudio's weights.
 
-    ViSAudio gets the joint blocks and everything before them once, for both ears; a copy of MMAudio's fused blocks
-    and final layer for each ear; and a new spacetime module that changes nothing at first. The tensors are copies:
-    training leaves `state` as it is.
+    ViSAudio gets the joint blocks and everything before them once, for both ears; a copy of MMAudio's fused blocks and
+    final layer for each ear; and a new spacetime module that changes nothing at first. The tensors are copies: training
+    leaves `state` as it is.
 
     Args:
         state: of any of MMAudio's public files, either version.
         config: what to build; ViSAudio of the file's size when left out. With `dual` False this is MMAudio itself.
         source: name of the file, for messages.
+
+    Returns:
+        The network in float32, and which of its tensors were copied, doubled and left as they begin.
 
     Raises:
         BenchError: keys are missing, unexpected or of another shape.
@@ -151,7 +161,14 @@ def save_network(network: FlowNetwork, path: Path, notes: Mapping[str, str] | No
 
 
 def save_state(state: State, config: Config, path: Path, notes: Mapping[str, str] | None = None) -> None:
-    """`save_network` for weights that are in no network, such as a running average."""
+    """Write weights that are in no network, such as a running average, as a checkpoint of ours.
+
+    Args:
+        state: names mapped to tensors.
+        config: of the network that they are of.
+        path: of the file.
+        notes: texts that the file keeps, such as the versions of the parts.
+    """
     from safetensors.torch import save_file
 
     metadata = {**(notes or {}), "format": FORMAT, "config": json.dumps(config.to_dict())}
@@ -209,7 +226,15 @@ def read_notes(path: Path) -> Mapping[str, str]:
 
 
 def load_network(path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> FlowNetwork:
-    """The network of a checkpoint of ours, or MMAudio from its authors' file; frozen, in evaluation mode.
+    """Load the network of a checkpoint of ours, or MMAudio from its authors' file.
+
+    Args:
+        path: of the file.
+        device: where it computes.
+        dtype: of its numbers.
+
+    Returns:
+        The network, frozen, in evaluation mode.
 
     Raises:
         BenchError: the file is missing, damaged or another model's; says which.
@@ -220,7 +245,16 @@ def load_network(path: Path, *, device: torch.device | str = "cpu", dtype: torch
 def network_of(
     opened: Opened, path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> FlowNetwork:
-    """`load_network` of a file that is open already.
+    """Load the network of a file that is open already, as `load_network` does.
+
+    Args:
+        opened: its weights.
+        path: of the file, for notes and messages.
+        device: where it computes.
+        dtype: of its numbers.
+
+    Returns:
+        The network, frozen, in evaluation mode.
 
     Raises:
         BenchError: the file holds another network; says which.

@@ -21,7 +21,18 @@ from visaudio_bench.suites.media import probe, read_binaural, scale_to_peak
 def features_of(
     clip: Clip, conditioners: Conditioners, codec: Codec, duration: float, storage: Storage
 ) -> dict[str, Tensor]:
-    """The tensors of one clip as a store keeps them.
+    """Make the tensors of one clip as a store keeps them.
+
+    Args:
+        clip: with a binaural sound; pictures and caption may be missing.
+        conditioners: look at pictures and words.
+        codec: encodes sound.
+        duration: seconds from the clip's start that are kept.
+        storage: number formats and grid.
+
+    Returns:
+        Packed tensors by name: `mean` and `std` of the latents of both ears, and of what the clip has `clip`, `sync`,
+        `spatial` and `text`.
 
     Raises:
         ClipError: the clip has no binaural sound, is too short, silent, or cannot be read.
@@ -34,10 +45,10 @@ def features_of(
         raise ClipError("short", f"clip {clip.id} lasts {clip.duration:g} s, and {duration:g} s are to be learnt from.")
     features = _latents(clip, codec, duration)
     if clip.video is not None:
-        found = conditioners.encode(clip.video, clip.caption, start=clip.start, duration=duration)
-        features |= {"clip": found.clip[0], "sync": found.sync[0]}
-        if found.spatial is not None:
-            features["spatial"] = found.spatial[0]
+        conditions = conditioners.encode(clip.video, clip.caption, start=clip.start, duration=duration)
+        features |= {"clip": conditions.clip[0], "sync": conditions.sync[0]}
+        if conditions.spatial is not None:
+            features["spatial"] = conditions.spatial[0]
     caption = training_caption(clip)
     if caption:
         features["text"] = conditioners.encode_text(caption)
@@ -62,16 +73,43 @@ def _latents(clip: Clip, codec: Codec, duration: float) -> dict[str, Tensor]:
 
 
 def code_of(conditioners: Conditioners, codec: Codec) -> str:
-    """Revision of the source that makes features with these parts."""
+    """Name the revision of the source that makes features with these parts.
+
+    Args:
+        conditioners: look at pictures and words.
+        codec: encodes sound.
+
+    Returns:
+        A hash.
+    """
     return source_revision(features_of, type(conditioners), type(codec))
 
 
 def origin_of(clip: Clip, duration: float, code: str) -> str:
-    """Identity of what a clip's features are made from: window, caption, size and time of its files, `code_of`."""
+    """Identify what a clip's features are made from.
+
+    Args:
+        clip: the clip.
+        duration: seconds that are kept.
+        code: `code_of` the parts.
+
+    Returns:
+        A hash of window, caption, size and time of the clip's files, and code.
+    """
     files = [file_stamp(path) for path in (clip.video, clip.audio) if path is not None and path.exists()]
     return digest([clip.id, clip.start, duration, training_caption(clip), files, code])
 
 
 def row_of(clip: Clip, source: str, duration: float, code: str) -> FeatureRow:
-    """The row of a clip that is about to be written."""
+    """Make the row of a clip that is about to be written.
+
+    Args:
+        clip: the clip.
+        source: name of the data that it is from.
+        duration: seconds that are kept.
+        code: `code_of` the parts.
+
+    Returns:
+        The row, without what only writing tells: hash, time, tokens.
+    """
     return FeatureRow(clip.id, source, origin_of(clip, duration, code), "", 0.0, 0)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Literal, NamedTuple
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.shapes import require
+from visaudio_bench.models.stored_config import StoredConfig
 
 LATENT_HOP = 1024
 CLIP_RATE = 8
@@ -41,7 +40,14 @@ class Lengths(NamedTuple):
 
 
 def lengths(seconds: float, text: int = TEXT_TOKENS) -> Lengths:
-    """Sequence lengths of a clip of `seconds`; 8 s give 345, 64, 192, and 353,280 samples of sound.
+    """Compute the lengths of all sequences of a clip.
+
+    Args:
+        seconds: that it lasts.
+        text: tokens of its caption.
+
+    Returns:
+        Lengths; 8 s give 345 latents, 64 and 192 tokens of pictures, and 353,280 samples of sound.
 
     Raises:
         ValueError: the clip is shorter than one segment of sync features (0.64 s).
@@ -54,7 +60,7 @@ def lengths(seconds: float, text: int = TEXT_TOKENS) -> Lengths:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(StoredConfig):
     """One flow network.
 
     name: what it is called in results. latent_dim: channels of the codec's latent. hidden, heads, depth: width,
@@ -127,20 +133,6 @@ class Config:
     def dual_only(self) -> Config:
         """The same without the spacetime module: the "Dual only" row of the paper's ablation."""
         return replace(self, dual=True, spacetime=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for checkpoints and records."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """The inverse of `to_dict`.
-
-        Raises:
-            ValueError: a value is missing, unknown or impossible.
-        """
-        require(values, cls, "the network's configuration")
-        return cls(**values)
 
 
 _CHOICES = {

@@ -56,11 +56,14 @@ class Storage:
 
 
 def pack(features: dict[str, Tensor], storage: Storage) -> dict[str, Tensor]:
-    """The tensors of one clip as they are kept.
+    """Turn the tensors of one clip into those that are kept.
 
     Args:
         features: float tensors by name; `spatial` is `(frames, grid, grid, channels)`, `mean` and `std` are latents.
         storage: how to keep them.
+
+    Returns:
+        Tensors by name in the formats of `storage`.
 
     Raises:
         ClipError: `not_finite`, a value is no number.
@@ -113,7 +116,14 @@ def unpack_spatial(kept: Mapping[str, Tensor]) -> Tensor:
 
 
 def pooled(spatial: Tensor, grid: int | None) -> Tensor:
-    """`(frames, g, g, channels)` averaged over squares of places down to `grid`.
+    """Average a spatial feature over squares of places.
+
+    Args:
+        spatial: `(frames, g, g, channels)`.
+        grid: places each way that are left, None for all.
+
+    Returns:
+        `(frames, grid, grid, channels)`.
 
     Raises:
         BenchError: `grid` does not divide g.
@@ -129,6 +139,14 @@ def pooled(spatial: Tensor, grid: int | None) -> Tensor:
 
 
 def relative_error(kept: Tensor, exact: Tensor) -> float:
-    """Root mean square of the difference, as a share of that of the exact values."""
+    """Compute the root mean square of a difference, as a share of that of the exact values.
+
+    Args:
+        kept: what was read back.
+        exact: what was written, of the same shape.
+
+    Returns:
+        The share, 0 where they are equal.
+    """
     difference = torch.linalg.vector_norm(kept.double() - exact.double())
     return float(difference / torch.linalg.vector_norm(exact.double()))

@@ -200,6 +200,10 @@ def read_kind(folder: Path) -> Kind:
 def claim(folder: Path, kind: Kind) -> None:
     """Make a store of this kind, or see that the one in `folder` is.
 
+    Args:
+        folder: of the store.
+        kind: what it is to hold.
+
     Raises:
         UsageError: it holds features of another kind; says what differs.
     """
@@ -209,15 +213,20 @@ def claim(folder: Path, kind: Kind) -> None:
         write_json(folder / "meta.json", kind.to_dict())
 
 
-def require_same(wanted: Kind, found: Kind, where: str) -> None:
-    """Refuse to mix.
+def require_same(wanted: Kind, present: Kind, where: str) -> None:
+    """Refuse to mix features of two kinds.
+
+    Args:
+        wanted: the kind that is to be added.
+        present: the kind that the store has.
+        where: the store, for the message.
 
     Raises:
         UsageError: the kinds differ; says in what.
     """
     differing = [
         f"{part}.{key} is {theirs.get(key)!r} there and {ours.get(key)!r} here"
-        for part, ours, theirs in _parts(wanted, found)
+        for part, ours, theirs in _parts(wanted, present)
         for key in sorted({*ours, *theirs})
         if ours.get(key) != theirs.get(key)
     ]
@@ -228,15 +237,22 @@ def require_same(wanted: Kind, found: Kind, where: str) -> None:
         )
 
 
-def _parts(wanted: Kind, found: Kind) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    ours, theirs = wanted.to_dict(), found.to_dict()
+def _parts(wanted: Kind, present: Kind) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    ours, theirs = wanted.to_dict(), present.to_dict()
     for part in ("conditioners", "codec", "storage"):
         yield part, ours[part], theirs[part]
     yield "clips", {"duration": ours["duration"]}, {"duration": theirs["duration"]}
 
 
 def write_shard(folder: Path, clips: Sequence[tuple[FeatureRow, Mapping[str, Tensor]]]) -> tuple[FeatureRow, ...]:
-    """Write some clips as one shard; the rows' hashes and times are filled in.
+    """Write some clips as one shard.
+
+    Args:
+        folder: of the store.
+        clips: rows with their packed tensors.
+
+    Returns:
+        The rows with hashes and times filled in.
 
     Raises:
         BenchError: the file cannot be written, most often because the disk is full.
@@ -263,17 +279,24 @@ def _tokens(tensors: Mapping[str, Tensor]) -> int:
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors in memory of their own: clips with one caption may share its features, and files must not."""
     seen: set[int] = set()
-    found = {}
+    apart = {}
     for name, tensor in tensors.items():
         storage = tensor.untyped_storage()
         shared = storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes
         seen.add(storage.data_ptr())
-        found[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
-    return found
+        apart[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
+    return apart
 
 
 def merge(folder: Path, others: Iterable[Path]) -> int:
-    """Add the clips of other stores of the same kind, as links to their shards where possible; returns how many.
+    """Add the clips of other stores of the same kind, as links to their shards where possible.
+
+    Args:
+        folder: of the store that grows, or begins.
+        others: folders of the others.
+
+    Returns:
+        How many clips it has then.
 
     Raises:
         UsageError: one of them is no store, or of another kind.
@@ -364,10 +387,10 @@ class _Header:
 
 
 def _parts_in(path: Path, clip: str) -> Mapping[str, _Part]:
-    found = _header(path).parts.get(clip)
-    if found is None:
+    parts = _header(path).parts.get(clip)
+    if parts is None:
         raise BenchError(_damaged(path, f"it does not hold {clip}, which the index says of it"))
-    return found
+    return parts
 
 
 @lru_cache(maxsize=1 << 16)

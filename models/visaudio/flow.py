@@ -25,10 +25,24 @@ def sample_times(
     scale: float = 1.0,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Times `(count,)` to train at.
+    """Draw times to train at.
 
-    MMAudio was trained with `sigmoid(N(mean, scale))`, which this project fine-tunes with; the paper's Section 4.1
-    says uniform.
+    MMAudio was trained with `sigmoid(N(mean, scale))`, which this project fine-tunes with; the paper's Section 4.1 says
+    uniform.
+
+    Args:
+        count: how many.
+        generator: of the device; None for torch's own.
+        distribution: `logit_normal` or `uniform`.
+        mean: of the normal.
+        scale: of the normal.
+        device: where to draw.
+
+    Returns:
+        `(count,)` in (0, 1).
+
+    Raises:
+        ValueError: another distribution.
     """
     if distribution == "uniform":
         return torch.rand(count, generator=generator, device=device)
@@ -38,18 +52,45 @@ def sample_times(
 
 
 def interpolate(noise: Tensor, data: Tensor, t: Tensor, min_sigma: float = 0.0) -> Tensor:
-    """The point at time t of the path from noise to data; `min_sigma` of the noise is left at its end (Eq. 2)."""
+    """Compute the point at time t of the path from noise to data (Eq. 2).
+
+    Args:
+        noise: `(B, ...)`.
+        data: likewise.
+        t: `(B,)` in [0, 1].
+        min_sigma: how much of the noise is left at its end.
+
+    Returns:
+        `(B, ...)`.
+    """
     t = t.reshape(-1, *(1,) * (data.ndim - 1))
     return (1 - (1 - min_sigma) * t) * noise + t * data
 
 
 def velocity_target(noise: Tensor, data: Tensor, min_sigma: float = 0.0) -> Tensor:
-    """The velocity of that path, the same at all times."""
+    """Compute the velocity of that path, the same at all times.
+
+    Args:
+        noise: `(B, ...)`.
+        data: likewise.
+        min_sigma: how much of the noise is left at its end.
+
+    Returns:
+        `(B, ...)`.
+    """
     return data - (1 - min_sigma) * noise
 
 
 def squared_errors(velocity: Tensor, target: Tensor) -> Tensor:
-    """Mean over frames and channels of the squared difference: `(B, 2)`, for MMAudio `(B,)`, in float32."""
+    """Average the squared difference over frames and channels.
+
+    Args:
+        velocity: as predicted, `(B, 2, n, C)`, for MMAudio `(B, n, C)`.
+        target: likewise.
+
+    Returns:
+        `(B, 2)`, for MMAudio `(B,)`, in float32.
+    """
     return (velocity.float() - target.float()).square().mean(dim=(-2, -1))
 
 
@@ -61,7 +102,7 @@ def total_loss(errors: Tensor) -> Tensor:
 def flow_matching_errors(
     network: FlowNetwork, data: Tensor, noise: Tensor, t: Tensor, conditions: Conditions, min_sigma: float = 0.0
 ) -> Tensor:
-    """`squared_errors` of what the network says at time t, for `total_loss` and for records by ear and time.
+    """Compute `squared_errors` of what the network says at time t, for `total_loss` and for records by ear and time.
 
     Args:
         network: called as it is, so that a compiled or parallel wrapper may stand in for it.
@@ -70,6 +111,9 @@ def flow_matching_errors(
         t: `(B,)`.
         conditions: after `FlowNetwork.drop`.
         min_sigma: 0 in MMAudio and here.
+
+    Returns:
+        `(B, 2)`, for MMAudio `(B,)`, in float32.
     """
     velocity = network(interpolate(noise, data, t, min_sigma), t, conditions)
     return squared_errors(velocity, velocity_target(noise, data, min_sigma))

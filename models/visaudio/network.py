@@ -325,10 +325,17 @@ def build(config: Config) -> FlowNetwork:
 
 
 def nearest_exact(source: int, target: int) -> Tensor:
-    """Which of `source` tokens each of `target` tokens takes: `(target,)` on the CPU.
+    """Choose the nearest token of one sequence for each token of another.
 
     Where a target lies exactly between two tokens (rows 57 and 172 of 345 from 192), the result depends on the
     arithmetic; trained weights expect that of PyTorch in float32 on the CPU, which this is on every device.
+
+    Args:
+        source: how many tokens there are.
+        target: how many tokens there shall be.
+
+    Returns:
+        `(target,)` indices below `source`, on the CPU.
     """
     tokens = torch.arange(source, dtype=torch.float32, device="cpu")[None, None]
     return functional.interpolate(tokens, size=target, mode="nearest-exact")[0, 0].long()

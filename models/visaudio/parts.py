@@ -33,13 +33,16 @@ class Parts(NamedTuple):
 
 
 def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder: bool = False) -> Parts:
-    """The parts called `kind`.
+    """Open the parts of a name.
 
     Args:
         kind: `built-in` or `published`.
         device: where networks run.
         spatial: whether spatial features are wanted; a network of 300 M parameters is left out otherwise.
         encoder: whether the codec must encode too.
+
+    Returns:
+        What looks at pictures and words, and what encodes and decodes sound.
 
     Raises:
         BenchError: a weight file or a package of the published parts is not here; says how to get it.
@@ -55,7 +58,15 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
 
 
 def required_weights(kind: str, *, spatial: bool) -> tuple[str, ...]:
-    """Names of the weight files that the parts called `kind` are loaded from."""
+    """Name the weight files that parts are loaded from.
+
+    Args:
+        kind: `built-in` or `published`.
+        spatial: whether spatial features are wanted.
+
+    Returns:
+        Names in the registry; none for `built-in`.
+    """
     if kind == BUILT_IN:
         return ()
     return (*ENCODER_WEIGHTS, *((SPATIAL_WEIGHTS,) if spatial else ()), *CODEC_WEIGHTS)
@@ -80,6 +91,11 @@ def kind_of(notes: Mapping[str, str]) -> str:
 
 def require_same_parts(parts: Parts, notes: Mapping[str, str], source: str) -> None:
     """Refuse to run a checkpoint with other parts than it was trained with.
+
+    Args:
+        parts: which are here.
+        notes: of the checkpoint, with the parts it was trained with.
+        source: name of the checkpoint, for the message.
 
     Raises:
         BenchError: a version or a weight file differs.

@@ -106,18 +106,20 @@ class Pipeline:
         if request.video is None:
             raise ClipError("no_video", f"clip {request.id} has no video, and the sound is made for pictures.")
         shown = WINDOW if request.duration > LONGEST else request.duration
-        found = Conditions.concatenate(
+        conditions = Conditions.concatenate(
             [
                 self.conditioners.encode(request.video, request.caption, start=request.start + start, duration=shown)
                 for start in starts(request.duration)
             ]
         )
-        return found if self.network.config.spacetime else replace(found, spatial=None)
+        return conditions if self.network.config.spacetime else replace(conditions, spatial=None)
 
     def _flush(self, batch: list[_Waiting], seed: int) -> Iterator[Sounded]:
         began = time.perf_counter()
         try:
-            sounds = self._sounds([one.request for one in batch], [one.conditions for one in batch], seed)
+            sounds = self._sounds(
+                [prepared.request for prepared in batch], [prepared.conditions for prepared in batch], seed
+            )
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             fewer = (
@@ -132,29 +134,29 @@ class Pipeline:
             if len(batch) == 1:
                 yield Sounded(batch[0].request, None, failure, batch[0].seconds + time.perf_counter() - began)
             else:  # one of them is to blame: each by itself
-                for one in batch:
-                    yield from self._flush([one], seed)
+                for prepared in batch:
+                    yield from self._flush([prepared], seed)
             return
         each = (time.perf_counter() - began) / len(batch)
-        for one, sound in zip(batch, sounds, strict=True):
+        for prepared, sound in zip(batch, sounds, strict=True):
             if np.isfinite(sound).all():
-                yield Sounded(one.request, sound, None, one.seconds + each)
+                yield Sounded(prepared.request, sound, None, prepared.seconds + each)
             else:
-                broken = ClipError("not_finite", f"the model's sound for {one.request.id} is not finite.")
-                yield Sounded(one.request, None, broken, one.seconds + each)
+                broken = ClipError("not_finite", f"the model's sound for {prepared.request.id} is not finite.")
+                yield Sounded(prepared.request, None, broken, prepared.seconds + each)
 
     @torch.no_grad()
-    def _sounds(self, requests: list[Request], found: list[Conditions], seed: int) -> list[NDArray[np.float32]]:
+    def _sounds(self, requests: list[Request], several: list[Conditions], seed: int) -> list[NDArray[np.float32]]:
         config = self.network.config
         duration = requests[0].duration
         wanted = lengths(duration, config.text_tokens)
         noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
         if duration > LONGEST:
-            latent = torch.stack([self._long(one, own, duration) for one, own in zip(found, noise, strict=True)])
+            latent = torch.stack([self._long(windows, own, duration) for windows, own in zip(several, noise, strict=True)])
         else:
             latent = sample(
                 self.network,
-                Conditions.concatenate(found).to(self.device),
+                Conditions.concatenate(several).to(self.device),
                 noise.to(self.device),
                 steps=self.settings.steps,
                 guidance=self.settings.guidance,
@@ -163,7 +165,7 @@ class Pipeline:
         latent = self.network.unnormalise(latent)
         ears = latent if config.dual else latent[:, None]
         # One clip at a time: the vocoder wants more memory for a clip than the flow does.
-        sounds = [self.codec.decode(one[None])[0].cpu() for one in ears]
+        sounds = [self.codec.decode(ear[None])[0].cpu() for ear in ears]
         return [_trimmed(sound, duration) for sound in sounds]
 
     def _long(self, windows: Conditions, noise: Tensor, duration: float) -> Tensor:

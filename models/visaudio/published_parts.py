@@ -51,17 +51,17 @@ class PublishedConditioners:
             BenchError: a weight file or the packages that hold the architectures are not here.
         """
         names = (*ENCODER_WEIGHTS, *((SPATIAL_WEIGHTS,) if spatial else ()))
-        found = {name: weights.require(name) for name in names}
+        files = {name: weights.require(name) for name in names}
         clip, sync = ENCODER_WEIGHTS
-        self._clip = load(DfnClip, found[clip].path, device=device)
-        self._sync = load(SynchformerVisual, found[sync].path, device=device)
-        self._spatial = load(PerceptionEncoder, found[SPATIAL_WEIGHTS].path, device=device) if spatial else None
+        self._clip = load(DfnClip, files[clip].path, device=device)
+        self._sync = load(SynchformerVisual, files[sync].path, device=device)
+        self._spatial = load(PerceptionEncoder, files[SPATIAL_WEIGHTS].path, device=device) if spatial else None
         self._device = torch.device(device)
         self.identity: dict[str, Any] = {
             "conditioners": self.name,
             "version": "1",
             "frames": FIRST,
-            "weights": {name: one.sha256 for name, one in found.items()},
+            "weights": {name: file.sha256 for name, file in files.items()},
         }
 
     @torch.no_grad()

@@ -18,9 +18,19 @@ Progress = Callable[[int, int], None]
 
 
 def clip_noise(seed: int, clip: str, lengths: Lengths, channels: int, *, dual: bool = True) -> Tensor:
-    """The noise that a clip's sound begins with: `(2, n, C)` float32 on the CPU, or `(n, C)` for MMAudio.
+    """Draw the noise that a clip's sound begins with.
 
     It depends on seed and clip alone, not on what else is in the batch. MMAudio starts from the left ear's noise.
+
+    Args:
+        seed: of the run.
+        clip: id of the clip.
+        lengths: of its sequences.
+        channels: of a latent.
+        dual: whether there are two ears.
+
+    Returns:
+        `(2, n, C)` float32 on the CPU, or `(n, C)` for MMAudio.
     """
     digest = hashlib.sha256(f"{seed}/{clip}".encode()).digest()
     generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
@@ -29,7 +39,7 @@ def clip_noise(seed: int, clip: str, lengths: Lengths, channels: int, *, dual: b
 
 
 def guided_velocity(network: FlowNetwork, x: Tensor, t: Tensor, projected: Projected, guidance: float) -> Tensor:
-    """`s v(wanted) + (1 - s) v(unwanted)` with s the guidance, both in one batch of the network.
+    """Compute `s v(wanted) + (1 - s) v(unwanted)` with s the guidance, both in one batch of the network.
 
     Args:
         network: the flow.
@@ -38,6 +48,9 @@ def guided_velocity(network: FlowNetwork, x: Tensor, t: Tensor, projected: Proje
         projected: conditions of the B clips, and behind them (`Projected.beside`) what each shall not sound like; the
             former alone for the conditional flow.
         guidance: without effect on the conditional flow.
+
+    Returns:
+        The velocity, of the shape of `x`.
     """
     if len(projected.pooled) == len(x):
         return network.velocity(x, t.expand(len(x)), projected)
@@ -56,7 +69,7 @@ def sample(
     negative: Conditions | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Normalised latents of the clips, as `noise` in shape and type; `FlowNetwork.unnormalise` them for the codec.
+    """Follow the flow from noise to latents.
 
     Each clip's result is its own: batches only share the work (a batch has clips of one duration, so there is no
     padding; rounding differs in the last digits between batch sizes).
@@ -69,6 +82,12 @@ def sample(
         guidance: strength; 1 and below follow the conditional flow alone, at half the cost.
         negative: conditions to steer away from, of one clip or of B; nothing (`FlowNetwork.null`) when left out.
         progress: told after every step.
+
+    Returns:
+        Normalised latents of the clips, as `noise` in shape and type; `FlowNetwork.unnormalise` them for the codec.
+
+    Raises:
+        ValueError: there is no step.
     """
     if steps < 1:
         raise ValueError(f"at least one step is needed, got {steps}")
@@ -83,7 +102,18 @@ def sample(
 def guided_conditions(
     network: FlowNetwork, conditions: Conditions, length: int, guidance: float, negative: Conditions | None
 ) -> Projected:
-    """Conditions as `guided_velocity` takes them: with guidance above 1, what is not wanted stands behind them."""
+    """Conditions as `guided_velocity` takes them.
+
+    Args:
+        network: the flow.
+        conditions: of B clips.
+        length: of the latents, frames.
+        guidance: strength of classifier-free guidance.
+        negative: conditions to steer away from, of one clip or of B; nothing when left out.
+
+    Returns:
+        The projected conditions; with guidance above 1, those that are not wanted stand behind them.
+    """
     projected = network.project(conditions, length)
     if guidance <= 1:
         return projected
@@ -96,7 +126,17 @@ def guided_conditions(
 def follow(
     velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int, progress: Progress | None = None
 ) -> Tensor:
-    """Euler steps from noise at t = 0 to t = 1 along a velocity, which is a function of x and t."""
+    """Euler steps from t = 0 to t = 1.
+
+    Args:
+        velocity: a function of x and t, as long as x.
+        noise: x at t = 0.
+        steps: how many, all of equal length.
+        progress: told of each step that is done.
+
+    Returns:
+        x at t = 1.
+    """
     # the differences of float32 times, not 1 / steps, as the published sampler has them
     times = torch.linspace(0, 1, steps + 1, device=noise.device)
     x = noise

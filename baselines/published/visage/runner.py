@@ -32,8 +32,8 @@ def load(job: worker_kit.Job) -> worker_kit.Generate:
     direction = torch.from_numpy(_direction(job.options["elevation"], job.options["azimuth"]))[None].to(job.device)
 
     @torch.no_grad()
-    def generate(one: worker_kit.Clip) -> worker_kit.Sound:
-        paths = sorted(one.frames.glob("*.png"))
+    def generate(given: worker_kit.Clip) -> worker_kit.Sound:
+        paths = sorted(given.frames.glob("*.png"))
         if len(paths) > PICTURES:
             raise ValueError(f"ViSAGe sees {PICTURES} pictures, this clip has {len(paths)}: it is too long")
         paths += paths[-1:] * (PICTURES - len(paths))  # a clip below 8 s: its last picture is held

@@ -92,7 +92,16 @@ class Reader:
 
 
 def window(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-    """A window of sound number `number` on a path of its own: `data`, `mono` and `places` of one sample."""
+    """Make one sample: a window of a sound on a path of its own.
+
+    Args:
+        number: of the sound.
+        rng: draws where the window begins, its noise and the path.
+
+    Returns:
+        Tensors `data` (spectra of both ears), `mono` (spectrum) and `places` (features a frame), in the unit of the
+        mono sound.
+    """
     whole = dry_sound(number)
     # Some sound before the window, so that its first blocks are heard as those in the middle of a clip.
     length = SAMPLES + 4 * HOP
@@ -138,6 +147,14 @@ def random_path(rng: np.random.Generator) -> Array:
 
 
 def along_a_path(mono: Samples, positions: Array) -> Samples:
-    """A mono sound `(N,)` as a head hears it, `(2, N)`, from the directions of `positions` `(P, 3)` spread over it."""
+    """Hear a mono sound through measured head responses along a path.
+
+    Args:
+        mono: `(N,)` at 44.1 kHz.
+        positions: `(P, 3)` metres around the head, spread evenly over the sound; only their directions count.
+
+    Returns:
+        `(2, N)`, left first.
+    """
     x, y, z = positions.T
     return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))

@@ -102,16 +102,16 @@ class Reader:
 
 def _lengths(store: FeatureStore, config: Config) -> tuple[int, int]:
     """Frames and samples of each clip."""
-    found = store.describe(0)
-    if "frames" not in found or "sound" not in found:
+    formats = store.describe(0)
+    if "frames" not in formats or "sound" not in formats:
         raise UsageError(
             f"{store.folder} does not hold pictures and sounds, but features of another network. Make a store: "
             "bench features build --parts windows --suite NAME --out DIR"
         )
-    size = found["frames"][1][2:]
+    size = formats["frames"][1][2:]
     if size != config.stored:
         raise UsageError(
             f"the pictures in {store.folder} are {size[0]} x {size[1]}, and {config.name} takes crops of "
             f"{config.stored[0]} x {config.stored[1]}: choose the preset that fits, or make the store again."
         )
-    return found["frames"][1][0], found["sound"][1][0]
+    return formats["frames"][1][0], formats["sound"][1][0]

@@ -30,7 +30,7 @@ class GeometryLearner(Learner):
         self.recipe = recipe
         config = network.config
         wanted = {"coherence": config.coherence, "consistency": config.consistency, "response": config.response}
-        self.losses = ("loss_backbone", *(f"loss_{name}" for name, there in wanted.items() if there))
+        self.losses = ("loss_backbone", *(f"loss_{name}" for name, is_wanted in wanted.items() if is_wanted))
 
     def relative_rate(self, parameter: str) -> float:
         """The paper's rates: 0.001 for what hears and fuses, 0.0001 for the rest."""
@@ -57,8 +57,8 @@ class GeometryLearner(Learner):
     def flipped_logit(self, ears: Tensor, seen: Seen, batch: TensorBatch) -> Tensor:
         """What the classifier says of spectra `(B, 2, 2, 256, 64)` whose ears it is given as `flipped` says."""
         flipped = batch.tensors["flipped"][:, None, None, None, None]
-        heard = torch.where(flipped, ears.flip(1), ears).flatten(1, 2)
-        logit: Tensor = self.network.coherence(heard, seen.vector)
+        stacked = torch.where(flipped, ears.flip(1), ears).flatten(1, 2)
+        logit: Tensor = self.network.coherence(stacked, seen.vector)
         return logit
 
     def _backbone(self, ears: Tensor, seen: Seen) -> Tensor:

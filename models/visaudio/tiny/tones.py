@@ -42,8 +42,8 @@ def pitch_of(power: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
     best = strength.amax(-1, keepdim=True)
     first = (strength >= _FIRST_PEAK * best.clamp_min(1e-6)).float().argmax(-1)
     lag = 1 + first + _offset(again, first)
-    heard = (best[..., 0] > _REPEATS) & (lag > shortest)
-    return _through_gaps(_FINER * SAMPLE_RATE / lag, heard), heard
+    pitched = (best[..., 0] > _REPEATS) & (lag > shortest)
+    return _through_gaps(_FINER * SAMPLE_RATE / lag, pitched), pitched
 
 
 def repeating(power: Tensor, pitch: Tensor, bands: Tensor, window: Tensor, frequency: Tensor) -> Tensor:
@@ -72,6 +72,9 @@ def pulses(pitch: Tensor, length: int) -> Tensor:
     Args:
         pitch: `(B, N)` Hz at equal distances over the length.
         length: samples.
+
+    Returns:
+        Samples; 0 between the pulses but for what a band limit leaves.
     """
     hertz = functional.interpolate(pitch[:, None], size=length, mode="linear")[:, 0].clamp(LOWEST, HIGHEST)
     # float64: a phase that has run for a minute must not have lost its fraction
@@ -107,12 +110,12 @@ def _offset(again: Tensor, first: Tensor) -> Tensor:
     return (0.5 * (before - after) / bend).clamp(-0.5, 0.5)
 
 
-def _through_gaps(pitch: Tensor, heard: Tensor) -> Tensor:
-    """Pitch on a straight line (of its logarithm) from the last that was heard to the next; before and after held."""
+def _through_gaps(pitch: Tensor, pitched: Tensor) -> Tensor:
+    """Pitch on a straight line (of its logarithm) from the last that has one to the next; before and after held."""
     count = pitch.shape[1]
     place = torch.arange(count, device=pitch.device).expand_as(pitch)
-    last = torch.where(heard, place, -1).cummax(1).values
-    following = torch.where(heard, place, count).flip(1).cummin(1).values.flip(1)
+    last = torch.where(pitched, place, -1).cummax(1).values
+    following = torch.where(pitched, place, count).flip(1).cummin(1).values.flip(1)
     never = (last < 0) & (following >= count)
     last, following = torch.where(last < 0, following, last), torch.where(following >= count, last, following)
     left, right = (pitch.log2().gather(1, side.clamp(0, count - 1)) for side in (last, following))

@@ -94,8 +94,8 @@ class Vocoder:
         power = _by_token(spectra.abs().square())
         both = power.mean(1)
         levels = 10 * torch.log10(both @ plan.bands + _FLOOR) / _LEVEL_UNIT
-        pitch, heard = pitch_of(both, plan.window)
-        tonal = repeating(both, pitch, plan.broad, plan.window, plan.frequency) * heard[..., None]
+        pitch, pitched = pitch_of(both, plan.window)
+        tonal = repeating(both, pitch, plan.broad, plan.window, plan.frequency) * pitched[..., None]
         lead = _lead(spectra, plan)
         alike = _alike(spectra, power, lead, plan)
         ratio = torch.log10(_smooth(power) @ plan.wide + _QUIET)
@@ -152,8 +152,8 @@ def _carriers(shared: Tensor, plan: _Plan) -> tuple[Tensor, tuple[Tensor, Tensor
     train = pulses(hertz, frames * _HOP)[:, None]
     tones = _analyse(train, plan)[:, 0] * (plan.window.sum() / 2) / plan.window.square().sum().sqrt()
     # Each band of the tones is brought to one; one that no harmonic falls into has none to be brought up.
-    there = (tones.abs().square() @ plan.bands).clamp_min(0.05) @ plan.envelope
-    tones = tones * (power * tone_share / there).sqrt()
+    filled = (tones.abs().square() @ plan.bands).clamp_min(0.05) @ plan.envelope
+    tones = tones * (power * tone_share / filled).sqrt()
     loud = (power * (1 - tone_share)).sqrt()
     noises = [_noise(frames, shared.device, seed) * loud for seed in range(3)]
     # What tones and noise are together once more: a tone between two narrow bands falls short in both.

@@ -106,10 +106,10 @@ class Reader:
 
 def _formats(store: FeatureStore) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
     """Format and shape of every tensor that any of the first clips has; a store has one kind of clip, or two."""
-    found: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+    formats: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
     for index in range(min(len(store), 64)):
-        found = {**store.describe(index), **found}
-    return found
+        formats = {**store.describe(index), **formats}
+    return formats
 
 
 def _wanted_shapes(store: FeatureStore, config: Config) -> dict[str, tuple[int, ...]]:
@@ -125,15 +125,15 @@ def _wanted_shapes(store: FeatureStore, config: Config) -> dict[str, tuple[int, 
     }
     if config.spacetime:
         wanted[SPATIAL] = (long.clip, grid, grid, config.spatial_dim)
-    found = _formats(store)
+    formats = _formats(store)
     for key, shape in wanted.items():
-        if key not in found:
+        if key not in formats:
             raise UsageError(
                 f"no clip of the feature store {store.folder} has the feature {key}, which {config.name} needs."
             )
-        if found[key][1] != shape:
+        if formats[key][1] != shape:
             raise UsageError(
-                f"the feature store {store.folder} has {key} of shape {found[key][1]}, and {config.name} "
+                f"the feature store {store.folder} has {key} of shape {formats[key][1]}, and {config.name} "
                 f"takes {shape}. "
                 f"It was made by {dict(store.kind.conditioners)} and {dict(store.kind.codec)} for clips of "
                 f"{store.kind.duration:g} s: choose the preset that fits, or make the features again."

@@ -31,7 +31,12 @@ MOST_CLIPS = 2048
 
 @torch.no_grad()
 def measure_latents(network: FlowNetwork, store: FeatureStore) -> None:
-    """Give the network mean and deviation of each channel of the store's latents, as MMAudio's files have them."""
+    """Give the network mean and deviation of each channel of the store's latents, as MMAudio's files have them.
+
+    Args:
+        network: is changed.
+        store: of features; of more than `MOST_CLIPS` clips about as many are read, evenly spread.
+    """
     count, total, squares = 0, torch.zeros(network.config.latent_dim), torch.zeros(network.config.latent_dim)
     total, squares = total.double(), squares.double()
     for index in range(0, len(store), max(1, len(store) // MOST_CLIPS)):
@@ -45,7 +50,16 @@ def measure_latents(network: FlowNetwork, store: FeatureStore) -> None:
 
 @torch.no_grad()
 def balance(network: FlowNetwork, batch: Batch, *, only: tuple[str, ...] = ("",)) -> list[str]:
-    """Scale the random layers whose names begin with one of `only`; returns the names of those that were."""
+    """Scale random layers so that their outputs have unit size.
+
+    Args:
+        network: is changed.
+        batch: which the outputs are of.
+        only: what names of layers begin with that may be scaled.
+
+    Returns:
+        The names of those that were.
+    """
     scaled: list[str] = []
     with _watching(network, only, scaled):
         FlowLearner(network)(batch)

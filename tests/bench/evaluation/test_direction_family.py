@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visaudio_bench.bench.evaluation.families.direction import FAMILY
+from visaudio_bench.bench.evaluation.families.direction import FAMILY, as_arrays
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics
-from visaudio_bench.suites.direction_labels import read_labels
+from visaudio_bench.metrics.direction import Labels, label_quantities
+from visaudio_bench.metrics.interaural import Cues, interaural_cues
+from visaudio_bench.metrics.uncertainty import Cell, Interval, interval
+from visaudio_bench.suites.direction_labels import LabelledFrame, read_labels
 from visaudio_bench.suites.media import write_audio
+from visaudio_bench.suites.simulator.hrtf import pan
 
 from ...conftest import lateral_noise
 
@@ -78,10 +82,44 @@ def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds
     assert values(run, "label_side") == {"sounds": 50}
     assert set(KEYS) <= {key for _, key in results(run)}
     assert "floor of the ruler" not in (run / "leaderboard.md").read_text(), "there is no reference to show it"
+    assert "behind the end" not in told.err
+    longer = tmp_path / "longer.csv"
+    longer.write_text(labels.read_text() + "".join(f"left,{2 + frame / 10},50,0,2,0,dog,1\n" for frame in range(3)))
+    told = bench("score", "--predictions", sounds, "--labels", longer, "--dry-run")
+    assert "direction labels: 3 row(s) behind the end of the sounds of sounds are not used" in told.err, told.err
     told = bench("score", "--predictions", sounds, "--out", tmp_path / "other", "--workers", 1, "--format", "csv")
     assert not {key for _, key in results(tmp_path / "other")} & set(KEYS), "no column without labels, unless asked for"
     told = bench("score", "--predictions", sounds, "--labels", labelled(tmp_path / "x.csv", ("cat", 0)), "--out", run)
     assert (told.code, "is of none of the 2 clips: it labels cat" in told.err) == (2, True)
+
+
+def judged(heard: list[Cues], labels: list[Labels]) -> dict[str, Interval]:
+    """Side and concordance of sounds against labels, with their intervals, as a leaderboard has them."""
+    rows = [label_quantities(cues, said) for cues, said in zip(heard, labels, strict=True)]
+    intervals = {}
+    for metric in FAMILY.metrics:
+        if metric.key in ("label_side", "label_ccc"):
+            columns = {name: np.array([row[name].value for row in rows]) for name in metric.quantities}
+            intervals[metric.key] = interval(Cell(metric.aggregate, columns, metric.low, metric.high))
+    return intervals
+
+
+def test_another_clips_sound_is_at_chance_within_its_interval() -> None:
+    """Thirty sources anywhere in front of a measured head, each against its own label and against another's."""
+    rng = np.random.default_rng(5)
+    azimuths = np.radians(rng.uniform(-60, 60, 30))
+    sounds = [pan(rng.standard_normal(48_000).astype(np.float32), azimuth) for azimuth in azimuths]
+    heard = [interaural_cues(sound) for sound in sounds]
+    labels = [as_arrays([LabelledFrame(frame, azimuth) for frame in range(11)]) for azimuth in azimuths]
+    own, swapped, other = (
+        judged(heard, labels),
+        judged([interaural_cues(sound[::-1].copy()) for sound in sounds], labels),
+        judged(heard, [*labels[1:], labels[0]]),
+    )
+    assert (own["label_side"].value, swapped["label_side"].value) == (100, 0)
+    assert own["label_ccc"].low > 0.8 and swapped["label_ccc"].high < -0.8
+    for key, chance in (("label_side", 50), ("label_ccc", 0)):
+        assert other[key].low < chance < other[key].high
 
 
 def test_clips_without_labels_are_left_out_with_the_reason(bench: Callable, sounds: Path, tmp_path: Path) -> None:
