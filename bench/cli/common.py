@@ -99,8 +99,9 @@ def run_options(command: Command) -> Command:
         ),
         device_option,
         click.option(
-            "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
-            help="Numbers that networks compute with: bfloat16 is faster and changes the scores a little; recorded.",
+            "--dtype", type=click.Choice(["float32", "tf32", "bfloat16"]), default="float32", show_default=True,
+            help="Numbers that networks compute with: bfloat16, and tf32 on a card, are faster and change the scores a "
+            "little; recorded.",
         ),
         click.option(
             "--backbone", "backbones", multiple=True, metavar="hear:MODULE#WEIGHTS",

@@ -133,6 +133,13 @@ class Plan:
     machine: Machine | None = None
     command: str = field(default_factory=command_line)
 
+    def __post_init__(self) -> None:
+        if self.dtype == "tf32" and not self.device.startswith("cuda"):
+            raise UsageError(
+                f"tf32 is how NVIDIA's graphics cards may multiply, and networks are to run on {self.device}. Use "
+                "--dtype float32 or bfloat16, or a card: --device cuda"
+            )
+
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
         chosen = self.metrics
