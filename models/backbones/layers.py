@@ -52,7 +52,7 @@ def multiply_float32(products: Products) -> None:
     What is said here also holds for convolutions, which torch would round by itself.
     """
     _products[0] = products
-    torch.backends.cuda.matmul.fp32_precision = products  # type: ignore[assignment]
+    torch.backends.cuda.matmul.fp32_precision = products
 
 
 @contextmanager
