@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,12 @@ class Output(NamedTuple):
     logits: Tensor
 
 
+@lru_cache(maxsize=64)
+def nothing(*shape: int) -> Tensor:
+    """An answer that is there already: to make one takes time, too."""
+    return torch.full(shape, 0.5)
+
+
 class Free:
     """Every call of the four networks, for nothing."""
 
@@ -45,32 +52,32 @@ class Free:
 
     def __call__(self, x: Tensor) -> Output:
         """As PANNs."""
-        return Output(torch.zeros(len(x), 2048), torch.zeros(len(x), 527))
+        return Output(nothing(len(x), 2048), nothing(len(x), 527))
 
     def embed(self, x: Tensor) -> Tensor:
         """As VGGish."""
-        return torch.zeros(len(x), 8, 128)
+        return nothing(len(x), 8, 128)
 
     def encode_video(self, frames: Tensor) -> Tensor:
         """As Synchformer."""
-        return torch.zeros(len(frames), 24, 8, 768)
+        return nothing(len(frames), 24, 8, 768)
 
     def encode_audio(self, segments: Tensor) -> Tensor:
         """As Synchformer."""
-        return torch.zeros(*segments.shape[:2], 6, 768)
+        return nothing(*segments.shape[:2], 6, 768)
 
     def offset_logits(self, video: Tensor, audio: Tensor) -> Tensor:
         """As Synchformer."""
         del audio
-        return torch.zeros(len(video), 2, 21)
+        return nothing(len(video), 2, 21)
 
     def embed_audio(self, clips: Tensor) -> Tensor:
         """As ImageBind."""
-        return torch.ones(len(clips), 1024)
+        return nothing(len(clips), 1024)
 
     def embed_video(self, crops: list[Tensor]) -> Tensor:
         """As ImageBind."""
-        return torch.ones(len(crops), 1024)
+        return nothing(len(crops), 1024)
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Free:
