@@ -142,19 +142,19 @@ def predict(work: Sequence[Work], machine: Machine, rates: Rates | None = None) 
     at_once = machine.cores * machine.speed
     stages = {"prepare": 0.0, "generate": 0.0, "score": 0.0, "networks": 0.0}
     weights = disk = 0.0
-    for one in work:
-        scale = one.seconds / MEASURED_SECONDS
-        made = sum(count * rates.seconds("generate", system) for system, count in one.to_make.items())
-        reading = one.sounds * rates.seconds("read", "sound")
-        judging = one.sounds * sum(rates.seconds("metric", name) for name in one.families)
-        stages["prepare"] += one.rendering / at_once
+    for part in work:
+        scale = part.seconds / MEASURED_SECONDS
+        made = sum(count * rates.seconds("generate", system) for system, count in part.to_make.items())
+        reading = part.sounds * rates.seconds("read", "sound")
+        judging = part.sounds * sum(rates.seconds("metric", name) for name in part.families)
+        stages["prepare"] += part.rendering / at_once
         stages["generate"] += scale * made / at_once
         stages["score"] += scale * (reading + judging) / at_once
-        if one.networks:
-            reading += one.clips * rates.seconds("read", "pictures")
-            stages["networks"] += scale * _networks(one, rates, reading, machine)
-        weights = max(weights, sum(rates.number("network", f"{name} sound", "weights MB") for name in one.networks))
-        disk += scale * _disk(one, rates)
+        if part.networks:
+            reading += part.clips * rates.seconds("read", "pictures")
+            stages["networks"] += scale * _networks(part, rates, reading, machine)
+        weights = max(weights, sum(rates.number("network", f"{name} sound", "weights MB") for name in part.networks))
+        disk += scale * _disk(part, rates)
     workers = machine.cores if machine.cores > 1 else 0
     memory = rates.worker_mb * (1 + workers) + weights * max(1, machine.cards)
     return Prediction(stages, memory, disk, _basis(work, rates, machine))
@@ -199,13 +199,13 @@ def _basis(work: Sequence[Work], rates: Rates, machine: Machine) -> tuple[str, .
         f"rates of one core of {told['processor']}, {told['date']}, torch {told['torch']}"
         + (f", taken for {machine.speed:g} times as fast" if machine.speed != 1 else "")
     ]
-    unknown = sorted({s for one in work for s, n in one.to_make.items() if n and f"generate {s}" not in rates.rates})
+    unknown = sorted({s for part in work for s, n in part.to_make.items() if n and f"generate {s}" not in rates.rates})
     if unknown:
         said.append(f"never measured, counted as the slowest system without weights: {', '.join(unknown)}")
-    others = sorted({name for one in work for name in one.networks if f"network {name} sound" not in rates.rates})
+    others = sorted({name for part in work for name in part.networks if f"network {name} sound" not in rates.rates})
     if others:
         said.append(f"never measured, counted as {INSTEAD}: {', '.join(others)}")
-    if machine.cards and any(one.networks for one in work):
+    if machine.cards and any(part.networks for part in work):
         said.append(f"networks on a card are not measured but assumed to reach {CARD_TFLOPS:g} TFLOP/s")
     return tuple(said)
 
