@@ -1,37 +1,29 @@
-"""Cost of preparing a data set: 10,000 entries like FAIR-Play's, read for the first time and again.
+"""The stage of preparing a data set: entries like FAIR-Play's, looked into for the first time, and again.
 
-Run: PYTHONPATH=. python benchmarks/prepare.py
-
-On a busy machine, one core:
-
-| what | |
-|---|---|
-| first time, decoding sound and checking pictures | 27 ms of CPU an entry: 4.5 core minutes for 10,000 |
-| again, nothing has changed | 2.2 s of CPU for 10,000 entries, 0 files decoded |
-
-Entries are links to four clips of 10 s (48 kHz 16-bit sound, pictures of 640 x 360 at 30 frames a second), so that
-disk speed plays no part.
+Entries are links to four clips of 10 s (48 kHz 16-bit sound, pictures of 640 x 360 at 30 frames a second), so that the
+speed of the disk plays no part.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
+from benchmarks.measuring import Bench, Figure, cpu
 from visaudio_bench.suites.datasets import DATA_VARIABLE, DATASETS, Candidate, Options
 from visaudio_bench.suites.media import round_to_16_bit, write_audio, write_video
 from visaudio_bench.suites.preparation import Preparation, Window, examine, key_of
 
 RATE, SECONDS = 48000, 10
-ENTRIES, SAMPLE = 10_000, 100
 
 
 def make_tree(root: Path, entries: int) -> None:
+    """Entries as they are unpacked."""
     (root / "videos").mkdir(parents=True)
     (root / "binaural_audios").mkdir()
     (root / "made").mkdir()
@@ -45,16 +37,8 @@ def make_tree(root: Path, entries: int) -> None:
         (root / "binaural_audios" / f"{index:06d}.wav").symlink_to(root / "made" / f"{index % 4}.wav")
 
 
-def first_time(preparation: Preparation) -> float:
-    """CPU seconds of looking into one entry, in this process."""
-    some = preparation.found.candidates[:SAMPLE]
-    began = time.process_time()
-    for candidate in some:
-        look_into(preparation, candidate)
-    return (time.process_time() - began) / len(some)
-
-
 def look_into(preparation: Preparation, candidate: Candidate) -> list[Window]:
+    """What an entry is found to be."""
     return examine(candidate, preparation.found.root, preparation.rules, preparation.folder)
 
 
@@ -68,25 +52,28 @@ def fill_journal(preparation: Preparation) -> None:
             journal.write(json.dumps({"key": key, "windows": windows[index % 4]}) + "\n")
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[DATA_VARIABLE] = str(Path(folder) / "data")
-        root = Path(folder) / "fairplay"
-        make_tree(root, ENTRIES)
-        preparation = Preparation(DATASETS.get("fairplay"), root, Options())
-        each = first_time(preparation)
-        fill_journal(preparation)
-        began, cpu = time.perf_counter(), time.process_time()
+def prepare(bench: Bench) -> Iterator[Figure]:
+    """An entry that is new, and one that has not changed."""
+    entries, sample = (10_000, 40) if bench.size.full else (8, 4)
+    before = os.environ.get(DATA_VARIABLE)
+    os.environ[DATA_VARIABLE] = str(bench.folder / "data")
+    root = bench.folder / "fairplay"
+    make_tree(root, entries)
+    preparation = Preparation(DATASETS.get("fairplay"), root, Options())
+    some = preparation.found.candidates[:sample]
+    per = f"entry of {SECONDS} s, 640 x 360"
+    yield bench.compared(
+        "prepare", "new entry", per, lambda: [look_into(preparation, candidate) for candidate in some],
+        "soundfile.read of its sound", lambda: [soundfile.read(root / "made" / f"{k % 4}.wav") for k in range(sample)],
+        units=sample,
+    )  # fmt: skip
+    fill_journal(preparation)
+    with cpu() as took:
         again = Preparation(DATASETS.get("fairplay"), root, Options())
         read = sum(1 for _ in again.examine(1))
         clips = len(again.finish().manifest.entries)
-        assert (read, clips) == (0, ENTRIES)
-        print(
-            f"first time: {1000 * each:.0f} ms of CPU an entry, {each * ENTRIES / 60:.1f} core minutes for {ENTRIES:,}"
-        )
-        seconds, busy = time.perf_counter() - began, time.process_time() - cpu
-        print(f"again: {seconds:.1f} s ({busy:.1f} s of CPU) for {clips:,} entries, {read} files decoded")
-
-
-if __name__ == "__main__":
-    main()
+    assert (read, clips) == (0, entries)
+    with cpu() as plain:
+        _ = [path.stat() for kind in ("videos", "binaural_audios") for path in (root / kind).iterdir()]
+    yield Figure("prepare", "unchanged entry", per, took[0] / entries, "stat of its two files", plain[0] / took[0])
+    os.environ.pop(DATA_VARIABLE) if before is None else os.environ.update({DATA_VARIABLE: before})

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import METRICS, rows
+from benchmarks.reporting import METRICS, rows
 from visaudio_bench.bench.evaluation.recomputation import recompute
 from visaudio_bench.bench.report_pages.folder import write_report
 from visaudio_bench.files import write_json

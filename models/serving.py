@@ -40,6 +40,7 @@ from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_w
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
 _ROOM = 1 << 20  # bytes behind a request that an answer may take; a larger one comes by value
+_KNOWN = 64  # requests of one worker whose kind is remembered
 _AHEAD = 2  # batches that a card may have before the answers of the first are fetched
 _ALIGNED = 64  # bytes
 _START = 600.0  # s until a process that runs networks must be there
@@ -219,8 +220,20 @@ def _from_value(value: _Value) -> Tensor:
     return torch.frombuffer(bytearray(value.data), dtype=value.dtype).view(value.shape)
 
 
+class _Reply(NamedTuple):
+    """Where an answer of one kind goes in the worker's memory, and the message that says so."""
+
+    places: tuple[Tensor, ...]
+    message: bytes
+
+
 class _Request(NamedTuple):
-    """What a worker asks: a call, where its answer may begin, and what those have in common that may share a batch."""
+    """What a worker asks: a call, where its answer may begin, and what those have in common that may share a batch.
+
+    A worker that asks for the same with arguments of the same shapes sends the same message, and its arguments lie in
+    the same place: the request is then the same, as are the `replies` to it. Reading and writing messages would take
+    most of the time of a process whose card is fast.
+    """
 
     connection: Connection
     network: str
@@ -228,6 +241,7 @@ class _Request(NamedTuple):
     arguments: tuple[Any, ...]
     end: int
     alike: tuple[Any, ...]
+    replies: dict[tuple[Any, ...], _Reply | None]
 
     @property
     def rows(self) -> int:
@@ -249,6 +263,15 @@ def _joined(arguments: Sequence[Any], device: str) -> Any:
     return [row for rows in moved for row in rows] if isinstance(first, list) else first
 
 
+def _tensors_of(answer: Any) -> tuple[Tensor, ...] | None:
+    """The tensors of an answer that is one, or a tuple of them; None of any other."""
+    if isinstance(answer, Tensor):
+        return (answer,)
+    if isinstance(answer, tuple) and all(isinstance(part, Tensor) for part in answer):
+        return answer
+    return None
+
+
 @dataclass
 class _Server:
     """Runs networks for whoever connects. One thread accepts connections, another one does the rest."""
@@ -260,6 +283,7 @@ class _Server:
     waiting: list[_Request] = field(default_factory=list)
     launched: list[tuple[list[_Request], Any]] = field(default_factory=list)
     memory: dict[Connection, mmap.mmap] = field(default_factory=dict)
+    known: dict[Connection, dict[bytes, _Request]] = field(default_factory=dict)
     stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -279,6 +303,7 @@ class _Server:
         for connection in self.fresh:
             connection.close()
 
+    @torch.inference_mode()
     def run(self) -> None:
         """Answer requests until the server is stopped."""
         try:
@@ -287,6 +312,8 @@ class _Server:
                 while ready := self.selector.select(0 if busy else None):
                     for key, _ in ready:
                         self._take(key.fileobj)
+                    if self.at_once == 1:
+                        break
                     busy = True  # take all that is there, for batches to be full; nobody asks twice at a time
                 if self.waiting:
                     self._launch(self._batch())
@@ -315,31 +342,49 @@ class _Server:
                 with suppress(OSError):  # closed before it was waited for: the run is over
                     self.selector.register(connection, selectors.EVENT_READ)
                     self.memory[connection] = mmap.mmap(-1, mmap.PAGESIZE)
+                    self.known[connection] = {}
             return
         try:
-            what, *request = source.recv()
-            if what == "memory":
-                handle = reduction.recv_handle(source)
-                try:
-                    self.memory[source] = mmap.mmap(handle, request[0])
-                finally:
-                    os.close(handle)
-            elif what == "value":
-                self._answer(source, partial(self._value, *request))
+            message = source.recv_bytes()
+            request = self.known[source].get(message)
+            if request is None:
+                self._read(source, message)
             else:
-                network, call, placed, end = request
-                arguments = _mapped(tuple(placed), partial(_at, self.memory[source]), _Placed)
-                alike = (network, call, *map(_likeness, arguments))
-                self.waiting.append(_Request(source, network, call, arguments, end, alike))
+                self.waiting.append(request)
         except (EOFError, OSError):  # the worker has ended; it is looked after elsewhere
             self.selector.unregister(source)
             self.memory.pop(source)
+            self.known.pop(source)
             source.close()
         except Exception as error:  # what was sent cannot be read here
             self._send(source, (False, portable(error)))
 
+    def _read(self, source: Connection, message: bytes) -> None:
+        """Understand a message that this worker has not sent before."""
+        what, *request = reduction.ForkingPickler.loads(message)
+        if what == "memory":
+            handle = reduction.recv_handle(source)
+            try:
+                self.memory[source] = mmap.mmap(handle, request[0])
+            finally:
+                os.close(handle)
+            self.known[source].clear()
+        elif what == "value":
+            self._answer(source, partial(self._value, *request))
+        else:
+            network, call, placed, end = request
+            arguments = _mapped(tuple(placed), partial(_at, self.memory[source]), _Placed)
+            alike = (network, call, *map(_likeness, arguments))
+            asked = _Request(source, network, call, arguments, end, alike, {})
+            if len(self.known[source]) >= _KNOWN:
+                self.known[source].clear()
+            self.known[source][message] = asked
+            self.waiting.append(asked)
+
     def _batch(self) -> list[_Request]:
         """The request that has waited longest, with those that may share its batch."""
+        if len(self.waiting) == 1 or self.at_once == 1:
+            return [self.waiting.pop(0)]
         alike = self.waiting[0].alike
         batch = [request for request in self.waiting if request.alike == alike][: self.at_once]
         self.waiting = [request for request in self.waiting if not any(request is taken for taken in batch)]
@@ -350,11 +395,12 @@ class _Server:
         first = batch[0]
         try:
             served = self.networks[first.network]
-            with torch.inference_mode():
+            arguments: Sequence[Any] = first.arguments
+            if len(batch) > 1 or served.device != "cpu":
                 arguments = [
                     _joined(several, served.device) for several in zip(*(r.arguments for r in batch), strict=True)
                 ]
-                self.launched.append((batch, getattr(served.module, first.call)(*arguments)))
+            self.launched.append((batch, getattr(served.module, first.call)(*arguments)))
         except Exception as error:
             if len(batch) == 1:
                 self._send(first.connection, (False, portable(error)))
@@ -364,21 +410,53 @@ class _Server:
 
     def _finish(self, batch: list[_Request], output: Any) -> None:
         """Send the answers of a batch to those who asked."""
-        start = 0
-        whole = len(batch) == 1
         try:
-            values = _mapped(output, lambda tensor: tensor.to("cpu"), Tensor)
+            on_card = self.networks[batch[0].network].device != "cpu"
+            values = _mapped(output, lambda tensor: tensor.to("cpu"), Tensor) if on_card else output
         except Exception as error:  # a card says so late
             for request in batch:
                 self._send(request.connection, (False, portable(error)))
             return
+        start = 0
         for request in batch:
-            part = slice(start, start + request.rows)
-            start = part.stop
-            self._answer(request.connection, partial(self._put, request, values, None if whole else part))
+            part = None if len(batch) == 1 else slice(start, start := start + request.rows)
+            try:
+                self._put(request, values, part)
+            except Exception as error:
+                self._send(request.connection, (False, portable(error)))
 
-    def _put(self, request: _Request, values: Any, part: slice | None) -> Any:
-        """The rows of an answer that are this request's, in its memory where they fit."""
+    def _put(self, request: _Request, values: Any, part: slice | None) -> None:
+        """Answer a request: the rows of an answer that are its own, in the worker's memory where they fit."""
+        tensors = _tensors_of(values)
+        if tensors is None:
+            self._send(request.connection, (True, self._written(request, values, part)))
+            return
+        if part is not None:
+            tensors = tuple(tensor[part] for tensor in tensors)
+        kind = (type(values), *((tensor.shape, tensor.dtype) for tensor in tensors))
+        if kind not in request.replies:
+            request.replies[kind] = self._reply(request, values, tensors)
+        reply = request.replies[kind]
+        if reply is None:
+            self._send(request.connection, (True, self._written(request, values, part)))
+            return
+        for tensor, place in zip(tensors, reply.places, strict=True):
+            place.copy_(tensor)
+        with suppress(OSError):  # it has ended
+            request.connection.send_bytes(reply.message)
+
+    def _reply(self, request: _Request, values: Any, tensors: tuple[Tensor, ...]) -> _Reply | None:
+        """How such an answer is given; None where it does not fit."""
+        memory = self.memory[request.connection]
+        places, end = _placed(tensors, request.end)
+        if end > len(memory):
+            return None
+        follow = iter(places)
+        answer = (True, _mapped(values, lambda _: next(follow), Tensor))
+        return _Reply(tuple(_at(memory, placed) for placed in places), bytes(reduction.ForkingPickler.dumps(answer)))
+
+    def _written(self, request: _Request, values: Any, part: slice | None) -> Any:
+        """An answer of any structure, with its tensors in the worker's memory or by value."""
         tensors: list[Tensor] = []
         _mapped(values, lambda tensor: tensors.append(tensor if part is None else tensor[part]), Tensor)
         places, end = _placed(tensors, request.end)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Import a benchmark by name, with a cache of its own."""
+def benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Import a module of `benchmarks` by name, with a cache of its own."""
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module
+    monkeypatch.syspath_prepend(ROOT)
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
-def test_scale_makes_the_tables_of_a_run(tmp_path: Path, script: Callable[[str], ModuleType]) -> None:
-    scale = script("scale")
+def test_scale_makes_the_tables_of_a_run(tmp_path: Path, benchmark: Callable[[str], ModuleType]) -> None:
+    scale = benchmark("scale")
     took = scale.steps(30, tmp_path / "run")
     assert tuple(took) == scale.STEPS and min(took.values()) > 0
     with (tmp_path / "run" / "results.csv").open() as file:
@@ -31,15 +32,15 @@ def test_scale_makes_the_tables_of_a_run(tmp_path: Path, script: Callable[[str],
     assert {row["system"] for row in rows.values()} >= set(scale.SYSTEMS)
 
 
-def test_pipeline_measures_both_caches(tmp_path: Path, script: Callable[[str], ModuleType]) -> None:
-    pipeline = script("pipeline")
-    clips = pipeline.material(tmp_path, 1, 32, 1)
-    empty, full = (pipeline.measured(clips, 1) for _ in range(2))
+def test_the_pipeline_is_measured_with_both_caches(tmp_path: Path, benchmark: Callable[[str], ModuleType]) -> None:
+    feeding = benchmark("feeding")
+    clips = feeding.material(tmp_path, 1, 32, 1)
+    empty, full = (feeding.measured(clips, 1) for _ in range(2))
     assert 0 < full["feeding"] < empty["feeding"]
 
 
-def test_the_floor_of_directions_is_that_of_perfect_sound(script: Callable[[str], ModuleType]) -> None:
-    floor = script("direction_floor")
+def test_the_floor_of_directions_is_that_of_perfect_sound(benchmark: Callable[[str], ModuleType]) -> None:
+    floor = benchmark("direction_floor")
     clips = list(floor.all_around(bands=((15, 30), (60, 75)), reverberation=(0.2,), sounds=("water",), duration=2.0))
     assert [(judged.band, judged.kind) for judged in clips] == [
         ((15, 30), "one source"), ((60, 75), "one source"), (None, "in turn"), (None, "at once"),
@@ -49,3 +50,38 @@ def test_the_floor_of_directions_is_that_of_perfect_sound(script: Callable[[str]
     assert (side.split()[0], counted) == ("100.0", "2, 8")
     assert 0 < float(error.split()[0]) < 25
     assert rows["60 to 75 degrees"][3].strip() == rows["RT60 0.2 s, beside it, to 90 degrees"][3].strip() == "1, 4"
+
+
+def test_some_stages_are_printed_beside_their_references(
+    benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark("__main__").main(["--tiny", "read"])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert [row[:2] for row in rows] == [["read", "sound"], ["read", "pictures"]]
+    assert all(float(row[4]) > 0 and row[5] and float(row[6]) > 0 for row in rows)
+    with pytest.raises(SystemExit):
+        benchmark("__main__").main(["--tiny", "reed"])
+    assert "no such stage: reed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_all_stages_make_a_page_and_the_rates_of_a_plan(tmp_path: Path, benchmark: Callable[[str], ModuleType]) -> None:
+    main, rates = benchmark("__main__"), importlib.import_module("visaudio_bench.bench.evaluation.rates")
+    main.main(["--tiny", "--out", str(tmp_path)])
+    measured = json.loads((tmp_path / "rates.json").read_text())
+    page = (tmp_path / "performance.md").read_text()
+    assert measured["rates"].keys() >= rates.measured().rates.keys(), "what ships was measured by another version"
+    assert page.count("\n| ") == 1 + len(measured["rates"])
+    work = rates.Work(100, 8.0, 2, {"mono": 100}, 0.0, ["interaural_cues"], ["panns"])
+    assert rates.predict([work], rates.Machine(1), rates.Rates(**measured)).total > 0
+
+
+@pytest.mark.slow
+def test_the_script_for_a_card_works_without_one(
+    benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = benchmark("card")
+    card.main(["--tiny"])
+    assert "nothing was measured" in capsys.readouterr().out
+    rates = card.judging("cpu", tiny=True)
+    assert rates.keys() == {1, 2} and min(rates.values()) > 0

@@ -99,8 +99,9 @@ def run_options(command: Command) -> Command:
         ),
         device_option,
         click.option(
-            "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
-            help="Numbers that networks compute with: bfloat16 is faster and changes the scores a little; recorded.",
+            "--dtype", type=click.Choice(["float32", "tf32", "bfloat16"]), default="float32", show_default=True,
+            help="Numbers that networks compute with: bfloat16, and tf32 on a card, are faster and change the scores a "
+            "little; recorded.",
         ),
         click.option(
             "--backbone", "backbones", multiple=True, metavar="hear:MODULE#WEIGHTS",
@@ -114,7 +115,14 @@ def run_options(command: Command) -> Command:
             "--companions", type=click.Path(path_type=Path), metavar="DIR",
             help="What other programs say of the clips, for av_align and foa_angular: events/, boxes/, foa/.",
         ),
-        click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
+        click.option(
+            "--dry-run", is_flag=True, help="Print the plan and what it will take in time, memory and disk, and stop."
+        ),
+        click.option(
+            "--plan-for", metavar="cores=N,speed=X,cards=N",
+            help="Let --dry-run predict for a machine with so many cores at work, each X times as fast as the one that "
+            "rates were measured on, and graphics cards.  [default: this one, speed=1]",
+        ),
         format_option,
     )  # fmt: skip
     for option in reversed(options):
@@ -132,14 +140,23 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
 
     Returns:
         The plan; nothing has been computed.
+
+    Raises:
+        UsageError: an option is of no use, or its value none.
     """
     from visaudio_bench.bench.evaluation.companions import refuse_stranger
     from visaudio_bench.bench.evaluation.metric_choice import find_metrics
     from visaudio_bench.bench.evaluation.plan import Plan, open_backbones
+    from visaudio_bench.bench.evaluation.rates import machine_of
+    from visaudio_bench.errors import UsageError
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
     device = find_device(options["device"])
+    workers = options["workers"] or available_cores()
+    planned_for = options.get("plan_for")
+    if planned_for and not options["dry_run"]:
+        raise UsageError("--plan-for is for --dry-run: a run is on this machine.")
     companions = options.get("companions")
     if companions is not None:
         refuse_stranger(Path(companions))
@@ -149,13 +166,14 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         out=options["out"] or Path("runs") / default_out,
         seed=options["seed"],
         device=device,
-        workers=options["workers"] or available_cores(),
+        workers=workers,
         allow_missing=options["allow_missing"],
         protocol=PROTOCOLS[options["compat"]] if options["compat"] else OURS,
         dtype=options["dtype"],
         backbones=open_backbones(options["backbones"], jobs, device),
         replace=options.get("replace", False),
         companions=None if companions is None else Path(companions),
+        machine=machine_of(planned_for, workers) if planned_for else None,
     )
 
 

@@ -34,7 +34,7 @@ from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
 from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets
-from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, refuse_strangers
+from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, describe_prediction, refuse_strangers
 from visaudio_bench.bench.evaluation.run_media import write_media
 from visaudio_bench.bench.evaluation.run_writing import REMARKS, RunContent, write_run
 from visaudio_bench.bench.evaluation.signal_scores import (
@@ -98,6 +98,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     present = present_run(plan)
     note("\n".join([describe(summary), *(kept_words(present, plan) if present else ())]))
     if dry_run:
+        note(describe_prediction(summary["prediction"]))
         return None
     with hold(plan.out, "a run of bench"):
         return _carry_out(plan, summary)

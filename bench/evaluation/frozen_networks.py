@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from visaudio_bench.suites import media
 
 Arrays = dict[str, Any]
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,12 @@ class Net:
         """The network with its weights, on its device."""
         import torch
 
+        from visaudio_bench.models.backbones.layers import multiply_float32
+
+        # All networks of a run have one kind of numbers, and a process works for one run at a time.
+        multiply_float32("tf32" if self.dtype == "tf32" else "ieee")
         load = partial(load_class, self.load) if isinstance(self.load, str) else self.load
-        return load(self.weights.path, self.device, getattr(torch, self.dtype))
+        return load(self.weights.path, self.device, torch.bfloat16 if self.dtype == "bfloat16" else torch.float32)
 
     def on(self, device: str) -> Net:
         """The same network, not loaded, on another device."""

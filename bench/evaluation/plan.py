@@ -16,6 +16,7 @@ from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_tw
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
 from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
+from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Machine, Prediction, Work, predict
 from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
 
 NAMING = "To name a folder of sounds, write NAME=DIR in place of DIR."
-# CPU seconds of one clip of one system, measured on the simulated suite: making (motion-pan is the slowest), scoring.
-MAKE_SECONDS, SCORE_SECONDS = 0.3, 0.1
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,8 @@ class Plan:
     `metrics` None stands for the defaults of each suite; `backbones` are HEAR modules by the name of their features;
     `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
     run that is in `out` is given up; else this one adds to it. `absent_suites` were
-    asked for and are not here, with what to do. `companions` is the folder of what other programs say of the clips.
+    asked for and are not here, with what to do. `companions` is the folder of what other programs say of the clips;
+    `machine` what a dry run predicts for, this one if None.
     `command` is what the user wrote.
     """
 
@@ -130,7 +130,15 @@ class Plan:
     replace: bool = False
     absent_suites: Mapping[str, str] = field(default_factory=dict)
     companions: Path | None = None
+    machine: Machine | None = None
     command: str = field(default_factory=command_line)
+
+    def __post_init__(self) -> None:
+        if self.dtype == "tf32" and not self.device.startswith("cuda"):
+            raise UsageError(
+                f"tf32 is how NVIDIA's graphics cards may multiply, and networks are to run on {self.device}. Use "
+                "--dtype float32 or bfloat16, or a card: --device cuda"
+            )
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
@@ -259,14 +267,25 @@ class Plan:
             "missing_weights": [absent._asdict() for absent in self.missing_weights],
             "companions": str(self.companions) if self.companions else None,
             "left_out": self.left_out,
-            "estimate_seconds": round(self._estimate(to_make)),
+            "prediction": self._predicted(to_make).record(),
         }
 
-    def _estimate(self, to_make: dict[tuple[str, str], int]) -> float:
-        preparing = sum(len(job.pending) * job.suite.prepare_seconds for job in self.jobs)
-        making = MAKE_SECONDS * sum(to_make.values())
-        scoring = SCORE_SECONDS * sum(len(job.ids) * len(job.present) for job in self.jobs)
-        return (preparing + making + scoring) / self.workers
+    def _predicted(self, to_make: Mapping[tuple[str, str], int]) -> Prediction:
+        cards = int(self.device.startswith("cuda"))
+        return predict([self._work(job, to_make) for job in self.jobs], self.machine or Machine(self.workers, 1, cards))
+
+    def _work(self, job: Job, to_make: Mapping[tuple[str, str], int]) -> Work:
+        families = self.families_for(job)
+        return Work(
+            len(job.ids),
+            job.suite.duration or MEASURED_SECONDS,
+            len(job.present),
+            {system.card.name: to_make[job.suite.name, system.card.name] for system in job.present},
+            len(job.pending) * job.suite.prepare_seconds,
+            [family.name for family in families if not family.alone],
+            [family.name for family in families if family.alone],
+            job.has_references,
+        )
 
 
 def _own_files(system: System, job: Job) -> dict[str, Any]:
@@ -301,8 +320,23 @@ def describe(summary: dict[str, Any]) -> str:
     if summary["left_out"]:
         lines.append(f"  left out {summary['left_out']}")
     workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
-    lines.append(f"  output   {summary['out']} ({workers}, about {clock(summary['estimate_seconds'])})")
+    predicted = summary["prediction"]
+    lines.append(f"  output   {summary['out']} ({workers}, about {clock(sum(predicted['seconds'].values()))})")
     return "\n".join(lines)
+
+
+def describe_prediction(prediction: Mapping[str, Any]) -> str:
+    """What a run will take, and what that rests upon, for people."""
+    stages = ", ".join(f"{stage} {clock(seconds)}" for stage, seconds in prediction["seconds"].items() if seconds >= 1)
+    took = clock(sum(prediction["seconds"].values()))
+    memory, disk = (f"{prediction[name] / 1000:.1f} GB" for name in ("memory_mb", "disk_mb"))
+    return "\n".join(
+        [
+            f"  time     {took}" + (f": {stages}" if stages else ""),
+            f"  memory   {memory}, disk {disk} more",
+            *(f"           {said}" for said in prediction["basis"]),
+        ]
+    )
 
 
 def present_suites(requests: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:

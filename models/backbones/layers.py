@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Activation = Literal["none", "gelu"]
+Products = Literal["ieee", "tf32"]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
@@ -52,14 +53,26 @@ def _onednn_applies(x: Tensor, weight: Tensor) -> bool:
     )
 
 
+_products: list[Products] = ["ieee"]
+
+
+def multiply_float32(products: Products) -> None:
+    """Let graphics cards multiply float32 numbers in this process in full (`ieee`) or rounded to 10 bits (`tf32`).
+
+    What is said here also holds for convolutions, which torch would round by itself.
+    """
+    _products[0] = products
+    torch.backends.cuda.matmul.fp32_precision = products
+
+
 @contextmanager
 def exact_float32(device: torch.device) -> Iterator[None]:
-    """Convolutions in full float32 on graphics cards, where torch's default rounds their inputs to 10 bits (TF32)."""
+    """Convolutions in full float32 on graphics cards, unless `multiply_float32` has asked for TF32, torch's default."""
     if device.type != "cuda":
         yield
         return
     settings = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before, settings.fp32_precision = settings.fp32_precision, "ieee"
+    before, settings.fp32_precision = settings.fp32_precision, _products[0]
     try:
         yield
     finally:

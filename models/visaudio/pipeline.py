@@ -152,7 +152,7 @@ class Pipeline:
         wanted = lengths(duration, config.text_tokens)
         noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
         if duration > LONGEST:
-            latent = torch.stack([self._long(windows, own, duration) for windows, own in zip(several, noise, strict=True)])
+            latent = torch.stack([self._long(shown, own, duration) for shown, own in zip(several, noise, strict=True)])
         else:
             latent = sample(
                 self.network,

@@ -139,6 +139,32 @@ def test_a_distant_network_says_what_it_says_here() -> None:
         assert distant(torch.ones(1, 2)).total.tolist() == [2.0]  # it goes on
 
 
+def test_a_kind_of_request_is_read_once_and_answered_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    plain = serving._Server._read
+
+    def counted(server: serving._Server, source: Any, message: bytes) -> None:
+        read.append(message)
+        plain(server, source, message)
+
+    monkeypatch.setattr(serving._Server, "_read", counted)
+    monkeypatch.setattr(serving, "_KNOWN", 2)
+    net = Sums()
+    with served([{"net": net}]) as (address,):
+        distant = Distant(address, "net", ("__call__", "compare"))
+        for _ in range(2):  # the second time behind a request that needed more memory, where nothing lies as it did
+            read.clear()
+            for _ in range(3):
+                x = torch.randn(3, 5)
+                assert torch.equal(distant(x).total, net(x).total)
+            assert len(read) <= 2
+            wide = torch.randn(1, 700_000)
+            assert torch.equal(distant(wide).total, net(wide).total)
+        for rows in range(1, 6):  # more kinds than are remembered
+            x = torch.randn(rows, 5)
+            assert torch.equal(distant(x).total, net(x).total)
+
+
 def test_requests_of_one_shape_share_a_batch_and_others_do_not() -> None:
     requests = [(torch.full((rows, length), float(rows)),) for rows, length in ((1, 4), (2, 4), (3, 8), (4, 4))]
     answers, gate = together(Sums(), "__call__", requests)

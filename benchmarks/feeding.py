@@ -1,20 +1,15 @@
-"""What a clip costs the process that feeds the networks, with networks that cost nothing.
+"""The stage of the pipeline: what a clip costs the process that feeds the networks, with networks that cost nothing.
 
-    python benchmarks/pipeline.py                      clips of 256 pixels, 8 s, five systems and a reference
-    python benchmarks/pipeline.py --clips 8 --workers 1,2
-
-CPU seconds a clip of the feeding process and of its workers, and clips a minute of wall time, by the number of workers;
-with 1 everything happens in one process, as it did for every number before there was a pipeline. The second of two runs
-finds every answer in the cache.
+Clips have a video, a reference and the sounds of five systems. With one worker everything happens in one process, as it
+does without a pipeline; that is the reference. The second run of each finds every answer in the cache.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import resource
-import tempfile
 import time
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.measuring import Bench, Figure
 from visaudio_bench.bench.evaluation.family_registry import registry
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.metrics.protocol import OURS
 from visaudio_bench.models.weights import Located
-from visaudio_bench.pool import map_unordered
+from visaudio_bench.pool import available_cores, map_unordered
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import write_audio, write_video
 
@@ -42,6 +39,12 @@ class Output(NamedTuple):
     logits: Tensor
 
 
+@lru_cache(maxsize=64)
+def nothing(*shape: int) -> Tensor:
+    """An answer that is there already: to make one takes time, too."""
+    return torch.full(shape, 0.5)
+
+
 class Free:
     """Every call of the four networks, for nothing."""
 
@@ -49,32 +52,32 @@ class Free:
 
     def __call__(self, x: Tensor) -> Output:
         """As PANNs."""
-        return Output(torch.zeros(len(x), 2048), torch.zeros(len(x), 527))
+        return Output(nothing(len(x), 2048), nothing(len(x), 527))
 
     def embed(self, x: Tensor) -> Tensor:
         """As VGGish."""
-        return torch.zeros(len(x), 8, 128)
+        return nothing(len(x), 8, 128)
 
     def encode_video(self, frames: Tensor) -> Tensor:
         """As Synchformer."""
-        return torch.zeros(len(frames), 24, 8, 768)
+        return nothing(len(frames), 24, 8, 768)
 
     def encode_audio(self, segments: Tensor) -> Tensor:
         """As Synchformer."""
-        return torch.zeros(*segments.shape[:2], 6, 768)
+        return nothing(*segments.shape[:2], 6, 768)
 
     def offset_logits(self, video: Tensor, audio: Tensor) -> Tensor:
         """As Synchformer."""
         del audio
-        return torch.zeros(len(video), 2, 21)
+        return nothing(len(video), 2, 21)
 
     def embed_audio(self, clips: Tensor) -> Tensor:
         """As ImageBind."""
-        return torch.ones(len(clips), 1024)
+        return nothing(len(clips), 1024)
 
     def embed_video(self, crops: list[Tensor]) -> Tensor:
         """As ImageBind."""
-        return torch.ones(len(crops), 1024)
+        return nothing(len(crops), 1024)
 
 
 def load(path: Path, device: str, dtype: torch.dtype) -> Free:
@@ -83,19 +86,19 @@ def load(path: Path, device: str, dtype: torch.dtype) -> Free:
     return Free()
 
 
-def material(folder: Path, count: int, pixels: int, systems: int) -> list[Heard]:
+def material(folder: Path, count: int, pixels: int, systems: int, seconds: float = SECONDS) -> list[Heard]:
     """Clips with a video, a reference, and a sound of each system."""
     clips = []
     for number in range(count):
         draw = np.random.default_rng(number)
         picture = draw.integers(0, 256, (pixels, pixels, 3), dtype=np.uint8)
-        write_video(folder / f"{number}.mp4", [np.roll(picture, step, 1) for step in range(int(25 * SECONDS))], 25)
+        write_video(folder / f"{number}.mp4", [np.roll(picture, step, 1) for step in range(int(25 * seconds))], 25)
         sounds = {}
         for system in ("reference", *(f"system{k}" for k in range(systems))):
-            sound = draw.standard_normal((2, round(RATE * SECONDS))).astype(np.float32) / 10
+            sound = draw.standard_normal((2, round(RATE * seconds))).astype(np.float32) / 10
             sounds[system] = folder / f"{number}-{system}.wav"
             write_audio(sounds[system], sound, RATE)
-        clip = Clip(str(number), folder / f"{number}.mp4", sounds.pop("reference"), 0.0, SECONDS)
+        clip = Clip(str(number), folder / f"{number}.mp4", sounds.pop("reference"), 0.0, seconds)
         clips.append(Heard(number, clip, sounds))
     return clips
 
@@ -124,27 +127,24 @@ def warm(number: int) -> int:
     return number
 
 
-def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=6)
-    parser.add_argument("--pixels", type=int, default=256)
-    parser.add_argument("--systems", type=int, default=5)
-    parser.add_argument("--workers", default="1,2")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        clips = material(Path(folder), given.clips, given.pixels, given.systems)
-        print("| workers | cache | feeding process, CPU ms a clip | clips a minute |\n|---|---|---|---|")
-        for workers in map(int, given.workers.split(",")):
-            os.environ["VISAUDIO_BENCH_CACHE"] = f"{folder}/cache-{workers}"
-            if workers > 1:
-                list(map_unordered(warm, range(4 * workers), workers))
-            for cache in ("empty", "full"):
-                found = measured(clips, workers)
-                print(f"| {workers} | {cache} | {1000 * found['feeding']:.1f} | {60 / found['wall']:.1f} |", flush=True)
-    print(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB in the feeding process")
-
-
-if __name__ == "__main__":
-    main()
+def feeding(bench: Bench) -> Iterator[Figure]:
+    """Processor time of the feeding process, and clips by wall time, for every number of workers up to the cores."""
+    size, cores = bench.size, available_cores()
+    folder = bench.folder / "feeding"
+    folder.mkdir()
+    clips = material(folder, 4 * cores if size.full else 2, size.pixels, 5 if size.full else 1, size.seconds)
+    per = f"clip of {size.seconds:g} s, {len(clips[0].sounds) + 1} sounds"
+    alone: dict[str, float] = {}
+    before = os.environ.get(CACHE_VARIABLE)
+    for workers in range(1, cores + 1):
+        os.environ[CACHE_VARIABLE] = str(folder / f"cache-{workers}")
+        if workers > 1:
+            list(map_unordered(warm, range(4 * workers), workers))
+        for cache in ("empty", "full"):
+            took = measured(clips, workers)
+            alone |= {f"{cache} {kind}": value for kind, value in took.items() if workers == 1}
+            for kind, what in (("feeding", "feeding process, CPU"), ("wall", "whole, wall time")):
+                times = alone[f"{cache} {kind}"] / took[kind]
+                name = f"{what}, {workers} worker{'s' * (workers > 1)}, {cache} cache"
+                yield Figure("pipeline", name, per, took[kind], "one process that does everything", times)
+    os.environ.pop(CACHE_VARIABLE) if before is None else os.environ.update({CACHE_VARIABLE: before})
