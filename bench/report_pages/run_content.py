@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.abc import InspectLoader
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.leaderboards.beside_published import DATASETS, comparison_tables
 from visaudio_bench.leaderboards.published_tables import read_published
 from visaudio_bench.leaderboards.schema import ClipTable, Failure, Run, SuiteInfo
-from visaudio_bench.leaderboards.suite_tables import Shown, row_label
+from visaudio_bench.leaderboards.suite_tables import TITLES, Shown, row_label
 from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.metrics.catalogue import Metric
 
@@ -44,13 +47,35 @@ def beside_published(runs: Sequence[tuple[str, Run]], suites: Iterable[SuiteInfo
     return [table for table in comparison_tables(runs, read_published()) if table.title.startswith(titles)]
 
 
-def column_help(metrics: Iterable[Metric]) -> dict[str, str]:
-    """What each column of a table means, by its key."""
+def column_meanings(metrics: Iterable[Metric]) -> dict[str, dict[str, str]]:
+    """What each column of a table means, by its key.
+
+    Args:
+        metrics: of the run.
+
+    Returns:
+        For each column its `help` in a sentence or two, its `group`, which is the kind of table that it stands in, and
+        the `page` of `manual_pages` that tells more.
+    """
     return {
-        shown.column(compared=True).key: f"{shown.metric.description} Source: {shown.metric.source}."
+        shown.column(compared=True).key: {
+            "help": f"{metric.description} Source: {metric.source}.",
+            "group": TITLES[metric.track],
+            "page": metric.family,
+        }
         for metric in metrics
         for shown in (Shown(metric, view) for view in metric.shown)
     }
+
+
+def manual_pages(metrics: Iterable[Metric]) -> dict[str, str]:
+    """The manual pages of metrics, by the name of the module whose docstring each is; it is read and not imported."""
+    pages = {}
+    for family in dict.fromkeys(metric.family for metric in metrics):
+        spec = importlib.util.find_spec(family)
+        source = spec.loader.get_source(family) if spec and isinstance(spec.loader, InspectLoader) else None
+        pages[family] = (ast.get_docstring(ast.parse(source)) if source else None) or ""
+    return {family: text for family, text in pages.items() if text}
 
 
 def cards_of(records: Iterable[SuiteRecord]) -> list[dict[str, Any]]:
