@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,9 @@ from importlib.abc import InspectLoader
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from visaudio_bench.bench.evaluation.accumulation import SuiteRecord
 from visaudio_bench.bench.evaluation.run_differences import compare
@@ -105,21 +109,17 @@ def suite_scores(
     """
     suite, systems = record.info.name, record.systems
     place = {clip["id"]: number for number, clip in enumerate(clips)}
-    by_clip = rows.by_clip(suite)
     columns = [
         Shown(metric, view) for metric in record.metrics if metric.quantities == (metric.key,) for view in metric.shown
     ]
-    values = {
-        system.name: [_column(by_clip.get((system.name, c.metric.key, c.view), {}), place) for c in columns]
-        for system in systems
-    }
-    scored = [n for n in range(len(columns)) if any(v is not None for own in values.values() for v in own[n])]
-    shown = {system: [own[number] for number in scored] for system, own in values.items()}
+    values = _values(rows, suite, [system.name for system in systems], columns, place)
+    scored = np.flatnonzero(np.isfinite(values).any(axis=(0, 2)))
+    shown = {system.name: values[number, scored] for number, system in enumerate(systems)}
     return {
         "clips": list(clips),
         "systems": [{"name": s.name, "title": row_label(s), "anchor": s.anchor} for s in systems],
         "metrics": [_metric_data(columns[number]) for number in scored],
-        "values": shown,
+        "values": {system: [_short(row) for row in own] for system, own in shown.items()},
         "pairs": paired_differences(shown, seed),
         "flags": [
             {"clip": place[f.clip], "system": f.system, "stage": f.stage, "reason": f.reason, "message": f.message}
@@ -129,8 +129,29 @@ def suite_scores(
     }
 
 
-def _column(scores: Mapping[str, float], clips: Iterable[str]) -> list[float | None]:
-    return [float(f"{scores[clip]:.5g}") if clip in scores else None for clip in clips]
+def _values(
+    rows: ClipTable, suite: str, systems: Sequence[str], columns: Sequence[Shown], clips: Mapping[str, int]
+) -> NDArray[np.float64]:
+    """(systems, columns, clips) scores of a suite, NaN where there is none."""
+    known = {(shown.metric.key, shown.view): number for number, shown in enumerate(columns)}
+    views = rows.labels["view"]
+    pairs = [known.get((metric, view), -1) for metric in rows.labels["metric"] for view in views]
+    places = (
+        np.array([own.get(label, -1) for label in rows.labels[name]], dtype=np.int64)[rows.codes[name]]
+        for name, own in (("system", {name: number for number, name in enumerate(systems)}), ("clip", clips))
+    )
+    system, clip = places
+    column = np.array(pairs, dtype=np.int64)[rows.codes["metric"] * len(views) + rows.codes["view"]]
+    of_suite = np.array([label == suite for label in rows.labels["suite"]], dtype=bool)[rows.codes["suite"]]
+    here = of_suite & (np.minimum(np.minimum(system, clip), column) >= 0)
+    values = np.full((len(systems), len(columns), len(clips)), math.nan)
+    values[system[here], column[here], clip[here]] = rows.value[here]
+    return values
+
+
+def _short(row: NDArray[np.float64]) -> list[float | None]:
+    """As many digits as a page shows; null where there is no value."""
+    return [None if math.isnan(value) else float(f"{value:.5g}") for value in row.tolist()]
 
 
 def _metric_data(shown: Shown) -> dict[str, Any]:

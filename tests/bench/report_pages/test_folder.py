@@ -188,7 +188,8 @@ def test_a_thumbnail_keeps_the_shape_and_the_mean() -> None:
 def test_pairs_say_which_system_is_ahead_and_whether_it_may_be_chance() -> None:
     rng = np.random.default_rng(0)
     base = rng.standard_normal(40)
-    scores = {"a": [(base + 1 + 0.1 * rng.standard_normal(40)).tolist()], "b": [base.tolist()], "c": [[None] * 40]}
+    rows = {"a": base + 1 + 0.1 * rng.standard_normal(40), "b": base, "c": np.full(40, np.nan)}
+    scores = {system: row[None] for system, row in rows.items()}
     (pair,) = paired_differences(scores, seed=0)
     assert (pair["first"], pair["second"], pair["metric"]) == ("a", "b", 0)
     assert pair["low"] < 1 < pair["high"]
