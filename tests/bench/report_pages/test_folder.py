@@ -267,8 +267,17 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def blend(colour: str, ground: str, opacity: float) -> str:
+    """A colour that lets some of the ground through."""
+    one, other = (code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:]) for code in (colour, ground))
+    pairs = ((int(one[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (0, 2, 4))
+    return "#" + "".join(f"{round(opacity * own + (1 - opacity) * under):02x}" for own, under in pairs)
+
+
 def test_colours_can_be_told_apart_by_light_and_in_the_dark(pages: Path) -> None:
-    light, dark = re.findall(r":root \{(.*?)\}", (pages / "report.css").read_text("utf-8"), re.DOTALL)
+    style = (pages / "report.css").read_text("utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    (opacity,) = re.findall(r"path\.clip \{[^}]*opacity: ([.\d]+)", style)
     for block in (light, dark):
         colour = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", block))
         for text in ("ink", "quiet", "accent"):
@@ -277,6 +286,7 @@ def test_colours_can_be_told_apart_by_light_and_in_the_dark(pages: Path) -> None
         assert contrast(colour["paper"], colour["accent"]) >= 4.5, "the page that is open, and pressed buttons"
         for mark in ("own", "reference", "true", "head", "edge"):
             assert contrast(colour[mark], colour["paper"]) >= 3, mark
+        assert contrast(blend(colour["own"], colour["paper"], float(opacity)), colour["paper"]) >= 3, "dots"
 
 
 def test_columns_have_a_meaning_a_kind_and_a_manual_page(pages: Path) -> None:
