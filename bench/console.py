@@ -41,9 +41,14 @@ def note(message: str) -> None:
 
 
 def folded(text: str, indent: int) -> str:
-    """A text for a terminal, whose long lines go on at a word, `indent` characters from the left; else as it is.
+    """Fold the long lines of a text where stderr is a terminal.
 
-    A line with a command stays whole, for it is to be copied.
+    Args:
+        text: lines.
+        indent: how far from the left a line goes on.
+
+    Returns:
+        The text, whose long lines go on at a word; those with a command stay whole, for they are to be copied.
     """
     if not sys.stderr.isatty():
         return text
