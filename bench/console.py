@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -35,6 +38,25 @@ def note(message: str) -> None:
     """One line to the user."""
     if not _silent.get():
         click.echo(visible(message), err=True)
+
+
+def folded(text: str, indent: int) -> str:
+    """Fold the long lines of a text where stderr is a terminal.
+
+    Args:
+        text: lines.
+        indent: how far from the left a line goes on.
+
+    Returns:
+        The text, whose long lines go on at a word; those with a command stay whole, for they are to be copied.
+    """
+    if not sys.stderr.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 80)
+    fold = partial(
+        textwrap.fill, width=width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(line if ": bench " in line else fold(line) for line in text.splitlines())
 
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:

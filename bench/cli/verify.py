@@ -26,7 +26,7 @@ def verify(
     """Compute the run folder RESULT again: every aggregate from its clips.csv, and random clips from their sounds.
 
     Numbers agree within 1e-6 of an aggregate's size, and within 1e-3 of a score's or half the last digit that tables
-    show. Exit code 1 if any does not.
+    show; features of networks within 1e-3 of their norm. Exit code 1 if any does not.
     """
     from visaudio_bench.bench.evaluation.run_checks import suites_here
     from visaudio_bench.bench.evaluation.verification import Sample

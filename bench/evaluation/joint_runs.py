@@ -92,9 +92,11 @@ def join_runs(
             for system in record.systems:
                 folders.setdefault(name, {}).setdefault(system.name, []).append(folder)
         rows = renamed(read_clip_rows(folder / "clips.csv"), again)
-        keys = quantity_keys(rows)
-        tables.append(chosen(rows, np.array([key not in taken for key in keys], dtype=bool)))
-        taken |= set(keys)
+        if len(runs) > 1:
+            keys = quantity_keys(rows)
+            rows = chosen(rows, np.array([key not in taken for key in keys], dtype=bool))
+            taken |= set(keys)
+        tables.append(rows)
         told_failures = (f._replace(system=again.get(f.system, f.system)) for f in _failures(folder))
         failures += [f for f in told_failures if (f.suite, f.system) not in before or not f.system]
     had = set().union(*(computed(run) for _, run in runs))

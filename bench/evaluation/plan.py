@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from visaudio_bench.baselines import DEFAULT_SYSTEMS, STANDING_ANCHORS, System, open_system
 from visaudio_bench.baselines.outputs import Outputs, open_outputs
-from visaudio_bench.bench.console import clock
+from visaudio_bench.bench.console import clock, folded
 from visaudio_bench.bench.evaluation.family import Family
 from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_twins
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
@@ -318,11 +318,12 @@ def describe(summary: dict[str, Any]) -> str:
     lines += [f"  missing  suite {name}: {why}" for name, why in summary["absent_suites"].items()]
     lines.append(f"  metrics  {', '.join(summary['metrics'])}")
     if summary["left_out"]:
-        lines.append(f"  left out {summary['left_out']}")
+        why, asked, command = summary["left_out"].partition(" Get them: ")
+        lines += [f"  left out {why}", *([f"{'':11}{asked.strip()} {command}"] if command else [])]
     workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
     predicted = summary["prediction"]
     lines.append(f"  output   {summary['out']} ({workers}, about {clock(sum(predicted['seconds'].values()))})")
-    return "\n".join(lines)
+    return folded("\n".join(lines), indent=11)
 
 
 def describe_prediction(prediction: Mapping[str, Any]) -> str:
@@ -330,13 +331,12 @@ def describe_prediction(prediction: Mapping[str, Any]) -> str:
     stages = ", ".join(f"{stage} {clock(seconds)}" for stage, seconds in prediction["seconds"].items() if seconds >= 1)
     took = clock(sum(prediction["seconds"].values()))
     memory, disk = (f"{prediction[name] / 1000:.1f} GB" for name in ("memory_mb", "disk_mb"))
-    return "\n".join(
-        [
-            f"  time     {took}" + (f": {stages}" if stages else ""),
-            f"  memory   {memory}, disk {disk} more",
-            *(f"           {said}" for said in prediction["basis"]),
-        ]
-    )
+    lines = [
+        f"  time     {took}" + (f": {stages}" if stages else ""),
+        f"  memory   {memory}, disk {disk} more",
+        *(f"{'':11}{said}" for said in prediction["basis"]),
+    ]
+    return folded("\n".join(lines), indent=11)
 
 
 def present_suites(requests: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -4,7 +4,8 @@ Other machines and library versions round otherwise, so that numbers agree where
 
 - an aggregate: `AGGREGATE` of its size (they are sums in double precision, and the resamples are seeded);
 - a score of a clip: `SCORE` of its size, or half of the last digit that tables show of it. Quantities that are no
-  scores by themselves (sums that a metric pools) have `SCORE` of the largest that the clip's row of them has.
+  scores by themselves (sums that a metric pools) have `SCORE` of the largest that the clip's row of them has;
+- features of a clip, of which distances between sets are made: `FEATURES` of their norm, by the precision of the run.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visaudio_bench.bench.console import track
 from visaudio_bench.bench.evaluation.family import Family, Judged
@@ -29,7 +32,7 @@ from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.bench.evaluation.signal_scores import Prediction, ScoringTask, score_clip
 from visaudio_bench.bench.failures import prepare
 from visaudio_bench.errors import UsageError
-from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
+from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file, read_features
 from visaudio_bench.leaderboards.results import info_from
 from visaudio_bench.leaderboards.schema import ClipTable, Result, Run, read_clip_rows, read_results
 from visaudio_bench.metrics.catalogue import Metric
@@ -41,10 +44,19 @@ from visaudio_bench.suites import Clip, Suite
 
 AGGREGATE = 1e-6
 SCORE = 1e-3
+FEATURES = {"float32": 1e-3, "bfloat16": 1e-2}
 NUMBERS = ("value", "low", "high")
 
 Stored = Mapping[tuple[str, str], float]
 """The values of one system's sound for one clip in `clips.csv`, by quantity and view; NaN where it has none."""
+
+
+class Rescored(NamedTuple):
+    """What is computed of one clip again: quantities and features by network of every system, and of the references."""
+
+    clip: str
+    quantities: Mapping[str, Judged]
+    features: Mapping[str, Mapping[str, NDArray[np.float32]]]
 
 
 class Sample(NamedTuple):
@@ -74,7 +86,7 @@ def verify(path: Path, suites: Mapping[str, Suite], sample: Sample) -> list[Chec
     run = read_results(path)
     checks = [_aggregates(path, run)]
     if sample.clips:
-        checks.append(_scores(path, run, suites, sample))
+        checks += _scores(path, run, suites, sample)
     return checks
 
 
@@ -111,14 +123,15 @@ def _near(mine: float, theirs: float, tolerance: float) -> bool:
     return mine == theirs or abs(mine - theirs) <= tolerance
 
 
-def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -> Check:
-    """Some clips of each suite, every system's sound of them scored again."""
+def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -> list[Check]:
+    """Some clips of each suite, every system's sound of them scored again; and their features, where there are some."""
     rows = read_clip_rows(path / "clips.csv")
     media, metrics = read_media(path), metrics_of(run)
     infos, systems = info_from(run.body)
     problems: list[str] = []
     remarks: list[str] = []
-    compared = sounds = 0
+    in_sets: list[str] = []
+    compared = sounds = vectors = 0
     for number, info in enumerate(infos):
         paths = {
             system.name: made_sounds(path / "audio" / info.name / system.name)
@@ -131,16 +144,64 @@ def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -
         remarks += [*told, *lacking]
         stored = _stored(rows, info.name, chosen)
         tolerances = _Tolerances(metrics[info.name], families)
-        for clip, again in _again(_tasks(clips, paths, families, run), sample, run):
-            for system, quantities in again.items():
-                row = tolerances.comparable(stored.get((system, clip), {}))
+        sets = _Sets(path, info.name, metrics[info.name], run.provenance.get("dtype", "float32"))
+        for again in _again(_tasks(clips, paths, families, run), sample, run):
+            for system, quantities in again.quantities.items():
+                row = tolerances.comparable(stored.get((system, again.clip), {}))
                 problems += [
-                    f"{info.name} / {system} / {clip} / {words}" for words in tolerances.wrong(row, quantities)
+                    f"{info.name} / {system} / {again.clip} / {words}" for words in tolerances.wrong(row, quantities)
                 ]
                 compared += len(row)
                 sounds += 1
-    looked_at = f"{compared:,} values of {sounds:,} sounds, from {sample.clips} clips a suite (seed {sample.seed})"
-    return Check("scores", looked_at, problems, list(dict.fromkeys(remarks)))
+            for system, features in again.features.items():
+                in_sets += [f"{info.name} / {words}" for words in sets.wrong(system, again.clip, features)]
+        vectors += sets.compared
+    clips_of = f"from {sample.clips} clips a suite (seed {sample.seed})"
+    checks = [
+        Check(
+            "scores",
+            f"{compared:,} values of {sounds:,} sounds, {clips_of}",
+            problems,
+            list(dict.fromkeys(remarks)),
+        )
+    ]
+    if vectors or in_sets:
+        checks.append(Check("features", f"{vectors:,} rows of networks, {clips_of}", in_sets))
+    return checks
+
+
+class _Sets:
+    """The features that a run has of a suite, of the networks whose sets its metrics compare."""
+
+    def __init__(self, run: Path, suite: str, metrics: Sequence[Metric], dtype: str):
+        self.networks = {metric.features for metric in metrics if metric.features}
+        self.tolerance = FEATURES[dtype]
+        self.compared = 0
+        self._file = partial(feature_file, run, suite)
+        self._rows: dict[tuple[str, str], dict[str, NDArray[np.float64]]] = {}
+
+    def _stored(self, system: str, network: str) -> dict[str, NDArray[np.float64]]:
+        """The rows of each clip."""
+        if (system, network) not in self._rows:
+            told = read_features(self._file(system), network)
+            numbered = zip(told.clips, np.unique(told.clip).tolist(), strict=True) if told else ()
+            self._rows[system, network] = {clip: told.rows[told.clip == at] for clip, at in numbered if told}
+        return self._rows[system, network]
+
+    def wrong(self, system: str, clip: str, features: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
+        """What differs from the features that were computed again, a phrase each."""
+        for network, fresh in features.items():
+            if network not in self.networks:
+                continue
+            told = self._stored(system, network).get(clip)
+            self.compared += len(fresh)
+            if told is None or told.shape != fresh.shape:
+                shape = "none" if told is None else str(told.shape)
+                yield f"{system} / {clip}: features of {network} {shape}, of the sound {fresh.shape}"
+                continue
+            off = float(np.linalg.norm(told - fresh)) / max(float(np.linalg.norm(fresh)), 1e-12)
+            if not off <= self.tolerance:
+                yield f"{system} / {clip}: the features of {network} differ by {off:.2g} of their norm from the sound's"
 
 
 def _drawn(
@@ -247,7 +308,7 @@ def _families(metrics: Sequence[Metric]) -> tuple[tuple[Family, ...], list[str]]
     return able, [f"not scored again, for want of weights or packages: {', '.join(left)}."] if left else []
 
 
-def _again(tasks: Sequence[ScoringTask], sample: Sample, run: Run) -> Iterator[tuple[str, dict[str, Judged]]]:
+def _again(tasks: Sequence[ScoringTask], sample: Sample, run: Run) -> Iterator[Rescored]:
     """Each clip with what is computed of every system's sound; nothing of one that cannot be scored."""
     families = tasks[0].families
     signals = tuple(family for family in families if not family.alone)
@@ -261,10 +322,13 @@ def _again(tasks: Sequence[ScoringTask], sample: Sample, run: Run) -> Iterator[t
             prediction.system: dict(prediction.quantities) for prediction in scored if prediction.scored
         }
         paths = {prediction.system: prediction.path for prediction in task.predictions if prediction.system in again}
+        features = {}
         for answer in listen(task.clip, paths, alone, nets, task.protocol) if alone else ():
+            features[answer.system] = answer.features
             if answer.system != REFERENCE_SET:
                 again[answer.system] |= answer.quantities
-        yield task.clip.id, {prediction.system: again.get(prediction.system, {}) for prediction in task.predictions}
+        scored_again = {prediction.system: again.get(prediction.system, {}) for prediction in task.predictions}
+        yield Rescored(task.clip.id, scored_again, features)
 
 
 def _networks(families: Sequence[Family], device: str, dtype: Dtype) -> Nets:

@@ -139,7 +139,7 @@ class _Maker:
             content, before = hashlib.sha256(samples.tobytes()).digest(), len(numbers)
             number = numbers.setdefault(content, before)
             if number == before:
-                write_audio(self.folder / f"{number}.flac", samples, SAMPLE_RATE)
+                write_audio(self.folder / f"{number}.flac", samples, SAMPLE_RATE, quick=True)
                 write_picture(self.folder / f"{number}.png", picture(sound.samples, levels[system], loudest, peak))
             sounds[system] = {
                 "file": f"{number}.flac",

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visaudio_bench.metrics.aggregate import mean
 from visaudio_bench.metrics.uncertainty import differences
 
-Scores = Mapping[str, Sequence[Sequence[float | None]]]
 
-
-def paired_differences(values: Scores, seed: int) -> list[dict[str, Any]]:
+def paired_differences(values: Mapping[str, NDArray[np.float64]], seed: int) -> list[dict[str, Any]]:
     """Compare every two systems in every metric that is a mean over clips.
 
     Args:
-        values: by system, for each metric its scores of all clips, None where there is none.
+        values: by system, (metrics, clips) scores, NaN where there is none.
         seed: of the run.
 
     Returns:
@@ -28,10 +27,9 @@ def paired_differences(values: Scores, seed: int) -> list[dict[str, Any]]:
         `metrics.uncertainty.differences` has none, and `effect`, the mean over the standard deviation of the
         differences (None where they do not differ).
     """
-    scores = {system: np.array(rows, dtype=np.float64) for system, rows in values.items()}
     pairs, rows = [], []
-    for first, second in combinations(scores, 2):
-        for metric, row in enumerate(scores[first] - scores[second]):
+    for first, second in combinations(values, 2):
+        for metric, row in enumerate(values[first] - values[second]):
             if np.isfinite(row).sum() > 1:
                 pairs.append((first, second, metric))
                 rows.append(row)

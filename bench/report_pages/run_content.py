@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.abc import InspectLoader
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from visaudio_bench.bench.evaluation.accumulation import SuiteRecord
 from visaudio_bench.bench.evaluation.run_differences import compare
@@ -16,7 +23,7 @@ from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.leaderboards.beside_published import DATASETS, comparison_tables
 from visaudio_bench.leaderboards.published_tables import read_published
 from visaudio_bench.leaderboards.schema import ClipTable, Failure, Run, SuiteInfo
-from visaudio_bench.leaderboards.suite_tables import Shown, row_label
+from visaudio_bench.leaderboards.suite_tables import TITLES, Shown, row_label
 from visaudio_bench.leaderboards.tables import Table, render
 from visaudio_bench.metrics.catalogue import Metric
 
@@ -44,13 +51,35 @@ def beside_published(runs: Sequence[tuple[str, Run]], suites: Iterable[SuiteInfo
     return [table for table in comparison_tables(runs, read_published()) if table.title.startswith(titles)]
 
 
-def column_help(metrics: Iterable[Metric]) -> dict[str, str]:
-    """What each column of a table means, by its key."""
+def column_meanings(metrics: Iterable[Metric]) -> dict[str, dict[str, str]]:
+    """What each column of a table means, by its key.
+
+    Args:
+        metrics: of the run.
+
+    Returns:
+        For each column its `help` in a sentence or two, its `group`, which is the kind of table that it stands in, and
+        the `page` of `manual_pages` that tells more.
+    """
     return {
-        shown.column(compared=True).key: f"{shown.metric.description} Source: {shown.metric.source}."
+        shown.column(compared=True).key: {
+            "help": f"{metric.description} Source: {metric.source}.",
+            "group": TITLES[metric.track],
+            "page": metric.family,
+        }
         for metric in metrics
         for shown in (Shown(metric, view) for view in metric.shown)
     }
+
+
+def manual_pages(metrics: Iterable[Metric]) -> dict[str, str]:
+    """The manual pages of metrics, by the name of the module whose docstring each is; it is read and not imported."""
+    pages = {}
+    for family in dict.fromkeys(metric.family for metric in metrics):
+        spec = importlib.util.find_spec(family)
+        source = spec.loader.get_source(family) if spec and isinstance(spec.loader, InspectLoader) else None
+        pages[family] = (ast.get_docstring(ast.parse(source)) if source else None) or ""
+    return {family: text for family, text in pages.items() if text}
 
 
 def cards_of(records: Iterable[SuiteRecord]) -> list[dict[str, Any]]:
@@ -80,21 +109,17 @@ def suite_scores(
     """
     suite, systems = record.info.name, record.systems
     place = {clip["id"]: number for number, clip in enumerate(clips)}
-    by_clip = rows.by_clip(suite)
     columns = [
         Shown(metric, view) for metric in record.metrics if metric.quantities == (metric.key,) for view in metric.shown
     ]
-    values = {
-        system.name: [_column(by_clip.get((system.name, c.metric.key, c.view), {}), place) for c in columns]
-        for system in systems
-    }
-    scored = [n for n in range(len(columns)) if any(v is not None for own in values.values() for v in own[n])]
-    shown = {system: [own[number] for number in scored] for system, own in values.items()}
+    values = _values(rows, suite, [system.name for system in systems], columns, place)
+    scored = np.flatnonzero(np.isfinite(values).any(axis=(0, 2)))
+    shown = {system.name: values[number, scored] for number, system in enumerate(systems)}
     return {
         "clips": list(clips),
         "systems": [{"name": s.name, "title": row_label(s), "anchor": s.anchor} for s in systems],
         "metrics": [_metric_data(columns[number]) for number in scored],
-        "values": shown,
+        "values": {system: [_short(row) for row in own] for system, own in shown.items()},
         "pairs": paired_differences(shown, seed),
         "flags": [
             {"clip": place[f.clip], "system": f.system, "stage": f.stage, "reason": f.reason, "message": f.message}
@@ -104,8 +129,29 @@ def suite_scores(
     }
 
 
-def _column(scores: Mapping[str, float], clips: Iterable[str]) -> list[float | None]:
-    return [float(f"{scores[clip]:.5g}") if clip in scores else None for clip in clips]
+def _values(
+    rows: ClipTable, suite: str, systems: Sequence[str], columns: Sequence[Shown], clips: Mapping[str, int]
+) -> NDArray[np.float64]:
+    """(systems, columns, clips) scores of a suite, NaN where there is none."""
+    known = {(shown.metric.key, shown.view): number for number, shown in enumerate(columns)}
+    views = rows.labels["view"]
+    pairs = [known.get((metric, view), -1) for metric in rows.labels["metric"] for view in views]
+    places = (
+        np.array([own.get(label, -1) for label in rows.labels[name]], dtype=np.int64)[rows.codes[name]]
+        for name, own in (("system", {name: number for number, name in enumerate(systems)}), ("clip", clips))
+    )
+    system, clip = places
+    column = np.array(pairs, dtype=np.int64)[rows.codes["metric"] * len(views) + rows.codes["view"]]
+    of_suite = np.array([label == suite for label in rows.labels["suite"]], dtype=bool)[rows.codes["suite"]]
+    here = of_suite & (np.minimum(np.minimum(system, clip), column) >= 0)
+    values = np.full((len(systems), len(columns), len(clips)), math.nan)
+    values[system[here], column[here], clip[here]] = rows.value[here]
+    return values
+
+
+def _short(row: NDArray[np.float64]) -> list[float | None]:
+    """As many digits as a page shows; null where there is no value."""
+    return [None if math.isnan(value) else float(f"{value:.5g}") for value in row.tolist()]
 
 
 def _metric_data(shown: Shown) -> dict[str, Any]:

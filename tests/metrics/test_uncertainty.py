@@ -36,6 +36,7 @@ STUDIES = 300
 SCORES = {
     "normal": (lambda g, n: g.normal(3, 1, (STUDIES, n)), 3.0, (None, None)),
     "skewed": (lambda g, n: g.exponential(1, (STUDIES, n)), 1.0, (0.0, None)),
+    "heavily skewed": (lambda g, n: g.lognormal(0, 1, (STUDIES, n)), np.exp(0.5), (0.0, None)),
     "half are zero": (lambda g, n: g.exponential(1, (STUDIES, n)) * (g.random((STUDIES, n)) < 0.5), 0.5, (0.0, None)),
     "ordinal": (lambda g, n: g.choice(5, (STUDIES, n), p=[0.05, 0.1, 0.2, 0.35, 0.3]) + 1.0, 3.75, (1.0, 5.0)),
     "share": (lambda g, n: g.beta(0.8, 0.4, (STUDIES, n)), 2 / 3, (0.0, 1.0)),

@@ -57,12 +57,25 @@ REPORT.pages.failures = () => {
       : element("p", {}, "Nothing failed, and nothing was remarked."));
 };
 
+/* The manual page of a metric: the docstring of the module that computes it. */
+REPORT.pages.manual = (page) => {
+  const text = REPORT.values.run.manual[page];
+  if (!text) throw new Error(`There is no manual page "${page}" in this report.`);
+  const columns = Object.entries(REPORT.values.run.columns).filter(([, column]) => column.page === page);
+  show(
+    element("p", { class: "crumbs" }, element("a", { href: "#/tables" }, "Leaderboard")),
+    element("h1", {}, name(page.split(".").pop().replaceAll("_", " "))),
+    element("p", { class: "manual" }, text),
+    element("h2", {}, "Columns"),
+    pairs(columns.map(([key, column]) => [key, column.help])));
+};
+
 /* What changed from one run to the next, as bench diff tells it. */
 REPORT.pages.changes = () => {
   const { changes } = REPORT.values.run;
   show(element("h1", {}, "Changes"), changes.map((change) => [
     element("h2", {}, name(change.first), " and then ", name(change.second)),
     change.tables.map((table) => table.rows.length
-      ? tableView({ ...table, title: `${table.title} · ${change.first}, ${change.second}` }, {})
+      ? tableView({ ...table, title: `${table.title} · ${change.first}, ${change.second}` }, true)
       : [element("h2", {}, table.title), table.notes.map((note) => element("p", { class: "note" }, note))])]));
 };

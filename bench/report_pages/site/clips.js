@@ -4,6 +4,7 @@
 const AT_ONCE = 20; /* rows that are drawn, and taken away, together */
 const ROW = 62; /* pixels of a row, before it has been drawn */
 const NEAR_SCREEN = "800px 0px";
+const EXTREMES = 20; /* clips that "worst" and "best" show */
 const clipSorting = { key: "clip", down: false };
 
 /* The suite that is looked at, with its scores. */
@@ -33,7 +34,8 @@ REPORT.pages.clips = async () => {
   contenders(scores);
   const box = element("div", {});
   const draw = () => box.replaceChildren(clipList(suite, scores, draw));
-  const only = [["", "all"], ["flagged", "with remarks or failures"], ["missing", "with a missing value"]];
+  const only = [["", "all"], ["worst", `the ${EXTREMES} worst of the first system`], ["best", `the ${EXTREMES} best of the first system`],
+    ["flagged", "with remarks or failures"], ["missing", "with a missing value"]];
   show(
     element("h1", {}, "Clips"),
     element("form", { class: "controls", role: "search", onsubmit: (event) => event.preventDefault() },
@@ -57,8 +59,17 @@ function clipList(suite, scores, draw) {
   };
   const flags = new Map();
   for (const flag of scores.flags) flags.set(flag.clip, [...(flags.get(flag.clip) || []), flag]);
-  const shown = scores.clips.map((_, clip) => clip).filter((clip) => {
+  /* How good a value is; null where none is better than another. */
+  const worth = (clip) => {
+    const [own, truth] = [value(chosen.first, clip), value("reference", clip)];
+    if (own === null || metric.better === "none" || (metric.better === "reference" && truth === null)) return null;
+    return metric.better === "reference" ? -Math.abs(own - truth) : metric.better === "lower" ? -own : own;
+  };
+  const every = scores.clips.map((_, clip) => clip);
+  const extreme = new Set(order(every.map(worth), chosen.only === "best").filter((clip) => worth(clip) !== null).slice(0, EXTREMES));
+  const shown = every.filter((clip) => {
     const { id, caption } = scores.clips[clip];
+    if ((chosen.only === "worst" || chosen.only === "best") && !extreme.has(clip)) return false;
     if (chosen.only === "flagged" && !flags.has(clip)) return false;
     if (chosen.only === "missing" && scores.systems.every((system) => value(system.name, clip) !== null)) return false;
     return matches(`${id} ${caption}`, chosen.clip);

@@ -88,6 +88,6 @@ function differences(suite, scores) {
       ["Mean difference", told],
       ["Clips", `${gaps.length}${metric.better === "higher" || metric.better === "lower" ? `: ${title(first)} is better on ${wins}, ${title(second)} on ${gaps.length - wins - ties}, no difference on ${ties}` : ""}`],
       ["Effect size", pair.effect === null ? "none: every clip differs by the same" : `${format(pair.effect, 2)} standard deviations of the differences`],
-      ["Test", `p = ${pair.p} (random signs of the differences; of this pair alone, not corrected for looking at many)`],
+      ["Test", `p = ${pair.p} (studentised bootstrap of the differences; of this pair alone, not corrected for looking at many)`],
     ]));
 }

@@ -86,8 +86,8 @@ function order(values, down) {
   });
 }
 
-/* A heading that sorts: a button in a th with aria-sort. */
-function heading(label, state, key, first, change, properties) {
+/* A heading that sorts: a button in a th with aria-sort. `meaning` is shown while it is pointed at or has the focus. */
+function heading(label, state, key, first, change, properties, meaning) {
   const down = state.key === key ? state.down : null;
   const press = () => {
     if (state.key !== key) Object.assign(state, { key, down: first });
@@ -96,9 +96,33 @@ function heading(label, state, key, first, change, properties) {
     change(key);
   };
   const sorted = down === null ? "none" : down ? "descending" : "ascending";
-  return element("th", { scope: "col", "aria-sort": sorted, ...properties },
-    element("button", { class: "sort", onclick: press, "data-key": key }, label));
+  const button = element("button", { class: "sort", onclick: press, "data-key": key }, label);
+  if (meaning) explain(button, meaning);
+  return element("th", { scope: "col", "aria-sort": sorted, ...properties }, button);
 }
+
+/* A bubble of text below an element that is pointed at or has the focus; Escape takes it away. */
+const bubble = element("div", { role: "tooltip", id: "meaning", class: "bubble", hidden: true });
+
+function explain(target, text) {
+  const open = () => {
+    bubble.textContent = text;
+    bubble.hidden = false;
+    if (!bubble.isConnected) document.body.append(bubble);
+    const box = target.getBoundingClientRect();
+    const most = document.documentElement.clientWidth - bubble.offsetWidth - 8;
+    bubble.style.left = `${Math.max(8, Math.min(box.left, most))}px`;
+    bubble.style.top = `${box.bottom + 6}px`;
+    target.setAttribute("aria-describedby", bubble.id);
+  };
+  for (const event of ["mouseenter", "focus"]) target.addEventListener(event, open);
+  for (const event of ["mouseleave", "blur"]) target.addEventListener(event, closeBubble);
+}
+
+function closeBubble() { bubble.hidden = true; }
+
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeBubble(); });
+document.addEventListener("scroll", closeBubble, true);
 
 function show(...children) {
   document.getElementById("main").replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
@@ -116,6 +140,7 @@ function route() {
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   document.dispatchEvent(new Event("leave"));
+  closeBubble();
   document.title = `${REPORT.values.run.title} · ${page}`;
   Promise.resolve(REPORT.pages[page](...parts.slice(1)))
     .catch((error) => show(element("p", { role: "alert" }, error.message)));

@@ -197,3 +197,34 @@ def test_networks_that_cannot_be_loaded_end_the_run_with_one_sentence(
     told = run(bench, clips, tmp_path / "run", 2)
     assert told.code == 1
     assert "rows.safetensors" in told.err and "Traceback" not in told.err
+
+
+def test_features_that_are_not_of_the_sounds_are_caught(
+    bench: Callable, clips: Path, tmp_path: Path, plug_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in clips.glob("clip[2-5].*"):
+        path.unlink()
+    out = tmp_path / "run"
+    assert run(bench, clips, out, 1).code == 0
+
+    def verified() -> Any:
+        return bench("verify", out, "--suite", f"folder:{clips}", "--workers", 1)
+
+    told = verified()
+    assert told.code == 0, told.out + told.err
+    assert "rows of networks, from 8 clips a suite" in " ".join(told.out.split())
+    for system in ("noise", "@reference"):
+        (path,) = (out / "features").rglob(f"{system}.npz")
+        before = path.read_bytes()
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        arrays["rows"][0] *= 1.01
+        np.savez(path, **arrays)
+        told = verified()
+        assert told.code == 1
+        assert f"{system} / clip0: the features of rows differ by 0.01 of their norm" in " ".join(told.out.split())
+        path.write_bytes(before)
+    (plug_in / "rows.safetensors").unlink()
+    told = verified()
+    assert told.code == 0
+    assert "not scored again, for want of weights or packages: Row, FD-Rows" in " ".join(told.out.split())

@@ -188,7 +188,8 @@ def test_a_thumbnail_keeps_the_shape_and_the_mean() -> None:
 def test_pairs_say_which_system_is_ahead_and_whether_it_may_be_chance() -> None:
     rng = np.random.default_rng(0)
     base = rng.standard_normal(40)
-    scores = {"a": [(base + 1 + 0.1 * rng.standard_normal(40)).tolist()], "b": [base.tolist()], "c": [[None] * 40]}
+    rows = {"a": base + 1 + 0.1 * rng.standard_normal(40), "b": base, "c": np.full(40, np.nan)}
+    scores = {system: row[None] for system, row in rows.items()}
     (pair,) = paired_differences(scores, seed=0)
     assert (pair["first"], pair["second"], pair["metric"]) == ("a", "b", 0)
     assert pair["low"] < 1 < pair["high"]
@@ -251,3 +252,49 @@ def test_a_record_that_names_no_file_costs_its_sound(finished: Path, tmp_path: P
     ):
         (tmp_path / f"{name}.json").write_text(text)
     assert made_sounds(tmp_path) == {"d": tmp_path / "d.flac"}
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' luminance, as WCAG 2.2 defines it."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = (int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4))
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def blend(colour: str, ground: str, opacity: float) -> str:
+    """A colour that lets some of the ground through."""
+    one, other = (code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:]) for code in (colour, ground))
+    pairs = ((int(one[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (0, 2, 4))
+    return "#" + "".join(f"{round(opacity * own + (1 - opacity) * under):02x}" for own, under in pairs)
+
+
+def test_colours_can_be_told_apart_by_light_and_in_the_dark(pages: Path) -> None:
+    style = (pages / "report.css").read_text("utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    (opacity,) = re.findall(r"path\.clip \{[^}]*opacity: ([.\d]+)", style)
+    for block in (light, dark):
+        colour = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", block))
+        for text in ("ink", "quiet", "accent"):
+            for ground in ("paper", "soft"):
+                assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+        assert contrast(colour["paper"], colour["accent"]) >= 4.5, "the page that is open, and pressed buttons"
+        for mark in ("own", "reference", "true", "head", "edge"):
+            assert contrast(colour[mark], colour["paper"]) >= 3, mark
+        assert contrast(blend(colour["own"], colour["paper"], float(opacity)), colour["paper"]) >= 3, "dots"
+
+
+def test_columns_have_a_meaning_a_kind_and_a_manual_page(pages: Path) -> None:
+    run = data_of(pages / "data" / "run.js")
+    shown = {column["key"] for table in run["tables"] for column in table["columns"]}
+    assert shown <= run["columns"].keys()
+    assert {run["columns"][key]["group"] for key in shown} == {
+        table["title"].split(" · ")[-1] for table in run["tables"]
+    }
+    for key in shown:
+        assert len(run["manual"][run["columns"][key]["page"]]) > 300, key

@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, browser, folder):
         self.browser, self.index = browser, (folder / "index.html").as_uri()
-        self.wait = WebDriverWait(browser, 20, poll_frequency=0.03)
+        self.wait = WebDriverWait(browser, 60, poll_frequency=0.03)
 
     def open(self, *parts, expect="h1"):
         self.browser.get(self.index + "#/" + "/".join(quote(part, safe="") for part in parts))
@@ -98,7 +98,11 @@ def sort_and_filter_tables(reader):
     before = reader.texts("section:first-of-type tbody th")
     assert TITLE in before
     heading = reader.find("[data-key=lat_err]")
-    assert "lateral" in heading.find_element(By.XPATH, "..").get_attribute("title")
+    reader.run("arguments[0].focus()", heading)
+    assert "lateral" in reader.find("#meaning").text
+    assert heading.get_attribute("aria-describedby") == "meaning"
+    reader.press(Keys.ESCAPE)
+    assert not reader.find("#meaning").is_displayed()
     heading.click()
     values = reader.run(
         "const at = [...document.querySelectorAll('section:first-of-type thead th')]"
@@ -113,10 +117,49 @@ def sort_and_filter_tables(reader):
     assert reader.find("[aria-sort=descending]").text.startswith("LatErr")
     reader.press(Keys.ENTER)
     assert reader.texts("section:first-of-type tbody th") == before
-    reader.all("input[type=search]")[0].send_keys("owl-less")
+    reader.find("input[type=search]").send_keys("owl-less")
+    assert reader.texts("tbody th") == [] and "Nothing is left" in reader.find("main [role=status]").text
+    reader.find("input[type=search]").send_keys(Keys.BACKSPACE * len("owl-less"))
+    filter_tables(reader)
+    read_the_manual(reader)
+
+
+def filter_tables(reader):
+    """By kind of metric, by suite, and by system: boxes that the keyboard reaches."""
+    groups = reader.texts("select")
+    assert any("where the sound is" in group for group in groups)
+    titles = reader.texts("h2")
+    assert len(titles) > 1
+    place = next(at for at, text in enumerate(groups) if "where the sound is" in text)
+    choose(reader, place, "where the sound is")
+    assert 0 < len(reader.texts("h2")) < len(titles)
+    assert all("where the sound is" in title for title in reader.texts("h2"))
+    choose(reader, place, "")
+    suite = reader.run("return document.querySelectorAll('select')[0].options[1].value")
+    choose(reader, 0, suite)
+    assert reader.texts("h2") == titles, "there is one suite"
+    reader.run("document.querySelector('.boxes summary').focus()")
+    reader.press(Keys.ENTER, Keys.TAB, Keys.TAB)
+    assert reader.run("return document.activeElement.textContent") == "none"
+    reader.press(Keys.ENTER)
     assert reader.texts("tbody th") == []
-    reader.all("input[type=search]")[0].send_keys(Keys.BACKSPACE * len("owl-less"), "ours")
+    reader.run(
+        "[...document.querySelectorAll('[data-row]')].find((b) => b.dataset.row === arguments[0]).focus()", TITLE
+    )
+    reader.press(Keys.SPACE)
     assert set(reader.texts("tbody th")) == {TITLE}
+    reader.open("metrics")
+    reader.open("tables", expect="table")
+    assert set(reader.texts("tbody th")) == {TITLE}, "what was chosen is kept"
+    reader.run("document.querySelector('.boxes').open = true; document.querySelector('.boxes button').click()")
+
+
+def read_the_manual(reader):
+    """A column leads to the manual page of its metric, which lies in the report."""
+    link = reader.run("return document.querySelector('dd a').getAttribute('href')")
+    reader.run("location.hash = arguments[0]", link)
+    reader.until("return document.querySelector('.manual')")
+    assert len(reader.find(".manual").text) > 300
 
 
 def sort_and_filter_clips(reader):
@@ -136,6 +179,15 @@ def sort_and_filter_clips(reader):
     numbers = [float(gap) for gap in gaps[:-1]]
     assert len(numbers) == 2
     assert numbers == sorted(numbers, reverse=True)
+    choose(reader, select + 3, "worst")
+    assert sorted(reader.texts("tbody th bdi")) == sorted(CLIPS), "fewer than the worst that are shown"
+    choose(reader, select + 2, "ours")
+    choose(reader, select + 1, "other")
+    assert sorted(reader.texts("tbody th bdi")) == sorted({*CLIPS} - {CLIPS[1]}), (
+        "a clip without a value is not among them"
+    )
+    choose(reader, select + 1, "ours")
+    choose(reader, select + 2, "other")
     choose(reader, select + 3, "missing")
     assert reader.texts("tbody th bdi") == [CLIPS[1]]
     choose(reader, select + 3, "")
