@@ -34,7 +34,7 @@ UNDEFINED = 0.02  # share of the clips whose time difference is undefined
 METRICS = [metric for metric in defaults() if not metric.weights]
 
 
-def rows(system: str, *, heard: bool, seed: int, clips: int = CLIPS) -> Iterator[ClipRow]:
+def rows(system: str, *, heard: bool, seed: int, clips: int) -> Iterator[ClipRow]:
     """The rows of one system; a difficulty that the systems share makes their scores correlate."""
     difficulty = np.random.default_rng(0).uniform(0.5, 2, clips)
     rng = np.random.default_rng(seed)
@@ -50,14 +50,18 @@ def rows(system: str, *, heard: bool, seed: int, clips: int = CLIPS) -> Iterator
             )
 
 
-def make_run(folder: Path) -> int:
+def make_run(folder: Path, clips: int = CLIPS) -> int:
     """A run folder that `bench report` reads; returns its number of rows."""
     systems = [
         SystemInfo(name, name, anchor=name in ANCHORS, binauralises=name not in OTHERS)
         for name in (*ANCHORS, *HEARD, *OTHERS)
     ]
-    suite = SuiteInfo("made-up", "made-up numbers", CLIPS, synthetic=True)
-    table = [row for seed, one in enumerate(systems, 1) for row in rows(one.name, heard=one.binauralises, seed=seed)]
+    suite = SuiteInfo("made-up", "made-up numbers", clips, synthetic=True)
+    table = [
+        row
+        for seed, one in enumerate(systems, 1)
+        for row in rows(one.name, heard=one.binauralises, seed=seed, clips=clips)
+    ]
     write_clip_rows(folder, table)
     told = {
         "info": dataclasses.asdict(suite),
