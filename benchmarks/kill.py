@@ -10,6 +10,9 @@ Each other command is first carried out undisturbed, which also says how long it
 drawn from that length, always in the folder that the kill before left, until its kills are used up; then it ends by
 itself. What it made must be the same to the bit, and no temporary file or lock may be left in its folder or in the
 cache.
+
+Not among them are commands that only read and print, those that use the network, `train foleyspace`, which trains as
+`train geometry-aware` does, and `data build starss23`, which works as `data build biaudio` does.
 """
 
 from __future__ import annotations
