@@ -49,15 +49,16 @@ class Outputs(System):
     ) -> Iterator[Generation]:
         """The path of each clip's file; nothing is written to `out`."""
         del out, device, seed
+        unmatched: list[str] | None = None  # found out once, and only where a file is missing
         for clip in clips:
             if clip.id not in only:
                 continue
             if clip.id in self.files:
                 yield self._found(clip.id, self.files[clip.id])
             else:
-                hint = self.contents.told_of(clip.id) or did_you_mean(
-                    clip.id, self.unmatched({known.id for known in clips})
-                )
+                if unmatched is None:
+                    unmatched = self.unmatched([other.id for other in clips])
+                hint = self.contents.told_of(clip.id) or did_you_mean(clip.id, unmatched)
                 yield Generation(
                     clip.id, None, 0.0, "missing", f'{self.folder} has no sound file for clip "{clip.id}".{hint}'
                 )

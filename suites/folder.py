@@ -20,6 +20,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -61,7 +62,7 @@ class Contents:
     videos: Mapping[str, Path]
     unread: tuple[Path, ...]
 
-    @property
+    @cached_property
     def heard(self) -> dict[str, Path]:
         """The file to listen to, by clip id: the sound file where there is one, else the video."""
         return dict(sorted({**self.videos, **self.sounds}.items(), key=lambda item: item[1]))
@@ -78,7 +79,14 @@ class Contents:
 
     def namesakes(self, clip: str) -> list[Path]:
         """The files of a clip's name that are not read, hidden ones (`._a.wav`) included."""
-        return [path for path in self.unread if _plain(clip_id(path, self.folder)) == clip]
+        return self._unread_by_clip.get(clip, [])
+
+    @cached_property
+    def _unread_by_clip(self) -> dict[str, list[Path]]:
+        by_clip: dict[str, list[Path]] = {}
+        for path in self.unread:
+            by_clip.setdefault(_plain(clip_id(path, self.folder)), []).append(path)
+        return by_clip
 
     def told(self) -> list[str]:
         """What to say of the folder to somebody who listens to its files, a line each; nothing if all is read."""

@@ -15,6 +15,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -362,6 +363,7 @@ def end_to_end_sound(
 ) -> Callable[[int], dict[str, tuple[np.ndarray, int]]]:
     """Reference and prediction of one of the six end-to-end clips: (2, n) int16 and the rate."""
 
+    @cache
     def make(index: int) -> dict[str, tuple[np.ndarray, int]]:
         rate = 48000 if index == 3 else 44100
         reference = wave(1000 + index, 8.5 if index == 4 else 8.0, rate)

@@ -172,7 +172,7 @@ def wait_until_nothing_is_written(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_run_is_finished_by_the_next_one(workers):
     suite = simroom_mini()
     command = [sys.executable, "-c", PREPARE.format(workers=workers)]

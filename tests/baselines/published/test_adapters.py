@@ -27,9 +27,9 @@ from visaudio_bench.suites.media import write_audio, write_video
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
 RUNNABLE = [name for name, card in CARDS.items() if card.status == "runnable"]
-# Doubles whose programs load the whole of torch for every process; the others go through the same code of ours.
-HEAVY = {"audiox", "see2sound", "thinksound", "visage"}
-FAULTY = [pytest.param(n, marks=[pytest.mark.slow] if n in HEAVY else []) for n in RUNNABLE]
+# All go through the same code of ours. The doubles of these two need no torch, and one of them has weights.
+QUICK = {"mmaudio", "prismaudio"}
+FAULTY = [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in RUNNABLE]
 # Whose authors' demos are so much alike that one double serves both.
 SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
 # The doubles of these need no torch: a process of theirs starts in a tenth of a second.

@@ -118,7 +118,9 @@ def inputs(folder: Path, system: str, one: dict[str, Any]) -> dict[str, Any]:
     return {name: path and str(path) for name, path in made.items()} | one
 
 
-@pytest.mark.parametrize("system", CARDS)
+@pytest.mark.parametrize(
+    "system", [pytest.param(name, marks=[] if name == "see2sound" else [pytest.mark.slow]) for name in CARDS]
+)
 def test_native_sounds_are_what_the_card_promises_and_depend_on_their_clip_alone(system: str, run: Run) -> None:
     card = CARDS[system]
     native = card.native

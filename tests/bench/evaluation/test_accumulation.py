@@ -142,22 +142,19 @@ def test_two_systems_are_compared_by_metric_and_by_clip(bench: Bench, sounds: Pa
     assert again["LR-Acc ↑"] == pytest.approx(100 / 3)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
+def test_what_cannot_be_compared_says_why(bench: Bench, sounds: Path) -> None:
+    _score(bench, sounds, "good", "bad", metric="lr_acc")
+    _score(bench, sounds, "twin", out="other", metric="lr_acc")
+    _score(bench, sounds, "twin", out="seeded", metric="lr_acc", seed=4)
+    for arguments, says in (
         (("run", "run"), "nothing to compare"),
         (("run", "other"), "say which"),
         (("nowhere", "other"), "no folder"),
         (("run:gooood", "other"), 'Did you mean "good"'),
         (("run:good", "seeded"), "do not compare: seed 0 and 4"),
-    ],
-)
-def test_what_cannot_be_compared_says_why(bench: Bench, sounds: Path, arguments: tuple[str, str], says: str) -> None:
-    _score(bench, sounds, "good", "bad", metric="lr_acc")
-    _score(bench, sounds, "twin", out="other", metric="lr_acc")
-    _score(bench, sounds, "twin", out="seeded", metric="lr_acc", seed=4)
-    told = bench("compare", *(sounds / name for name in arguments))
-    assert told.code == 2 and says in told.err
+    ):
+        told = bench("compare", *(sounds / name for name in arguments))
+        assert told.code == 2 and says in told.err
 
 
 def test_the_clips_of_every_suite_of_a_folder_are_found_again(bench: Bench, sounds: Path) -> None:

@@ -166,6 +166,7 @@ def severe(browser) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
+@pytest.mark.slow  # preferences, from the page to the table, and a session that reaches the server are tried always
 def test_a_whole_session_from_the_checks_to_the_table(browser, survey, tmp_path):
     rater = Rater(browser, survey.folder)
     rater.open("?rater=7")
@@ -269,6 +270,7 @@ def check_responses(file: Path):
     assert not {"ThinkSound", "ViSAudio"} & {row["system"] for row in rows}
 
 
+@pytest.mark.slow
 def test_exchanged_channels_are_caught_by_the_orientation_check(browser, survey):
     rater = Rater(browser, survey.folder, swapped=True)
     rater.open()

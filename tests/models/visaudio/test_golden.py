@@ -147,7 +147,12 @@ def test_time_embeddings(blocks, layer, version, frequencies, period, tolerance)
 
 @pytest.fixture(params=["mmaudio_tiny_v1", "mmaudio_tiny_v2"])
 def mmaudio(request, architecture, filled_network):
-    """Network, golden values, and the tolerances of flow and steps: four times what --other-rounding moves them by."""
+    """Network, golden values, and the tolerances of flow and steps.
+
+    Under other roundings (the largest of five draws) flows move by 2.4e-6, in the second version by 3.4e-6, and five
+    steps by 3.4e-6 and 6.8e-5: there an ulp in the time of a step turns the waves. Each may be off by at least four
+    times that, and the flow of the second version by what its waves may be.
+    """
     golden = architecture(request.param)
     v2 = golden.metadata["v2"]
     network = filled_network(golden.config(v2=v2, dual=False, spacetime=False))
@@ -156,7 +161,7 @@ def mmaudio(request, architecture, filled_network):
     weight = sum(float(tensor.double().abs().sum()) for tensor in network.state_dict().values())
     # The filled values come from sines, each of which a library may round by an ulp (6e-8).
     assert weight == pytest.approx(float(golden.metadata["weights_digest"]), rel=6e-8)
-    flow, steps = (5e-5, 1e-4) if v2 else (1e-5, 3e-5)
+    flow, steps = (5e-5, 3e-4) if v2 else (1e-5, 3e-5)
     return network, golden, (at_least(flow, network.t_embed), at_least(steps, network.t_embed))
 
 
@@ -240,9 +245,10 @@ def test_times(architecture):
 
 @pytest.fixture
 def visaudio(architecture, filled_network):
+    """Network, golden values, and the tolerance of flows, which move by 1.8e-6 under other roundings: see `mmaudio`."""
     golden = architecture("visaudio_tiny")
     network = filled_network(golden.config())
-    return network, golden, at_least(1e-4, network.t_embed)
+    return network, golden, at_least(5e-5, network.t_embed)
 
 
 def ears(golden, name):
@@ -274,9 +280,10 @@ def test_visaudio_without_the_spacetime_module(visaudio, filled_network):
 
 @pytest.mark.golden
 def test_visaudio_sampling(visaudio):
-    network, golden, tolerance = visaudio
+    network, golden, _ = visaudio
     found = sample(network, golden.conditions(), ears(golden, "in.x"), steps=5)
-    assert off(found, golden.tensors["out.ode5_cfg4.5"]) < tolerance
+    # Under other roundings they move by 8.6e-5, because the times of the steps do.
+    assert off(found, golden.tensors["out.ode5_cfg4.5"]) < at_least(4e-4, network.t_embed)
 
 
 def test_visaudio_keys(visaudio):
