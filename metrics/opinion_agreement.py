@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -231,7 +232,10 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 def screen(
-    votes: Votes, rules: Sequence[str], checks: Mapping[str, Mapping[str, str]] | None = None
+    votes: Votes,
+    rules: Sequence[str],
+    checks: Mapping[str, Mapping[str, str]] | None = None,
+    per_rater: int = 0,
 ) -> dict[str, list[str]]:
     """Find the raters that each rule would exclude.
 
@@ -240,6 +244,7 @@ def screen(
         rules: names out of `RULES`.
         checks: what the questionnaire's checks said, `{"headphones": {rater: "pass" | "fail" | "none"}, ...}`, likewise
             for "orientation" and "completion".
+        per_rater: how many of the clips each rater was asked about, 0 for all.
 
     Returns:
         The names of the raters by rule, in the order of `votes.raters`.
@@ -263,7 +268,7 @@ def screen(
             excluded[rule] = [rater for rater in votes.raters if answers.get(rater, "none") != "pass"]
         else:
             caught = {
-                "incomplete": _incomplete,
+                "incomplete": partial(_incomplete, per_rater=per_rater),
                 "trap": _trap,
                 "gold": _gold,
                 "anchor": _anchor,
@@ -273,10 +278,19 @@ def screen(
     return excluded
 
 
-def _incomplete(votes: Votes, rule: str) -> list[bool]:
+def _incomplete(votes: Votes, rule: str, per_rater: int) -> list[bool]:
+    """Whether a vote is missing: of any sample, or of those of the clips that a rater has votes on, or such a clip."""
     del rule
-    absent = np.isnan(sample_matrix(votes.with_role("test")))
-    return [bool(absent[:, index].any()) for index in range(len(votes.raters))]
+    tested = votes.with_role("test")
+    voted = ~np.isnan(sample_matrix(tested))
+    if not per_rater:
+        return [bool(there) for there in ~voted.all(0)]
+    clips = np.unique(tested.clip)
+    by_clip = [~np.isnan(sample_matrix(tested.where(tested.clip == clip))) for clip in clips]
+    begun = np.array([there.any(0) for there in by_clip])
+    finished = np.array([there.all(0) for there in by_clip])
+    whole = (begun == finished).all(0) & (begun.sum(0) >= min(per_rater, len(clips)))
+    return [bool(there) for there in ~whole]
 
 
 def _needs(votes: Votes, rule: str, *roles: str) -> None:
