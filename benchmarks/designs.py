@@ -20,6 +20,15 @@ not guessing; `told apart` is a system of the same log-odds, or for guessing, gu
 | localisation, 12 × 10 | 96.7% | 2.9% |
 | localisation, 30 × 10 | 96.2% | 3.3% |
 | localisation, 6 × 6 | 97.5% | 1.2% |
+| matching, log-odds 0, 12 × 10 | 98.2% | 2.2% |
+| matching, log-odds 0, 30 × 10 | 98.8% | 1.5% |
+| matching, log-odds 0, 6 × 6 | 99.5% | 1.8% |
+| matching, log-odds 1, 12 × 10 | 96.0% | 1.8% |
+| matching, log-odds 1, 30 × 10 | 95.5% | 4.5% |
+| matching, log-odds 1, 6 × 6 | 98.5% | 3.8% |
+| matching, log-odds 3, 12 × 10 | 98.2% | 2.5% |
+| matching, log-odds 3, 30 × 10 | 97.5% | 1.5% |
+| matching, log-odds 3, 6 × 6 | 98.8% | 1.5% |
 """
 
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.system import Generation
 from visaudio_bench.files import write_json
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import write_audio, write_video
+from visaudio_bench.suites.media import read_binaural, write_audio, write_video
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
@@ -35,6 +35,7 @@ SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
 # The doubles of these need no torch: a process of theirs starts in a tenth of a second.
 LIGHT = (
     "mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural", "selva", "hunyuanvideo-foley", "prismaudio",
+    "ccstereo",
 )  # fmt: skip
 NEED_WEIGHTS = ("audiox", "see2sound", "selva", "hunyuanvideo-foley", "prismaudio")
 MILD = {"error": "error", "nan": "not_finite", "zeros": "silent", "channels": "channels", "rate": "wrong_rate",
@@ -210,6 +211,22 @@ def test_demos_that_spatialise_keep_their_networks_and_hear_one_sound(
     assert calls[0]["hop"] == CARDS[name].options["hop"].default
     if name != "visual-sound-25d":
         assert calls[0]["fusion"] == ["APNet", True]
+    assert system.card.binauralises
+
+
+def test_ccstereo_is_kept_before_it_is_brought_to_full_scale(
+    adapt: Adapt, named: Callable, tmp_path: Path, calls: list[dict[str, Any]]
+) -> None:
+    system = adapt("ccstereo")
+    made = run(system, named(["fine1", "fine2"]), tmp_path / "out")
+    assert len(calls) == 2
+    assert len({call["weight"] for call in calls}) == 1, "the networks are built once"
+    assert all(call["same"] and not call["mask"] and call["device"] == "cpu" for call in calls)
+    assert calls[0]["hop"] == CARDS["ccstereo"].options["hop"].default
+    assert (calls[0]["shown"][0], calls[0]["shown"][-1]) == (4, 8), "pictures in the middle of their windows"
+    path = made["fine1"].path
+    assert path is not None
+    assert np.abs(read_binaural(path).samples).max() < 0.9, "levels stay as they are made"
     assert system.card.binauralises
 
 

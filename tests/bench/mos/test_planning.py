@@ -33,7 +33,7 @@ def test_matching_is_planned_against_guessing_and_between_systems(tmp_path):
     table = plan("--design", "matching", "--raters", 12, "--clips", 20, "--systems", 3)
     assert [row["group"] for row in table["rows"][::4]] == ["against guessing", "two systems"]
     guessing, pair = cells(table, 0), cells(table, 4)
-    assert guessing["power"] > 0.95 > pair["power"] > 0.5
+    assert guessing["power"] > 0.9 > pair["power"] > 0.5
     assert "a share of 0.7 is told from guessing" in table["notes"][0]
     file = tmp_path / "pilot.csv"
     rows = [f"r{r},c{c},{s},FIT,{1 if (r * c + k) % 3 else -1},1" for r in range(5) for c in range(6) for k, s in enumerate("AB")]
