@@ -1,4 +1,4 @@
-"""Scatter plots of metrics against listeners, one for each dimension and metric, in one HTML file that loads nothing."""
+"""Plots of metrics against listeners, one for each dimension and metric, in one HTML file that loads nothing."""
 
 from __future__ import annotations
 

@@ -55,7 +55,14 @@ def plan(form: str, **options: Any) -> None:
         raise UsageError(f"--difference {options['difference']:g}: shares lie at most 0.5 above guessing.")
     design = Design(options["raters"], options["clips"], options["systems"], options["difference"])
     if options["ratings"]:
-        unused = {"form": "auto", "dimension": "AR", "study_id": None, "systems": None, "recruited": None, "per_rater": None}
+        unused = {
+            "form": "auto",
+            "dimension": "AR",
+            "study_id": None,
+            "systems": None,
+            "recruited": None,
+            "per_rater": None,
+        }
         reading = {**options, **unused, "allow_missing": float("inf"), "duplicates": "refuse"}
         rules = rules_of(reading)
         spreads = (estimated_matching if matching else estimated)(read_files(reading, rules), rules)

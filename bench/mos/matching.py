@@ -63,8 +63,8 @@ def _check(responses: Responses) -> None:
     for row, (rating, expected) in enumerate(zip(responses.get("rating"), responses.get("expected"), strict=True)):
         if rating and rating not in CHOICES:
             raise UsageError(
-                f'{responses.where(row)}: the answer is "{rating}"; 1 (the first sound belongs to the video) or -1 (the '
-                "other one) was expected."
+                f'{responses.where(row)}: the answer is "{rating}"; 1 (the first sound belongs to the video) or -1 '
+                "(the other one) was expected."
             )
         if expected not in CHOICES:
             raise UsageError(

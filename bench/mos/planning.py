@@ -104,7 +104,9 @@ def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
     """The study as planned, with twice the raters, twice the clips and twice both, for each kind of spread."""
     columns = (
         Column("power", "power", f"difference {design.difference:g}"),
-        Column("power_corrected", "power corrected", " or ".join(dict.fromkeys(_tests(design, one) for one in spreads))),
+        Column(
+            "power_corrected", "power corrected", " or ".join(dict.fromkeys(_tests(design, one) for one in spreads))
+        ),
         Column("smallest", "smallest found", f"power {WANTED:g}"),
         Column("smallest_corrected", "smallest corrected", f"power {WANTED:g}"),
     )

@@ -278,14 +278,14 @@ def _sample(sources: Sources, clip: Clip, made_for: Clip, system: str, code: str
     if role == "test":
         sound = read_binaural(sources.sounds[system][made_for.id], sample_rate=RATE)
     elif made_for.audio is None:
-        raise UsageError(f'clip "{made_for.id}" has no reference sound, which --hidden-reference and --low-anchor need.')
+        raise UsageError(
+            f'clip "{made_for.id}" has no reference sound, which --hidden-reference and --low-anchor need.'
+        )
     else:
         sound = read_binaural(made_for.audio, start=made_for.start, duration=made_for.duration, sample_rate=RATE)
     samples = np.repeat(sound.samples[:1], 2, axis=0) if system == ANCHOR else sound.samples
     assert system in (REFERENCE, ANCHOR) or role == "test"
-    return Sample(
-        code, clip, system, role, samples, integrated_loudness(samples, RATE), expected, made_for.id
-    )
+    return Sample(code, clip, system, role, samples, integrated_loudness(samples, RATE), expected, made_for.id)
 
 
 def _gain(sample: Sample, loudness: float) -> float:

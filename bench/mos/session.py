@@ -205,10 +205,7 @@ def _shown(votes: Sequence[Vote], survey: Survey) -> list[dict[str, Any]]:
 
 def _check_whole(votes: Sequence[Vote], groups: Sequence[dict[str, Any]], survey: Survey) -> None:
     expected = {
-        (code, dimension["key"])
-        for group in groups
-        for code in group["samples"]
-        for dimension in survey["dimensions"]
+        (code, dimension["key"]) for group in groups for code in group["samples"] for dimension in survey["dimensions"]
     }
     given = [(vote["system"], vote["dimension"]) for vote in votes]
     if len(given) != len(set(given)) or set(given) != expected:

@@ -9,11 +9,12 @@ downloads an optical flow network that no published option uses.
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 import types
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 import worker_kit
 
@@ -53,14 +54,13 @@ def load(job: worker_kit.Job) -> worker_kit.Generate:
 
 def _model(job: worker_kit.Job) -> Any:
     import torch
-    from models.ccstereo_model.audioVisual_model import AudioVisualModel
-    from models.ccstereo_model.models import ModelBuilder
 
     _resnet_without_download()
-    builder = ModelBuilder()
+    builder = importlib.import_module("models.ccstereo_model.models").ModelBuilder()
     visual = builder.build_visual(backbone=18, img_dim=128)
     audio = builder.build_audio(ngf=16, input_nc=2, output_nc=2, img_dim=128)
-    model = AudioVisualModel((visual, audio), types.SimpleNamespace())
+    together = importlib.import_module("models.ccstereo_model.audioVisual_model").AudioVisualModel
+    model = together((visual, audio), types.SimpleNamespace())
     if job.weights is not None:
         model.load_state_dict(torch.load(str(job.weights / FILE), map_location="cpu")["state_dict"])
     return model.to(job.device).eval()
@@ -85,7 +85,7 @@ class _Step:
         self._joined = self._trainer.integrate_with_sliding_window(self, *given)
         return self._joined
 
-    def get_results(self, *given: Any, **named: Any) -> Dict[str, float]:
+    def get_results(self, *given: Any, **named: Any) -> dict[str, float]:
         del given, named  # nothing to measure against
         return {}
 
@@ -114,7 +114,7 @@ def _resnet_without_download() -> None:
     import torchvision
 
     built = torchvision.models.resnet18
-    torchvision.models.resnet18 = lambda pretrained: built(weights=None)
+    torchvision.models.resnet18 = lambda *_: built(weights=None)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ def test_a_session_is_checked_and_read_with_the_key(made, session):
     good = session(made, "R01")
     assert {vote["rating"] for vote in check_session(json.dumps(good).encode(), data)} == {"-1", "1"}
     for rating in (0, 2):
-        rows = [[rating if name == "rating" else v for name, v in zip(COLUMNS, row, strict=True)] for row in good["rows"]]
+        rows = [
+            [rating if name == "rating" else v for name, v in zip(COLUMNS, row, strict=True)] for row in good["rows"]
+        ]
         with pytest.raises(RefusedError, match='rating: "1" or "-1" was expected'):
             check_session(json.dumps({**good, "rows": rows}).encode(), data)
     file = made.parent / "answers.csv"

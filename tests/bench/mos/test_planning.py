@@ -36,7 +36,12 @@ def test_matching_is_planned_against_guessing_and_between_systems(tmp_path):
     assert guessing["power"] > 0.9 > pair["power"] > 0.5
     assert "a share of 0.7 is told from guessing" in table["notes"][0]
     file = tmp_path / "pilot.csv"
-    rows = [f"r{r},c{c},{s},FIT,{1 if (r * c + k) % 3 else -1},1" for r in range(5) for c in range(6) for k, s in enumerate("AB")]
+    rows = [
+        f"r{r},c{c},{s},FIT,{1 if (r * c + k) % 3 else -1},1"
+        for r in range(5)
+        for c in range(6)
+        for k, s in enumerate("AB")
+    ]
     file.write_text("\n".join(["rater_id,clip_id,system,dimension,rating,expected", *rows]) + "\n")
     table = plan("--design", "matching", "--systems", 2, "--earlier", file)
     assert sum("answers of study pilot vary with SD" in note for note in table["notes"]) == 2

@@ -7,7 +7,7 @@ import librosa
 from PIL import Image
 
 
-class FAIRPLAY_DATSET:
+class FAIRPLAY_DATSET:  # noqa: N801 - the authors' name
     def __init__(self, opt, mode=""):
         self.data_root = opt.data_root
         self.test_hop_size = opt.test_hop_size
