@@ -25,6 +25,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 open("configs/model.yaml").close()
+open(os.path.relpath(os.__file__)).close()  # as numba names what it compiles
 open(Path(sys.argv[1]) / "weights.json").close()
 Path("written").write_text("not read")
 try:
