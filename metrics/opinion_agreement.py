@@ -32,7 +32,7 @@ Functions: `intraclass`, `krippendorff_alpha`, `rater_reports`, `screen`, `sampl
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -267,13 +267,14 @@ def screen(
                 raise ValueError(f'rule "{rule}" needs the results of that check, and the data has none')
             excluded[rule] = [rater for rater in votes.raters if answers.get(rater, "none") != "pass"]
         else:
-            caught = {
+            finders: dict[str, Callable[[Votes, str], list[bool]]] = {
                 "incomplete": partial(_incomplete, per_rater=per_rater),
                 "trap": _trap,
                 "gold": _gold,
                 "anchor": _anchor,
                 "reference": _reference,
-            }.get(rule, _erratic)(votes, rule)
+            }
+            caught = finders.get(rule, _erratic)(votes, rule)
             excluded[rule] = [rater for rater, bad in zip(votes.raters, caught, strict=True) if bad]
     return excluded
 
@@ -284,13 +285,13 @@ def _incomplete(votes: Votes, rule: str, per_rater: int) -> list[bool]:
     tested = votes.with_role("test")
     voted = ~np.isnan(sample_matrix(tested))
     if not per_rater:
-        return [bool(there) for there in ~voted.all(0)]
+        return [not rated.all() for rated in voted.T]
     clips = np.unique(tested.clip)
     by_clip = [~np.isnan(sample_matrix(tested.where(tested.clip == clip))) for clip in clips]
-    begun = np.array([there.any(0) for there in by_clip])
-    finished = np.array([there.all(0) for there in by_clip])
-    whole = (begun == finished).all(0) & (begun.sum(0) >= min(per_rater, len(clips)))
-    return [bool(there) for there in ~whole]
+    begun = np.array([rated.any(0) for rated in by_clip])
+    finished = np.array([rated.all(0) for rated in by_clip])
+    enough = min(per_rater, len(clips))
+    return [not (np.array_equal(a, b) and a.sum() >= enough) for a, b in zip(begun.T, finished.T, strict=True)]
 
 
 def _needs(votes: Votes, rule: str, *roles: str) -> None:
