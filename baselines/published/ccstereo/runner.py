@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.machinery
 import os
 import sys
 import types
@@ -26,7 +27,7 @@ CLIP = "clip"
 
 def load(job: worker_kit.Job) -> worker_kit.Generate:
     """The networks as `test.py` builds them for FAIR-Play, and a data set whose only sound changes."""
-    sys.modules.setdefault("wandb", types.ModuleType("wandb"))  # for the logs of a training
+    _without_wandb()
     from data.fairplay_dataloader import collation_fn
     from data.fairplay_dataset import FAIRPLAY_DATSET
     from src.training.ccstereo_trainer import AutoencoderTrainingWrapper
@@ -108,6 +109,13 @@ def _lay_out(clip: worker_kit.Clip, root: Path) -> None:
 def _of_length(prepare: Callable[..., Any], data: Any, seconds: float, file_id: str, **given: Any) -> Any:
     given["audio_len"] = seconds
     return prepare(data, file_id, **given)
+
+
+def _without_wandb() -> None:
+    """An empty module for the logs of a training, with the specification that other packages look for."""
+    stand_in = types.ModuleType("wandb")
+    stand_in.__spec__ = importlib.machinery.ModuleSpec("wandb", None)
+    sys.modules.setdefault("wandb", stand_in)
 
 
 def _resnet_without_download() -> None:
