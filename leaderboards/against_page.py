@@ -59,8 +59,8 @@ def _shown(value: object) -> object:
 
 def _plot(study: Study, row: dict[str, Any]) -> Plot:
     titles = {dimension["key"]: dimension["title"] for dimension in study["dimensions"]}
-    there = [point for point in row["points"] if point["metric"] is not None and point["opinion"] is not None]
-    across, up = (_ends([point[name] for point in there]) for name in ("metric", "opinion"))
+    drawn = [point for point in row["points"] if point["metric"] is not None and point["opinion"] is not None]
+    across, up = (_ends([point[name] for point in drawn]) for name in ("metric", "opinion"))
     points = tuple(
         Point(
             point["system"],
@@ -69,7 +69,7 @@ def _plot(study: Study, row: dict[str, Any]) -> Plot:
             MARGIN + (WIDTH - 2 * MARGIN) * (point["metric"] - across[0]) / (across[1] - across[0]),
             HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * (point["opinion"] - up[0]) / (up[1] - up[0]),
         )
-        for point in there
+        for point in drawn
     )
     direction = ARROWS.get(row["better"], "")
     return Plot(
@@ -91,8 +91,8 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 
 def _told(row: dict[str, Any], coefficient: str, sign: str) -> str:
     """A coefficient over systems with its interval, or why there is none."""
-    found = row["systems"][coefficient]
-    if found["value"] is None:
-        return f"{sign}: {found['reason']}"
-    interval = "" if found["low"] is None else f" [{found['low']:.{DIGITS}f}, {found['high']:.{DIGITS}f}]"
-    return f"{sign} = {found['value']:.{DIGITS}f}{interval}"
+    estimate = row["systems"][coefficient]
+    if estimate["value"] is None:
+        return f"{sign}: {estimate['reason']}"
+    interval = "" if estimate["low"] is None else f" [{estimate['low']:.{DIGITS}f}, {estimate['high']:.{DIGITS}f}]"
+    return f"{sign} = {estimate['value']:.{DIGITS}f}{interval}"

@@ -63,8 +63,8 @@ def matching_pair_table(study: Study, digits: int) -> Table:
     columns = (Column("difference", "A − B", "share"), Column("p", "p"), Column("p_holm", "p Holm"))
     rows = []
     for pair in study["pairs"]:
-        found = pair["difference"]
-        cell = bracketed(found["mean"], found["low"], found["high"], digits, reason=found["reason"])
+        estimate = pair["difference"]
+        cell = bracketed(estimate["mean"], estimate["low"], estimate["high"], digits, reason=estimate["reason"])
         rows.append(TableRow(f"{pair['a']} − {pair['b']}", (cell, *p_cells(pair))))
     return Table(f"Shares compared, study {study['study_id']}", columns, tuple(rows), "pair")
 

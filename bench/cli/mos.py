@@ -90,7 +90,7 @@ def _table(options: dict[str, Any]) -> None:
     compared = [responses for responses in files if compares(responses)]
     pointed = [responses for responses in files if points(responses)]
     matched = [responses for responses in files if matches(responses)]
-    rated = [one for one in files if not (compares(one) or points(one) or matches(one))]
+    rated = [each for each in files if not (compares(each) or points(each) or matches(each))]
     analysed = []
     for own in dict.fromkeys(rules_for(responses, rules) for responses in rated):
         alike = [responses for responses in rated if rules_for(responses, rules) == own]
