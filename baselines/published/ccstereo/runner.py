@@ -27,7 +27,7 @@ CLIP = "clip"
 
 def load(job: worker_kit.Job) -> worker_kit.Generate:
     """The networks as `test.py` builds them for FAIR-Play, and a data set whose only sound changes."""
-    _without_wandb()
+    _without_training_packages()
     from data.fairplay_dataloader import collation_fn
     from data.fairplay_dataset import FAIRPLAY_DATSET
     from src.training.ccstereo_trainer import AutoencoderTrainingWrapper
@@ -111,11 +111,31 @@ def _of_length(prepare: Callable[..., Any], data: Any, seconds: float, file_id: 
     return prepare(data, file_id, **given)
 
 
-def _without_wandb() -> None:
-    """An empty module for the logs of a training, with the specification that other packages look for."""
-    stand_in = types.ModuleType("wandb")
-    stand_in.__spec__ = importlib.machinery.ModuleSpec("wandb", None)
-    sys.modules.setdefault("wandb", stand_in)
+def _without_training_packages() -> None:
+    """Stand-ins for the logs of a training, and for what a class that is never made takes from detectron2."""
+    _stand_in("wandb")
+    for name in ("detectron2", "detectron2.utils"):
+        _stand_in(name).__path__ = []
+    _stand_in("detectron2.config").configurable = lambda function: function
+    _stand_in("detectron2.layers").Conv2d = None
+    _stand_in("detectron2.utils.registry").Registry = _Registry
+
+
+def _stand_in(name: str) -> Any:
+    """A module with the specification that other packages look for."""
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    return sys.modules.setdefault(name, module)
+
+
+class _Registry:
+    """As much of detectron2's as an import asks for."""
+
+    def __init__(self, name: str):
+        del name
+
+    def register(self) -> Callable[[Any], Any]:
+        return lambda thing: thing
 
 
 def _resnet_without_download() -> None:
