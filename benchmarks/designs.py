@@ -1,4 +1,4 @@
-"""Coverage of the intervals and false separations in studies of preference and of localisation.
+"""Coverage of the intervals and false separations in studies of preference, of localisation and of matching.
 
 Run: PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/designs.py      (about a minute)
 
@@ -6,7 +6,8 @@ Preference: four systems of log-odds 0.8, 0, 0 and -0.8, every rater on every pa
 of clips vary with the SD given. The truth is a panel of 120 raters by 120 clips. Localisation: true azimuths of -60 to
 60 degrees, shifts of 5 degrees by rater and by clip, two systems that err alike. 95 % intervals of strengths and of
 angular errors; a test tells two equal systems apart at p <= 0.05 without correction. 120 studies each, 240 of
-localisation.
+localisation. Matching: log-odds of a right answer as given, with an SD of 0.5 over raters and over clips where it is
+not guessing; `told apart` is a system of the same log-odds, or for guessing, guessing. 400 studies each.
 
 | study, raters × clips | coverage | equal systems told apart |
 |---|---|---|
@@ -19,14 +20,26 @@ localisation.
 | localisation, 12 × 10 | 96.7% | 2.9% |
 | localisation, 30 × 10 | 96.2% | 3.3% |
 | localisation, 6 × 6 | 97.5% | 1.2% |
+| matching, log-odds 0, 12 × 10 | 98.2% | 2.2% |
+| matching, log-odds 0, 30 × 10 | 98.8% | 1.5% |
+| matching, log-odds 0, 6 × 6 | 99.5% | 1.8% |
+| matching, log-odds 1, 12 × 10 | 96.0% | 1.8% |
+| matching, log-odds 1, 30 × 10 | 95.5% | 4.5% |
+| matching, log-odds 1, 6 × 6 | 98.5% | 3.8% |
+| matching, log-odds 3, 12 × 10 | 98.2% | 2.5% |
+| matching, log-odds 3, 30 × 10 | 97.5% | 1.5% |
+| matching, log-odds 3, 6 × 6 | 98.8% | 1.5% |
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from visaudio_bench.metrics.opinion import Votes
+from visaudio_bench.metrics.opinion_comparison import compare_scores
 from visaudio_bench.metrics.opinion_localisation import compare_errors, localisation
+from visaudio_bench.metrics.opinion_matching import matching, right_answers
 from visaudio_bench.metrics.opinion_preference import Preferences, compare_pairs, strengths
 
 STUDIES = 120
@@ -56,6 +69,29 @@ def azimuths(rng: np.random.Generator, raters: int, clips: int) -> Votes:
     return Votes(**{**votes.__dict__, "expected": truth[votes.clip]})
 
 
+def matches(rng: np.random.Generator, raters: int, clips: int, logit: float) -> Votes:
+    """Two systems with equal chances of a right answer, 1."""
+    spread = 0.5 * (logit != 0)
+    skill = spread * rng.standard_normal((raters, 1))
+    cells = {}
+    for name in "ab":
+        chance = 1 / (1 + np.exp(-(logit + skill + spread * rng.standard_normal((1, clips)))))
+        cells[name] = np.where(rng.random((raters, clips)) < chance, 1, -1)
+    return Votes.from_cells(cells, "FIT", expected=1.0)
+
+
+def matching_rows(rng: np.random.Generator) -> Iterator[tuple[str, float, float]]:
+    for logit in (0.0, 1.0, 3.0):
+        truth = matching(matches(rng, 400, 400, logit), ["a"])[0].share.mean if logit else 0.5
+        for raters, clips in SIZES:
+            studies = [matches(rng, raters, clips, logit) for _ in range(400)]
+            found = [matching(votes, ["a"])[0] for votes in studies]
+            covered = [one.share.low <= truth <= one.share.high for one in found]
+            pairs = [compare_scores({name: right_answers(votes, name) for name in "ab"})[0] for votes in studies]
+            apart = [one.p <= 0.05 for one in (pairs if logit else found)]
+            yield f"matching, log-odds {logit:g}, {raters} × {clips}", np.mean(covered), np.mean(apart)
+
+
 def rows(rng: np.random.Generator) -> Iterator[tuple[str, float, float]]:
     for spread in (0.0, 0.5):
         panel = np.array([one.strength for one in strengths(preferences(rng, 120, 120, spread))])
@@ -78,7 +114,7 @@ def rows(rng: np.random.Generator) -> Iterator[tuple[str, float, float]]:
 
 def main() -> None:
     print("| study, raters × clips | coverage | equal systems told apart |\n|---|---|---|", flush=True)
-    for name, coverage, apart in rows(np.random.default_rng(0)):
+    for name, coverage, apart in chain(rows(np.random.default_rng(0)), matching_rows(np.random.default_rng(1))):
         print(f"| {name} | {coverage:.1%} | {apart:.1%} |", flush=True)
 
 

@@ -263,6 +263,8 @@ def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         notes.append(f"standard deviation of votes within a cell: {min(spread):.2f} to {max(spread):.2f}")
     notes.append(_screening_note(screening, report))
     notes += [f"{name}: {count}" for name, count in report["exceptions"].items() if count]
+    if report.get("per_rater"):
+        notes.append(f"each rater was asked about {report['per_rater']} of the clips")
     if any(interval["beyond_scale"] for row in rows for interval in row["intervals"]):
         notes.append(f"{BEYOND} the interval reaches beyond the scale")
     notes.append(_marks_note(study, rows))

@@ -32,7 +32,8 @@ Functions: `intraclass`, `krippendorff_alpha`, `rater_reports`, `screen`, `sampl
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -231,7 +232,10 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 def screen(
-    votes: Votes, rules: Sequence[str], checks: Mapping[str, Mapping[str, str]] | None = None
+    votes: Votes,
+    rules: Sequence[str],
+    checks: Mapping[str, Mapping[str, str]] | None = None,
+    per_rater: int = 0,
 ) -> dict[str, list[str]]:
     """Find the raters that each rule would exclude.
 
@@ -240,6 +244,7 @@ def screen(
         rules: names out of `RULES`.
         checks: what the questionnaire's checks said, `{"headphones": {rater: "pass" | "fail" | "none"}, ...}`, likewise
             for "orientation" and "completion".
+        per_rater: how many of the clips each rater was asked about, 0 for all.
 
     Returns:
         The names of the raters by rule, in the order of `votes.raters`.
@@ -262,21 +267,31 @@ def screen(
                 raise ValueError(f'rule "{rule}" needs the results of that check, and the data has none')
             excluded[rule] = [rater for rater in votes.raters if answers.get(rater, "none") != "pass"]
         else:
-            caught = {
-                "incomplete": _incomplete,
+            finders: dict[str, Callable[[Votes, str], list[bool]]] = {
+                "incomplete": partial(_incomplete, per_rater=per_rater),
                 "trap": _trap,
                 "gold": _gold,
                 "anchor": _anchor,
                 "reference": _reference,
-            }.get(rule, _erratic)(votes, rule)
+            }
+            caught = finders.get(rule, _erratic)(votes, rule)
             excluded[rule] = [rater for rater, bad in zip(votes.raters, caught, strict=True) if bad]
     return excluded
 
 
-def _incomplete(votes: Votes, rule: str) -> list[bool]:
+def _incomplete(votes: Votes, rule: str, per_rater: int) -> list[bool]:
+    """Whether a vote is missing: of any sample, or of those of the clips that a rater has votes on, or such a clip."""
     del rule
-    absent = np.isnan(sample_matrix(votes.with_role("test")))
-    return [bool(absent[:, index].any()) for index in range(len(votes.raters))]
+    tested = votes.with_role("test")
+    voted = ~np.isnan(sample_matrix(tested))
+    if not per_rater:
+        return [not rated.all() for rated in voted.T]
+    clips = np.unique(tested.clip)
+    by_clip = [~np.isnan(sample_matrix(tested.where(tested.clip == clip))) for clip in clips]
+    begun = np.array([rated.any(0) for rated in by_clip])
+    finished = np.array([rated.all(0) for rated in by_clip])
+    enough = min(per_rater, len(clips))
+    return [not (np.array_equal(a, b) and a.sum() >= enough) for a, b in zip(begun.T, finished.T, strict=True)]
 
 
 def _needs(votes: Votes, rule: str, *roles: str) -> None:

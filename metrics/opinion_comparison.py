@@ -18,13 +18,13 @@ and more in how they use the scale (Rosenberg and Ramabhadran 2017, Interspeech)
 Differences are in points of the scale, A minus B: above 0 A is better. p and probabilities are in [0, 1]. A p is small
 where chance explains a difference badly, and says nothing about its size.
 
-Functions: `compare`, `crossed_p`, `sign_flip_p`, `wilcoxon_p`, `friedman`, `tie_groups`.
+Functions: `compare`, `compare_scores`, `crossed_p`, `sign_flip_p`, `wilcoxon_p`, `friedman`, `tie_groups`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -217,6 +217,48 @@ def _pair(dimension: str, a: str, b: str, differences: Floats, confidence: float
         n_clips=kept.shape[1],
         n_pairs=len(pairs),
     )
+
+
+class ScoreComparison(NamedTuple):
+    """System A against system B by what each of their answers scores.
+
+    Attributes:
+        a: name of system A.
+        b: name of system B.
+        difference: mean score of A minus that of B, with its interval.
+        p: that there is no difference, for other raters and clips.
+        p_holm: corrected over the pairs.
+    """
+
+    a: str
+    b: str
+    difference: OpinionInterval
+    p: float
+    p_holm: float
+
+
+def compare_scores(cells: Mapping[str, Floats], confidence: float = 0.95) -> list[ScoreComparison]:
+    """Compare every pair of systems by the scores of their answers.
+
+    Args:
+        cells: scores (R, I) of each system by the same R raters on the same I clips, NaN where there is none.
+        confidence: coverage of the intervals.
+
+    Returns:
+        One comparison for each pair with scores of the same raters on the same clips, with Holm's correction.
+
+    Example:
+        >>> (pair,) = compare_scores({"ours": np.array([[1.0, 1.0], [1.0, 0.0]]), "theirs": np.zeros((2, 2))})
+        >>> pair.a, pair.b, pair.difference.mean
+        ('ours', 'theirs', 0.75)
+    """
+    pairs = []
+    for a, b in combinations(cells, 2):
+        cell = with_votes(cells[a] - cells[b])
+        if cell.size:
+            pairs.append(ScoreComparison(a, b, crossed(cell, confidence), crossed_p(cell), math.nan))
+    corrected = holm([pair.p for pair in pairs])
+    return [pair._replace(p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
 
 
 class Omnibus(NamedTuple):

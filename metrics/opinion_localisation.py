@@ -19,15 +19,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from visaudio_bench.metrics.opinion import Floats, OpinionInterval, Votes, crossed, with_votes
-from visaudio_bench.metrics.opinion_comparison import crossed_p
-from visaudio_bench.metrics.uncertainty import holm
+from visaudio_bench.metrics.opinion_comparison import ScoreComparison, compare_scores
 
 NEAR = 15.0  # degrees
 MIDDLE = 10.0  # degrees: a source nearer to the middle has no side
@@ -50,24 +48,6 @@ class SystemLocalisation(NamedTuple):
     near: OpinionInterval
     confusion: OpinionInterval
     n_votes: int
-
-
-class ErrorComparison(NamedTuple):
-    """System A against system B.
-
-    Attributes:
-        a: name of system A.
-        b: name of system B.
-        difference: mean error of A minus that of B in degrees, with its interval; below 0 A is better.
-        p: that there is no difference, for other raters and clips.
-        p_holm: corrected over the pairs.
-    """
-
-    a: str
-    b: str
-    difference: OpinionInterval
-    p: float
-    p_holm: float
 
 
 def answer_scores(answer: npt.ArrayLike, truth: npt.ArrayLike) -> dict[str, Floats]:
@@ -137,7 +117,7 @@ def _interval(cell: Floats, confidence: float) -> OpinionInterval:
     return crossed(cell, confidence)
 
 
-def compare_errors(votes: Votes, systems: Sequence[str], confidence: float = 0.95) -> list[ErrorComparison]:
+def compare_errors(votes: Votes, systems: Sequence[str], confidence: float = 0.95) -> list[ScoreComparison]:
     """Compare the angular errors of every pair of systems.
 
     Args:
@@ -146,7 +126,8 @@ def compare_errors(votes: Votes, systems: Sequence[str], confidence: float = 0.9
         confidence: coverage of the intervals.
 
     Returns:
-        One comparison for each pair with answers of the same raters on the same clips, with Holm's correction.
+        One comparison for each pair with answers of the same raters on the same clips, with Holm's correction; below 0
+        A is better.
 
     Raises:
         ValueError: an unknown system.
@@ -157,11 +138,4 @@ def compare_errors(votes: Votes, systems: Sequence[str], confidence: float = 0.9
         >>> pair.difference.mean
         -20.0
     """
-    errors = {system: _cells(votes, system)["error"] for system in systems}
-    pairs = []
-    for a, b in combinations(systems, 2):
-        cell = with_votes(errors[a] - errors[b])
-        if cell.size:
-            pairs.append(ErrorComparison(a, b, crossed(cell, confidence), crossed_p(cell), math.nan))
-    corrected = holm([pair.p for pair in pairs])
-    return [pair._replace(p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
+    return compare_scores({system: _cells(votes, system)["error"] for system in systems}, confidence)

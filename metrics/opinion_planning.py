@@ -18,7 +18,10 @@ takes a component for no smaller than zero, which costs some power where V_R and
 Source: Satterthwaite (1946); Westfall, Kenny and Judd (2014), "Statistical power and optimal design in experiments in
 which samples of participants respond to samples of stimuli", J. Experimental Psychology: General 143.
 
-Functions: `power`, `smallest_difference`, `needed`, `difference_components`, `assumed_components`.
+Whether a share of right answers (module `opinion_matching`) is told from guessing is the same question with the
+components of one system's answers (`system_components`) in place of those of a difference.
+
+Functions: `power`, `smallest_difference`, `needed`, `difference_components`, `system_components`, `assumed_components`.
 """
 
 from __future__ import annotations
@@ -73,8 +76,33 @@ def difference_components(votes: Votes, dimension: str, systems: Sequence[str]) 
         Components(rater=2.0, clip=0.5, residual=0.0)
     """
     cells = {system: votes.full_matrix(system, dimension) for system in systems}
-    found = np.array([variance_components(cells[a] - cells[b]) for a, b in combinations(systems, 2)])
-    found = found[~np.isnan(found).any(1)] if len(found) else found
+    return _averaged([variance_components(cells[a] - cells[b]) for a, b in combinations(systems, 2)])
+
+
+def system_components(votes: Votes, dimension: str, systems: Sequence[str]) -> Components:
+    """Estimate the variance components of one system's votes, averaged over the systems.
+
+    Args:
+        votes: of a study.
+        dimension: name of the dimension.
+        systems: names of the systems.
+
+    Returns:
+        The components, none below zero; NaN where no system has enough votes to tell them.
+
+    Raises:
+        ValueError: an unknown system or dimension, or a rater voted twice on the same clip.
+
+    Example:
+        >>> votes = Votes.from_cells({"a": [[4, 5], [2, 3]], "b": [[3, 3], [3, 3]]}, "realism")
+        >>> system_components(votes, "realism", ["a", "b"])
+        Components(rater=1.0, clip=0.25, residual=0.0)
+    """
+    return _averaged([variance_components(votes.full_matrix(system, dimension)) for system in systems])
+
+
+def _averaged(parts: Sequence[Components]) -> Components:
+    found = np.array([one for one in parts if not math.isnan(one.residual)])
     if not len(found):
         return Components(math.nan, math.nan, math.nan)
     return Components(*(float(value) for value in np.maximum(found.mean(0), 0.0)))

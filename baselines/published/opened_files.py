@@ -7,6 +7,7 @@ its authors' hands and fails in a worker's, and a double that opens nothing woul
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -66,8 +67,10 @@ def _of_the_checkout(recorded: Iterable[tuple[str, str, bool]], source: Path) ->
     for recorded_name, folder, is_there in recorded:
         name = _code_of(recorded_name)
         whole = (Path(folder) / name).resolve()
-        # As it was named: what is made whole from the current folder is relative to it all the same.
-        named = (Path(folder) / name).relative_to(folder) if (Path(folder) / name).is_relative_to(folder) else None
+        # As it was named: what is made whole from the current folder is relative to it all the same. Libraries name
+        # their own files by as many ".." as lead to the root and down again, which names nothing in the folder.
+        place = Path(os.path.normpath(Path(folder) / name))
+        named = place.relative_to(folder) if place.is_relative_to(folder) else None
         if ".git" in whole.parts:
             continue
         if named is not None and (whole.is_relative_to(source) or (source / named).is_file()):

@@ -74,6 +74,7 @@ def mos(ctx: click.Context, /, **options: Any) -> None:
 
 def _table(options: dict[str, Any]) -> None:
     from visaudio_bench.bench.mos.analysis import AnalysisSettings, analyse
+    from visaudio_bench.bench.mos.matching import matches, matching_studies
     from visaudio_bench.bench.mos.pointing import localisation_studies, points
     from visaudio_bench.bench.mos.preference import compares, preference_studies
     from visaudio_bench.bench.mos.responses import rules_for
@@ -88,7 +89,8 @@ def _table(options: dict[str, Any]) -> None:
     order = rules.systems or tuple(dict.fromkeys(name for responses in files for name in responses.order))
     compared = [responses for responses in files if compares(responses)]
     pointed = [responses for responses in files if points(responses)]
-    rated = [responses for responses in files if not (compares(responses) or points(responses))]
+    matched = [responses for responses in files if matches(responses)]
+    rated = [each for each in files if not (compares(each) or points(each) or matches(each))]
     analysed = []
     for own in dict.fromkeys(rules_for(responses, rules) for responses in rated):
         alike = [responses for responses in rated if rules_for(responses, rules) == own]
@@ -100,6 +102,7 @@ def _table(options: dict[str, Any]) -> None:
             study["against"] = agreement_with(study, options["against"], settings.confidence, settings.seed)
     analysed += preference_studies(compared, rules.systems, settings.confidence, settings.seed)
     analysed += localisation_studies(pointed, rules, settings.confidence, order)
+    analysed += matching_studies(matched, rules, settings.confidence, order)
     names = TABLES if "all" in options["show"] else options["show"]
     with hold(options["out"], "bench mos"):
         save(options["out"], analysed, names, options["digits"])
@@ -128,7 +131,7 @@ mos.add_command(plan)
 @click.option("--design", type=click.Choice(tuple(DESIGNS)), default="rating", show_default=True)
 @click.option("--directions", type=click.Path(path_type=Path), help="Of the design localisation: clip, azimuth_deg.")
 @click.option(
-    "--per-rater", type=click.IntRange(1), help="Not of the design rating: so many questions each; all if not given."
+    "--per-rater", type=click.IntRange(1), help="How many of the questions each rater is asked; all if not given."
 )
 @click.option("--for", "service", type=click.Choice(tuple(WRITERS)), help="Also write what to paste into this service.")
 @click.option("--address", default="", help="With --for: where the folder will be, such as https://example.org/survey.")
@@ -194,10 +197,8 @@ def _check_design(options: dict[str, Any], in_a_form: bool) -> None:
     name = options["design"]
     if name == "mushra":  # it is none without them
         options["hidden_reference"] = options["low_anchor"] = True
-    if name in ("rating", "mushra") and options["per_rater"]:
-        raise UsageError(
-            "--per-rater belongs to --design preference and localisation; every rater rates all samples of a rating."
-        )
+    if in_a_form and options["per_rater"]:
+        raise UsageError(f"--per-rater: a form of {options['service']} asks everybody everything.")
     if name != "rating" and in_a_form:
         raise UsageError(f"--for {options['service']} writes questions of --design rating only.")
     if (name == "localisation") != bool(options["directions"]):

@@ -74,6 +74,9 @@ reading = several(
     click.option("--form", type=click.Choice((*FORMS, *TOOLS)), default="auto", help="Whose form the responses have."),
     click.option("--codes", type=click.Path(path_type=Path), help="Key file that says which code is which system."),
     click.option("--recruited", type=click.Path(path_type=Path), help="Participants as Prolific or MTurk lists them."),
+    click.option(
+        "--per-rater", type=click.IntRange(1), help="How many clips each rater was asked about, if files do not say."
+    ),
     click.option("--study-id", help="Name of the study, where the responses do not say."),
     click.option("--dimension", default="AR", show_default=True, help="For other tools: what was rated."),
     click.option("--dimensions", type=NameList(), help="Dimensions that may occur, if not SI,SC,TA,SA,AR."),
@@ -124,6 +127,7 @@ def read_files(options: dict[str, Any], rules: ResponseRules) -> list[Responses]
         responses = read_responses(path, *told)
         if options["study_id"] and not any(responses.get("study_id")):
             responses.columns["study_id"] = [options["study_id"]] * len(responses)
+        responses.per_rater = responses.per_rater or options["per_rater"] or 0
         note = "; ".join((f"{len(responses)} votes", *responses.notes))
         click.echo(f"{responses.path}: form {responses.form}, {note}", err=True)
         files.append(responses)

@@ -103,7 +103,8 @@ def _agreements(
     means = {row["system"]: row["mean"] for row in study["opinions"] if _is(row, dimension)}
     metric = sign * np.array([column.by_system.get(name, math.nan) for name in systems])
     opinion = np.array([math.nan if means.get(name) is None else means[name] for name in systems], dtype=np.float64)
-    agreement = {"systems": plain(over_systems(metric, opinion, confidence))}
+    points = [{"system": name, "metric": column.by_system.get(name), "opinion": means.get(name)} for name in systems]
+    agreement = {"points": points, "systems": plain(over_systems(metric, opinion, confidence))}
     if column.by_clip:
         votes = {(row["system"], row["clip"]): row["mean"] for row in study["clips"] if row["dimension"] == dimension}
         tables = (_table(column.by_clip, systems, clips), _table(votes, systems, clips))

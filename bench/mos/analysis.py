@@ -26,8 +26,7 @@ from visaudio_bench.metrics.opinion_agreement import (
     sample_matrix,
     screen,
 )
-from visaudio_bench.metrics.opinion_comparison import Comparison, compare, friedman, tie_groups
-from visaudio_bench.metrics.opinion_localisation import ErrorComparison
+from visaudio_bench.metrics.opinion_comparison import Comparison, ScoreComparison, compare, friedman, tie_groups
 from visaudio_bench.metrics.uncertainty import tie_groups as ranked
 
 CONTROLS = ("hidden_reference", "low_anchor")
@@ -60,7 +59,7 @@ def analyse(study: Study, plan: AnalysisSettings, order: Sequence[str] = ()) -> 
     """
     _check_methods(study, plan)
     try:
-        excluded = screen(study.votes, plan.rules, study.checks)
+        excluded = screen(study.votes, plan.rules, study.checks, study.per_rater)
     except ValueError as error:
         raise UsageError(f'study "{study.study_id}": {error}.') from error
     out = {name for names in excluded.values() for name in names}
@@ -165,7 +164,7 @@ def _rank(opinions: list[dict[str, Any]], pairs: list[Comparison]) -> None:
             row["rank"] = ranks.get(row["system"])
 
 
-def told_apart(pairs: Iterable[Comparison | ErrorComparison]) -> Callable[[str, str], bool]:
+def told_apart(pairs: Iterable[Comparison | ScoreComparison]) -> Callable[[str, str], bool]:
     """Whether two systems are told apart, by the corrected p of their pair."""
     apart = {frozenset((pair.a, pair.b)) for pair in pairs if pair.p_holm <= ALPHA}
     return lambda leader, other: frozenset((leader, other)) in apart
@@ -188,6 +187,7 @@ def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
         },
         "roles": {role: int(np.count_nonzero(study.votes.role == code)) for code, role in enumerate(ROLES)},
         "exceptions": study.exceptions,
+        "per_rater": study.per_rater,
         "sources": study.sources,
         "forms": study.forms,
         "raters_known": study.raters_known,

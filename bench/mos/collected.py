@@ -14,6 +14,7 @@ from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.responses import Responses
 from visaudio_bench.bench.mos.services import CODE
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import read_json
 
 SHOWN = 3
 
@@ -75,7 +76,15 @@ def read_database(path: Path) -> Responses | None:
     if not rows:
         raise UsageError(f"{path} holds no responses yet.")
     columns = {name: [row.get(name, "") for row in rows] for name in COLUMNS}
-    return Responses(path, "long", columns, list(range(1, len(rows) + 1)), notes)
+    return Responses(path, "long", columns, list(range(1, len(rows) + 1)), notes, per_rater=_per_rater(path))
+
+
+def _per_rater(database: Path) -> int:
+    """How many questions each rater was asked, as the questionnaire beside its database says; 0 for all, or unknown."""
+    try:
+        return int(read_json(database.with_suffix("") / "survey.json")["per_rater"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
 
 
 def need_key(responses: Responses) -> None:

@@ -38,7 +38,8 @@ class Wording(NamedTuple):
 class Design(NamedTuple):
     """What raters do: `rating` or `mushra` of all samples of a clip, `preference` between two, `localisation` of one.
 
-    `mushra` names the reference beside them. Of the latter two each rater is asked `per_rater` questions, 0 for all.
+    `matching` is between a system's sound for the clip and its sound for another one. `mushra` names the reference
+    beside them. Each rater is asked `per_rater` of the questions, which are groups of samples or pairs, 0 for all.
     `azimuths` are the true ones by clip, for the key.
     """
 
@@ -96,20 +97,30 @@ def page_data(
     }
 
 
-def items_of(groups: list[dict[str, Any]], together: int, rng: random.Random) -> list[dict[str, Any]]:
-    """Make a question of every so many samples of every clip.
+def items_of(groups: list[dict[str, Any]], design: str, rng: random.Random) -> list[dict[str, Any]]:
+    """Make the questions about every clip.
 
     Args:
         groups: clips with the codes of their samples.
-        together: how many samples a question compares.
+        design: of the study, which decides what samples are asked about together.
         rng: draws the order, which spreads clips and systems over the raters.
 
     Returns:
-        The questions in that order, each a group of `together` samples with an id from Q001 on.
+        The questions in that order, each a group of samples with an id from Q001 on.
     """
-    items = [{**group, "samples": list(some)} for group in groups for some in combinations(group["samples"], together)]
+    items = [{**group, "samples": some} for group in groups for some in _asked_together(group["samples"], design, rng)]
     rng.shuffle(items)
     return [{**item, "id": f"Q{number:03d}"} for number, item in enumerate(items, 1)]
+
+
+def _asked_together(codes: list[str], design: str, rng: random.Random) -> list[list[str]]:
+    """The samples of each question about a clip."""
+    if design != "matching":
+        return [list(some) for some in combinations(codes, TOGETHER[design])]
+    pairs = [list(pair) for pair in zip(codes[::2], codes[1::2], strict=True)]  # a system's two sounds are neighbours
+    for pair in pairs:
+        rng.shuffle(pair)  # the place must not tell which one is right
+    return pairs
 
 
 def attention_check(groups: list[dict[str, Any]], rng: random.Random, code: str) -> dict[str, Any]:

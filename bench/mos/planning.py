@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from visaudio_bench.bench.mos.matching import matching_votes
+from visaudio_bench.bench.mos.questions import MATCHING
 from visaudio_bench.bench.mos.responses import ResponseRules, Responses
 from visaudio_bench.bench.mos.study import studies
 from visaudio_bench.leaderboards.opinion_tables import ALPHA, counted
@@ -20,13 +23,17 @@ from visaudio_bench.metrics.opinion_planning import (
     needed,
     power,
     smallest_difference,
+    system_components,
 )
 
 WANTED = 0.8
 
 
 class Design(NamedTuple):
-    """Raters, clips and systems of a study, and the difference that it should find, in points of the scale."""
+    """Raters, clips and systems of a study, and the difference that it should find.
+
+    The difference is in points of the scale; of a study of matching, in shares of right answers.
+    """
 
     raters: int
     clips: int
@@ -35,26 +42,39 @@ class Design(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Variances of the difference of two systems, what they are of, and where they come from."""
+    """Variances of what is tested, what they are of, and where they come from.
+
+    Tested are differences of two systems, or systems against guessing where `alone`.
+    """
 
     name: str
     parts: Components
     source: str
+    alone: bool = False
+
+    def tests(self, systems: int) -> int:
+        """How many tests a study of so many systems makes."""
+        return systems if self.alone else math.comb(systems, 2)
 
 
-def assumed(rater: float, clip: float, noise: float) -> list[Spread]:
+def assumed(rater: float, clip: float, noise: float, *, matching: bool = False) -> list[Spread]:
     """Make a plan's spreads of standard deviations that somebody assumes of one system's votes.
 
     Args:
         rater: over raters, in steps of the scale.
         clip: over clips, likewise.
         noise: what is left, likewise.
+        matching: votes are answers of a study of matching, each system of which is also held against guessing.
 
     Returns:
-        One spread, with the sentence that says it is assumed.
+        One spread, or two for matching, with the sentence that says it is assumed.
     """
     source = f"assumed: a system's votes have SD {rater:g} over raters, {clip:g} over clips, {noise:g} otherwise"
-    return [Spread("assumed", assumed_components(rater, clip, noise), source)]
+    pair = Spread("assumed", assumed_components(rater, clip, noise), source)
+    if not matching:
+        return [pair]
+    alone = Components(rater**2, clip**2, noise**2)
+    return [Spread("against guessing", alone, source, alone=True), pair._replace(name="two systems")]
 
 
 def estimated(files: Sequence[Responses], rules: ResponseRules) -> list[Spread]:
@@ -78,12 +98,37 @@ def estimated(files: Sequence[Responses], rules: ResponseRules) -> list[Spread]:
         for dimension in (votes.dimensions[code] for code in np.unique(votes.dimension)):
             parts = difference_components(votes, dimension, systems)
             if not math.isnan(parts.residual):
-                source = f"{dimension}: pairs of systems of study {study.study_id} differ with SD " + ", ".join(
-                    f"{math.sqrt(part):.2f} {word}"
-                    for part, word in zip(parts, ("over raters", "over clips", "otherwise"), strict=True)
-                )
+                source = f"{dimension}: pairs of systems of study {study.study_id} differ with SD {_deviations(parts)}"
                 spreads.append(Spread(dimension, parts, source))
     return spreads
+
+
+def estimated_matching(files: Sequence[Responses], rules: ResponseRules) -> list[Spread]:
+    """Estimate variances from the responses of earlier studies of matching.
+
+    Args:
+        files: responses.
+        rules: which of them count.
+
+    Returns:
+        For each study the spread of a system's answers and that of the difference of two systems', as far as they can
+        be told.
+    """
+    spreads = []
+    for study, votes in matching_votes(files, rules):
+        right = replace(votes, rating=(votes.rating == votes.expected).astype(np.int64))
+        systems = [votes.systems[code] for code in np.unique(votes.system)]
+        for name, estimate in (("against guessing", system_components), ("two systems", difference_components)):
+            parts = estimate(right, MATCHING.key, systems)
+            if not math.isnan(parts.residual):
+                source = f"{name}: answers of study {study.study_id} vary with SD {_deviations(parts)}"
+                spreads.append(Spread(name, parts, source, alone=estimate is system_components))
+    return spreads
+
+
+def _deviations(parts: Components) -> str:
+    words = ("over raters", "over clips", "otherwise")
+    return ", ".join(f"{math.sqrt(part):.2f} {word}" for part, word in zip(parts, words, strict=True))
 
 
 def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
@@ -99,7 +144,11 @@ def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
     """
     columns = (
         Column("power", "power", f"difference {design.difference:g}"),
-        Column("power_corrected", "power corrected", counted(math.comb(design.systems, 2), "pair")),
+        Column(
+            "power_corrected",
+            "power corrected",
+            " or ".join(dict.fromkeys(_tests(design, spread) for spread in spreads)),
+        ),
         Column("smallest", "smallest found", f"power {WANTED:g}"),
         Column("smallest_corrected", "smallest corrected", f"power {WANTED:g}"),
     )
@@ -112,32 +161,39 @@ def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
             (2 * design.raters, 2 * design.clips),
         ):
             label = f"{spread.name}: {counted(raters, 'rater')}, {counted(clips, 'clip')}"
-            rows.append(TableRow(label, _cells(design, spread.parts, raters, clips), spread.name))
+            rows.append(TableRow(label, _cells(design, spread, raters, clips), spread.name))
     return Table(
         f"Plan for {counted(design.systems, 'system')}", columns, tuple(rows), "study", _notes(design, spreads)
     )
 
 
-def _cells(design: Design, parts: Components, raters: int, clips: int) -> tuple[Cell, ...]:
-    levels = (ALPHA, _corrected(design))
-    powers = [power(design.difference, parts, raters, clips, alpha) for alpha in levels]
-    smallest = [smallest_difference(parts, raters, clips, alpha, WANTED) for alpha in levels]
+def _tests(design: Design, spread: Spread) -> str:
+    return counted(spread.tests(design.systems), "system" if spread.alone else "pair")
+
+
+def _cells(design: Design, spread: Spread, raters: int, clips: int) -> tuple[Cell, ...]:
+    levels = (ALPHA, _corrected(design, spread))
+    powers = [power(design.difference, spread.parts, raters, clips, alpha) for alpha in levels]
+    smallest = [smallest_difference(spread.parts, raters, clips, alpha, WANTED) for alpha in levels]
     return (*(Cell(f"{value:.0%}", value) for value in powers), *(Cell(f"{value:.2f}", value) for value in smallest))
 
 
-def _corrected(design: Design) -> float:
-    """The level of the first of Holm's steps: what the pair with the smallest p has to reach."""
-    return ALPHA / math.comb(design.systems, 2)
+def _corrected(design: Design, spread: Spread) -> float:
+    """The level of the first of Holm's steps: what the smallest p has to reach."""
+    return ALPHA / spread.tests(design.systems)
 
 
 def _notes(design: Design, spreads: Sequence[Spread]) -> tuple[str, ...]:
+    gap = f"{design.difference:g}"
+    alone = f"a share of {0.5 + design.difference:g} is told from guessing, and that " if spreads[0].alone else ""
     notes = [
-        f"power: probability that two systems that differ by {design.difference:g} over all raters and clips are told "
+        f"power: probability that {alone}two systems that differ by {gap} over all raters and clips are told "
         f"apart at {ALPHA:.0%} (test crossed, what bench mos marks)",
-        "corrected: Holm's first step over all pairs, which is the worst case",
+        "corrected: Holm's first step over all pairs, which is the worst case"
+        + ("; against guessing over all systems" if alone else ""),
     ]
     for spread in spreads:
-        alpha, parts = _corrected(design), spread.parts
+        alpha, parts = _corrected(design, spread), spread.parts
         raters = needed(design.difference, parts, clips=design.clips, alpha=alpha, wanted=WANTED)
         clips = needed(design.difference, parts, raters=design.raters, alpha=alpha, wanted=WANTED)
         notes.append(spread.source)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from visaudio_bench.bench.mos.plain import plain
-from visaudio_bench.bench.mos.questions import PREFERENCE
+from visaudio_bench.bench.mos.questions import MATCHING, PREFERENCE
 from visaudio_bench.bench.mos.responses import Responses, codes_of, damaged
 from visaudio_bench.bench.mos.study import Piece, by_study, in_order
 from visaudio_bench.cells import nothing
@@ -27,7 +27,7 @@ CHOICES = {"1": 1, "0": 0, "-1": -1}
 
 def compares(responses: Responses) -> bool:
     """Whether the responses are preferences between two."""
-    return any(responses.get("compared_with"))
+    return any(responses.get("compared_with")) and set(responses.get("dimension")) != {MATCHING.key}
 
 
 def preference_studies(

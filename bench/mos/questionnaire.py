@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +56,7 @@ from visaudio_bench.suites.media import (
     write_video,
 )
 
-KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "expected", "loudness_lufs", "gain_db")
+KEY_COLUMNS = ("code", "clip_id", "system", "suite", "role", "expected", "loudness_lufs", "gain_db", "sound_of")
 ATTENTION = "attention check"
 PEAK = 0.999
 MAX_WIDTH = 960
@@ -64,7 +64,10 @@ LONGEST_ID = 100
 
 
 class Sample(NamedTuple):
-    """One sound to be shown with one clip: its code, where it comes from, its samples and loudness in LUFS."""
+    """One sound to be shown with one clip: its code, where it comes from, its samples and loudness in LUFS.
+
+    `expected` is the right answer, where there is one; `sound_of` the clip that the sound was made for.
+    """
 
     code: str
     clip: Clip
@@ -72,6 +75,8 @@ class Sample(NamedTuple):
     role: str
     samples: Samples
     loudness: float
+    expected: str
+    sound_of: str
 
 
 class Questionnaire(NamedTuple):
@@ -178,6 +183,7 @@ def _fill(
     order = [*sources.sounds, *sources.controls]
     systems = order.copy()
     rng.shuffle(systems)  # the page knows systems by position; the position must not tell
+    others = _others(sources, rng) if design.name == "matching" else {}
     codes: set[str] = set()
     groups, key, seconds = [], [], 0.0
     shown = [*sources.clips, *([sources.training] if sources.training else [])]
@@ -189,8 +195,12 @@ def _fill(
             with one_clip():
                 if clip.id in sources.unmade:
                     raise sources.unmade[clip.id]
-                samples = [_sample(sources, clip, system, _code(rng, codes)) for system in systems]
-                named = [_sample(sources, clip, REFERENCE, _code(rng, codes))] if design.name == "mushra" else []
+                samples = [
+                    sample
+                    for system in systems
+                    for sample in _asked(sources, clip, system, design, others, lambda: _code(rng, codes))
+                ]
+                named = [_sample(sources, clip, clip, REFERENCE, _code(rng, codes))] if design.name == "mushra" else []
                 _write_samples(work / "media", clip, [*samples, *named], loudness)
         except ClipError as error:
             ledger.add([failure_of(error, sources.suite, clip.id, "page")])
@@ -208,16 +218,14 @@ def _fill(
         if clip is not sources.training:
             samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
             seconds += sum(sample.samples.shape[1] / RATE for sample in samples)
-            truth = design.azimuths.get(clip.id, "")
-            key += [_key_row(sample, sources.suite, truth, loudness) for sample in samples]
+            key += [_key_row(sample, sources.suite, loudness) for sample in samples]
     if not key:
         return None
     last = sources.training
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
-    together = TOGETHER.get(design.name)
-    if together:
-        groups = items_of(groups, together, rng)
-        training = items_of([training], together, rng)[0] if training else None
+    if design.name in TOGETHER:
+        groups = items_of(groups, design.name, rng)
+        training = items_of([training], design.name, rng)[0] if training else None
     if design.per_rater > len(groups):
         raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} questions.")
     data = page_data(groups, training, wording, study_id, design, len(systems), sources.suite)
@@ -249,17 +257,48 @@ def _attention_row(check: dict[str, Any], groups: list[dict[str, Any]], suite: s
     return {**told, "expected": str(check["expected"])}
 
 
-def _sample(sources: Sources, clip: Clip, system: str, code: str) -> Sample:
+def _others(sources: Sources, rng: random.Random) -> dict[str, Clip]:
+    """For each clip another one, whose sounds do not belong to it: round a circle, so that each serves once."""
+    circle = [clip for clip in sources.clips if clip.id not in sources.unmade]
+    if len(circle) < 2:
+        raise UsageError(f"matching takes 2 clips or more, whose sounds are exchanged; there are {len(circle)}.")
+    rng.shuffle(circle)
+    others = {clip.id: other for clip, other in zip(circle, [*circle[1:], circle[0]], strict=True)}
+    return others | ({sources.training.id: circle[0]} if sources.training else {})
+
+
+def _asked(
+    sources: Sources,
+    clip: Clip,
+    system: str,
+    design: Design,
+    others: Mapping[str, Clip],
+    new_code: Callable[[], str],
+) -> list[Sample]:
+    """A system's sound for a clip; with that for another clip where the two are to be told apart."""
+    if not others:
+        return [_sample(sources, clip, clip, system, new_code(), design.azimuths.get(clip.id, ""))]
+    pair = [
+        _sample(sources, clip, made_for, system, new_code(), expected)
+        for made_for, expected in ((clip, "1"), (others[clip.id], "-1"))
+    ]
+    length = min(sample.samples.shape[1] for sample in pair)  # a longer one would tell
+    return [sample._replace(samples=sample.samples[:, :length]) for sample in pair]
+
+
+def _sample(sources: Sources, clip: Clip, made_for: Clip, system: str, code: str, expected: str = "") -> Sample:
     role = sources.controls.get(system, "test")
     if role == "test":
-        sound = read_binaural(sources.sounds[system][clip.id], sample_rate=RATE)
-    elif clip.audio is None:
-        raise UsageError(f'clip "{clip.id}" has no reference sound, which --hidden-reference and --low-anchor need.')
+        sound = read_binaural(sources.sounds[system][made_for.id], sample_rate=RATE)
+    elif made_for.audio is None:
+        raise UsageError(
+            f'clip "{made_for.id}" has no reference sound, which --hidden-reference and --low-anchor need.'
+        )
     else:
-        sound = read_binaural(clip.audio, start=clip.start, duration=clip.duration, sample_rate=RATE)
+        sound = read_binaural(made_for.audio, start=made_for.start, duration=made_for.duration, sample_rate=RATE)
     samples = np.repeat(sound.samples[:1], 2, axis=0) if system == ANCHOR else sound.samples
     assert system in (REFERENCE, ANCHOR) or role == "test"
-    return Sample(code, clip, system, role, samples, integrated_loudness(samples, RATE))
+    return Sample(code, clip, system, role, samples, integrated_loudness(samples, RATE), expected, made_for.id)
 
 
 def _gain(sample: Sample, loudness: float) -> float:
@@ -300,16 +339,17 @@ def _fitted(picture: Any) -> Any:
     return np.ascontiguousarray(smaller[: smaller.shape[0] // 2 * 2, : smaller.shape[1] // 2 * 2])
 
 
-def _key_row(sample: Sample, suite: str, expected: str, loudness: float) -> dict[str, str]:
+def _key_row(sample: Sample, suite: str, loudness: float) -> dict[str, str]:
     return {
         "code": sample.code,
         "clip_id": sample.clip.id,
         "system": sample.system,
         "suite": suite,
         "role": sample.role,
-        "expected": expected,
+        "expected": sample.expected,
         "loudness_lufs": f"{sample.loudness:.3f}",
         "gain_db": f"{_gain(sample, loudness):.3f}",
+        "sound_of": sample.sound_of,
     }
 
 

@@ -102,6 +102,14 @@ AZIMUTH = Dimension(
     "A dog that you hear half way to the left is at 45° left.",
     (),
 )
+MATCHING = Dimension(
+    "FIT",
+    "Which sound belongs to the video?",
+    "One of the two sounds was made for this video, the other for another one. Which one was made for this video? "
+    "Think of what is heard, when, and from where. If you are not sure, guess.",
+    "The dog that you see barks in one sound and not in the other: the first belongs to the video.",
+    (),
+)
 # ITU-R BS.1534: the scale and its words.
 QUALITY = Dimension(
     "BAQ",
@@ -111,16 +119,19 @@ QUALITY = Dimension(
     (),
 )
 KEYS = tuple(dimension.key for dimension in DIMENSIONS)
-TITLES = {dimension.key: dimension.title for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH, QUALITY)}
-QUESTIONS = {dimension.key: dimension.question for dimension in (*DIMENSIONS, PREFERENCE, AZIMUTH, QUALITY)}
+_ALL = (*DIMENSIONS, PREFERENCE, MATCHING, AZIMUTH, QUALITY)
+TITLES = {dimension.key: dimension.title for dimension in _ALL}
+QUESTIONS = {dimension.key: dimension.question for dimension in _ALL}
 SCALE = (1, 5)
 DESIGNS = {
     "rating": (DIMENSIONS, SCALE),
     "preference": ((PREFERENCE,), (-1, 1)),
+    "matching": ((MATCHING,), (-1, 1)),
     "localisation": ((AZIMUTH,), (-90, 90)),
     "mushra": ((QUALITY,), (0, 100)),
 }
-TOGETHER = {"preference": 2, "localisation": 1}  # samples of one question, where raters are asked a part of all
+TOGETHER = {"preference": 2, "matching": 2, "localisation": 1}  # samples of a question, where each is asked by itself
+COMPARED = ("preference", "matching")  # one answer about two samples: which of them
 DEVICES = ("over-ear headphones", "on-ear headphones", "in-ear headphones")
 CHECK_OUTCOMES = ("pass", "fail", "none")
 

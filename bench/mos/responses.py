@@ -34,7 +34,8 @@ class Responses:
     """One file of responses: canonical column name -> one string a vote, and the line of the file for each.
 
     `raters_known` is false where the form does not say which votes belong to the same rater; `rater_id` then only
-    numbers the votes of a sample. `order` are the systems as the key lists them, where there is one.
+    numbers the votes of a sample. `order` are the systems as the key lists them, where there is one. `per_rater` is how
+    many of the questions each rater was asked, 0 for all.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Responses:
     notes: tuple[str, ...] = ()
     raters_known: bool = True
     order: tuple[str, ...] = ()
+    per_rater: int = 0
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -95,9 +95,9 @@ def _with_raters(sheet: Sheet, service: Service | None) -> Sheet:
         return _with_column(sheet, "rater_id", sheet.column(asked[0]), f'raters are those of "{asked[0]}"')
     if service is None:
         return sheet
-    if service.rater and service.rater in sheet.header:
-        note = f"raters are {service.name}'s {service.rater}"
-        return _with_column(sheet, "rater_id", sheet.column(service.rater), note)
+    known = next((name for name in sheet.header if name.casefold() == service.rater.casefold()), "")  # "Id" is seen too
+    if known:
+        return _with_column(sheet, "rater_id", sheet.column(known), f"raters are {service.name}'s {known}")
     rows = [f"row {line}" for line in sheet.lines]
     return _with_column(sheet, "rater_id", rows, f"{service.name} does not tell raters apart: every row is one")
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, COLUMNS, DESIGNS, DEVICES, TOGETHER
+from visaudio_bench.bench.mos.questions import CHECK_OUTCOMES, COLUMNS, COMPARED, DESIGNS, DEVICES, TOGETHER
 from visaudio_bench.shapes import require
 
 Survey = Mapping[str, Any]
@@ -123,9 +123,9 @@ def _schema(survey: Survey) -> dict[str, Callable[[str], str]]:
         "group_id": _one_of(*(group["id"] for group in groups)),
         "clip_id": _one_of(*(group["clip"] for group in groups)),
         "system": _one_of(*codes),
-        "compared_with": _one_of(*(codes if survey.get("design") == "preference" else [""])),
+        "compared_with": _one_of(*(codes if survey.get("design") in COMPARED else [""])),
         "dimension": _one_of(*(dimension["key"] for dimension in survey["dimensions"])),
-        "rating": _between(*survey["scale"]),
+        "rating": _one_of("1", "-1") if survey.get("design") == "matching" else _between(*survey["scale"]),
         "slot": _between(1, len(groups[0]["samples"])),
         "group_order": _between(1, len(groups)),
     }
@@ -153,8 +153,9 @@ def check_session(body: bytes, survey: Survey) -> list[Vote]:
     if survey.get("design") in TOGETHER:
         _check_items(votes, survey)
     else:
-        _check_whole(votes, survey)
-        _check_places(votes, survey)
+        groups = _shown(votes, survey)
+        _check_whole(votes, groups, survey)
+        _check_places(votes, groups)
     for name in ("session_id", "rater_id"):
         if len({vote[name] for vote in votes}) != 1:
             raise RefusedError(400, f"{name}: one name for the whole session was expected")
@@ -198,21 +199,29 @@ def _text(value: Any) -> str | None:
     return str(value) if abs(value) < LARGEST else None
 
 
-def _check_whole(votes: Sequence[Vote], survey: Survey) -> None:
+def _shown(votes: Sequence[Vote], survey: Survey) -> list[dict[str, Any]]:
+    """The groups that a rater was asked about: all, or those that votes are of where each is asked a part."""
+    groups: list[dict[str, Any]] = survey["groups"]
+    share = survey.get("per_rater") or len(groups)
+    given = {vote["group_id"] for vote in votes}
+    shown = groups if share >= len(groups) else [group for group in groups if group["id"] in given]
+    if len(shown) != share:
+        raise RefusedError(400, f"{len(shown)} different groups, the questionnaire asks {share}")
+    return shown
+
+
+def _check_whole(votes: Sequence[Vote], groups: Sequence[dict[str, Any]], survey: Survey) -> None:
     expected = {
-        (code, dimension["key"])
-        for group in survey["groups"]
-        for code in group["samples"]
-        for dimension in survey["dimensions"]
+        (code, dimension["key"]) for group in groups for code in group["samples"] for dimension in survey["dimensions"]
     }
     given = [(vote["system"], vote["dimension"]) for vote in votes]
     if len(given) != len(set(given)) or set(given) != expected:
         raise RefusedError(400, f"{len(set(given))} different votes, the questionnaire has {len(expected)}")
 
 
-def _check_places(votes: Sequence[Vote], survey: Survey) -> None:
+def _check_places(votes: Sequence[Vote], groups: Sequence[dict[str, Any]]) -> None:
     """Every code is of its own group and clip, and has one slot of its own; groups come one after the other."""
-    home = {code: (group["id"], group["clip"]) for group in survey["groups"] for code in group["samples"]}
+    home = {code: (group["id"], group["clip"]) for group in groups for code in group["samples"]}
     slots: dict[tuple[str, str], str] = {}
     orders: dict[str, str] = {}
     for vote in votes:
@@ -223,7 +232,7 @@ def _check_places(votes: Sequence[Vote], survey: Survey) -> None:
             raise RefusedError(400, f"two samples of group {group} are in slot {vote['slot']}")
         if orders.setdefault(vote["group_order"], group) != group:
             raise RefusedError(400, f"two groups are the {vote['group_order']}. in order")
-    if len(slots) != len(home) or len(orders) != len(survey["groups"]):
+    if len(slots) != len(home) or len(orders) != len(groups):
         raise RefusedError(400, "a sample has two slots, or a group two places in the order")
 
 

@@ -34,6 +34,7 @@ class Study:
     devices: dict[str, int]
     dates: tuple[str, str] | None
     raters_known: bool
+    per_rater: int = 0  # clips that each rater was asked about, 0 for all
     exceptions: dict[str, int] = field(default_factory=dict)
 
 
@@ -115,8 +116,9 @@ def _study(name: str, pieces: list[Piece], rules: ResponseRules) -> Study:
     given = asked.where(data.is_given)
     keep, repeated = _duplicates(given, [data.where[row] for row in np.flatnonzero(data.is_given)], rules.duplicates)
     kept = given.where(keep)
-    missing = _missing(name, asked, kept, rules)
     files = [responses for responses, _ in pieces]
+    per_rater = max(responses.per_rater for responses in files)
+    missing = _missing(name, asked, kept, rules, per_rater)
     stamps = sorted(stamp for stamp in set(data.columns["timestamp_utc"]) if stamp)
     return Study(
         study_id=name,
@@ -133,6 +135,7 @@ def _study(name: str, pieces: list[Piece], rules: ResponseRules) -> Study:
         devices=_devices(data),
         dates=(stamps[0], stamps[-1]) if stamps else None,
         raters_known=known,
+        per_rater=per_rater,
         exceptions={"missing votes": missing, "repeated votes left out": repeated},
     )
 
@@ -213,16 +216,16 @@ def _duplicates(votes: Votes, where: list[tuple[Responses, int]], policy: str) -
     return keep, len(again)
 
 
-def _missing(name: str, asked: Votes, votes: Votes, rules: ResponseRules) -> int:
+def _missing(name: str, asked: Votes, votes: Votes, rules: ResponseRules, per_rater: int) -> int:
     """How many test votes are missing for every rater to have voted on every sample; more than allowed is an error.
 
-    Raters and samples are those of `asked`, which holds empty ratings as well: who gave none at all counts too.
+    Raters and samples are those of `asked`, which holds empty ratings as well: who gave none at all counts too. Where
+    raters were asked about a part of the clips, samples are those of the clips that each has a row of.
     """
-    rows, test = asked.with_role("test"), votes.with_role("test")
-    sample = (rows.clip * len(votes.systems) + rows.system) * len(votes.dimensions) + rows.dimension
-    wanted = len(np.unique(sample))
+    test = votes.with_role("test")
+    wanted = _wanted(asked.with_role("test"), per_rater)
     by_rater = np.bincount(test.rater, minlength=len(votes.raters))
-    missing = int(wanted * len(votes.raters) - by_rater.sum())
+    missing = int(np.maximum(wanted - by_rater, 0).sum())
     if missing > rules.allow_missing:
         short = [f"{votes.raters[k]} {by_rater[k]}" for k in np.flatnonzero(by_rater < wanted)]
         by_system = np.bincount(test.system, minlength=len(votes.systems))
@@ -232,13 +235,27 @@ def _missing(name: str, asked: Votes, votes: Votes, rules: ResponseRules) -> int
             if count
         )
         raise UsageError(
-            f'study "{name}": {missing} of {wanted * len(votes.raters)} votes are missing. Of {wanted} votes each, '
+            f'study "{name}": {missing} of {wanted.sum()} votes are missing. Of {wanted.max()} votes each, '
             f"these raters gave fewer: {', '.join(short[:8])}{' …' if len(short) > 8 else ''}. "
             f"Votes by system: {counts}. "
             "Either option changes the means: over the votes that are there, so that raters and clips weigh "
             f"unequally, --allow-missing {missing}; without the incomplete raters, --screen incomplete"
         )
     return missing
+
+
+def _wanted(rows: Votes, per_rater: int) -> Codes:
+    """How many votes each rater was asked for, (R,)."""
+    sample = (rows.clip * len(rows.systems) + rows.system) * len(rows.dimensions) + rows.dimension
+    _, first = np.unique(sample, return_index=True)
+    by_clip = np.bincount(rows.clip[first], minlength=len(rows.clips))
+    clips = int(np.count_nonzero(by_clip))
+    if not 0 < per_rater < clips:
+        return np.full(len(rows.raters), len(first))
+    shown = np.zeros((len(rows.raters), len(rows.clips)), dtype=np.int64)
+    shown[rows.rater, rows.clip] = 1
+    unseen = np.maximum(per_rater - shown.sum(1), 0)
+    return np.asarray(shown @ by_clip + unseen * len(first) // clips)
 
 
 def _misspelt(system: str, systems: Sequence[str]) -> str:

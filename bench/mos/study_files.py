@@ -10,12 +10,14 @@ from typing import Any
 
 from visaudio_bench import __version__
 from visaudio_bench.files import write_text
+from visaudio_bench.leaderboards.against_page import against_page
 from visaudio_bench.leaderboards.against_tables import against_csv, against_tables
 from visaudio_bench.leaderboards.localisation_tables import (
     localisation_pair_table,
     localisation_table,
     localisations_csv,
 )
+from visaudio_bench.leaderboards.matching_tables import matching_csv, matching_pair_table, matching_table
 from visaudio_bench.leaderboards.opinion_details import agreement_table, clip_table, pair_table, rater_table, vote_table
 from visaudio_bench.leaderboards.opinion_tables import opinion_table, write_opinions
 from visaudio_bench.leaderboards.preference_tables import preference_pair_table, preferences_csv, strength_table
@@ -27,6 +29,11 @@ DETAILS: dict[str, Callable[[dict[str, Any], int], Table]] = {
     "raters": rater_table,
     "clips": clip_table,
     "votes": vote_table,
+}
+TABLES_OF: dict[str, tuple[str, Callable[[Sequence[dict[str, Any]]], str]]] = {
+    "preference": ("preferences.csv", preferences_csv),
+    "localisation": ("localisation.csv", localisations_csv),
+    "matching": ("matching.csv", matching_csv),
 }
 FILES: dict[str, Format] = {"mos.md": "md", "mos.tex": "tex", "mos.txt": "text"}
 
@@ -49,6 +56,9 @@ def shown(studies: Sequence[dict[str, Any]], names: Sequence[str], digits: int) 
             continue
         if study.get("design") == "localisation":
             tables += [localisation_table(study), localisation_pair_table(study)]
+            continue
+        if study.get("design") == "matching":
+            tables += [matching_table(study, digits), matching_pair_table(study, digits)]
             continue
         for name in names:
             if name != "mos":
@@ -78,14 +88,14 @@ def save(folder: Path, studies: Sequence[dict[str, Any]], names: Sequence[str], 
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     write_opinions(folder, studies, provenance)
-    compared = [study for study in studies if study.get("design") == "preference"]
+    for design, (name, write) in TABLES_OF.items():
+        own = [study for study in studies if study.get("design") == design]
+        if own:
+            write_text(folder / name, write(own))
+    compared = [study for study in studies if "against" in study]
     if compared:
-        write_text(folder / "preferences.csv", preferences_csv(compared))
-    pointed = [study for study in studies if study.get("design") == "localisation"]
-    if pointed:
-        write_text(folder / "localisation.csv", localisations_csv(pointed))
-    if any("against" in study for study in studies):
-        write_text(folder / "against.csv", against_csv(studies))
+        write_text(folder / "against.csv", against_csv(compared))
+        write_text(folder / "against.html", against_page(compared))
     tables = shown(studies, names, digits)
     for name, form in FILES.items():
         write_text(folder / name, render(tables, form))

@@ -15,9 +15,10 @@ window.Group = (function () {
     rating: "The picture is the same; the sound differs. Play every video to the end, then rate each sound from 1 (worst) to 5 (best).",
     mushra: "The picture is the same; the sound differs. Play the reference and every video to the end, then say how good each sound is compared with the reference, from 0 to 100.",
     localisation: "Close your eyes if you like: the picture is hidden. Play the sound to the end, then say where you heard it.",
+    matching: "The picture is the same; one sound was made for this video, the other for another one. Play both videos to the end, then say which sound belongs to the video.",
     preference: "The picture is the same; the sound differs. Play both videos to the end, then say which sound you would rather have.",
   };
-  const choices = [[1, "Video 1"], [0, "No difference"], [-1, "Video 2"]];
+  const choices = [[1, "Video 1"], ...(window.SURVEY.design === "preference" ? [[0, "No difference"]] : []), [-1, "Video 2"]];
 
   // spec: {id, samples: [code], caption, ratings, played, onChange}; ratings are kept by code, or by id where two are
   // compared, played by code; both are filled here.
@@ -220,14 +221,14 @@ window.Group = (function () {
     document.addEventListener("keydown", key);
     root.append(
       h("div", { class: "card" },
-        survey.design === "localisation" ? "" : h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
+        ["localisation", "matching"].includes(survey.design) ? "" : h("p", {}, h("strong", {}, "Text description: "), spec.caption || "none for this video"),
         h("p", { class: "soft" }, tasks[survey.design]),
         h("p", { class: "soft keys" }, "Keys: ", h("kbd", {}, "Shift"), " + ", h("kbd", {}, "1"), ...(players.length > 1 ? [" … ", h("kbd", {}, String(players.length))] : []),
           players.length > 1 ? " plays a video, " : " plays the sound, ", h("kbd", {}, "Tab"), " goes from row to row",
           ...(survey.design === "rating" ? [", ", h("kbd", {}, "1"), " … ", h("kbd", {}, "5"), " rates the row."] : ["."])),
         players.length < 2 ? "" : h("label", { class: "check" }, together, h("span", {}, "When I switch to another video, go on at the same moment"))),
       h("div", { class: "stage" }, h("div", { class: "players" }, ...players.map((own) => own.figure))),
-      h("div", { class: "dimensions" }, ...survey.dimensions.map({ rating: dimensionCard, preference: choiceCard, localisation: pointCard, mushra: scaleCard }[survey.design])));
+      h("div", { class: "dimensions" }, ...survey.dimensions.map({ rating: dimensionCard, preference: choiceCard, matching: choiceCard, localisation: pointCard, mushra: scaleCard }[survey.design])));
 
     return {
       missing,

@@ -7,7 +7,8 @@
   const store = "visaudio-bench/" + survey.study_id + "/" + survey.build;
   const screen = document.getElementById("screen");
   const checks = ["orientation", "antiphase", "huggins"];
-  const together = ["preference", "localisation"].includes(survey.design); // one answer a group, not one a sample
+  const compared = ["preference", "matching"].includes(survey.design); // one answer about two samples
+  const together = compared || survey.design === "localisation"; // one answer a group, not one a sample
   const asked = survey.per_rater || survey.groups.length;
   const steps = ["welcome", "level", ...checks, "guide", ...(survey.training ? ["training"] : []),
     ...Array.from({ length: asked }, (_, k) => "group-" + k), "end"];
@@ -135,6 +136,7 @@
           + samples + " times, each time with another sound. Your task: watch and listen to all of them, then "
           + (survey.design === "mushra" ? "compare each sound with a reference, from 0 to 100."
             : survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
+            : survey.design === "matching" ? "say which of the two sounds was made for the video."
             : "say which of the two sounds you would rather have for the video.")),
         h("p", {}, "Before that, short checks make sure that your headphones work and are worn the right way round. "
           + "You can stop at any time, close the page, and go on later in the same browser."),
@@ -307,7 +309,6 @@
     state.order.forEach((index, place) => {
       const own = survey.groups[index];
       const shown = slots(own, index);
-      const compared = survey.design === "preference";
       const kept = (code) => state.ratings[together ? own.id : code] || {};
       // Where two are compared there is one row: the first, what it is compared with, and whether it is better.
       (compared ? shown.slice(0, 1) : shown).forEach((code, slot) => survey.dimensions.forEach((dimension) => {

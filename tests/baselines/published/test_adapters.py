@@ -18,11 +18,12 @@ import pytest
 from visaudio_bench.baselines.published import contract_check
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.baselines.published.installed import card_folders, home_of
+from visaudio_bench.baselines.published.opened_files import read_opened
 from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.system import Generation
 from visaudio_bench.files import write_json
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.media import write_audio, write_video
+from visaudio_bench.suites.media import read_binaural, write_audio, write_video
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
@@ -35,6 +36,7 @@ SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
 # The doubles of these need no torch: a process of theirs starts in a tenth of a second.
 LIGHT = (
     "mmaudio", "visual-sound-25d", "sep-stereo", "pseudo-binaural", "selva", "hunyuanvideo-foley", "prismaudio",
+    "ccstereo",
 )  # fmt: skip
 NEED_WEIGHTS = ("audiox", "see2sound", "selva", "hunyuanvideo-foley", "prismaudio")
 MILD = {"error": "error", "nan": "not_finite", "zeros": "silent", "channels": "channels", "rate": "wrong_rate",
@@ -42,6 +44,11 @@ MILD = {"error": "error", "nan": "not_finite", "zeros": "silent", "channels": "c
 HARD = {"crash": "crash", "killed": "killed", "partial": "crash", "memory": "out_of_memory", "hang": "timeout"}
 
 Adapt = Callable[..., PublishedSystem]
+
+
+def double_of(name: str) -> Path:
+    """What stands for a system's checkout."""
+    return DOUBLES / SAME_DEMO.get(name, CARDS[name].folder.name)
 
 
 @pytest.fixture
@@ -54,7 +61,7 @@ def adapt(own_cache: Path, tmp_path: Path) -> Adapt:
         state = {
             "commit": card.commit,
             "complete": True,
-            "source": str(DOUBLES / SAME_DEMO.get(name, card.folder.name)),
+            "source": str(double_of(name)),
             "python": sys.executable,
             "extras": [light] if name in LIGHT else [],
             "packages": "",
@@ -213,6 +220,22 @@ def test_demos_that_spatialise_keep_their_networks_and_hear_one_sound(
     assert system.card.binauralises
 
 
+def test_ccstereo_is_kept_before_it_is_brought_to_full_scale(
+    adapt: Adapt, named: Callable, tmp_path: Path, calls: list[dict[str, Any]]
+) -> None:
+    system = adapt("ccstereo")
+    made = run(system, named(["fine1", "fine2"]), tmp_path / "out")
+    assert len(calls) == 2
+    assert len({call["weight"] for call in calls}) == 1, "the networks are built once"
+    assert all(call["same"] and not call["mask"] and call["device"] == "cpu" for call in calls)
+    assert calls[0]["hop"] == CARDS["ccstereo"].options["hop"].default
+    assert (calls[0]["shown"][0], calls[0]["shown"][-1]) == (4, 8), "pictures in the middle of their windows"
+    path = made["fine1"].path
+    assert path is not None
+    assert np.abs(read_binaural(path).samples).max() < 0.9, "levels stay as they are made"
+    assert system.card.binauralises
+
+
 def test_a_sound_of_another_system_can_be_spatialised(
     adapt: Adapt, named: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +259,22 @@ def test_a_sound_of_another_system_can_be_spatialised(
     made = run(system, [clip, other], tmp_path / "out")
     assert made["absent"].reason == "missing"
     assert made["fine"].path is not None
+
+
+def recorded() -> Iterator[Any]:
+    for name in RUNNABLE:
+        if (double_of(name) / "opened.txt").is_file() and name != "see2sound":  # its double is looked at by itself
+            yield pytest.param(name, id=name, marks=[] if name in QUICK else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name", recorded())
+def test_a_double_opens_what_the_authors_program_opened(
+    name: str, adapt: Adapt, named: Callable, tmp_path: Path
+) -> None:
+    adapt(name)
+    system = contract_check.RecordedSystem(CARDS[name], tmp_path / "opened.jsonl")
+    assert run(system, named(["fine"]), tmp_path / "out")["fine"].path is not None
+    assert set(system.opened) == set(read_opened(double_of(name) / "opened.txt"))
 
 
 def static() -> Iterator[Any]:

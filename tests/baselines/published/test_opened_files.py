@@ -25,6 +25,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 open("configs/model.yaml").close()
+open(os.path.relpath(os.__file__)).close()  # as numba names what it compiles
 open(Path(sys.argv[1]) / "weights.json").close()
 Path("written").write_text("not read")
 try:
@@ -36,8 +37,7 @@ except OSError:
 
 @pytest.mark.parametrize("system", RECORDED)
 def test_a_double_has_what_the_authors_program_opens(system: str) -> None:
-    listed = read_opened(DOUBLES / system / "opened.txt")
-    assert listed
+    listed = read_opened(DOUBLES / system / "opened.txt")  # none: its program opens nothing of its checkout
     assert not [one.path for one in listed if not (DOUBLES / system / one.path).is_file()]
 
 

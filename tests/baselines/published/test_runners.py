@@ -312,6 +312,20 @@ RELIED_ON: dict[str, Mapping[tuple[str, str], set[str]]] = {
         ("models/networks.py", "weights_init"): {"m"},
         ("options/test_options.py", "TestOptions.initialize"): {"self"},
     },
+    "ccstereo": {
+        ("data/fairplay_dataloader.py", "collation_fn"): {"samples"},
+        ("data/fairplay_dataset.py", "FAIRPLAY_DATSET.__init__"): {"opt", "mode"},
+        ("data/fairplay_dataset.py", "FAIRPLAY_DATSET.prepare_visual"): {
+            "file_id", "audio_len", "windows_list", "audio_num_samples"
+        },
+        ("models/ccstereo_model/models.py", "ModelBuilder.build_visual"): {"backbone", "img_dim"},
+        ("models/ccstereo_model/models.py", "ModelBuilder.build_audio"): {"ngf", "input_nc", "output_nc", "img_dim"},
+        ("models/ccstereo_model/audioVisual_model.py", "AudioVisualModel.__init__"): {"nets", "opt"},
+        ("src/training/ccstereo_trainer.py", "AutoencoderTrainingWrapper.eval_model"): {"batch"},
+        ("src/training/ccstereo_trainer.py", "AutoencoderTrainingWrapper.integrate_with_sliding_window"): {
+            "fakes", "demo_size", "windows_list", "samples_per_window"
+        },
+    },
     "selva": {
         ("selva/utils/eval_utils.py", "load_video"): {"video_path", "duration_sec", "load_all_frames"},
         ("selva/utils/eval_utils.py", "generate"): {

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -71,8 +73,27 @@ def test_metrics_are_correlated_over_systems_and_over_clips(study, tmp_path):
         written = list(csv.DictReader(file))
     assert len(written) == 5 * (3 * 4 + 2)
     assert {row["n"] for row in written if row["over"] == "clips"} == {"50"}
+    plots = ElementTree.fromstring(_as_xml((out / "against.html").read_text())).findall(".//figure")
+    assert len(plots) == 5 * 4
+    title, coefficients = (" ".join(part.split()) for part in plots[1].find("figcaption").itertext())
+    assert title == "error mix and Spatial Impression"
+    cell = rows["error mix"]["systems_spearman"]
+    assert f"ρ = {cell['value']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]" in coefficients
+    named = {text.text for text in plots[1].findall(".//g/text")}
+    assert named == set(SYSTEMS)
+    drawn = {
+        group.find("text").text: (float(group.find("circle").get("cx")), float(group.find("circle").get("cy")))
+        for group in plots[1].findall(".//g")
+    }
+    assert drawn["E"][0] < drawn["A"][0], "the least error stands to the left"
+    assert drawn["E"][1] < drawn["A"][1], "the best opinion stands above"
     for form in ("text", "md", "tex", "csv"):
         assert run("--ratings", study, "--against", tmp_path / "run", "--out", out, "--format", form).exit_code == 0
+
+
+def _as_xml(page: str) -> str:
+    """The page without what only HTML leaves open."""
+    return re.sub(r"<meta[^>]*>", "", page.removeprefix("<!doctype html>\n"))
 
 
 def test_what_cannot_be_joined_is_said(study, tmp_path):

@@ -449,6 +449,39 @@ def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, ser
     assert strength["ThinkSound"] > strength["AudioX"] > strength["ViSAGe"]
 
 
+def test_matching_from_the_page_to_the_table(browser, tmp_path, material, serving):
+    """A rater who knows what belongs to the video for one system, and never for the other."""
+    folders, videos = material(tmp_path, 2)
+    command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder))]
+    command += ["--videos", str(videos), "--clips", "2", "--training", "none", "--design", "matching"]
+    made = CliRunner().invoke(mos, [*command, "--out", str(tmp_path / "survey")])
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        key = {row["code"]: row for row in csv.DictReader(file)}
+    with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
+        rater = Rater(browser, tmp_path / "survey")
+        browser.get(base)
+        rater.listen()
+        assert "say which of the two sounds was made for the video" in rater.find("#screen").text
+        rater.begin()
+        rater.go_on(step="group-0")
+        for place in range(4):
+            assert rater.step() == f"group-{place}"
+            assert [one.text for one in rater.all(".choice label")] == ["Video 1", "Video 2"], "one of them is right"
+            first = browser.execute_script("return document.querySelector('video').src.split('/').pop().slice(0, 7)")
+            rater.play_all()
+            right = int(key[first]["expected"])
+            chosen = right if key[first]["system"] == "ThinkSound" else -right
+            rater.find(f".choice input[value='{chosen}']").send_keys(Keys.SPACE)
+            rater.press("#next")
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.exception
+    with (tmp_path / "out" / "matching.csv").open() as file:
+        assert {row["system"]: float(row["mean"]) for row in csv.DictReader(file)} == {"ThinkSound": 1.0, "AudioX": 0.0}
+
+
 @pytest.mark.parametrize("service", ["prolific", "mturk"])
 def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, material, service):
     folders, videos = material(tmp_path, 1)

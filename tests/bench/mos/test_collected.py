@@ -208,6 +208,23 @@ def test_every_table_is_latex_that_compiles(tmp_path):
         assert made.returncode == 0, made.stdout.decode(errors="replace")[-2000:]
 
 
+@pytest.mark.parametrize(
+    ("key", "values"), [("PREF", "{a},{b},,{k}"), ("FIT", "{a},{b},1,{k}"), ("AZ", "{a},,30,{k}"), ("BAQ", "{a},,,{k}")]
+)
+def test_the_tables_of_every_design_are_latex_that_compiles(tmp_path, key, values):
+    rows = [
+        f"r{r},c{c},{key},{values.format(a=a, b=b, k=1 - 2 * ((r + c) % 2) if key in ('PREF', 'FIT') else 10 + r + c)}"
+        for r in range(3)
+        for c in range(3)
+        for a, b in (("a_b%c", "α<β>"), ("α<β>", "x & y"))
+    ]
+    file = tmp_path / "r.csv"
+    file.write_text("\n".join(["rater_id,clip_id,dimension,system,compared_with,expected,rating", *rows]) + "\n")
+    result = run("--ratings", file, "--format", "tex", "--out", tmp_path / "out", "--study-id", "s_1")
+    assert result.exit_code == 0, result.exception
+    assert len(check_latex(result.stdout)) == (1 if key == "BAQ" else 2)
+
+
 @pytest.mark.parametrize("text", ["a_b", "α$", "x & y", "<", "{", r"\input{x}", "[x]"])
 def test_the_check_of_latex_can_fail(text):
     with pytest.raises(AssertionError):

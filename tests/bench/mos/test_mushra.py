@@ -18,7 +18,7 @@ def test_the_reference_is_there_twice_under_two_codes(tmp_path, material):
     systems = [argument for folder in folders[:2] for argument in ("--system", folder)]
     command = ["page", *systems, "--videos", str(videos), "--clips", "1", "--design", "mushra"]
     result = CliRunner().invoke(mos, [*command, "--per-rater", "2", "--out", str(tmp_path / "survey")])
-    assert "--per-rater belongs to --design preference and localisation" in str(result.exception)
+    assert "--per-rater 2: there are 1 questions" in str(result.exception)
     result = CliRunner().invoke(mos, [*command, "--out", str(tmp_path / "survey")])
     assert result.exit_code == 0, result.exception
     data = json.loads((tmp_path / "survey" / "survey.json").read_text())

@@ -29,6 +29,24 @@ def test_more_clips_help_more_than_more_raters_where_systems_differ_by_clip():
     assert any(note.startswith("assumed: a system's votes have SD 0.3 over raters, 0.45") for note in table["notes"])
 
 
+def test_matching_is_planned_against_guessing_and_between_systems(tmp_path):
+    table = plan("--design", "matching", "--raters", 12, "--clips", 20, "--systems", 3)
+    assert [row["group"] for row in table["rows"][::4]] == ["against guessing", "two systems"]
+    guessing, pair = cells(table, 0), cells(table, 4)
+    assert guessing["power"] > 0.9 > pair["power"] > 0.5
+    assert "a share of 0.7 is told from guessing" in table["notes"][0]
+    file = tmp_path / "pilot.csv"
+    rows = [
+        f"r{r},c{c},{s},FIT,{1 if (r * c + k) % 3 else -1},1"
+        for r in range(5)
+        for c in range(6)
+        for k, s in enumerate("AB")
+    ]
+    file.write_text("\n".join(["rater_id,clip_id,system,dimension,rating,expected", *rows]) + "\n")
+    table = plan("--design", "matching", "--systems", 2, "--earlier", file)
+    assert sum("answers of study pilot vary with SD" in note for note in table["notes"]) == 2
+
+
 def test_an_earlier_study_gives_the_spreads(tmp_path):
     file = tmp_path / "pilot.csv"
     simulate = ["simulate", "--raters", "20", "--clips", "20", "--systems", "A,B,C", "--out", str(file)]

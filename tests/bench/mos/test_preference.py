@@ -119,8 +119,9 @@ def test_what_is_no_preference_is_refused(tmp_path):
 
 def test_options_that_do_not_belong_together_are_refused(tmp_path):
     base = ("page", "--suite", "x", "--run", "y", "--systems", "a,b", "--out", tmp_path / "s")
-    assert "--per-rater belongs to --design preference and localisation" in str(run(*base, "--per-rater", 3).exception)
-    form = ("--design", "preference", "--for", "qualtrics", "--address", "https://example.org")
+    service = ("--for", "qualtrics", "--address", "https://example.org")
+    assert "a form of qualtrics asks everybody" in str(run(*base, "--per-rater", 3, *service).exception)
+    form = ("--design", "preference", *service)
     assert "writes questions of --design rating only" in str(run(*base, *form).exception)
 
 

@@ -8,6 +8,9 @@ import random
 def load_model(model_path, config_path, device, enable_offload=False, model_size=None):
     for path in (os.path.join(model_path, "hunyuanvideo_foley.pth"), config_path, "google/siglip2-base-patch16-512"):
         os.stat(path)
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for path in (config_path, os.path.join(folder, "models", "synchformer", "divided_224_16x4.yaml")):
+        open(path).close()
     return {"size": model_size, "offload": enable_offload}, "config"
 
 

@@ -10,6 +10,7 @@ class FeaturesUtils:
         self, *, vae_ckpt=None, vae_config=None, synchformer_ckpt=None, enable_conditions=True, need_vae_encoder=True
     ):
         assert Path(synchformer_ckpt).is_file()
+        (Path(__file__).absolute().parents[1] / "ext" / "synchformer" / "divided_224_16x4.yaml").read_text()
         assert Path("google/t5-v1_1-xl").is_dir()  # found by name in the current directory
         self.evaluating = False
 

@@ -3,6 +3,7 @@ import os
 from open_clip import CLIP  # noqa: F401
 
 from mmaudio.ext.autoencoder import autoencoder
+from mmaudio.ext.synchformer import Synchformer
 
 create_model_from_pretrained = None
 
@@ -20,6 +21,7 @@ class FeaturesUtils:
     ):
         os.stat(tod_vae_ckpt)
         os.stat(synchformer_ckpt)
+        Synchformer()
         clip = create_model_from_pretrained("hub", return_transform=False)
         assert clip.shape["vision_cfg"]["layers"] == 2
         autoencoder.BigVGANv2.from_pretrained("hub", use_cuda_kernel=False)
