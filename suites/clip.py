@@ -46,7 +46,6 @@ class Suite(ABC):
         licence: of the data.
         captioned: whether clips carry captions.
         synthetic: scenes are simulated: numbers never compare with published ones.
-        prepare_seconds: CPU seconds that `prepare` takes for one clip, as measured; for the plan's estimate.
     """
 
     name: str
@@ -57,7 +56,6 @@ class Suite(ABC):
     licence: str = "unknown"
     captioned: bool = False
     synthetic: bool = False
-    prepare_seconds: float = 0.0
 
     @abstractmethod
     def clips(self) -> tuple[Clip, ...]:

@@ -16,7 +16,7 @@ from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_tw
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
 from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
-from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Machine, Prediction, Work, predict
+from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Machine, Prediction, Work, measured, predict
 from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
@@ -276,12 +276,14 @@ class Plan:
 
     def _work(self, job: Job, to_make: Mapping[tuple[str, str], int]) -> Work:
         families = self.families_for(job)
+        seconds = job.suite.duration or MEASURED_SECONDS
+        rendering = measured().seconds("render", job.suite.name) * seconds / MEASURED_SECONDS
         return Work(
             len(job.ids),
-            job.suite.duration or MEASURED_SECONDS,
+            seconds,
             len(job.present),
             {system.card.name: to_make[job.suite.name, system.card.name] for system in job.present},
-            len(job.pending) * job.suite.prepare_seconds,
+            len(job.pending) * rendering,
             [family.name for family in families if not family.alone],
             [family.name for family in families if family.alone],
             job.has_references,

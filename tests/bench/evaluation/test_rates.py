@@ -12,6 +12,7 @@ import pytest
 
 from visaudio_bench.bench.evaluation.rates import Machine, Prediction, Rates, Work, machine_of, measured, predict
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import CACHE_VARIABLE
 
 RATES = Rates(
     {"processor": "an abacus", "date": "2026-01-01", "torch": "2.11"},
@@ -97,6 +98,16 @@ def test_a_dry_run_says_what_it_will_take_and_what_that_rests_upon(
     assert wrong.code == 2 and '"ram=4" says nothing of a machine' in wrong.err
     wet = bench(*asked, "--plan-for", "cores=4")
     assert wet.code == 2 and "--dry-run" in wet.err and not (tmp_path / "run").exists()
+
+
+def test_scenes_that_are_still_to_be_rendered_are_counted(
+    bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    asked = ("run", "--suite", "simroom", "--system", "mono", "--out", tmp_path / "run", "--dry-run")
+    minutes = 40 * measured().seconds("render", "simroom") / 60
+    told = bench(*asked, "--plan-for", "cores=1").err
+    assert f"prepare {int(minutes)} min" in told
 
 
 def test_a_dry_run_needs_no_torch(clips: Path, tmp_path: Path) -> None:
