@@ -22,6 +22,7 @@ from visaudio_bench.files import digest
 from visaudio_bench.guard import one_clip
 from visaudio_bench.models import weights
 from visaudio_bench.models.formats import locate
+from visaudio_bench.models.visaudio.checkpoint_notes import config_in, notes_of
 from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
 from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS, Settings
@@ -156,8 +157,6 @@ class FlowSystem(System):
 def _notes_of(path: Path) -> Mapping[str, str]:
     if not path.exists():
         return {}
-    from visaudio_bench.models.visaudio.checkpoints import notes_of
-
     return notes_of(path)
 
 
@@ -208,8 +207,6 @@ def _require_variant(variant: Variant, notes: Mapping[str, str], path: Path) -> 
     A file that is not ours is opened before anything is said of it; MMAudio's own is then only met as what it is.
     """
     if notes:
-        from visaudio_bench.models.visaudio.checkpoints import config_in
-
         config = config_in(notes)
         held = next(known for known in _VARIANTS if (known.dual, known.spacetime) == (config.dual, config.spacetime))
     else:

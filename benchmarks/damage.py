@@ -441,7 +441,8 @@ def checkpoints(folder: Path) -> Kind:
     """Weights of a network of ours, as safetensors and as PyTorch writes them."""
     import torch
 
-    from visaudio_bench.models.visaudio.checkpoints import config_in, notes_of, save_network
+    from visaudio_bench.models.visaudio.checkpoint_notes import config_in, notes_of
+    from visaudio_bench.models.visaudio.checkpoints import save_network
     from visaudio_bench.models.visaudio.config import CONFIGS
     from visaudio_bench.models.visaudio.network import build
     from visaudio_bench.models.visaudio.parts import kind_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +18,8 @@ from visaudio_bench.names import fault
 from visaudio_bench.shapes import require
 
 Format = Literal["safetensors", "zip", "pickle"]
+
+STATE_FORMAT = "visaudio-bench training 2"  # what our file says of itself that a training goes on from
 
 _START = 1024
 _LARGEST_HEADER = 100_000_000  # bytes: the limit of the safetensors format
@@ -281,3 +283,15 @@ def _in_folder(folder: Path) -> tuple[Path, ...]:
     names = ", ".join(path.name for path in files[:6]) + (", …" if len(files) > 6 else "")
     said = f"holds several files of weights ({names}); name the one that is meant" if files else "holds no weights"
     raise BenchError(f"{folder} is a folder that {said}. Expected a file, or a folder with one of {', '.join(_SINGLE)}")
+
+
+def header_notes(path: Path) -> Mapping[str, str]:
+    """What a weight file says of itself in its header, without reading the weights; nothing if it has no such header.
+
+    Raises:
+        BenchError: it is missing, damaged, or not a weight file.
+    """
+    (first, *others) = locate(path)
+    if others or find_format(first) != "safetensors":
+        return {}
+    return read_header(first).metadata

@@ -13,9 +13,9 @@ from torch import nn
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import atomic_path, parse_json
-from visaudio_bench.models.tensor_files import STATE_FORMAT
+from visaudio_bench.models.formats import STATE_FORMAT, header_notes
 from visaudio_bench.models.unwrapping import State
-from visaudio_bench.models.weight_loading import fill, header_notes, open_weights
+from visaudio_bench.models.weight_loading import fill, open_weights
 
 
 class NetworkConfig(Protocol):

@@ -14,8 +14,6 @@ from torch import Tensor
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import atomic_path
 
-STATE_FORMAT = "visaudio-bench training 2"  # of the file that a training goes on from
-
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of a clip's tensors: names, formats, shapes and bytes."""

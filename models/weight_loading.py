@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.models.formats import find_format, locate, read_header
+from visaudio_bench.models.formats import find_format, header_notes, locate, read_header
 from visaudio_bench.models.pickles import read_pickled
 from visaudio_bench.models.unwrapping import State, unwrap
 
@@ -173,18 +173,6 @@ def read_state(path: Path) -> State:
         BenchError: as `open_weights`.
     """
     return open_weights(path).state
-
-
-def header_notes(path: Path) -> Mapping[str, str]:
-    """What a weight file says of itself in its header, without reading the weights; nothing if it has no such header.
-
-    Raises:
-        BenchError: it is missing, damaged, or not a weight file.
-    """
-    (first, *others) = locate(path)
-    if others or find_format(first) != "safetensors":
-        return {}
-    return read_header(first).metadata
 
 
 def fill(network: nn.Module, state: State, source: str) -> None:

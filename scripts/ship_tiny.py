@@ -17,7 +17,8 @@ from typing import Any
 
 from visaudio_bench.files import write_text
 from visaudio_bench.models import weights
-from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes, save_network
+from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
+from visaudio_bench.models.visaudio.checkpoints import load_network, save_network
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 

@@ -22,12 +22,10 @@ from visaudio_bench.files import cache_dir, digest
 from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.training.recipe import configured
 from visaudio_bench.models.unwrapping import State
+from visaudio_bench.models.visaudio.checkpoint_notes import config_in, notes_of, read_notes
 from visaudio_bench.models.visaudio.checkpoints import (
-    config_in,
     load_mmaudio,
     network_of,
-    notes_of,
-    read_notes,
     save_state,
 )
 from visaudio_bench.models.visaudio.config import BUILT_IN, CONFIGS, PUBLISHED, Config

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.files import digest
-from visaudio_bench.models.tensor_files import STATE_FORMAT, content_hash, written_safely
+from visaudio_bench.models.formats import STATE_FORMAT
+from visaudio_bench.models.tensor_files import content_hash, written_safely
 from visaudio_bench.models.training.distributed import World, put, whole
 from visaudio_bench.models.training.optimisation import Average
 

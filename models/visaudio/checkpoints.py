@@ -16,16 +16,12 @@ import torch
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.files import atomic_path, parse_json
-from visaudio_bench.models.tensor_files import STATE_FORMAT
+from visaudio_bench.files import atomic_path
 from visaudio_bench.models.unwrapping import State
+from visaudio_bench.models.visaudio.checkpoint_notes import FORMAT, config_in, notes_of
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import FlowNetwork, MMAudio, ViSAudio, build
-from visaudio_bench.models.weight_loading import Opened, fill, header_notes, looks_like, narrow, open_weights
-from visaudio_bench.shapes import require
-
-FORMAT = "visaudio-bench flow network 1"
-_READ = {"conditioners?": {"conditioners?": str}, "codec?": {str: object}}  # of the notes, beside the configuration
+from visaudio_bench.models.weight_loading import Opened, fill, looks_like, narrow, open_weights
 
 # MMAudio's name of a part -> those of the two parts that ViSAudio has in its place.
 _DOUBLED = {
@@ -174,55 +170,6 @@ def save_state(state: State, config: Config, path: Path, notes: Mapping[str, str
     metadata = {**(notes or {}), "format": FORMAT, "config": json.dumps(config.to_dict())}
     with atomic_path(path) as temporary:
         save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary, metadata)
-
-
-def notes_of(path: Path) -> Mapping[str, str]:
-    """What was kept beside the weights of a checkpoint of ours, with `format` and `config`; nothing of another file.
-
-    Whether the file is ours is seen in its header, whatever it is called.
-
-    Raises:
-        BenchError: the file is missing, damaged or no weight file, or the state of a training.
-    """
-    notes = header_notes(path)
-    if notes.get("format") == STATE_FORMAT:
-        raise BenchError(
-            f"{path} is all that a training goes on from, not a network: take last.safetensors or best.safetensors "
-            "beside it"
-        )
-    if notes.get("format") != FORMAT:
-        return {}
-    try:
-        require(notes, {"config": str}, "its header")
-        require({name: parse_json(notes[name]) for name in ("conditioners", "codec") if name in notes}, _READ)
-        config_in(notes)
-    except ValueError as error:
-        raise BenchError(f"{path} does not say what network it holds: {error}. Get it again") from error
-    return notes
-
-
-def config_in(notes: Mapping[str, str]) -> Config:
-    """The network that notes are of.
-
-    Raises:
-        ValueError: a value is missing, unknown or impossible; not of notes as `notes_of` returns them.
-    """
-    return Config.from_dict(parse_json(notes["config"]))
-
-
-def read_notes(path: Path) -> Mapping[str, str]:
-    """`notes_of` a checkpoint that must be ours.
-
-    Raises:
-        BenchError: as `notes_of`, or it is another file.
-    """
-    notes = notes_of(path)
-    if not notes:
-        raise BenchError(
-            f"{path} is no checkpoint of a flow network of this project: its format is "
-            f'"{header_notes(path).get("format", "not stated")}", expected "{FORMAT}"'
-        )
-    return notes
 
 
 def load_network(path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> FlowNetwork:

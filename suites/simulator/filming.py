@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from visaudio_bench.suites.simulator.hrtf import Array
 from visaudio_bench.suites.simulator.lenses import PerspectiveLens
@@ -148,6 +147,8 @@ def _pink(rng: np.random.Generator, size: int) -> Array:
 
 def _wobble(rng: np.random.Generator, count: int, columns: int) -> Array:
     """Noise `(count, columns)` below about 4 Hz, of deviation 1."""
+    from scipy import ndimage  # a third of a second, which a list of suites does not wait for
+
     smooth = ndimage.gaussian_filter1d(rng.standard_normal((count + 20, columns)), 1.6, axis=0)[10 : count + 10]
     return np.asarray(smooth / max(float(smooth.std()), 1e-9))
 

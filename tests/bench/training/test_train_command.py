@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from visaudio_bench.models.visaudio.checkpoints import load_network, read_notes, save_network
+from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
+from visaudio_bench.models.visaudio.checkpoints import load_network, save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
 from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard

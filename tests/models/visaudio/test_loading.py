@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.models.backbones.vggish import Vggish
-from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, load_network, read_notes, recognise, save_network
+from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
+from visaudio_bench.models.visaudio.checkpoints import load_mmaudio, load_network, recognise, save_network
 from visaudio_bench.models.visaudio.config import CONFIGS
 from visaudio_bench.models.visaudio.network import MMAudio, build
 from visaudio_bench.models.weight_loading import looks_like

@@ -12,7 +12,7 @@ import pytest
 
 from visaudio_bench.models import weights
 from visaudio_bench.models.training.recipe import changed
-from visaudio_bench.models.visaudio.checkpoints import read_notes
+from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.parts import open_parts, require_same_parts
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
