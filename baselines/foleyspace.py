@@ -23,7 +23,6 @@ from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
-from visaudio_bench.models.foleyspace.config import USUAL
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples
@@ -43,10 +42,12 @@ class FoleySpace(Binauraliser):
         self.path = path
         self.config = CHECKPOINTS.read_config(path)
         self.estimator: SourceEstimator = estimator or MotionEstimator()
-        small = self.config.name == "tiny"
+        small, rooms = self.config.name.endswith("tiny"), self.config.keeps_mean
         self.card = SystemCard(
-            name=NAME + ("-tiny" if small else ""),
-            title="FoleySpace (open, from its abstract)" + (", tiny" if small else ""),
+            name=NAME + ("-rooms" if rooms else "") + ("-tiny" if small else ""),
+            title="FoleySpace (open, from its abstract)"
+            + (", in rooms" if rooms else "")
+            + (", tiny" if small else ""),
             summary=f"a mono sound along the path of what moves, by diffusion; weights of {path.name}",
             inputs=("video", "reference_mono"),
             revision=digest([source_revision(__name__), self.estimator.revision, self.sha256])[:24],
@@ -72,8 +73,9 @@ class FoleySpace(Binauraliser):
         The distance that is usual in the clip is brought to the one at which the network leaves the level as it is:
         what made the mono sound has chosen its level.
         """
-        places = trajectory(track_of(clip, seconds, self.estimator))
-        return np.asarray(places * (USUAL / np.median(np.linalg.norm(places, axis=1))))
+        from visaudio_bench.models.foleyspace.inference import at_usual_distance
+
+        return at_usual_distance(trajectory(track_of(clip, seconds, self.estimator)))
 
     def binauralise(self, clip: Clip, mono: Samples, rng: np.random.Generator) -> Samples:
         """As `Binauraliser.binauralise`."""
@@ -82,7 +84,7 @@ class FoleySpace(Binauraliser):
         from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
 
         places = np.ascontiguousarray(self.positions(clip, mono.shape[0] / SAMPLE_RATE))
-        sound = torch.from_numpy(louder_near(mono, places))
+        sound = torch.from_numpy(mono if self.config.keeps_mean else louder_near(mono, places))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         ears: Samples = binauralise(self.network, sound, torch.from_numpy(places), generator).numpy()
         return ears

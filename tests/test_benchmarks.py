@@ -5,11 +5,21 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+
+from visaudio_bench.models.foleyspace import checkpoints as foley_files
+from visaudio_bench.models.foleyspace import config as foley
+from visaudio_bench.models.foleyspace.network import SpatialDiffusion
+from visaudio_bench.models.geometry_aware import checkpoints as geometry_files
+from visaudio_bench.models.geometry_aware import config as geometry
+from visaudio_bench.models.geometry_aware.network import GeometryAware
+from visaudio_bench.models.weight_loading import header_notes
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,3 +95,62 @@ def test_the_script_for_a_card_works_without_one(
     assert "nothing was measured" in capsys.readouterr().out
     rates = card.judging("cpu", tiny=True)
     assert rates.keys() == {1, 2} and min(rates.values()) > 0
+
+
+@pytest.fixture
+def untrained(tmp_path: Path) -> Path:
+    """Random networks of a few thousand weights, where trainings of binauralisers leave theirs."""
+    torch.manual_seed(0)
+    out = tmp_path / "binauralisers"
+    bare = geometry.NOTHING
+    configs = {
+        "geometry-aware": geometry.Config("tiny", 64, 224, 8, 8),
+        "without-coherence": geometry.Config("tiny", 64, 224, 8, 8, coherence=False),
+        "mono2binaural": geometry.Config("tiny", 64, 224, 8, 8, **bare),
+    }
+    for name, config in configs.items():
+        state = GeometryAware(config).state_dict()
+        (out / name).mkdir(parents=True)
+        geometry_files.CHECKPOINTS.save(config, state, out / name / "last.safetensors", {"step": "7"})
+    small = foley.Config("rooms-tiny", rank=4, hidden=8, channels=4, layers=1, keeps_mean=True)
+    (out / "foleyspace-rooms").mkdir()
+    file = out / "foleyspace-rooms" / "last.safetensors"
+    foley_files.CHECKPOINTS.save(small, SpatialDiffusion(small).state_dict(), file, {"step": "7"})
+    return out
+
+
+@pytest.mark.slow
+def test_binauralisers_stand_in_the_tables_that_they_belong_to(
+    untrained: Path, benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binauralisers = benchmark("binauralisers")
+    seeing, rooms = {"geometry-aware", "mono2binaural"}, "foleyspace-rooms"
+    wanted = {
+        "controls": {"mono", *seeing, rooms, *(f"{name}-flipped" for name in (*seeing, rooms))},
+        "ablation": {"mono", "without-coherence", *seeing},
+        "trajectory": {
+            "mono", "motion-pan", "foleyspace-like", rooms, "oracle-pan", f"oracle-{rooms}"
+        },
+        "stages": {
+            first + second
+            for first in ("mono", "noise")
+            for second in ("", "+motion-pan", f"+{rooms}", *(f"+{name}" for name in seeing))
+        },
+    }  # fmt: skip
+    for task, rows in wanted.items():
+        call = ["binauralisers.py", task, "--suite", "simroom-mini", "--limit", "2", "--out", str(untrained)]
+        monkeypatch.setattr(sys, "argv", [*call, "--workers", "1", "--generator", "noise"])
+        binauralisers.main()
+        with (untrained / f"table-{task}" / "results.csv").open() as file:
+            assert {row["system"] for row in csv.DictReader(file)} - {"reference"} == rows, task
+
+
+@pytest.mark.slow
+def test_binauralisers_are_trained_for_a_while(
+    tmp_path: Path, benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    binauralisers = benchmark("binauralisers")
+    binauralisers.train(["geometry-aware"], tmp_path, scenes=16, minutes=1.0)
+    assert int(header_notes(tmp_path / "geometry-aware" / "last.safetensors")["step"]) > 0
+    binauralisers.coherence(binauralisers.Rows(tmp_path), 2)
+    assert "of 16 windows of 2 held-out scenes" in capsys.readouterr().out

@@ -13,5 +13,7 @@ sound; training data of moving sources made with recorded head responses. Everyt
 * a place is its direction and the logarithm of its distance. The level is not left to the network: it follows the
   distance by 6 dB a doubling, before the network hears the sound;
 * it learns from sounds of the simulator's making and noise, on smooth random paths through MIT KEMAR's responses, 44.1
-  kHz, without a room. So it has no reverberation, as the data that the abstract tells of.
+  kHz, without a room. So it has no reverberation, as the data that the abstract tells of;
+* the presets `rooms-...` go beyond it: mono sound is the mean of the ears in a simulated room, as binauralisers are
+  given it, and remains the mean of what is made; its levels are left alone.
 """

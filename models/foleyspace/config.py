@@ -24,6 +24,8 @@ class Config(StoredConfig):
         hidden: width of what is learnt of places.
         channels: of the convolutions.
         layers: convolutions.
+        keeps_mean: whether the mono sound is the mean of the ears in a room, and the mean of what is made is the mono
+            sound again, whose levels are left alone; else it is the source itself.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Config(StoredConfig):
     hidden: int = 256
     channels: int = 64
     layers: int = 6
+    keeps_mean: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rank", "hidden", "channels", "layers"):
@@ -38,4 +41,8 @@ class Config(StoredConfig):
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
 
 
-CONFIGS = {"tiny": Config("tiny", rank=48, hidden=128, channels=8, layers=2), "large": Config("large")}
+CONFIGS = {
+    "tiny": Config("tiny", rank=48, hidden=128, channels=8, layers=2),
+    "rooms-tiny": Config("rooms-tiny", rank=48, hidden=128, channels=8, layers=2, keeps_mean=True),
+    "large": Config("large"),
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,6 +61,11 @@ def louder_near(mono: Samples, positions: Array) -> Samples:
     gain = USUAL / np.clip(np.linalg.norm(positions, axis=1), NEAREST, FURTHEST)
     over = np.interp(np.linspace(0, 1, len(mono)), np.linspace(0, 1, len(gain)), gain)
     return np.asarray(mono * over, dtype=np.float32)
+
+
+def at_usual_distance(positions: Array) -> NDArray[np.float64]:
+    """A path `(P, 3)` whose distance in the median is the one at which levels are left alone."""
+    return np.asarray(positions * (USUAL / np.median(np.linalg.norm(positions, axis=1))), dtype=np.float64)
 
 
 def spread(positions: Tensor, count: int) -> Tensor:

@@ -58,7 +58,14 @@ class SpatialDiffusion(nn.Module):
             y = functional.silu(convolve(x))
             x = y if index == 0 else x + y
         correction: Tensor = self.correct(x)
-        return transferred + correction
+        made = transferred + correction
+        return with_mean(made, mono) if self.config.keeps_mean else made
+
+
+def with_mean(ears: Tensor, mono: Tensor) -> Tensor:
+    """Spectra `(B, 4, F, T)` with the same difference of the ears, and `(B, 2, F, T)` as their mean."""
+    half = (ears[:, :2] - ears[:, 2:]) / 2
+    return torch.cat([mono + half, mono - half], 1)
 
 
 def through(transfer: Tensor, mono: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Mono sounds along random paths through measured head responses, made on the fly.
+"""Batches of windows; and the mono sounds along random paths through measured head responses that most are cut from.
 
 Sample number k has its sound, its path and its noise from the training's seed and k alone. There are as many sounds as
 the recipe says, one kind after the other; the paths never repeat.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -34,9 +34,26 @@ KINDS = (*RECIPES, "noise")
 LARGEST_STEP = 1.6  # radians between the beginning of a window and its end, standard deviation
 
 
+class Heard(NamedTuple):
+    """A mono sound `(N,)` at 44.1 kHz, both ears' sound of it `(2, N)`, and its path `(P, 3)`, spread over it."""
+
+    mono: Samples
+    ears: Samples
+    positions: Array
+
+
+class Source(Protocol):
+    """What windows are cut from."""
+
+    def __len__(self) -> int: ...
+
+    def cut(self, number: int, length: int, rng: np.random.Generator) -> Heard:
+        """Some `length` samples of sound `number`."""
+
+
 @dataclass(frozen=True)
 class RenderedSounds:
-    """The sounds of a training, as a run folder names its data."""
+    """Sounds without a room, made on the fly; as a run folder names its data."""
 
     sounds: int
     folder: Path = Path("made on the fly")
@@ -53,6 +70,14 @@ class RenderedSounds:
         """What is learnt from, for `training.json`."""
         return {"sounds": list(KINDS), "head": "MIT KEMAR", "sample_rate": SAMPLE_RATE, "samples": SAMPLES}
 
+    def cut(self, number: int, length: int, rng: np.random.Generator) -> Heard:
+        """As `Source.cut`; the path is drawn too."""
+        whole = dry_sound(number)
+        start = int(rng.integers(len(whole) - length + 1))
+        mono = whole[start : start + length] + 1e-4 * rng.standard_normal(length).astype(np.float32)
+        positions = random_path(rng)
+        return heard_along(mono, positions)
+
 
 class Reader:
     """Makes windows.
@@ -60,7 +85,7 @@ class Reader:
     A batch has `data` and `noise` `(B, 4, F, T)`, `mono` `(B, 2, F, T)`, `places` `(B, T, PLACE)` and `time` `(B,)`.
     """
 
-    def __init__(self, source: RenderedSounds, recipe: FoleyRecipe):
+    def __init__(self, source: Source, recipe: FoleyRecipe):
         self.source, self.recipe = source, recipe
         self.sources = ["rendered"] * len(source)
 
@@ -79,37 +104,35 @@ class Reader:
         """The samples with these numbers, of these sounds."""
         for place, (clip, sample) in enumerate(zip(clips, samples, strict=True)):
             chance = generator_of(self.recipe.seed, sample)
-            made = window(clip, np.random.default_rng(int(torch.randint(2**62, (), generator=chance))))
+            rng = np.random.default_rng(int(torch.randint(2**62, (), generator=chance)))
+            made = window(self.source, clip, rng)
             for key in ("data", "mono", "places"):
                 memory[key][place].copy_(made[key])
             memory["noise"][place].copy_(torch.randn(EARS, BINS, FRAMES, generator=chance))
             memory["time"][place].copy_(self.recipe.latest * torch.rand((), generator=chance))
-        return TensorBatch(memory, tuple(f"{KINDS[clip % len(KINDS)]} {clip}" for clip in clips))
+        return TensorBatch(memory, tuple(f"sound {clip}" for clip in clips))
 
     def joined(self, memory: Mapping[str, Tensor], pieces: Sequence[TensorBatch]) -> TensorBatch:
         """As `TensorBatch.joined`."""
         return TensorBatch.joined(memory, pieces)
 
 
-def window(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Make one sample: a window of a sound on a path of its own.
+def window(source: Source, number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """Make one sample: a window of a sound on a path.
 
     Args:
+        source: of the sound.
         number: of the sound.
-        rng: draws where the window begins, its noise and the path.
+        rng: draws whatever the source leaves open.
 
     Returns:
         Tensors `data` (spectra of both ears), `mono` (spectrum) and `places` (features a frame), in the unit of the
         mono sound.
     """
-    whole = dry_sound(number)
     # Some sound before the window, so that its first blocks are heard as those in the middle of a clip.
     length = SAMPLES + 4 * HOP
-    start = int(rng.integers(len(whole) - length + 1))
-    mono = whole[start : start + length] + 1e-4 * rng.standard_normal(length).astype(np.float32)
-    positions = random_path(rng)
-    mono = louder_near(mono, positions)
-    ears = torch.from_numpy(np.concatenate([mono[None], along_a_path(mono, positions)])[:, -SAMPLES:].copy())
+    mono, both, positions = source.cut(number, length, rng)
+    ears = torch.from_numpy(np.concatenate([mono[None], both])[:, -SAMPLES:].copy())
     unit = unit_of(spectrum(ears[:1]))
     data = (spectrum(ears[1:]) / unit.size).flatten(0, 1)
     inside = 4 * HOP / length
@@ -158,3 +181,9 @@ def along_a_path(mono: Samples, positions: Array) -> Samples:
     """
     x, y, z = positions.T
     return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))
+
+
+def heard_along(mono: Samples, positions: Array) -> Heard:
+    """A mono sound that is louder where its path is near, and what a head hears of it."""
+    louder = louder_near(mono, positions)
+    return Heard(louder, along_a_path(louder, positions), positions)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from visaudio_bench.models.foleyspace.config import CONFIGS, Config
+from visaudio_bench.models.foleyspace.config import Config
 from visaudio_bench.models.training.recipe import Recipe
 
 
@@ -13,7 +13,8 @@ class FoleyRecipe(Recipe):
     """How the diffusion network is trained; the abstract says nothing of it.
 
     Attributes:
-        sounds: how many different sounds there are; each comes on another path every time.
+        sounds: how many different sounds there are, each on another path every time; or how many scenes, each on its
+            own path, and half of the time in a mirror.
         latest: time of the path from noise to data; times are drawn evenly from 0 to this.
     """
 
@@ -36,4 +37,4 @@ class FoleyRecipe(Recipe):
 TINY = FoleyRecipe(
     steps=2000, batch=4, learning_rate=3e-3, ema=0.1, validate_every=500, save_every=250, threads=1, ahead=2
 )
-PRESETS = {name: TINY if name == "tiny" else FoleyRecipe() for name in CONFIGS}
+PRESETS = {"tiny": TINY, "rooms-tiny": replace(TINY, sounds=960), "large": FoleyRecipe()}

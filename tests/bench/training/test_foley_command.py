@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from visaudio_bench.models.foleyspace.training.batches import along_a_path, dry_
 from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.media import read_sound
 
-from .trainings import losses
+from .trainings import command, environment, losses
 
 MICRO = ("network.rank=4", "network.hidden=8", "network.channels=4", "network.layers=1", "batch=2", "log_every=1")
 
@@ -58,6 +61,29 @@ def test_a_training_in_two_halves_is_the_one_in_one(
 
 
 @pytest.mark.slow
+def test_killed_it_goes_on_with_the_same_losses(
+    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visaudio_bench.bench.cli.train._judge", lambda *arguments: None)
+    out, settings = tmp_path / "killed", (*MICRO, "steps=1000", "save_every=1", "validate_every=1000")
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    process = subprocess.Popen(
+        command("foleyspace", "--out", out, "--device", "cpu", *chosen), env=environment(), stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 600
+    while process.poll() is None and time.monotonic() < deadline:
+        if (out / "state.safetensors").exists() and len((out / "metrics.jsonl").read_text().splitlines()) > 2:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    done = max(losses(out)) + 1
+    assert train("killed", "--resume", settings=(f"steps={done}",)).code == 0
+    assert train("undisturbed", settings=(*settings, f"steps={done}")).code == 0
+    assert losses(out) == losses(tmp_path / "undisturbed")
+
+
+@pytest.mark.slow
 def test_a_training_ends_with_its_leaderboard(train: Callable) -> None:
     told = train("run", settings=(*MICRO, "steps=1"))
     assert told.code == 0, told.err
@@ -74,11 +100,26 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, tmp_path: Pa
     ):
         told = train("run", *options, settings=settings)
         assert (told.code, said in told.err, "Traceback" in told.err) == (2, True, False), told.err
+    wrong = tmp_path / "other.safetensors"
+    told = train("run", "--from", wrong)
+    assert (told.code, str(wrong) in told.err, (tmp_path / "run").exists()) == (1, True, False), told.err
     with pytest.raises(UsageError, match="bench train foleyspace"):
         open_system("foleyspace")
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(BenchError, match="FoleySpace's diffusion network"):
         open_system(f"foleyspace:{tmp_path / 'other.safetensors'}")
+
+
+@pytest.mark.slow
+def test_a_training_in_rooms_keeps_the_mean_of_the_ears(
+    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visaudio_bench.bench.cli.train._judge", lambda *arguments: None)
+    told = train("rooms", "--preset", "rooms-tiny", settings=(*MICRO, "steps=1", "sounds=3"))
+    assert told.code == 0, told.err
+    checkpoint = tmp_path / "rooms" / "last.safetensors"
+    system = open_system(f"foleyspace:{checkpoint}")
+    assert (system.card.name, system.config.keeps_mean) == ("foleyspace-rooms-tiny", True)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,17 @@ import safetensors.torch
 import torch
 
 from visaudio_bench.baselines import open_system
+from visaudio_bench.bench.training.geometry_run import train as begin
+from visaudio_bench.bench.training.run_folder import Asked
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 from visaudio_bench.models.geometry_aware.clip_windows import identity
 from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE
 from visaudio_bench.models.geometry_aware.inference import binauralise
+from visaudio_bench.models.geometry_aware.training.batches import Reader
+from visaudio_bench.models.geometry_aware.training.recipe import PRESETS
 from visaudio_bench.models.visaudio.feature_formats import Storage
-from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
+from visaudio_bench.models.visaudio.feature_store import FeatureRow, FeatureStore, Kind, claim, write_shard
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.media import read_sound
 
@@ -32,8 +37,8 @@ MICRO = ("network.trunk=8", "network.audio=8", "batch=4", "log_every=1", "steps=
 FULL = ("loss_backbone", "loss_coherence", "loss_consistency", "loss_response")
 
 
-def fill(folder: Path, count: int, *, seed: int = 0, responses: bool = True) -> Path:
-    """A store of noise that is louder on one side, where the pictures have a bright bar."""
+def fill(folder: Path, count: int, *, seed: int = 0, responses: bool = True, exchanged: bool = False) -> Path:
+    """A store of noise that is louder on one side, where the pictures have a bright bar; or opposite to it."""
     claim(folder, Kind(*identity("windows-tiny"), Storage(), SECONDS))
     height, width = CONFIGS["tiny"].stored
     clips = []
@@ -41,7 +46,7 @@ def fill(folder: Path, count: int, *, seed: int = 0, responses: bool = True) -> 
         rng = np.random.default_rng([seed, index])
         left = index % 2 == 0
         mono = rng.standard_normal(round(SECONDS * SAMPLE_RATE))
-        ears = np.stack([mono, 0.3 * mono] if left else [0.3 * mono, mono], axis=1)
+        ears = np.stack([mono, 0.3 * mono] if left != exchanged else [0.3 * mono, mono], axis=1)
         frames = rng.integers(0, 60, (12, 3, height, width)).astype(np.uint8)
         bar = slice(width // 8, width // 4) if left else slice(-width // 4, -width // 8)
         frames[..., bar] = 240
@@ -158,32 +163,59 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, data: Path, 
     assert train("run", learnt=recorded, settings=(*MICRO, "steps=1", "network.response=false")).code == 0
 
 
-@pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that has learnt where the bright bar is."""
-    from visaudio_bench.bench.training.geometry_run import train as begin
-    from visaudio_bench.bench.training.run_folder import Asked
+def test_a_mirror_exchanges_ears_and_pictures_and_never_one_of_them(data: Path) -> None:
+    store, config = FeatureStore(data), CONFIGS["tiny"]
+    clips, samples = [*range(8)] * 2, [*range(16)]
 
-    out = tmp_path_factory.mktemp("trained") / "run"
+    def drawn(mirror: bool) -> Mapping[str, torch.Tensor]:
+        reader = Reader(store, config, replace(PRESETS["tiny"], mirror=mirror))
+        return reader.batch(reader.empty(16, pinned=False), clips, samples).tensors
+
+    plain, mirrored = drawn(mirror=False), drawn(mirror=True)
+    turned = [not torch.equal(a, b) for a, b in zip(plain["sound"], mirrored["sound"], strict=True)]
+    assert 0 < sum(turned) < 16
+    for number, turn in enumerate(turned):
+        for name, axis in (("sound", 0), ("frames", -1), ("others", -1), ("responses", 0)):
+            wanted = plain[name][number].flip(axis) if turn else plain[name][number]
+            assert torch.equal(mirrored[name][number], wanted), name
+
+
+def learn(data: Path, out: Path) -> Path:
+    """Train a network until it knows where the bright bar is."""
     settings = (
         "network.trunk=8", "network.audio=8", "batch=8", "steps=40", "learning_rate=3e-3", "network.response=false"
     )  # fmt: skip
     return begin(Asked(data=data, out=out, settings=settings)).checkpoint
 
 
-def test_pictures_decide_on_the_side_and_a_mirror_exchanges_the_ears(trained: Path) -> None:
-    network = CHECKPOINTS.load(trained)
+def levels(checkpoint: Path) -> list[float]:
+    """By how many dB the left ear is louder where the bar is on the left; then with mirrored pictures."""
+    network = CHECKPOINTS.load(checkpoint)
     height, width = network.config.stored
     frames = torch.randint(0, 60, (12, 3, height, width), dtype=torch.uint8)
     frames[..., width // 8 : width // 4] = 240
     mono = torch.randn(round(SECONDS * SAMPLE_RATE), generator=torch.Generator().manual_seed(5)) / 10
-    plain, flipped = (binauralise(network, mono, frames, mirrored=mirrored) for mirrored in (False, True))
-    assert plain.shape == (2, len(mono))
-    levels = [float(20 * torch.log10(ears[0].std() / ears[1].std())) for ears in (plain, flipped)]
-    assert levels[0] > 1
-    assert levels[1] < -1
-    doubled = binauralise(network, 2 * mono, frames)
-    torch.testing.assert_close(doubled, 2 * plain, rtol=1e-3, atol=1e-4)
+    both = [binauralise(network, mono, frames, mirrored=mirrored) for mirrored in (False, True)]
+    torch.testing.assert_close(binauralise(network, 2 * mono, frames), 2 * both[0], rtol=1e-3, atol=1e-4)
+    assert both[0].shape == (2, len(mono))
+    return [float(20 * torch.log10(ears[0].std() / ears[1].std())) for ears in both]
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has learnt where the bright bar is."""
+    return learn(data, tmp_path_factory.mktemp("trained") / "run")
+
+
+def test_pictures_decide_on_the_side_and_a_mirror_exchanges_the_ears(trained: Path) -> None:
+    plain, mirrored = levels(trained)
+    assert plain > 1 and mirrored < -1
+
+
+@pytest.mark.slow
+def test_who_learns_from_exchanged_ears_hears_the_other_side(tmp_path: Path) -> None:
+    plain, mirrored = levels(learn(fill(tmp_path / "exchanged", 8, exchanged=True), tmp_path / "run"))
+    assert plain < -1 and mirrored > 1
 
 
 def test_its_rows_are_opened_by_what_they_are(train: Callable, trained: Path, clips: Path, tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.models.foleyspace.config import CONFIGS, FURTHEST, NEAREST, SAMPLES
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
-from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through
+from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through, with_mean
 from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, sound_of, spectrum, unit_of
-from visaudio_bench.models.foleyspace.training.batches import along_a_path, random_path, window
+from visaudio_bench.models.foleyspace.training import rooms
+from visaudio_bench.models.foleyspace.training.batches import Heard, RenderedSounds, along_a_path, random_path, window
+from visaudio_bench.models.foleyspace.training.rooms import RoomScenes
+from visaudio_bench.suites import Clip
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -73,8 +79,7 @@ def test_sounds_on_paths_are_louder_near_and_on_their_side() -> None:
 
 
 def test_a_window_is_what_its_sound_and_path_are() -> None:
-    made = window(3, np.random.default_rng(1))
-    again = window(3, np.random.default_rng(1))
+    made, again = (window(RenderedSounds(4), 3, np.random.default_rng(1)) for _ in range(2))
     assert made["data"].shape == (4, 513, 64) and made["places"].shape == (64, PLACE)
     assert all(torch.equal(made[key], again[key]) for key in made)
     assert float(made["mono"].square().sum(0).max()) < 9.1, "no bin is more than all nine around it"
@@ -92,3 +97,42 @@ def test_pieces_of_a_long_sound_fit_together(monkeypatch: pytest.MonkeyPatch) ->
     assert whole.shape == (2, 40000)
     monkeypatch.setattr("visaudio_bench.models.foleyspace.inference.PIECE", 50)
     torch.testing.assert_close(made(), whole, atol=1e-5, rtol=1e-4)
+
+
+def test_the_mean_of_the_ears_is_the_mono_sound_where_it_was_one() -> None:
+    ears, mono = noise(1, 4, 5, 3), noise(1, 2, 5, 3, seed=1)
+    made = with_mean(ears, mono)
+    torch.testing.assert_close((made[:, :2] + made[:, 2:]) / 2, mono)
+    torch.testing.assert_close(made[:, :2] - made[:, 2:], ears[:, :2] - ears[:, 2:])
+    network = SpatialDiffusion(CONFIGS["rooms-tiny"])
+    sound = noise(20000) / 10
+    heard = binauralise(network, sound, torch.tensor([[0.0, 2.0, 0.0]]), torch.Generator().manual_seed(1), steps=2)
+    assert float((heard[0] - heard[1]).abs().max()) > 1e-3
+    torch.testing.assert_close(heard.mean(0), sound, atol=1e-4, rtol=0)
+
+
+def test_windows_of_scenes_are_on_the_side_of_their_path_and_half_are_mirrored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sound that comes from the left in its first second and from ahead in its second one; and silence."""
+    loud = noise(2, 2 * SAMPLE_RATE).numpy() / 10
+    loud[1, :SAMPLE_RATE] *= 0.1
+    loud[1, SAMPLE_RATE:] = loud[0, SAMPLE_RATE:]
+    turning = np.zeros((201, 3)) + np.array([2.0, 0, 0])
+    turning[:100] = 0.0, 2.0, 0.0
+    told = {"loud": loud, "silent": 0 * loud}
+    monkeypatch.setattr(rooms, "whole_scene", lambda audio, _: Heard(told[audio.name][0], told[audio.name], turning))
+    clips = [Clip(name, None, tmp_path / name, meta={"truth": tmp_path}) for name in told]
+    source = RoomScenes.of(clips, tmp_path, "")
+    assert len(source) == 1
+    sides = []
+    for start in range(24):
+        one = source.cut(0, SAMPLES, np.random.default_rng(start))
+        np.testing.assert_allclose(one.mono, one.ears.mean(0), atol=1e-7)
+        level = 20 * np.log10(one.ears[0].std() / one.ears[1].std())
+        side = float(np.median(one.positions[:, 1]))
+        assert abs(level) < 6 if side == 0 else level * side > 2
+        sides.append(np.sign(side))
+    assert {-1.0, 0.0, 1.0} == set(sides)
+    made = window(source, 0, np.random.default_rng(0))
+    torch.testing.assert_close(made["data"].unflatten(0, (2, 2)).mean(0), made["mono"], atol=1e-4, rtol=1e-3)
