@@ -116,7 +116,7 @@ def test_sounds_that_have_no_cues_are_refused(samples: np.ndarray, rate: int, to
     [
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"allow_missing": -1}, "allow_missing must be at least 0"),
-        ({"dtype": "float16"}, "dtype must be one of float32, bfloat16, got float16"),
+        ({"dtype": "float16"}, "dtype must be one of float32, tf32, bfloat16, got float16"),
         ({"compat": "other"}, "compat must be one of None, av-benchmark"),
         ({"duration": 0.0}, "duration must be more than 0"),
         ({"metrics": "delta_idl"}, "delta_ild"),

@@ -534,7 +534,7 @@ SITES = {
     "suites.manifest_check:check_entry": "test_small_guards",
     "suites.construction.build:build_clip": "test_construction",
     "suites.construction.dataset:Build.run": "tests/suites/construction/test_dataset.py, engines",
-    "suites.folder:_probe": "test_small_guards",
+    "suites.folder:probed": "test_small_guards",
     "suites.preparation:Preparation.examine": "test_preparation_and_its_check",
     "suites.preparation:_hop": "test_small_guards",
     "baselines.two_stage:_kept": "test_a_run",
