@@ -98,6 +98,11 @@ class System(ABC):
         """Why the system cannot run here, in one sentence with the command that helps; empty if it can."""
         return ""
 
+    def shared_by_processes(self, device: str) -> bool:
+        """Whether each clip is made by itself on one core of a processor: many processes can then share the clips."""
+        del device
+        return False
+
     def hearing(self, monos: Mapping[str, Path]) -> System:
         """The same system with other mono sounds than the references': files by clip id.
 
@@ -117,13 +122,18 @@ class System(ABC):
 
 
 class ClipwiseSystem(System):
-    """A system that makes each clip by itself on one core, so that many processes can share the clips.
+    """A system that makes each clip by itself, from samples to samples.
 
     With `full_scale` its sounds are kept with 16 bits; one whose peak is beyond full scale is turned down, both ears
     alike, and the gain is in its record. Without it every sample is kept as it is.
     """
 
     full_scale = False
+
+    def shared_by_processes(self, device: str) -> bool:
+        """As `System.shared_by_processes`; signal processing of one clip takes milliseconds on any core."""
+        del device
+        return True
 
     @abstractmethod
     def make(self, clip: Clip, clips: Sequence[Clip], rng: np.random.Generator) -> Samples:
@@ -137,7 +147,7 @@ class ClipwiseSystem(System):
         self, clips: Sequence[Clip], out: Path, *, only: Collection[str], device: str = "cpu", seed: int = 0
     ) -> Iterator[Generation]:
         """As `System.generate`."""
-        del device  # signal processing of one clip takes milliseconds on any core
+        del device
         for clip in clips:
             if clip.id not in only:
                 continue

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import Generation, System
-from visaudio_bench.baselines.system import ClipwiseSystem, clip_seed
+from visaudio_bench.baselines.system import clip_seed
 from visaudio_bench.bench.console import note
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
@@ -109,7 +109,7 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
     Returns:
         An iterator over what became of each clip, its record already written.
     """
-    if not isinstance(system, ClipwiseSystem):
+    if not system.shared_by_processes(plan.device):
         yield from _generate_some(plan, job, system, tuple(missing))
         return
     size = max(1, min(16, -(-len(missing) // (4 * plan.workers))))

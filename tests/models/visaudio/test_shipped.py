@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from visaudio_bench.models import weights
 from visaudio_bench.models.training.recipe import changed
@@ -76,3 +77,18 @@ def test_a_long_clip_has_sound_to_its_end(bench: Callable, tmp_path: Path) -> No
     made = read_sound(tmp_path / "out" / "long.wav").samples
     assert made.shape == (2, 12 * 44100)
     assert np.abs(made).max() <= 1
+
+
+def test_workers_and_threads_change_no_sample(bench: Callable, clips: Path, tmp_path: Path) -> None:
+    asked = ("run", "--suite", f"folder:{clips}", "--limit", 2, "--system", "visaudio-tiny", "--metric", "side_mid")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert bench(*asked, "--workers", 1, "--out", tmp_path / "one").code == 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert bench(*asked, "--workers", 2, "--out", tmp_path / "two").code == 0
+    one, two = (sorted((tmp_path / name / "audio").rglob("visaudio-tiny/*.wav")) for name in ("one", "two"))
+    assert len(one) == 2
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
