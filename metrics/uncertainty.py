@@ -717,7 +717,8 @@ def _sizes(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
 def _steps(sample: _Sample, drawn: _Drawn, scale: _Scale) -> Floats:
     """(B,) studentised deviations; what is undefined counts as infinite, which is against a difference."""
     assert sample.sums is not None  # what is no function of sums is not studentised
-    errors = np.where(drawn.errors > ROUNDING * sample.sums.error, drawn.errors, 0)
+    # The clips drawn say the same but for rounding, which the root of a difference of squares makes larger.
+    errors = np.where(drawn.errors > LINEAR * sample.sums.error, drawn.errors, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = scale.forward(drawn.values) - scale.forward(np.asarray(sample.value))
         sizes = steps / (errors * scale.slope(drawn.values))

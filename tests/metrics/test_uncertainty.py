@@ -107,6 +107,18 @@ def test_clips_that_say_the_same_give_no_interval(values, low, high, reason):
     assert (np.isnan(found.low), np.isnan(found.high), found.reason) == (True, True, reason)
 
 
+@pytest.mark.parametrize("clips", [12, 20, 40])
+def test_two_clips_that_differ_give_no_interval_however_numbers_are_rounded(clips):
+    """Resamples without either of them have no spread but rounding, by which nothing may be divided."""
+    generator = np.random.default_rng(clips)
+    for _ in range(20):
+        first = generator.uniform(size=clips)
+        second = first.copy()
+        second[:2] += generator.uniform(0.1, 1, 2)
+        gap = difference(the_mean, of(first), of(second))
+        assert np.isnan(gap.low) and np.isnan(gap.high) and gap.reason in (TOO_ALIKE, ONE_CLIP)
+
+
 def test_undefined_clips_stay_out_of_the_value_and_count_as_fewer_clips():
     values = np.random.default_rng(3).normal(size=50)
     holed = np.append(values, np.full(50, np.nan))
