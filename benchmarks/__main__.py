@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -69,11 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for figure in STAGES[name](bench):
                 figures.append(figure)
                 print(line(figure), flush=True)
-    if asked.stages or (asked.tiny and not asked.out):
-        return
+        if asked.stages or (asked.tiny and not asked.out):
+            return
+        memory = clips.worker_memory(bench)
     page, rates = (PAGE, Path(str(RATES))) if asked.out is None else (asked.out / PAGE.name, asked.out / RATES.name)
     page.write_text(HEAD + machine_text() + table(figures), encoding="utf-8")
-    rates.write_text(json.dumps(record(figures), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    rates.write_text(json.dumps(record(figures, memory), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):
@@ -124,11 +123,10 @@ def machine_text() -> str:
     return f"{told['date']}, {told['processor']}, {told['cores']} cores{busy}; {packages}.\n\n"
 
 
-def record(figures: Sequence[Figure]) -> dict[str, object]:
+def record(figures: Sequence[Figure], worker_mb: float) -> dict[str, object]:
     """The rates as data: of each stage and what it measured the seconds, and what else a plan needs."""
     rates = {f"{f.stage} {f.what}": {"seconds": float(f"{f.seconds:.4g}"), **f.more} for f in figures}
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    return {"machine": machine(), "worker_mb": round(memory), "rates": rates}
+    return {"machine": machine(), "worker_mb": round(worker_mb), "rates": rates}
 
 
 def _rows(path: Path) -> list[str]:

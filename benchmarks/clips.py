@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
@@ -15,6 +17,8 @@ from scipy.signal import fftconvolve
 from benchmarks.measuring import Bench, Figure
 from visaudio_bench.baselines import DEFAULT_SYSTEMS, open_system
 from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.metrics.interaural import interaural_cues
+from visaudio_bench.pool import map_unordered
 from visaudio_bench.suites import Clip
 from visaudio_bench.suites.frame_selection import fps_filter
 from visaudio_bench.suites.media import read_binaural, read_sampled_frames
@@ -73,6 +77,19 @@ def read(bench: Bench) -> Iterator[Figure]:
         partial(read_sampled_frames, video, selects, duration=long),
         "PyAV, every frame as RGB", partial(every_frame, video),
     )  # fmt: skip
+
+
+def worker_memory(bench: Bench) -> float:
+    """MB that a worker has held once it has judged a clip."""
+    audio = rendered(bench)[0].audio
+    assert audio is not None
+    return max(outcome.result() for outcome in map_unordered(held, [audio, audio], 2))
+
+
+def held(audio: Path) -> float:
+    """MB that this process has held at most, when it knows where a sound is heard."""
+    interaural_cues(read_binaural(audio, start=0.0, duration=None, sample_rate=SAMPLE_RATE).samples)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def every_frame(path: Path) -> int:
