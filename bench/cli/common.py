@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import sys
@@ -29,6 +30,19 @@ format_option = click.option(
     show_default=True,
     help="Format of the table on stdout.",
 )
+
+
+class Number(click.FloatRange):
+    """A number in a range; `nan` and `inf`, which compare with no end of a range, are none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As `click.FloatRange.convert`."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 device_option = click.option(

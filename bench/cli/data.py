@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables, refuse_unexpected
+from visaudio_bench.bench.cli.common import Number, format_option, print_tables, refuse_unexpected
 from visaudio_bench.bench.cli.data_build import build
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _dataset_row(name: str) -> TableRow:
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files.  [default: every core]")
 @click.option(
-    "--start", type=click.FloatRange(0), default=0.0, show_default=True, metavar="SECONDS",
+    "--start", type=Number(0), default=0.0, show_default=True, metavar="SECONDS",
     help="Where the window of each clip starts, for data sets of one window a file.",
 )  # fmt: skip
 @click.option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables, refuse_unexpected
+from visaudio_bench.bench.cli.common import Number, format_option, print_tables, refuse_unexpected
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
@@ -67,7 +67,7 @@ _RECIPE = (
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the camera's trajectories."),
     click.option(
-        "--seconds", "duration", type=click.FloatRange(0.5), default=8.0, show_default=True, help="Length of the clips."
+        "--seconds", "duration", type=Number(0.5), default=8.0, show_default=True, help="Length of the clips."
     ),
     click.option("--size", type=click.IntRange(32), default=512, show_default=True, help="Width and height in pixels."),
     click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core]"),

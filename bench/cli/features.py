@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from visaudio_bench.bench.cli.common import find_device
+from visaudio_bench.bench.cli.common import Number, find_device
 
 if TYPE_CHECKING:
     from visaudio_bench.suites import Suite
@@ -46,7 +46,9 @@ def features() -> None:
     help="How the spatial feature is kept.",
 )
 @click.option("--grid", type=click.IntRange(1), help="Average the spatial feature to this grid.  [default: as it is]")
-@click.option("--duration", type=float, metavar="S", help="Seconds of each clip.  [default: the suite's, or 8]")
+@click.option(
+    "--duration", type=Number(0, min_open=True), metavar="S", help="Seconds of each clip.  [default: the suite's, or 8]"
+)
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, or auto.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core for built-in parts, else 1]")
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import device_option, find_device, split_names
+from visaudio_bench.bench.cli.common import Number, device_option, find_device, split_names
 
 if TYPE_CHECKING:
     from visaudio_bench.baselines import System
@@ -39,12 +39,12 @@ Examples
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the sounds go.")
 @click.option(
-    "--duration", type=click.FloatRange(min=0.7), default=8.0, show_default=True, metavar="SECONDS",
+    "--duration", type=Number(min=0.7), default=8.0, show_default=True, metavar="SECONDS",
     help="Length of the sound of a --video; the clips of a suite have their own.",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Euler steps.  [default: the checkpoint's, else 25]")
 @click.option(
-    "--guidance", type=click.FloatRange(min=0),
+    "--guidance", type=Number(min=0),
     help="Strength of guidance; 1 is none.  [default: the checkpoint's, else 4.5]",
 )  # fmt: skip
 @click.option("--negative", metavar="TEXT", help="What is not to be heard.")
@@ -108,7 +108,9 @@ def _jobs(
     from visaudio_bench.errors import UsageError
     from visaudio_bench.suites import open_suite
 
-    if bool(videos) == bool(suites):
+    if videos and suites:
+        raise UsageError("--video and --suite are both given: sound is made for one of them at a time. Leave one out.")
+    if not videos and not suites:
         raise UsageError("give either --video FILE or --suite NAME. Suites: bench list suites")
     if videos:
         return [(Job(VideoSuite(_files(videos), caption, duration), (system,), limit), out)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import print_tables
+from visaudio_bench.bench.cli.common import Number, print_tables
 from visaudio_bench.bench.cli.mos_options import FORMS, NameList, read_files, reading, rules_of, several
 from visaudio_bench.bench.cli.mos_plan import plan
 from visaudio_bench.bench.mos.questions import DESIGNS
@@ -33,7 +33,7 @@ Examples:
 
 _computing = several(
     click.option("--ci", type=NameList(CI_METHODS), default=("crossed",), help=f"Intervals: {', '.join(CI_METHODS)}."),
-    click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True),
+    click.option("--confidence", type=Number(0.5, 0.999), default=0.95, show_default=True),
     click.option("--screen", type=NameList(), default=(), help="Rules that leave raters out, such as incomplete,trap."),
     click.option(
         "--test",
@@ -123,7 +123,7 @@ mos.add_command(plan)
 @click.option("--training", help="Id of the clip to practise on; the first clip not in the test if not given, or none.")
 @click.option("--hidden-reference", is_flag=True, help="Add the reference sound as a control.")
 @click.option("--low-anchor", is_flag=True, help="Add the reference with one channel on both ears as a control.")
-@click.option("--loudness", type=float, default=-26.0, show_default=True, help="Loudness of every sample in LUFS.")
+@click.option("--loudness", type=Number(), default=-26.0, show_default=True, help="Loudness of every sample in LUFS.")
 @click.option("--title", default="Listening test: sound for videos", show_default=True)
 @click.option("--contact", default="", help="Whom raters can ask, shown with the consent text.")
 @click.option("--consent", type=click.Path(path_type=Path), help="Text file with the consent text of your institution.")
@@ -265,9 +265,9 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
 @click.option("--raters", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--clips", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--systems", type=NameList(), default=("A", "B", "C", "D", "E"), help="Names, worst first.")
-@click.option("--rater-spread", type=click.FloatRange(0), default=0.45, show_default=True, help="SD of raters' biases.")
-@click.option("--clip-spread", type=click.FloatRange(0), default=0.45, show_default=True, help="SD of clips' effects.")
-@click.option("--noise", type=click.FloatRange(0), default=0.8, show_default=True, help="SD of everything else.")
+@click.option("--rater-spread", type=Number(0), default=0.45, show_default=True, help="SD of raters' biases.")
+@click.option("--clip-spread", type=Number(0), default=0.45, show_default=True, help="SD of clips' effects.")
+@click.option("--noise", type=Number(0), default=0.8, show_default=True, help="SD of everything else.")
 @click.option("--careless", type=click.IntRange(0), default=0, help="Raters that vote the same everywhere.")
 @click.option("--miswired", type=click.IntRange(0), default=0, help="Raters that hear left and right exchanged.")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import Number, format_option, print_tables
 from visaudio_bench.bench.cli.mos_options import NameList, Scale, read_files, rules_of, several
 from visaudio_bench.errors import UsageError
 
@@ -33,10 +33,10 @@ _earlier = several(
 @click.option("--clips", type=click.IntRange(2), default=10, show_default=True)
 @click.option("--systems", type=click.IntRange(2), default=5, show_default=True, help="How many are compared.")
 @click.option("--design", "kind", type=click.Choice(tuple(DEFAULTS)), default="rating", show_default=True)
-@click.option("--difference", type=click.FloatRange(0, min_open=True), help="To find.  [default: 0.5; matching: 0.2]")
-@click.option("--system-by-rater", type=click.FloatRange(0), help="SD over raters.  [default: 0.3; matching: 0.1]")
-@click.option("--system-by-clip", type=click.FloatRange(0), help="SD over clips.  [default: 0.45; matching: 0.15]")
-@click.option("--noise", type=click.FloatRange(0), help="SD of votes otherwise.  [default: 0.8; matching: 0.45]")
+@click.option("--difference", type=Number(0, min_open=True), help="To find.  [default: 0.5; matching: 0.2]")
+@click.option("--system-by-rater", type=Number(0), help="SD over raters.  [default: 0.3; matching: 0.1]")
+@click.option("--system-by-clip", type=Number(0), help="SD over clips.  [default: 0.45; matching: 0.15]")
+@click.option("--noise", type=Number(0), help="SD of votes otherwise.  [default: 0.8; matching: 0.45]")
 @_earlier
 @format_option
 def plan(form: str, **options: Any) -> None:

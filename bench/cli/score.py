@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from visaudio_bench.bench.cli.common import finish, make_plan, run_options
+from visaudio_bench.bench.cli.common import Number, finish, make_plan, run_options
 
 EPILOG = """\b
 Examples
@@ -41,7 +41,7 @@ Examples
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="SECONDS",
     help="Judge only so much of each clip.",
 )

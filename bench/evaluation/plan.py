@@ -261,7 +261,7 @@ class Plan:
             "device": self.device,
             "dtype": self.dtype,
             "backbones": [backbone.name for backbone in self.backbones.values()],
-            "workers": self.workers,
+            "workers": self.machine.cores if self.machine else self.workers,
             "allow_missing": self.allow_missing,
             "protocol": self.protocol.record(),
             "missing_weights": [absent._asdict() for absent in self.missing_weights],

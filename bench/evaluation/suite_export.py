@@ -51,9 +51,10 @@ def export(suite: Suite, limit: int | None, out: Path, workers: int) -> None:
     ledger.write()
     for failure in ledger.failures:
         note(f"not written: {failure.clip}: {failure.message}")
+    part = f" --limit {limit}" if limit else ""
     note(
         f"{len(clips) - len(ledger.failures)} clips in {out}. Write one sound for each, named CLIP.wav, into a folder; "
-        f"then: bench run --suite {suite.name} --system outputs:NAME=FOLDER"
+        f"then: bench run --suite {suite.name}{part} --system outputs:NAME=FOLDER"
     )
     if ledger.failures:
         raise BenchError(f"{len(ledger.failures)} of {len(clips)} clips could not be written; each is named above.")

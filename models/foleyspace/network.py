@@ -63,7 +63,15 @@ class SpatialDiffusion(nn.Module):
 
 
 def with_mean(ears: Tensor, mono: Tensor) -> Tensor:
-    """Spectra `(B, 4, F, T)` with the same difference of the ears, and `(B, 2, F, T)` as their mean."""
+    """Give two ears another mean.
+
+    Args:
+        ears: spectra `(B, 4, F, T)`: real and imaginary part of the left ear, then of the right one.
+        mono: `(B, 2, F, T)`, what their mean is to be.
+
+    Returns:
+        Spectra as `ears`, with the same difference of the ears.
+    """
     half = (ears[:, :2] - ears[:, 2:]) / 2
     return torch.cat([mono + half, mono - half], 1)
 

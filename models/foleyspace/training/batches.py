@@ -184,6 +184,14 @@ def along_a_path(mono: Samples, positions: Array) -> Samples:
 
 
 def heard_along(mono: Samples, positions: Array) -> Heard:
-    """A mono sound that is louder where its path is near, and what a head hears of it."""
+    """Let a head hear a sound along a path.
+
+    Args:
+        mono: `(N,)` at 44.1 kHz.
+        positions: of the source, as `louder_near` takes them.
+
+    Returns:
+        The mono sound, louder where its path is near, what the head hears of it, and the positions.
+    """
     louder = louder_near(mono, positions)
     return Heard(louder, along_a_path(louder, positions), positions)

@@ -76,7 +76,15 @@ def _places(positions: Array, start: int, length: int) -> Array:
 
 @lru_cache(maxsize=KEPT)
 def whole_scene(audio: Path, truth: Path) -> Heard:
-    """What is heard of a scene, and the path of its first source, its usual distance brought to the network's."""
+    """Read a simulated scene as something to learn from.
+
+    Args:
+        audio: its binaural sound.
+        truth: its true trajectories.
+
+    Returns:
+        The mean of the ears, the ears, and the path of its first source, its usual distance brought to the network's.
+    """
     ears = read_binaural(audio, sample_rate=SAMPLE_RATE).samples
     source = read_truth(truth).sources[0]
     places = source.distance[:, None] * unit_vector(source.azimuth, source.elevation)
