@@ -6,21 +6,18 @@ which was.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from visaudio_bench.bench.mos.analysis import told_apart
 from visaudio_bench.bench.mos.plain import plain
-from visaudio_bench.bench.mos.questions import DESIGNS, MATCHING
+from visaudio_bench.bench.mos.questions import MATCHING
 from visaudio_bench.bench.mos.responses import ResponseRules, Responses
-from visaudio_bench.bench.mos.study import Study, in_order, studies
+from visaudio_bench.bench.mos.study import Study, counts, in_order, partly_asked
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.opinion_tables import ALPHA
-from visaudio_bench.metrics.opinion import Votes
 from visaudio_bench.metrics.opinion_comparison import compare_scores
 from visaudio_bench.metrics.opinion_matching import matching, right_answers
 from visaudio_bench.metrics.uncertainty import tie_groups
@@ -33,7 +30,7 @@ def matches(responses: Responses) -> bool:
     return set(responses.get("dimension")) == {MATCHING.key}
 
 
-def matching_votes(files: Sequence[Responses], rules: ResponseRules) -> list[tuple[Study, Votes]]:
+def matching_votes(files: Sequence[Responses], rules: ResponseRules) -> list[Study]:
     """Read the votes of studies of matching, each with the right answer.
 
     Args:
@@ -41,18 +38,14 @@ def matching_votes(files: Sequence[Responses], rules: ResponseRules) -> list[tup
         rules: which of them count.
 
     Returns:
-        Each study with the votes of its systems and anchors.
+        The studies with the votes of their systems and anchors.
 
     Raises:
         UsageError: a response that is no choice, or one of which nobody knows whether it is right.
     """
-    dimensions, scale = DESIGNS["matching"]
-    own = replace(
-        rules, scale=scale, dimensions=tuple(dimension.key for dimension in dimensions), allow_missing=math.inf
-    )  # a rater may be asked a part of the questions
     for responses in files:
         _check(responses)
-    return [(study, study.votes.with_role("test", "hidden_reference", "low_anchor")) for study in studies(files, own)]
+    return partly_asked("matching", files, rules)
 
 
 def matching_studies(
@@ -72,7 +65,7 @@ def matching_studies(
     Raises:
         UsageError: a response that is no choice, or one of which nobody knows whether it is right.
     """
-    return [_document(study, votes, confidence, order) for study, votes in matching_votes(files, rules)]
+    return [_document(study, confidence, order) for study in matching_votes(files, rules)]
 
 
 def _check(responses: Responses) -> None:
@@ -89,7 +82,8 @@ def _check(responses: Responses) -> None:
             )
 
 
-def _document(study: Study, votes: Votes, confidence: float, order: Sequence[str]) -> dict[str, Any]:
+def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str, Any]:
+    votes = study.votes
     systems = in_order((votes.systems[code] for code in np.unique(votes.system)), order)
     shares = matching(votes, systems, confidence)
     pairs = compare_scores({system: right_answers(votes, system) for system in systems}, confidence)
@@ -101,14 +95,7 @@ def _document(study: Study, votes: Votes, confidence: float, order: Sequence[str
         "confidence": confidence,
         "systems": systems,
         "question": MATCHING.question,
-        "report": {
-            "raters": len(np.unique(votes.rater)),
-            "clips": len(np.unique(votes.clip)),
-            "votes": len(votes),
-            "apart_from_chance": sum(row.p_holm <= ALPHA for row in shares),
-            "checks": study.checks,
-            "sources": study.sources,
-        },
+        "report": {**counts(study), "apart_from_chance": sum(row.p_holm <= ALPHA for row in shares)},
         "shares": [{**plain(row), "rank": ranks[row.system]} for row in shares],
         "pairs": plain(pairs),
     }

@@ -115,7 +115,8 @@ def estimated_matching(files: Sequence[Responses], rules: ResponseRules) -> list
         be told.
     """
     spreads = []
-    for study, votes in matching_votes(files, rules):
+    for study in matching_votes(files, rules):
+        votes = study.votes
         right = replace(votes, rating=(votes.rating == votes.expected).astype(np.int64))
         systems = [votes.systems[code] for code in np.unique(votes.system)]
         for name, estimate in (("against guessing", system_components), ("two systems", difference_components)):

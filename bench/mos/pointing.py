@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 
 from visaudio_bench.bench.mos.analysis import told_apart
 from visaudio_bench.bench.mos.plain import plain
-from visaudio_bench.bench.mos.questions import AZIMUTH, DESIGNS
+from visaudio_bench.bench.mos.questions import AZIMUTH
 from visaudio_bench.bench.mos.responses import ResponseRules, Responses
-from visaudio_bench.bench.mos.study import Study, in_order, studies
+from visaudio_bench.bench.mos.study import Study, counts, in_order, partly_asked
 from visaudio_bench.cells import number
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion_localisation import SCORES, compare_errors, localisation
@@ -90,15 +89,11 @@ def localisation_studies(
     Raises:
         UsageError: a response that is no azimuth, or a clip without a true one.
     """
-    dimensions, scale = DESIGNS["localisation"]
-    own = replace(
-        rules, scale=scale, dimensions=tuple(dimension.key for dimension in dimensions), allow_missing=math.inf
-    )  # a rater may be asked a part of the samples
-    return [_document(study, confidence, order) for study in studies(files, own)]
+    return [_document(study, confidence, order) for study in partly_asked("localisation", files, rules)]
 
 
 def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str, Any]:
-    votes = study.votes.with_role("test", "hidden_reference", "low_anchor")
+    votes = study.votes
     if np.isnan(votes.expected).any():
         clip = votes.clips[votes.clip[np.isnan(votes.expected)][0]]
         raise UsageError(
@@ -116,13 +111,7 @@ def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str
         "confidence": confidence,
         "systems": systems,
         "question": AZIMUTH.question,
-        "report": {
-            "raters": len(np.unique(votes.rater)),
-            "clips": len(np.unique(votes.clip)),
-            "votes": len(votes),
-            "checks": study.checks,
-            "sources": study.sources,
-        },
+        "report": counts(study),
         "scores": [
             {"system": result.system, "n_votes": result.n_votes, "rank": ranks[result.system],
              **{name: plain(getattr(result, name)) for name in SCORES}}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from visaudio_bench.bench.mos.questions import COLUMNS, KEYS
+from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, KEYS
 from visaudio_bench.bench.mos.responses import Mask, ResponseRules, Responses, check_values, codes_of, ratings_of
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes, Floats, Votes
@@ -54,6 +55,37 @@ def studies(files: Sequence[Responses], rules: ResponseRules) -> list[Study]:
     for responses in files:
         check_values(responses, rules)
     return [_study(name, pieces, rules) for name, pieces in by_study(files).items()]
+
+
+def partly_asked(design: str, files: Sequence[Responses], rules: ResponseRules) -> list[Study]:
+    """Read the studies of a design whose raters may each be asked a part of the questions.
+
+    Args:
+        design: of `DESIGNS`, which has the dimensions and the scale.
+        files: responses.
+        rules: what else counts.
+
+    Returns:
+        The studies with the votes of their systems and anchors.
+
+    Raises:
+        UsageError: as `studies`.
+    """
+    dimensions, scale = DESIGNS[design]
+    keys = tuple(dimension.key for dimension in dimensions)
+    read = studies(files, replace(rules, scale=scale, dimensions=keys, allow_missing=math.inf))
+    return [replace(study, votes=study.votes.with_role("test", "hidden_reference", "low_anchor")) for study in read]
+
+
+def counts(study: Study) -> dict[str, Any]:
+    """How many raters, clips and votes a study has, and where they are from."""
+    return {
+        "raters": len(np.unique(study.votes.rater)),
+        "clips": len(np.unique(study.votes.clip)),
+        "votes": len(study.votes),
+        "checks": study.checks,
+        "sources": study.sources,
+    }
 
 
 def by_study(files: Sequence[Responses]) -> dict[str, list[Piece]]:

@@ -17,6 +17,8 @@ from visaudio_bench.models.visaudio.checkpoints import save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
+from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
+from visaudio_bench.pool import map_unordered
 from visaudio_bench.suites.media import probe, read_sound
 
 MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
@@ -114,13 +116,26 @@ def test_a_second_call_makes_nothing_and_another_setting_makes_it_again(
 
 
 def test_batches_order_and_neighbours_do_not_change_a_clip(
-    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    decode, latents = Vocoder.decode, []
+
+    def listening(codec: Vocoder, latent: torch.Tensor) -> torch.Tensor:
+        latents.append(latent)
+        return decode(codec, latent)
+
+    monkeypatch.setattr(Vocoder, "decode", listening)
+    module = "visaudio_bench.bench.evaluation.generation"  # what is listened to happens in this process
+    monkeypatch.setattr(f"{module}.map_unordered", lambda call, chunks, workers: map_unordered(call, chunks, 1))
     videos = [clips / f"clip{index}.mp4" for index in range(3)]
     common = ("generate", "--weights", checkpoints["full"], "--steps", 2, "--duration", 1)
     for name, order, batch in (("a", videos, 1), ("b", videos[::-1], 2), ("c", videos[1:2], 8)):
         asked = [word for video in order for word in ("--video", video)]
         assert bench(*common, *asked, "--batch", batch, "--out", tmp_path / name).code == 0
+    assert len(latents) == 7
+    alone, beside, single = latents[1], latents[4], latents[6]
+    for latent in (beside, single):
+        torch.testing.assert_close(latent, alone, atol=2e-4 * float(alone.abs().max()), rtol=0)
     for other in "bc":
         one, two = (read_sound(tmp_path / name / "clip1.wav").samples for name in ("a", other))
         # A pitch that differs in its last digit runs out of phase; until then samples agree, and levels throughout.

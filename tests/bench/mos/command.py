@@ -1,5 +1,7 @@
 """`bench mos` as tests call it."""
 
+from pathlib import Path
+
 from click.testing import CliRunner, Result
 
 from visaudio_bench.bench.cli.mos import mos
@@ -9,6 +11,12 @@ from visaudio_bench.errors import UsageError
 def run(*arguments: object) -> Result:
     """What `bench mos` with these arguments answers; an error of ours is its `exception`."""
     return CliRunner().invoke(mos, [str(argument) for argument in arguments])
+
+
+def write_responses(path: Path, rows: list[str], header: str) -> Path:
+    """A file of responses."""
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
 
 
 def refused(*arguments: object) -> str:

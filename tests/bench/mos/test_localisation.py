@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +11,9 @@ from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.errors import UsageError
 
-from .command import refused, run
+from .command import refused, run, write_responses
 
 HEADER = "rater_id,clip_id,system,dimension,rating,expected"
-
-
-def write(path: Path, rows: list[str], header: str = HEADER) -> Path:
-    path.write_text("\n".join([header, *rows]) + "\n")
-    return path
 
 
 def answers(raters: int = 8, clips: int = 6, share: float = 1.0) -> list[str]:
@@ -37,7 +31,7 @@ def answers(raters: int = 8, clips: int = 6, share: float = 1.0) -> list[str]:
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
 def test_a_table_of_errors_with_the_better_system_marked(tmp_path, share):
-    file, out = write(tmp_path / "p.csv", answers(share=share)), tmp_path / "out"
+    file, out = write_responses(tmp_path / "p.csv", answers(share=share), HEADER), tmp_path / "out"
     result = run("--ratings", file, "--out", out, "--format", "json")
     assert result.exit_code == 0, result.exception
     table, pairs = json.loads(result.stdout)
@@ -60,13 +54,13 @@ def test_what_is_no_azimuth_is_refused(tmp_path):
         ("r0,c0,x,AZ,3,", 'clip "c0" has no true azimuth'),
         ("r0,c0,sharp,AZ,3,-50", "a second vote of rater r0"),
     ):  # fmt: skip
-        file = write(tmp_path / "p.csv", [*answers(), row])
+        file = write_responses(tmp_path / "p.csv", [*answers(), row], HEADER)
         assert said in refused("--ratings", file, "--out", tmp_path / "out")
 
 
 def test_directions_are_read_with_care(tmp_path):
     header = "clip,azimuth_deg"
-    assert read_directions(write(tmp_path / "d.csv", ["a,30", "b,-12.5"], header)) == {"a": 30.0, "b": -12.5}
+    assert read_directions(write_responses(tmp_path / "d.csv", ["a,30", "b,-12.5"], header)) == {"a": 30.0, "b": -12.5}
     for rows, said in (
         (["a,120"], "d.csv:2: azimuth 120; a source in front"),
         (["a,nan"], "d.csv:2: azimuth"),
@@ -74,9 +68,9 @@ def test_directions_are_read_with_care(tmp_path):
         (["a,1", "a,2"], 'd.csv:3: clip "a" has a second azimuth'),
     ):
         with pytest.raises(UsageError, match=said):
-            read_directions(write(tmp_path / "d.csv", rows, header))
+            read_directions(write_responses(tmp_path / "d.csv", rows, header))
     with pytest.raises(UsageError, match='no column "azimuth_deg"'):
-        read_directions(write(tmp_path / "d.csv", ["a,1"], "clip,angle"))
+        read_directions(write_responses(tmp_path / "d.csv", ["a,1"], "clip,angle"))
 
 
 def test_the_key_has_the_truth_and_a_session_is_checked(tmp_path, material, session):
@@ -85,11 +79,11 @@ def test_the_key_has_the_truth_and_a_session_is_checked(tmp_path, material, sess
     systems = [argument for folder in folders[:2] for argument in ("--system", folder)]
     base = ["page", *systems, "--videos", videos, "--clips", "2", "--training", "none", "--out", out]
     assert "--directions FILE go together" in str(run(*base, "--design", "localisation").exception)
-    write(directions, ["clip00,30"], "clip,azimuth_deg")
+    write_responses(directions, ["clip00,30"], "clip,azimuth_deg")
     assert "--directions FILE go together" in str(run(*base, "--directions", directions).exception)
     full = [*base, "--design", "localisation", "--directions", directions]
     assert 'no azimuth for 1 of the clips, such as "clip01"' in str(run(*full).exception)
-    write(directions, ["clip00,30", "clip01,-45.5"], "clip,azimuth_deg")
+    write_responses(directions, ["clip00,30", "clip01,-45.5"], "clip,azimuth_deg")
     assert "--per-rater 5: there are 4 questions" in str(run(*full, "--per-rater", 5).exception)
     assert run(*full, "--per-rater", 3).exit_code == 0
     with (tmp_path / "survey.key.csv").open() as file:

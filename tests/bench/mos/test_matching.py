@@ -11,14 +11,9 @@ from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.suites.media import read_binaural
 
-from .command import refused, run
+from .command import refused, run, write_responses
 
 HEADER = "rater_id,clip_id,system,dimension,rating,expected"
-
-
-def write(path: Path, rows: list[str], header: str = HEADER) -> Path:
-    path.write_text("\n".join([header, *rows]) + "\n")
-    return path
 
 
 def answers(raters: int = 10, clips: int = 8, share: float = 1.0) -> list[str]:
@@ -36,7 +31,7 @@ def answers(raters: int = 10, clips: int = 8, share: float = 1.0) -> list[str]:
 
 @pytest.mark.parametrize("share", [1.0, 0.7])
 def test_a_table_of_shares_with_the_better_system_marked(tmp_path, share):
-    file, out = write(tmp_path / "m.csv", answers(share=share)), tmp_path / "out"
+    file, out = write_responses(tmp_path / "m.csv", answers(share=share), HEADER), tmp_path / "out"
     result = run("--ratings", file, "--out", out, "--format", "json")
     assert result.exit_code == 0, result.exception
     table, pairs = json.loads(result.stdout)
@@ -62,7 +57,7 @@ def test_what_is_no_match_is_refused(tmp_path):
         ("r0,c0,clear,FIT,1,1", "a second vote of rater r0"),
         ("r0,c9,clear,FIT,first,1", "is not a number"),
     ):
-        file = write(tmp_path / "m.csv", [*answers(), row])
+        file = write_responses(tmp_path / "m.csv", [*answers(), row], HEADER)
         assert said in refused("--ratings", file, "--out", tmp_path / "out")
 
 

@@ -14,7 +14,7 @@ from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.bench.mos.sources import from_folders
 
-from .command import refused, run
+from .command import refused, run, write_responses
 
 HEADER = "rater_id,clip_id,system,compared_with,dimension,rating"
 
@@ -59,11 +59,6 @@ def _with(row: list, column: str, value: object) -> list:
     return [value if name == column else old for name, old in zip(COLUMNS, row, strict=True)]
 
 
-def write(path: Path, rows: list[str]) -> Path:
-    path.write_text("\n".join([HEADER, *rows]) + "\n")
-    return path
-
-
 def votes(raters: int = 10, clips: int = 8) -> list[str]:
     """A is better than B and C, which are alike; pairs turn round from rater to rater."""
     rng = np.random.default_rng(0)
@@ -79,7 +74,9 @@ def votes(raters: int = 10, clips: int = 8) -> list[str]:
 
 
 def test_the_best_is_marked_and_the_others_are_not_told_apart(tmp_path):
-    result = run("--ratings", write(tmp_path / "p.csv", votes()), "--out", tmp_path / "out", "--format", "json")
+    result = run(
+        "--ratings", write_responses(tmp_path / "p.csv", votes(), HEADER), "--out", tmp_path / "out", "--format", "json"
+    )
     assert result.exit_code == 0, result.exception
     strengths, pairs = json.loads(result.stdout)
     assert [(row["system"], row["cells"]["strength"]["mark"]) for row in strengths["rows"]] == [
@@ -109,9 +106,9 @@ def test_what_is_no_preference_is_refused(tmp_path):
         ("r0,c0,B,A,PREF,1", "p.csv:14: a second preference of rater r0 on clip c0 between A and B"),
         ("r0,,B,A,PREF,1", "a rater, a clip and two different"),
     ):
-        file = write(tmp_path / "p.csv", [*good, row])
+        file = write_responses(tmp_path / "p.csv", [*good, row], HEADER)
         assert said in refused("--ratings", file, "--out", tmp_path / "out")
-    file = write(tmp_path / "p.csv", good)
+    file = write_responses(tmp_path / "p.csv", good, HEADER)
     assert 'unknown system "C"' in str(run("--ratings", file, "--systems", "A,B", "--out", tmp_path / "out").exception)
     ordered = run("--ratings", file, "--systems", "C,A,B", "--out", tmp_path / "out")
     assert [line.split()[0] for line in ordered.stdout.splitlines() if "[" in line][:3] == ["C", "A", "B"]
@@ -129,7 +126,7 @@ def test_a_leaderboard_takes_no_column_from_preferences(tmp_path):
     from visaudio_bench.leaderboards.opinion_tables import read_opinions, with_opinions
     from visaudio_bench.leaderboards.tables import Table, TableRow
 
-    run("--ratings", write(tmp_path / "p.csv", votes()), "--out", tmp_path / "out")
+    run("--ratings", write_responses(tmp_path / "p.csv", votes(), HEADER), "--out", tmp_path / "out")
     board = Table("t", (), (TableRow("A", ()),))
     assert with_opinions(board, read_opinions(tmp_path / "out")) == board
     assert math.isfinite(json.loads((tmp_path / "out" / "mos.json").read_text())["studies"][0]["strengths"][0]["low"])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +22,7 @@ from visaudio_bench.models.foleyspace.training.batches import along_a_path, dry_
 from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.media import read_sound
 
-from .trainings import command, environment, losses
+from .trainings import killed_at_work, losses
 
 MICRO = ("network.rank=4", "network.hidden=8", "network.channels=4", "network.layers=1", "batch=2", "log_every=1")
 
@@ -67,16 +64,8 @@ def test_killed_it_goes_on_with_the_same_losses(
     monkeypatch.setattr("visaudio_bench.bench.cli.train._judge", lambda *arguments: None)
     out, settings = tmp_path / "killed", (*MICRO, "steps=1000", "save_every=1", "validate_every=1000")
     chosen = [part for setting in settings for part in ("--set", setting)]
-    process = subprocess.Popen(
-        command("foleyspace", "--out", out, "--device", "cpu", *chosen), env=environment(), stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 600
-    while process.poll() is None and time.monotonic() < deadline:
-        if (out / "state.safetensors").exists() and len((out / "metrics.jsonl").read_text().splitlines()) > 2:
-            break
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    with killed_at_work(out, "foleyspace", "--out", out, "--device", "cpu", *chosen):
+        pass
     done = max(losses(out)) + 1
     assert train("killed", "--resume", settings=(f"steps={done}",)).code == 0
     assert train("undisturbed", settings=(*settings, f"steps={done}")).code == 0

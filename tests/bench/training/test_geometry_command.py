@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +28,7 @@ from visaudio_bench.models.visaudio.feature_store import FeatureRow, FeatureStor
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.media import read_sound
 
-from .trainings import call_options, command, environment, losses
+from .trainings import call_options, command, environment, killed_at_work, losses
 
 SECONDS = 1.2
 MICRO = ("network.trunk=8", "network.audio=8", "batch=4", "log_every=1", "steps=4")
@@ -106,16 +104,8 @@ def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, tmp_path: P
 @pytest.mark.slow
 def test_killed_it_goes_on_with_the_same_losses(train: Callable, data: Path, tmp_path: Path) -> None:
     out, settings = tmp_path / "killed", (*MICRO, "steps=100", "save_every=1")
-    process = subprocess.Popen(
-        command("geometry-aware", *call_options(data, out, *settings)), env=environment(), stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 600
-    while process.poll() is None and time.monotonic() < deadline:
-        if (out / "state.safetensors").exists() and len((out / "metrics.jsonl").read_text().splitlines()) > 2:
-            break
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    with killed_at_work(out, "geometry-aware", *call_options(data, out, *settings)):
+        pass
     done = max(losses(out)) + 1
     assert train("killed", "--resume", settings=(f"steps={done}",)).code == 0
     assert train("undisturbed", settings=(*settings, f"steps={done}")).code == 0

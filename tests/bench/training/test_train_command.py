@@ -24,7 +24,7 @@ from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.tiny.conditioners import BuiltInConditioners
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 
-from .trainings import call_options, command, environment, losses
+from .trainings import call_options, command, environment, killed_at_work, losses
 
 SECONDS = 1.2
 KIND = Kind(BuiltInConditioners().identity, Vocoder().identity, Storage(spatial="int8"), SECONDS)
@@ -126,21 +126,10 @@ def test_parts_of_a_batch_one_after_the_other_are_the_batch(train, tmp_path):
 def test_killed_at_any_moment_it_goes_on_with_the_same_losses(train, data, tmp_path):
     settings = (*MICRO, "steps=400", "save_every=7")
     out = tmp_path / "killed"
-    process = subprocess.Popen(
-        command("visaudio", *call_options(data, out, *settings)), env=environment(), stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 600
-    while process.poll() is None and time.monotonic() < deadline:
-        if (out / "state.safetensors").exists() and len((out / "metrics.jsonl").read_text().splitlines()) > 16:
-            break
-        time.sleep(0.005)
-    second = train("killed", "--resume")
-    assert (second.code, f"in use: bench train visaudio is at work there (process {process.pid} on" in second.err) == (
-        2,
-        True,
-    )
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    with killed_at_work(out, "visaudio", *call_options(data, out, *settings), steps=16) as process:
+        second = train("killed", "--resume")
+        refusal = f"in use: bench train visaudio is at work there (process {process.pid} on"
+        assert (second.code, refusal in second.err) == (2, True)
     done = max(losses(out)) + 10
     assert train("killed", "--resume", settings=(f"steps={done}",)).code == 0
     assert train("undisturbed", settings=(*settings, f"steps={done}")).code == 0
