@@ -54,7 +54,7 @@ def render(bench: Bench) -> Iterator[Figure]:
     draw = np.random.default_rng(0)
     dry, response = draw.standard_normal(round(SAMPLE_RATE * suite.duration)), draw.standard_normal((2, SAMPLE_RATE))
     yield bench.compared(
-        "render", suite.name, f"scene of {suite.duration:g} s, {suite.size} pixels",
+        "render", "scene", f"scene of {suite.duration:g} s, {suite.size} pixels",
         partial(render_files, scene, bench.folder / "rendered", suite.size),
         "one static source through two responses of 1 s (scipy fftconvolve), no pictures",
         lambda: [fftconvolve(dry, ear) for ear in response],

@@ -277,7 +277,7 @@ class Plan:
     def _work(self, job: Job, to_make: Mapping[tuple[str, str], int]) -> Work:
         families = self.families_for(job)
         seconds = job.suite.duration or MEASURED_SECONDS
-        rendering = measured().seconds("render", job.suite.name) * seconds / MEASURED_SECONDS
+        rendering = measured().seconds("render", "scene") * seconds / MEASURED_SECONDS
         return Work(
             len(job.ids),
             seconds,

@@ -105,7 +105,7 @@ def test_scenes_that_are_still_to_be_rendered_are_counted(
 ) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     asked = ("run", "--suite", "simroom", "--system", "mono", "--out", tmp_path / "run", "--dry-run")
-    minutes = 40 * measured().seconds("render", "simroom") / 60
+    minutes = 40 * measured().seconds("render", "scene") / 60
     told = bench(*asked, "--plan-for", "cores=1").err
     assert f"prepare {int(minutes)} min" in told
 
