@@ -10,9 +10,9 @@ import torch
 
 from visaudio_bench.bench.failures import prepare as prepare_clips
 from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
+from visaudio_bench.bench.training.geometry_run import TRAINING_SUITE, VALIDATION_SUITE
 from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, Prepared, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
-from visaudio_bench.bench.training.training_run import TRAINING_SUITE, VALIDATION_SUITE
 from visaudio_bench.bench.training.validation import direction_columns
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.metrics.interaural import interaural_cues

@@ -33,8 +33,9 @@ from visaudio_bench.models.training.recipe import configured
 from visaudio_bench.models.visaudio.feature_store import FeatureStore
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.media import resample
+from visaudio_bench.suites.training_scenes import TRAINING, VALIDATION
 
-TRAINING_SUITE, VALIDATION_SUITE = "simroom-train", "simroom-validation"
+TRAINING_SUITE, VALIDATION_SUITE = TRAINING.name, VALIDATION.name
 LISTENED = 16  # clips of a validation that are made binaural
 CLASSIFIED = 64  # windows of a validation whose ears the classifier is asked about
 

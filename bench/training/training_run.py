@@ -38,9 +38,11 @@ from visaudio_bench.models.visaudio.training.learner import FlowLearner
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 from visaudio_bench.models.weight_loading import open_weights
 from visaudio_bench.suites import Suite, open_suite
+from visaudio_bench.suites.filmed_scenes import FILMED
+from visaudio_bench.suites.training_scenes import VALIDATION
 
 BALANCED = 8  # clips that the first sizes are measured with
-TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = "simroom-filmed", "simroom-validation", "simroom"
+TRAINING_SUITE, VALIDATION_SUITE, EVALUATION_SUITE = FILMED.name, VALIDATION.name, "simroom"
 
 Started = tuple[FlowNetwork, tuple[str, ...]]
 """A network, and the beginnings of the names of its parts with random weights."""

@@ -77,7 +77,7 @@ def test_clips_that_cannot_be_learnt_from_are_listed(bench, clips, tmp_path):
 
 @pytest.mark.slow
 def test_the_embedded_default_ends_with_its_leaderboard(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(training_run, "TRAINING_SUITE", "simroom-train:6")
+    monkeypatch.setattr(training_run, "TRAINING_SUITE", "simroom-filmed:6")
     monkeypatch.setattr(training_run, "VALIDATION_SUITE", "simroom-validation:1")
     monkeypatch.setattr(training_run, "EVALUATION_SUITE", "simroom-mini")
     options = ("--out", tmp_path / "run", "--device", "cpu", "--workers", "1", "--format", "csv")

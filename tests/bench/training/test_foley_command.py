@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,13 @@ from visaudio_bench.baselines import open_system
 from visaudio_bench.baselines.foleyspace import FoleySpace
 from visaudio_bench.baselines.motion import Array
 from visaudio_bench.bench.training import foley_run, training_run
+from visaudio_bench.bench.training.run_folder import Asked
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.models.foleyspace.training.batches import along_a_path, dry_sound
+from visaudio_bench.models.foleyspace.training.recipe import PRESETS
+from visaudio_bench.models.training.distributed import World
 from visaudio_bench.suites import Clip, open_suite
 from visaudio_bench.suites.media import read_sound
 
@@ -97,6 +101,17 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, tmp_path: Pa
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(BenchError, match="FoleySpace's diffusion network"):
         open_system(f"foleyspace:{tmp_path / 'other.safetensors'}")
+
+
+def test_every_scene_in_a_room_has_the_one_source_whose_path_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(foley_run, "_rendered_scenes", lambda name, *others: asked.append(name))
+    recipe = replace(PRESETS["rooms-tiny"], sounds=20)
+    world = World(0, 1, torch.device("cpu"))
+    foley_run.FoleyTraining().data(Asked(), "rooms-tiny", recipe, world)
+    scenes = [scene for name in asked for scene in open_suite(name).designed]
+    assert len(scenes) == 20 + foley_run.LISTENED
+    assert all(len(scene.sources) == 1 and scene.sources[0].visible for scene in scenes)
 
 
 @pytest.mark.slow
