@@ -18,7 +18,6 @@ from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
-from visaudio_bench.pool import map_unordered
 from visaudio_bench.suites.media import probe, read_sound
 
 MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
@@ -116,7 +115,12 @@ def test_a_second_call_makes_nothing_and_another_setting_makes_it_again(
 
 
 def test_batches_order_and_neighbours_do_not_change_a_clip(
-    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Callable,
+    checkpoints: Mapping[str, Path],
+    clips: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made_here: None,
 ) -> None:
     decode, latents = Vocoder.decode, []
 
@@ -125,8 +129,6 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
         return decode(codec, latent)
 
     monkeypatch.setattr(Vocoder, "decode", listening)
-    module = "visaudio_bench.bench.evaluation.generation"  # what is listened to happens in this process
-    monkeypatch.setattr(f"{module}.map_unordered", lambda call, chunks, workers: map_unordered(call, chunks, 1))
     videos = [clips / f"clip{index}.mp4" for index in range(3)]
     common = ("generate", "--weights", checkpoints["full"], "--steps", 2, "--duration", 1)
     for name, order, batch in (("a", videos, 1), ("b", videos[::-1], 2), ("c", videos[1:2], 8)):
