@@ -58,7 +58,7 @@ def _suites() -> Table:
 
 def _suite(name: str) -> tuple[str, str, str]:
     """What is in a suite, how many clips, and their licence; else the sentence that says why it does not open."""
-    from visaudio_bench.errors import UsageError
+    from visaudio_bench.errors import ArgumentNeeded, UsageError
     from visaudio_bench.suites import SUITES
     from visaudio_bench.suites.datasets import DATASETS, data_dir
     from visaudio_bench.suites.manifest import find_manifest
@@ -70,19 +70,26 @@ def _suite(name: str) -> tuple[str, str, str]:
                 return f"{dataset.title}: not prepared here, see bench data list", "", dataset.licence
         suite = SUITES.get(name)(None)
         return suite.title, str(len(suite.clip_ids())), suite.licence
-    except UsageError as error:  # it needs an argument, say, or its plug-in does not import
+    except ArgumentNeeded as error:
+        return f"{error.summary}; needs {error.needs}", "", ""
+    except UsageError as error:  # its plug-in does not import, say
         return str(error), "", ""
 
 
 def _systems() -> Table:
     from visaudio_bench.baselines import SYSTEMS
-    from visaudio_bench.errors import UsageError
+    from visaudio_bench.errors import ArgumentNeeded, UsageError
+
+    def given(inputs: Sequence[str]) -> str:
+        return ", ".join(inputs) or "nothing"
 
     rows = []
     for name in SYSTEMS.names():
         try:
             card = SYSTEMS.get(name)(None).card
-            rows.append((name, card.summary, ", ".join(card.inputs) or "nothing", SYSTEMS.origin(name)))
+            rows.append((name, card.summary, given(card.inputs), SYSTEMS.origin(name)))
+        except ArgumentNeeded as error:
+            rows.append((name, f"{error.summary}; needs {error.needs}", given(error.inputs), SYSTEMS.origin(name)))
         except UsageError as error:
             rows.append((name, str(error), "", SYSTEMS.origin(name)))
     return _table("systems", "system", ("what", "is given", "from"), rows)
