@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_list, verbose_option
 
 if TYPE_CHECKING:
     from visaudio_bench.leaderboards.tables import Table
@@ -19,23 +19,12 @@ LONG = {"suites": ("licence", "from"), "systems": ("is given", "from"), "metrics
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["suites", "systems", "metrics"]))
-@click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
+@verbose_option
 @format_option
 def list_command(what: str, verbose: bool, form: str) -> None:
     """List suites, systems or metrics, with the plug-ins that are installed."""
-    from dataclasses import replace
-
     tables = {"suites": _suites, "systems": _systems, "metrics": _metrics}
-    table = tables[what]()
-    if form == "text" and not verbose:
-        kept = [number for number, column in enumerate(table.columns) if column.key not in LONG[what]]
-        table = replace(
-            table,
-            columns=tuple(table.columns[number] for number in kept),
-            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
-            notes=(*table.notes, f"More of each: bench list {what} -v"),
-        )
-    print_tables([table], form)
+    print_list(tables[what](), form, verbose=verbose, long=LONG[what], command=f"bench list {what}")
 
 
 def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
