@@ -96,7 +96,7 @@ def means() -> None:
     for kind, (draw, truth, (low, high)) in SCORES.items():
         for clips in CLIPS:
             generator = own_generator(kind, clips)
-            scores = draw(generator, (FEW_SUITES if clips < CLIPS[1] else SUITES, clips))
+            scores = draw(generator, (FEW_SUITES if clips == 10 else SUITES, clips))
             cells = [Cell(mean("v"), {"v": row}, low, high) for row in scores]
             ours, none = covered(cells, truth)
             counts = generator.multinomial(clips, np.full(clips, 1 / clips), RESAMPLES).astype(float)
