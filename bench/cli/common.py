@@ -324,7 +324,8 @@ def finish(
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
     pages = plan.out / "pages"
-    note(f"saved in {plan.out}; to look at it: {_look_at(plan.out, pages, finished.tables)}")
+    look = _look_at(plan.out, pages, finished.tables)
+    note(f"saved in {plan.out}; {look}")
     note(f"to listen too: {shlex.join(['bench', 'report', str(plan.out), '--html', str(pages)])}")
     if plan.absent_suites and not allow_missing_suite:
         names = ", ".join(plan.absent_suites)
@@ -337,14 +338,14 @@ def finish(
 
 
 def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
-    """Write the pages of a run without sounds and pictures, which is cheap; the page to open, or why there is none."""
+    """Write the pages of a run without sounds and pictures, which is cheap; which to open, or why there are none."""
     from visaudio_bench.bench.report_pages.folder import write_report
     from visaudio_bench.errors import UsageError
 
     try:
-        return str(write_report([run], pages, tables, workers=0).page)
-    except UsageError as error:  # somebody else's folder of that name: the run is complete without its pages
-        return f"not here, {error}"
+        return f"to look at it: {write_report([run], pages, tables, workers=0).page}"
+    except UsageError as error:  # no library of charts, somebody else's folder: the run is complete without its pages
+        return f"no pages: {error}"
 
 
 def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:

@@ -160,6 +160,7 @@ def _build(
 ) -> None:
     """Make the clips of what was found, and say what became of them."""
     from visaudio_bench.bench.console import note
+    from visaudio_bench.errors import UsageError
     from visaudio_bench.lock import hold
     from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.dataset import Build
@@ -174,9 +175,13 @@ def _build(
     if made is None:
         note(f"this part is done; the manifest is written by whichever part of {out} is done last")
         return
-    write_statistics(out / "statistics", made)
+    seen = str(out / "statistics" / "index.html")
+    try:
+        write_statistics(out / "statistics", made)
+    except UsageError as error:
+        seen = f"{out / 'statistics' / 'statistics.json'} alone: {error}"
     _print_summary(made, work, form)
-    note(f"saved in {out}, statistics in {out / 'statistics' / 'index.html'}")
+    note(f"saved in {out}, statistics in {seen}")
     note(f"next: bench data prepare {panoramas.suite} --from {out}")
     refuse_unexpected(made.rejects, out)
 
