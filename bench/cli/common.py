@@ -6,7 +6,7 @@ import math
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,8 @@ format_option = click.option(
     show_default=True,
     help="Format of the table on stdout.",
 )
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
 
 
 class Number(click.FloatRange):
@@ -239,6 +241,29 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
     terminal = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, 80) if terminal else None
     click.echo(render(tables, form, colour=terminal, width=width), nl=False)  # type: ignore[arg-type]
+
+
+def print_list(table: Table, form: str, *, verbose: bool, long: Collection[str], command: str) -> None:
+    """Print a list; as text, without what only those want to read who ask for more.
+
+    Args:
+        table: the list.
+        form: as `print_tables` takes it.
+        verbose: more was asked for.
+        long: keys of the columns that are left to `-v`.
+        command: that printed the list.
+    """
+    from dataclasses import replace
+
+    if form == "text" and not verbose:
+        kept = [number for number, column in enumerate(table.columns) if column.key not in long]
+        table = replace(
+            table,
+            columns=tuple(table.columns[number] for number in kept),
+            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
+            notes=(*table.notes, f"More of each: {command} -v"),
+        )
+    print_tables([table], form)
 
 
 def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]:

@@ -85,8 +85,20 @@ class Job:
 
     @cached_property
     def absent(self) -> dict[str, str]:
-        """Systems that cannot run on this machine, with the sentence that says what to do."""
-        return {system.card.name: why for system in self.systems if (why := system.unavailable)}
+        """Systems that cannot run here or on these clips, with the sentence that says what to do."""
+        why = {system.card.name: system.unavailable or self.unheard(system) for system in self.systems}
+        return {name: sentence for name, sentence in why.items() if sentence}
+
+    def unheard(self, system: System) -> str:
+        """Why a system that is given the reference's sound makes nothing of any clip; empty if it does."""
+        if not system.card.binauralises or self.has_references:
+            return ""
+        mono = "reference_mono" in system.card.inputs
+        return (
+            f"{system.card.name} is given the sound of a reference, and no clip of {self.suite.name} has one. In --suite "
+            "folder:DIR a video's own sound is its reference"
+            + ("; with visaudio-tiny+ before its name it is given what that system makes." if mono else ".")
+        )
 
     @property
     def present(self) -> tuple[System, ...]:

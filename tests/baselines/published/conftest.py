@@ -19,6 +19,12 @@ collect_ignore = ["doubles"]  # authors call modules test_options, and they are 
 SECONDS = 0.5
 
 
+def read_opened(path: Path) -> tuple[tuple[str, str], ...]:
+    """What `write_opened` wrote down: how each file is named, and its path."""
+    lines = (line.partition(" ") for line in path.read_text(encoding="utf-8").splitlines())
+    return tuple((named, name) for named, _, name in lines)
+
+
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
