@@ -355,7 +355,7 @@ def _read_csv(data: bytes, texts: Literal["string", "dictionary"]) -> Any:
 def _columns(table: Any) -> ClipTable:
     """A table with dictionaries as columns of ours.
 
-    Taken from the buffers, because pyarrow's own ways import pandas or its functions, for as long as all the rest takes.
+    Taken from the buffers, because pyarrow's own ways import pandas or its functions for longer than the rest takes.
     """
     whole = table.unify_dictionaries().combine_chunks()
     columns = {name: whole[name].combine_chunks() for name in ClipRow._fields}

@@ -53,7 +53,6 @@ class GccDifferences(Family):
 
 def _delays(ears: Ears) -> WindowDelays:
     from visaudio_bench.metrics.gcc import WindowDelays
-    from visaudio_bench.suites.media import Samples
 
     return WindowDelays(**cached(partial(_measured, ears.samples), [ears.digest]))
 
