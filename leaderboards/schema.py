@@ -167,6 +167,9 @@ _BODY = {
         "seed": int,
         "protocol": {"name": frozenset(PROTOCOLS)},
         "backbones?": {str: {"module": str}},
+        "weights?": {str: (str, None)},
+        "dtype?": frozenset({"", "float32", "tf32", "bfloat16"}),
+        "earlier?": [{}],
     },
     "suites": [
         {
@@ -179,6 +182,8 @@ _BODY = {
     ],
     "metrics": {str: int},
     "unavailable": {str: str},
+    "failures?": int,
+    "files?": {str: str},
     "results": [Result],
 }
 CSV_FIELDS = tuple(f.name for f in dataclasses.fields(Result))[:10]
