@@ -81,6 +81,15 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     return paths
 
 
+def record_at(path: Path) -> dict[str, Any]:
+    """The record beside a sound, of whoever made it; nothing where there is none, or what is there is none."""
+    try:
+        told = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def made_sounds(folder: Path) -> dict[str, Path]:
     """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them.
 
