@@ -146,5 +146,5 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=ANSWER).close()
     except (OSError, OverflowError) as error:
         raise BenchError(
-            f"--ray {address}: no Ray cluster answers there ({error}). Start one: ray start --head --port {port}"
+            f"--ray {address}: no Ray cluster answers there ({error}). On its machines see: ray status"
         ) from error
