@@ -96,13 +96,15 @@ def write_opened(path: Path, opened: Iterable[OpenedFile]) -> None:
 
 
 def read_opened(path: Path) -> tuple[OpenedFile, ...]:
-    """A list that was written down.
+    """A list that was written down; lines that begin with # say how it was.
 
     Raises:
         UsageError: a line is of another form.
     """
     opened = []
     for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
         named, _, name = line.partition(" ")
         if named not in NAMED:
             raise UsageError(f'{path}: "{line}" does not begin with relative or whole.')
