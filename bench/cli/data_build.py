@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from visaudio_bench.bench.cli.common import Number, format_option, print_tables, refuse_unexpected
+from visaudio_bench.errors import BenchError
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
@@ -177,8 +178,11 @@ def _build(
     write_statistics(out / "statistics", made)
     _print_summary(made, work, form)
     note(f"saved in {out}, statistics in {out / 'statistics' / 'index.html'}")
-    note(f"next: bench data prepare {panoramas.suite} --from {out}")
+    if made.records:
+        note(f"next: bench data prepare {panoramas.suite} --from {out}")
     refuse_unexpected(made.rejects, out)
+    if not made.records:
+        raise BenchError(f"no clip could be made; why stands beside the name of each in {out / 'rejects.jsonl'}.")
 
 
 def _run(work: Build, workers: int | None) -> None:

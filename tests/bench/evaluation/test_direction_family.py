@@ -142,6 +142,16 @@ def test_clips_without_labels_are_left_out_with_the_reason(bench: Callable, soun
     assert told.code == 0, "a clip without labels is no failure"
 
 
+def test_metrics_against_labels_are_refused_where_there_are_none(bench: Callable, sounds: Path, tmp_path: Path) -> None:
+    asked = ("run", "--suite", f"folder:{sounds}", "--out", tmp_path / "run", "--dry-run")
+    told = bench(*asked, "--metric", "label_side,label_err")
+    assert (told.code, "Side, DirErr compare with direction labels, and no clip of sounds has any" in told.err) == (
+        2,
+        True,
+    )
+    assert bench(*asked, "--metric", "label_side,lr_acc").code == 0, "the other column has values"
+
+
 def test_the_columns_are_shown_when_they_are_asked_for() -> None:
     assert not set(KEYS) & {metric.key for metric in default_metrics(references=True, labels=True)}
     assert not set(KEYS) & {metric.key for metric in default_metrics(references=False)}

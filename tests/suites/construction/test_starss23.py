@@ -211,3 +211,7 @@ def test_recordings_that_cannot_be_used_are_listed(bench: Callable, tmp_path: Pa
     assert (told.code, "expects STARSS23 with foa_dev" in told.err) == (2, True)
     told = bench("data", "prepare", "starss23", "--from", source)
     assert (told.code, "bench data build starss23" in told.err) == (2, True)
+    (source / "video_dev" / f"{RECORDINGS[1]}.mp4").unlink()
+    told = bench("data", "build", "starss23", "--from", source, "--out", tmp_path / "out")
+    assert (told.code, "no clip could be made" in told.err, "next:" in told.err) == (1, True, False), told.err
+    assert "left out: no_video" in told.out and "no_video" in (tmp_path / "out" / "rejects.jsonl").read_text()
