@@ -18,6 +18,7 @@ from visaudio_bench.bench.cli.common import (
     print_tables,
     refuse_unexpected,
 )
+from visaudio_bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
@@ -164,7 +165,6 @@ def _build(
     """Make the clips of what was found, and say what became of them."""
     from visaudio_bench.bench.cluster.opening import at_work
     from visaudio_bench.bench.console import note
-    from visaudio_bench.errors import UsageError
     from visaudio_bench.lock import hold
     from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.dataset import Build
@@ -189,8 +189,11 @@ def _build(
         seen = f"{out / 'statistics' / 'statistics.json'} alone: {error}"
     _print_summary(made, work, form)
     note(f"saved in {out}, statistics in {seen}")
-    note(f"next: bench data prepare {panoramas.suite} --from {out}")
+    if made.records:
+        note(f"next: bench data prepare {panoramas.suite} --from {out}")
     refuse_unexpected(made.rejects, out)
+    if not made.records:
+        raise BenchError(f"no clip could be made; why stands beside the name of each in {out / 'rejects.jsonl'}.")
 
 
 def _run(work: Build, workers: int) -> None:

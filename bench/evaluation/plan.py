@@ -154,6 +154,13 @@ class Plan:
                 f"tf32 is how NVIDIA's graphics cards may multiply, and networks are to run on {self.device}. Use "
                 "--dtype float32 or bfloat16, or a card: --device cuda"
             )
+        needy = [metric.title for metric in self.metrics or () if metric.needs_labels]
+        if needy and len(needy) == len(self.metrics or ()) and not any(job.has_labels for job in self.jobs):
+            suites = ", ".join(job.suite.name for job in self.jobs)
+            raise UsageError(
+                f"{', '.join(needy)} compare with direction labels, and no clip of {suites} has any. Labels are a csv "
+                "with the columns clip, t and azimuth_deg, in the folder of a suite or given to bench score."
+            )
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
