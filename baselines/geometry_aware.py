@@ -119,9 +119,7 @@ def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
 
 def _open(name: str, argument: str | None) -> GeometryAwareSystem:
     summary, inputs = TITLES[name][1], GeometryAwareSystem.INPUTS
-    return GeometryAwareSystem(
-        name, checkpoint_file(name, argument, "geometry-aware", summary=summary, inputs=inputs)
-    )
+    return GeometryAwareSystem(name, checkpoint_file(name, argument, "geometry-aware", summary=summary, inputs=inputs))
 
 
 Opener = Callable[[str | None], GeometryAwareSystem]

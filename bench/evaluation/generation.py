@@ -20,11 +20,12 @@ from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, file_sha256, file_stamp, read_json, write_json
 from visaudio_bench.guard import one_clip
-from visaudio_bench.pool import map_unordered
+from visaudio_bench.pool import is_elsewhere, map_unordered
 from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
 
+LOADED = 64  # clips at most for which a worker of a cluster may have to load a system's networks
 HOPELESS = 3  # clips that a system fails for one after the other before it is not asked again
 
 
@@ -81,6 +82,15 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     return paths
 
 
+def record_at(path: Path) -> dict[str, Any]:
+    """The record beside a sound, of whoever made it; nothing where there is none, or what is there is none."""
+    try:
+        told = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def made_sounds(folder: Path) -> dict[str, Path]:
     """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them.
 
@@ -110,12 +120,14 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
     Returns:
         An iterator over what became of each clip, its record already written.
     """
-    if not system.shared_by_processes(plan.device):
+    shared = system.shared_by_processes(plan.device)
+    if not shared and not is_elsewhere():
         yield from _generate_some(plan, job, system, tuple(missing))
         return
-    size = max(1, min(16, -(-len(missing) // (4 * plan.workers))))
+    size = max(1, min(16 if shared else LOADED, -(-len(missing) // (4 * plan.workers))))
     chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
-    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers):
+    needs = system.needs(plan.device)
+    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers, needs):
         error = outcome.clip_error()
         if error is None:
             yield from outcome.result()

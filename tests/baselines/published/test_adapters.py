@@ -275,7 +275,9 @@ def test_a_double_opens_what_the_authors_program_opened(
     adapt(name)
     system = contract_check.RecordedSystem(CARDS[name], tmp_path / "opened.jsonl")
     assert run(system, named(["fine"]), tmp_path / "out")["fine"].path is not None
-    assert {(file.named, file.path) for file in system.opened} == set(read_opened(double_of(name) / "opened.txt"))
+    assert {(file.named, file.path) for file in system.opened} == {
+        (file.named, file.path) for file in read_opened(double_of(name) / "opened.txt")
+    }
 
 
 def static() -> Iterator[Any]:
