@@ -1,7 +1,7 @@
 """Prints the tables of statistics anew and puts them into the manual; `make tables` does it, and draws the picture.
 
-A table is known by its first line. Benchmarks take minutes, all at once; what they print while they work is shown. Names
-behind the command choose some of them: `python scripts/make_tables.py opinions`.
+A table is known by its first line. Benchmarks take minutes, all at once; what they print while they work is shown.
+Names behind the command choose some of them: `python scripts/make_tables.py opinions`.
 """
 
 from __future__ import annotations
