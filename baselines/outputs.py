@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
-from visaudio_bench.errors import MissingArgumentError, ClipError, UsageError
+from visaudio_bench.errors import ClipError, MissingArgumentError, UsageError
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.containers import refuse_absent

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from visaudio_bench.errors import MissingArgumentError, ClipError, UsageError
+from visaudio_bench.errors import ClipError, MissingArgumentError, UsageError
 from visaudio_bench.files import digest, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.names import LONGEST, require_name
