@@ -196,6 +196,23 @@ def test_a_suite_without_references_gets_descriptive_metrics(
     assert "Reference" not in told.out
 
 
+def test_a_system_that_hears_a_reference_is_an_empty_row_where_there_is_none(
+    bench: Callable, clips: Path, tmp_path: Path
+) -> None:
+    """Said once, before any work, and not clip by clip."""
+    for sound in clips.glob("*.wav"):
+        sound.unlink()
+    told = bench("run", "--suite", f"folder:{clips}", "--system", "motion-pan,noise", "--metric", "mean_iacc",
+                 "--workers", 1, "--out", tmp_path / "run", "--format", "json")  # fmt: skip
+    assert told.code == 0, told.err
+    assert told.err.count("motion-pan is given the sound of a reference, and no clip of clips has one") >= 1
+    assert (tmp_path / "run" / "failures.jsonl").read_text() == ""
+    rows = {row["system"]: row["cells"]["mean_iacc"] for row in json.loads(told.out)[0]["rows"]}
+    assert rows["Noise"]["value"] is not None
+    (empty,) = (cell for name, cell in rows.items() if name.startswith("Motion pan"))
+    assert empty["value"] is None and "visaudio-tiny+ before its name" in empty["reason"]
+
+
 def test_one_clip_is_a_run_whose_repaired_row_says_why_it_is_empty(
     bench: Callable, clips: Path, tmp_path: Path
 ) -> None:
