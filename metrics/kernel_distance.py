@@ -193,7 +193,8 @@ def _kernel_sums(
 def _sums_without(sums: Floats, series: Floats) -> Floats:
     """What is left of the sum of a kernel without each group, whose series in the kernel's terms is given."""
     without = [np.delete(np.delete(sums, number, 1), number, 2).sum((1, 2)) for number in range(len(series))]
-    return np.sum(np.array(without) * series, axis=1)
+    left: Floats = np.sum(np.array(without) * series, axis=1)
+    return left
 
 
 def _kernel_sum(x: Floats, y: Floats, bandwidth: float) -> float:
