@@ -6,7 +6,7 @@ import math
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +31,8 @@ format_option = click.option(
     show_default=True,
     help="Format of the table on stdout.",
 )
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
 
 
 class Number(click.FloatRange):
@@ -304,6 +306,29 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
     click.echo(render(tables, form, colour=terminal, width=width), nl=False)  # type: ignore[arg-type]
 
 
+def print_list(table: Table, form: str, *, verbose: bool, long: Collection[str], command: str) -> None:
+    """Print a list; as text, without what only those want to read who ask for more.
+
+    Args:
+        table: the list.
+        form: as `print_tables` takes it.
+        verbose: more was asked for.
+        long: keys of the columns that are left to `-v`.
+        command: that printed the list.
+    """
+    from dataclasses import replace
+
+    if form == "text" and not verbose:
+        kept = [number for number, column in enumerate(table.columns) if column.key not in long]
+        table = replace(
+            table,
+            columns=tuple(table.columns[number] for number in kept),
+            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
+            notes=(*table.notes, f"More of each: {command} -v"),
+        )
+    print_tables([table], form)
+
+
 def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]:
     """Put the opinions of a `mos.json`, where one is given, to the right of a run's tables.
 
@@ -387,7 +412,8 @@ def finish(
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
     pages = plan.out / "pages"
-    note(f"saved in {plan.out}; to look at it: {_look_at(plan.out, pages, finished.tables)}")
+    look = _look_at(plan.out, pages, finished.tables)
+    note(f"saved in {plan.out}; {look}")
     note(f"to listen too: {shlex.join(['bench', 'report', str(plan.out), '--html', str(pages)])}")
     if plan.absent_suites and not allow_missing_suite:
         names = ", ".join(plan.absent_suites)
@@ -400,14 +426,14 @@ def finish(
 
 
 def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
-    """Write the pages of a run without sounds and pictures, which is cheap; the page to open, or why there is none."""
+    """Write the pages of a run without sounds and pictures, which is cheap; which to open, or why there are none."""
     from visaudio_bench.bench.report_pages.folder import write_report
     from visaudio_bench.errors import UsageError
 
     try:
-        return str(write_report([run], pages, tables, workers=0).page)
-    except UsageError as error:  # somebody else's folder of that name: the run is complete without its pages
-        return f"not here, {error}"
+        return f"to look at it: {write_report([run], pages, tables, workers=0).page}"
+    except UsageError as error:  # no library of charts, somebody else's folder: the run is complete without its pages
+        return f"no pages: {error}"
 
 
 def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:

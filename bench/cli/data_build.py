@@ -18,6 +18,7 @@ from visaudio_bench.bench.cli.common import (
     print_tables,
     refuse_unexpected,
 )
+from visaudio_bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
@@ -181,11 +182,18 @@ def _build(
     if made is None:
         note(f"this part is done; the manifest is written by whichever part of {out} is done last")
         return
-    write_statistics(out / "statistics", made)
+    seen = str(out / "statistics" / "index.html")
+    try:
+        write_statistics(out / "statistics", made)
+    except UsageError as error:
+        seen = f"{out / 'statistics' / 'statistics.json'} alone: {error}"
     _print_summary(made, work, form)
-    note(f"saved in {out}, statistics in {out / 'statistics' / 'index.html'}")
-    note(f"next: bench data prepare {panoramas.suite} --from {out}")
+    note(f"saved in {out}, statistics in {seen}")
+    if made.records:
+        note(f"next: bench data prepare {panoramas.suite} --from {out}")
     refuse_unexpected(made.rejects, out)
+    if not made.records:
+        raise BenchError(f"no clip could be made; why stands beside the name of each in {out / 'rejects.jsonl'}.")
 
 
 def _run(work: Build, workers: int) -> None:

@@ -8,6 +8,7 @@ record or its file is not what it should be; a killed run therefore goes on wher
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +80,15 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
         except (OSError, ClipError):
             continue  # no record, or not one of ours: make it again
     return paths
+
+
+def record_at(path: Path) -> dict[str, Any]:
+    """The record beside a sound, of whoever made it; nothing where there is none, or what is there is none."""
+    try:
+        told = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def made_sounds(folder: Path) -> dict[str, Path]:
@@ -180,15 +190,22 @@ def _attempted(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> It
 
 
 def _kept(plan: Plan, job: Job, system: System, clip: Clip | None, generation: Generation) -> Generated:
-    """What a system said of a clip, after its record is written."""
-    name = generation.clip
+    """What a system said of a clip, after its record is written; a sound that gets none does not stay."""
+    name, folder = generation.clip, folder_of(plan, job, system)
+    written = False
     try:
         with one_clip():
             if clip is not None and generation.path is not None:
                 record = _record(plan, job, system, clip, generation)
-                write_json(folder_of(plan, job, system) / f"{name}.json", record)
+                write_json(folder / f"{name}.json", record)
+            written = True
     except ClipError as error:
         return Generated(name, None, error.reason, error.message, error.trace)
+    finally:
+        # Elsewhere it is somebody's own.
+        if not written and generation.path is not None and generation.path.parent == folder:
+            with suppress(OSError):
+                generation.path.unlink()
     return Generated(name, generation.path, generation.reason, generation.message, generation.trace)
 
 

@@ -86,8 +86,20 @@ class Job:
 
     @cached_property
     def absent(self) -> dict[str, str]:
-        """Systems that cannot run on this machine, with the sentence that says what to do."""
-        return {system.card.name: why for system in self.systems if (why := system.unavailable)}
+        """Systems that cannot run here or on these clips, with the sentence that says what to do."""
+        why = {system.card.name: system.unavailable or self.unheard(system) for system in self.systems}
+        return {name: sentence for name, sentence in why.items() if sentence}
+
+    def unheard(self, system: System) -> str:
+        """Why a system that is given the reference's sound makes nothing of any clip; empty if it does."""
+        if not system.card.binauralises or self.has_references:
+            return ""
+        mono = "reference_mono" in system.card.inputs
+        return (
+            f"{system.card.name} is given the sound of a reference, and no clip of {self.suite.name} has one. In --suite "
+            "folder:DIR a video's own sound is its reference"
+            + ("; with visaudio-tiny+ before its name it is given what that system makes." if mono else ".")
+        )
 
     @property
     def present(self) -> tuple[System, ...]:
@@ -141,6 +153,13 @@ class Plan:
             raise UsageError(
                 f"tf32 is how NVIDIA's graphics cards may multiply, and networks are to run on {self.device}. Use "
                 "--dtype float32 or bfloat16, or a card: --device cuda"
+            )
+        needy = [metric.title for metric in self.metrics or () if metric.needs_labels]
+        if needy and len(needy) == len(self.metrics or ()) and not any(job.has_labels for job in self.jobs):
+            suites = ", ".join(job.suite.name for job in self.jobs)
+            raise UsageError(
+                f"{', '.join(needy)} compare with direction labels, and no clip of {suites} has any. Labels are a csv "
+                "with the columns clip, t and azimuth_deg, in the folder of a suite or given to bench score."
             )
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:

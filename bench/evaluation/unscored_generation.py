@@ -63,12 +63,15 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool, worker
         workers: units of work at once.
 
     Raises:
-        UsageError: a file in `folder` that is not of our making would be overwritten.
+        UsageError: a file in `folder` that is not of our making would be overwritten, or the system needs references
+            and there are none.
         BenchError: the system cannot run here, or some clips could not be made; all others are made by then.
     """
     (system,) = job.systems
     if system.unavailable:
         raise BenchError(system.unavailable)
+    if unheard := job.unheard(system):
+        raise UsageError(unheard)
     _refuse_to_overwrite(job, folder, mux=mux)
     plan = Plan((job,), metrics=(), out=folder, seed=seed, device=device, workers=workers, sounds=folder)
     ledger = Ledger(folder)
