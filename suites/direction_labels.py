@@ -25,7 +25,6 @@ import io
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -111,7 +110,7 @@ def in_order(clip: str, rows: Iterable[tuple[str, LabelledFrame]]) -> Labels:
 
     Returns:
         The rows by frame and source. Rows that are the same in everything are all among them, as real data have them;
-        they are counted by `label_faults` and dropped by `in_window`.
+        they are counted by `label_remarks` and dropped by `in_window`.
 
     Raises:
         UsageError: one source is at two places in one frame.
@@ -322,48 +321,37 @@ def label_remarks(clips: Sequence[Clip]) -> tuple[str, ...]:
     labelled = [clip for clip in clips if clip.labels is not None]
     if not labelled:
         return ()
-    some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
     faults: Counter[str] = Counter()
-    for clip in labelled:
-        for fault, count in label_faults(clip).items():
-            faults[fault] += count
-    counted = (f"direction labels: {count:,} {fault}" for fault, count in faults.items())
-    return (some, *counted, *_taken_for_radians(labelled))
-
-
-def _taken_for_radians(labelled: Sequence[Clip]) -> Iterable[str]:
-    """Degrees have no upper end that radians would go beyond, so that those can only be asked about."""
     largest = 0.0
     for clip in labelled:
         assert clip.labels is not None
-        with suppress(ClipError):  # which label_faults tells
-            largest = max([largest, *(abs(row.azimuth) for row in file_labels(clip.labels, clip.id))])
-    if 0 < math.degrees(largest) <= math.pi:
-        yield f"direction labels: no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?"
+        try:
+            every = file_labels(clip.labels, clip.id)
+        except ClipError:
+            faults["clip(s) whose labels cannot be used (bad_labels)"] += 1
+            continue
+        faults.update(_odd(every, clip))
+        largest = max([largest, *(abs(row.azimuth) for row in every)])
+    told = [f"{count:,} {fault}" for fault, count in faults.items() if count]
+    if (
+        0 < math.degrees(largest) <= math.pi
+    ):  # degrees have no end that radians would go beyond: those can be asked about
+        told.append(f"no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?")
+    some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
+    return (some, *(f"direction labels: {words}" for words in told))
 
 
-def label_faults(clip: Clip) -> dict[str, int]:
-    """Count what is odd about the labels of a clip and does not keep them from being used.
-
-    Returns:
-        How many rows lie behind the end of the clip's window or repeat another one, and how many gaps of a source are
-        shorter than half a second, in words; nothing where all is well.
-    """
-    assert clip.labels is not None
-    try:
-        every = file_labels(clip.labels, clip.id)
-    except ClipError:
-        return {"clip(s) whose labels cannot be used (bad_labels)": 1}
+def _odd(every: Labels, clip: Clip) -> dict[str, int]:
+    """Counts, in words, of what is odd about the labels of a clip and does not keep them from being used."""
     inside = in_window(every, clip.start, clip.duration)
     frames: dict[str, list[int]] = {}
     for row in inside:
         frames.setdefault(row.source, []).append(row.frame)
     gaps = sum(1 < after - before <= GAP for source in frames.values() for before, after in pairwise(source))
     behind = rows_behind(every, clip.duration) if clip.start == 0 and clip.duration is not None else 0
-    counted = {
+    return {
         "row(s) behind the end of their clip are not used": behind,
         "row(s) that repeat another one count once": repeated(_rows_inside(every, clip.start, clip.duration)),
         f"gap(s) of less than {GAP / RATE:g} s within a source are taken for silence": gaps,
         "clip(s) without a row in their window": int(not inside),
     }
-    return {fault: count for fault, count in counted.items() if count}
