@@ -28,6 +28,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from visaudio_bench.cells import number
 from visaudio_bench.errors import ClipError, UsageError
@@ -90,10 +91,10 @@ def read_labels(path: Path) -> dict[str, Labels]:
         _refuse_columns(sheet)
     if not sheet.rows and "clip" in sheet.header:
         raise UsageError(f"{path} names no clip; a header and at least one row were expected.")
-    clips: dict[str, list[tuple[str, LabelledFrame]]] = {} if sheet.rows else {path.stem: []}
+    clips: dict[str, list[tuple[str, LabelledFrame]]] = {} if sheet.rows else {normalize("NFC", path.stem): []}
     for line, fields in zip(sheet.lines, sheet.rows, strict=True):
         row, place = dict(zip(sheet.header, fields, strict=True)), f"{path}:{line}"
-        clip = row.get("clip", path.stem)
+        clip = normalize("NFC", row.get("clip", path.stem))
         if not clip:
             raise UsageError(f"{place}: the column clip is empty; every row names its clip.")
         frame = (stereo_frame if written_elsewhere else _frame)(row, place)
@@ -217,8 +218,11 @@ def clip_labels(clip: Clip) -> Labels:
     return in_window(file_labels(clip.labels, clip.id), clip.start, clip.duration)
 
 
-def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
+def labelled_files(paths: Mapping[Path, str]) -> dict[str, Path]:
     """Find the file of each clip's labels.
+
+    Args:
+        paths: the files, each with the id of the clip that has its name: of `b.csv` in a folder `a` that is `a__b`.
 
     Returns:
         The file of every clip that one of the files labels.
@@ -227,8 +231,9 @@ def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
         UsageError: a file cannot be used, or two label the same clip.
     """
     files: dict[str, Path] = {}
-    for path in paths:
-        for clip in read_labels(path):
+    for path, own in paths.items():
+        labelled = list(read_labels(path))
+        for clip in [own] if labelled == [normalize("NFC", path.stem)] else labelled:
             if clip in files:
                 raise UsageError(f"{files[clip]} and {path} both label the clip {clip}. Keep one of them.")
             files[clip] = path

@@ -171,6 +171,20 @@ def test_a_folder_labels_its_clips_and_says_what_is_odd(bench: Callable, tmp_pat
         open_suite(f"folder:{folder}")
 
 
+def test_labels_belong_to_the_clip_beside_them_whatever_its_folder_and_unicode_form(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        noise(tmp_path / folder / "take.wav", 1.5)
+        table(tmp_path / folder / "take.csv", f"0.0,{len(folder)}", header="t,azimuth_deg")
+    noise(tmp_path / "caf\u00e9.wav", 1.5)
+    table(tmp_path / "all.csv", "cafe\u0301,0.0,30,0,1,0,dog,1")
+    suite = open_suite(f"folder:{tmp_path}")
+    degrees = {clip.id: round(math.degrees(clip_labels(clip)[0].azimuth)) for clip in suite.clips()}
+    assert degrees == {"caf\u00e9": 30, "first__take": 5, "second__take": 6}
+    assert suite.remarks()[0] == "3 of 3 clips have direction labels" and not suite.told
+    assert all("labels" in row for row in suite.manifest())
+
+
 def test_a_manifest_carries_labels_and_check_reads_them(tmp_path: Path, recording: object) -> None:
     sound, video = tmp_path / "a.flac", tmp_path / "a.mp4"
     shutil.copy(recording.sound, sound)
