@@ -18,6 +18,7 @@ from typing import Any
 
 from visaudio_bench.cells import damage, unwrapped
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import refuse_depth
 from visaudio_bench.spelling import plain
 
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -321,6 +322,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
     try:
         value = json.loads(line, parse_constant=lambda _: None, object_pairs_hook=once)
+        refuse_depth(value)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}:{number}: not a JSON object: {error}.") from error
     if not isinstance(value, dict):
