@@ -43,7 +43,8 @@ COLUMNS = ("clip", "t", "azimuth_deg", "elevation_deg", "distance_m", "source", 
 NEEDED = ("t", "azimuth_deg")
 GRID = 1e-3  # s, of rounding in what people write
 GAP = 5  # frames: a source that is away for fewer is more likely to lack rows than to be silent
-TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": None}
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")  # a column with gaps is written as 1.0 and 0.0
+TRUTH = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False), "": None}
 Labels = tuple["LabelledFrame", ...]
 
 

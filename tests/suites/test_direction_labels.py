@@ -94,6 +94,10 @@ def test_rows_that_would_mislead_are_refused_with_their_line(tmp_path: Path, row
 def test_tables_of_spreadsheets_with_decimal_commas_are_read(tmp_path: Path) -> None:
     path = table(tmp_path / "ball.csv", "0,3;-12,5;;2,25", header="\ufefft;azimuth_deg;elevation_deg;distance_m")
     assert read_labels(path)["ball"] == (LabelledFrame(3, math.radians(-12.5), distance=2.25),)
+    written = table(
+        tmp_path / "seen.csv", "0.0,1,1.0", "0.1,1,0.0", "0.2,1,", "0.3,1,TRUE", header="t,azimuth_deg,visible"
+    )
+    assert [row.visible for row in read_labels(written)["seen"]] == [True, False, None, True]
 
 
 def test_a_row_that_stands_twice_is_one_and_a_header_alone_says_that_nothing_sounds(tmp_path: Path) -> None:
