@@ -339,9 +339,7 @@ def label_remarks(clips: Sequence[Clip]) -> tuple[str, ...]:
         faults.update(_odd(every, clip))
         largest = max([largest, *(abs(row.azimuth) for row in every)])
     told = [f"{count:,} {fault}" for fault, count in faults.items() if count]
-    if (
-        0 < math.degrees(largest) <= math.pi
-    ):  # degrees have no end that radians would go beyond: those can be asked about
+    if 0 < math.degrees(largest) <= math.pi:  # they may be degrees all the same
         told.append(f"no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?")
     some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
     return (some, *(f"direction labels: {words}" for words in told))
