@@ -38,8 +38,11 @@ def report(
     runs: tuple[Path, ...], mos: Path | None, summary: bool, html: Path | None, workers: int | None, form: str
 ) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv; of several RUNs side by side."""
+    from visaudio_bench.charts import plotly_script
     from visaudio_bench.leaderboards.schema import read_results
 
+    if html is not None:
+        plotly_script()  # before minutes are spent
     contents = {run: read_results(run) for run in runs}
     if summary:
         from visaudio_bench.bench.evaluation.run_summary import summary_tables
