@@ -1,12 +1,17 @@
 """The questionnaire in a real Chromium: checks failed and passed, reload, all groups, download, table."""
 
 import csv
+import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,8 +52,8 @@ def serving(start_server) -> Callable:
     """A server for as long as a block lasts; gives its address."""
 
     @contextmanager
-    def serve(folder: Path, database: Path) -> Iterator[str]:
-        process, base = start_server(folder, database)
+    def serve(folder: Path, database: Path, *more: str) -> Iterator[str]:
+        process, base = start_server(folder, database, *more)
         try:
             yield base
         finally:
@@ -307,6 +312,49 @@ def test_responses_reach_the_server(browser, survey, tmp_path, serving):
     exported = export_text(database, "long")
     assert (exported.votes, exported.notes) == (50, ())
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
+
+
+@contextmanager
+def static_site(folder: Path) -> Iterator[str]:
+    """Any web server, which knows nothing of questionnaires; gives its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as site:
+        thread = Thread(target=site.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{site.server_address[1]}"
+        finally:
+            site.shutdown()
+            thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files, without a line on the error stream for each."""
+
+    def log_message(self, *told: object) -> None:
+        del told
+
+
+@pytest.mark.slow
+def test_a_static_page_posts_to_the_studys_own_server(browser, survey, tmp_path, serving):
+    folder, database = tmp_path / "survey", tmp_path / "r.sqlite"
+    shutil.copytree(survey.folder, folder)
+    data = json.loads((folder / "survey.json").read_text()) | {"consent": "Our words."}
+    (folder / "survey.json").write_text(json.dumps(data))
+    with static_site(folder) as page, serving(folder, database, "--allow-origin", page) as base:
+        script = f"window.SURVEY = {json.dumps(data | {'post': f'{base}/responses'})};\n"
+        (folder / "data.js").write_text(script)  # as `bench mos page --post` writes it
+        rater = Rater(browser, folder)
+        browser.get(f"{page}/index.html?rater=3")
+        rater.listen()
+        assert "Our words." in rater.find("#screen").text
+        rater.begin()
+        codes = browser.execute_script("return SURVEY.groups.flatMap((group) => group.samples)")
+        ratings = {code: {key: {"value": 4, "ms": 900} for key in KEYS} for code in codes}
+        rater.go_on(step="end", ratings=ratings, played={code: {"ratio": 1, "n": 1} for code in codes})
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    exported = export_text(database, "long")
+    assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R03"}
 
 
 @pytest.mark.slow
