@@ -70,7 +70,7 @@ define install
 endef
 
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,.)
+	$(call install,.[report])
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.[test$(comma)rooms$(comma)video$(comma)aesthetics$(comma)reference])
 	@touch $(VENV)/.ready

@@ -18,12 +18,13 @@ import pytest
 from visaudio_bench.baselines.published import contract_check
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.baselines.published.installed import card_folders, home_of
-from visaudio_bench.baselines.published.opened_files import read_opened
 from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.system import Generation
 from visaudio_bench.files import write_json
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import read_binaural, write_audio, write_video
+
+from .conftest import read_opened
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
@@ -274,7 +275,9 @@ def test_a_double_opens_what_the_authors_program_opened(
     adapt(name)
     system = contract_check.RecordedSystem(CARDS[name], tmp_path / "opened.jsonl")
     assert run(system, named(["fine"]), tmp_path / "out")["fine"].path is not None
-    assert set(system.opened) == set(read_opened(double_of(name) / "opened.txt"))
+    assert {(file.named, file.path) for file in system.opened} == {
+        (file.named, file.path) for file in read_opened(double_of(name) / "opened.txt")
+    }
 
 
 def static() -> Iterator[Any]:
