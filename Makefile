@@ -19,7 +19,7 @@ setup: $(VENV)/.ready
 run: $(VENV)/.ready
 	$(BIN)/bench run --suite simroom --out runs/simroom
 
-# The README's picture of the default run, two minutes; and with it the tables of docs/statistics.md, some minutes more.
+# The README's picture of the default run, two minutes; and with it the manual's tables of statistics, some minutes more.
 picture: $(VENV)/.ready-dev run
 	$(BIN)/python scripts/make_picture.py runs/simroom
 tables: picture
@@ -70,7 +70,7 @@ define install
 endef
 
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,.)
+	$(call install,.[report])
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,.[test$(comma)rooms$(comma)video$(comma)aesthetics$(comma)reference])
 	@touch $(VENV)/.ready

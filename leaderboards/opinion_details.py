@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visaudio_bench.leaderboards.opinion_tables import DIGITS, P_DIGITS, Study
+from visaudio_bench.leaderboards.opinion_tables import DIGITS, P_DIGITS, Study, p_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
 
 
@@ -29,7 +29,8 @@ def pair_table(study: Study, digits: int = DIGITS) -> Table:
         d = pair["difference"]
         shown = EMPTY if d["mean"] is None else f"{d['mean']:+.{digits}f} ± {_number(d['half'], digits)}"
         cells = [Cell(shown, d["mean"], d["low"], d["high"], reason=d["reason"])]
-        cells += [Cell(_number(pair[c.key], P_DIGITS), pair[c.key]) for c in columns[1:]]
+        cells.append(Cell(_number(pair["superiority"], P_DIGITS), pair["superiority"]))
+        cells += [Cell(p_text(pair[column.key]), pair[column.key]) for column in columns[2:]]
         rows.append(TableRow(f"{pair['dimension']}: {pair['a']} − {pair['b']}", tuple(cells), pair["dimension"]))
     groups = [
         f"{d['key']} tie groups (systems sharing a letter are not told apart): "
@@ -41,7 +42,7 @@ def pair_table(study: Study, digits: int = DIGITS) -> Table:
         for d in study["dimensions"]
     ]
     tests = [
-        f"{row['dimension']} Friedman chi-square {_number(row['statistic'], digits)}, p {_number(row['p'], P_DIGITS)}"
+        f"{row['dimension']} Friedman chi-square {_number(row['statistic'], digits)}, p {p_text(row['p'])}"
         for row in study["omnibus"]
     ]
     return Table(f"Comparisons, study {study['study_id']}", columns, tuple(rows), "pair", (*groups, *tests))

@@ -12,9 +12,10 @@
 | `visible` | 1 or 0: whether the source is in the picture; empty where it is not known |
 
 A row says that its source sounds in its frame; a frame without a row has no labelled source. Several sources may sound
-in one frame, each in a row of its own. Other columns are refused, so that none is misspelt in silence; only `t` and
-`azimuth_deg` must be there. The table is CSV as spreadsheets save it (`visaudio_bench.sheets`). A table of DCASE 2025's
-stereo sound events, with its own columns (`suites.seld_rows`), is read as it is, and labels the clip of its name.
+in one frame, each in a row of its own; a row that repeats another is counted, and the two are one. Other columns are
+refused, so that none is misspelt in silence; only `t` and `azimuth_deg` must be there. The table is CSV as spreadsheets
+save it (`visaudio_bench.sheets`), decimal commas too. A table of DCASE 2025's stereo sound events, with its own columns
+(`suites.seld_rows`), is read as it is, and labels the clip of its name.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ import io
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from visaudio_bench.cells import number
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import read_once, write_text
 from visaudio_bench.registry import did_you_mean
@@ -74,32 +77,55 @@ def read_labels(path: Path) -> dict[str, Labels]:
     """Read a file of direction labels.
 
     Returns:
-        The rows of each clip that it names, by frame and source.
+        The rows of each clip that it names, by frame and source; none of the clip of its own name, where it is a header
+        alone.
 
     Raises:
         UsageError: it cannot be read, or a row is not what the module's table says; with the line.
     """
     from visaudio_bench.suites.seld_rows import STEREO, stereo_frame  # it makes frames of this module
 
-    sheet = read_sheet(path, known=COLUMNS)
+    sheet = read_sheet(path, known=COLUMNS, empty=True)
     written_elsewhere = sheet.header == STEREO
     if not written_elsewhere:
         _refuse_columns(sheet)
-    clips: dict[str, dict[tuple[int, str], LabelledFrame]] = {}
+    if not sheet.rows and "clip" in sheet.header:
+        raise UsageError(f"{path} names no clip; a header and at least one row were expected.")
+    clips: dict[str, list[tuple[str, LabelledFrame]]] = {} if sheet.rows else {path.stem: []}
     for line, fields in zip(sheet.lines, sheet.rows, strict=True):
-        row = dict(zip(sheet.header, fields, strict=True))
-        frame = (stereo_frame if written_elsewhere else _frame)(row, f"{path}:{line}")
+        row, place = dict(zip(sheet.header, fields, strict=True)), f"{path}:{line}"
         clip = row.get("clip", path.stem)
         if not clip:
-            raise UsageError(f"{path}:{line}: the column clip is empty; every row names its clip.")
-        frames = clips.setdefault(clip, {})
-        if (frame.frame, frame.source) in frames:
+            raise UsageError(f"{place}: the column clip is empty; every row names its clip.")
+        frame = (stereo_frame if written_elsewhere else _frame)(row, place)
+        clips.setdefault(clip, []).append((place, frame))
+    return {clip: in_order(clip, rows) for clip, rows in clips.items()}
+
+
+def in_order(clip: str, rows: Iterable[tuple[str, LabelledFrame]]) -> Labels:
+    """Sort the rows of a clip.
+
+    Args:
+        clip: whose they are.
+        rows: file and line of each row, and the row.
+
+    Returns:
+        The rows by frame and source. Rows that are the same in everything are all among them, as real data have them;
+        they are counted by `label_faults` and dropped by `in_window`.
+
+    Raises:
+        UsageError: one source is at two places in one frame.
+    """
+    places: dict[tuple[int, str], LabelledFrame] = {}
+    kept = []
+    for place, row in rows:
+        if places.setdefault((row.frame, row.source), row) != row:
             raise UsageError(
-                f"{path}:{line}: source {frame.source} of clip {clip} has a row at {frame.frame / RATE:g} s already. "
-                "Sources that sound together need different numbers in the column source."
+                f"{place}: source {row.source} of clip {clip} has a row at {row.frame / RATE:g} s already, and not the "
+                "same one. Sources that sound together need different numbers in the column source."
             )
-        frames[frame.frame, frame.source] = frame
-    return {clip: tuple(frames[key] for key in sorted(frames)) for clip, frames in clips.items()}
+        kept.append(row)
+    return tuple(sorted(kept, key=lambda row: (row.frame, row.source)))
 
 
 def _refuse_columns(sheet: Sheet) -> None:
@@ -143,12 +169,13 @@ def _number(row: Mapping[str, str], name: str, place: str, low: float, high: flo
     if not text and name not in NEEDED:
         return None
     try:
-        value = float(text)
+        value = number(text)
     except ValueError:
         value = math.nan
     if not (low <= value <= high and math.isfinite(value)):
         wanted = f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a number from {low:g} on"
-        raise UsageError(f"{place}: {name} is {text or 'empty'}; expected {wanted}.")
+        counted = ", positive to the left of the camera's axis" if name == "azimuth_deg" else ""
+        raise UsageError(f"{place}: {name} is {text or 'empty'}; expected {wanted}{counted}.")
     return value
 
 
@@ -243,11 +270,23 @@ def in_window(labels: Labels, start: float, duration: float | None = None) -> La
         duration: seconds; None is to the end.
 
     Returns:
-        The rows inside, with times from the window's start.
+        The rows inside, each once, with times from the window's start.
     """
     first = round(start * RATE)
+    once = dict.fromkeys(_rows_inside(labels, start, duration))
+    return tuple(row._replace(frame=row.frame - first) for row in once)
+
+
+def _rows_inside(labels: Labels, start: float, duration: float | None) -> list[LabelledFrame]:
+    """The rows of a window as they are, those that repeat another one too."""
+    first = round(start * RATE)
     last = math.inf if duration is None else round((start + duration) * RATE)
-    return tuple(row._replace(frame=row.frame - first) for row in labels if first <= row.frame < last)
+    return [row for row in labels if first <= row.frame < last]
+
+
+def repeated(labels: Collection[LabelledFrame]) -> int:
+    """Count the rows that say again what another one says."""
+    return len(labels) - len(set(labels))
 
 
 def strangers(labelled: Iterable[str], clips: Collection[str]) -> tuple[str, ...]:
@@ -288,15 +327,27 @@ def label_remarks(clips: Sequence[Clip]) -> tuple[str, ...]:
     for clip in labelled:
         for fault, count in label_faults(clip).items():
             faults[fault] += count
-    return (some, *(f"direction labels: {count:,} {fault}" for fault, count in faults.items()))
+    counted = (f"direction labels: {count:,} {fault}" for fault, count in faults.items())
+    return (some, *counted, *_taken_for_radians(labelled))
+
+
+def _taken_for_radians(labelled: Sequence[Clip]) -> Iterable[str]:
+    """Degrees have no upper end that radians would go beyond, so that those can only be asked about."""
+    largest = 0.0
+    for clip in labelled:
+        assert clip.labels is not None
+        with suppress(ClipError):  # which label_faults tells
+            largest = max([largest, *(abs(row.azimuth) for row in file_labels(clip.labels, clip.id))])
+    if 0 < math.degrees(largest) <= math.pi:
+        yield f"direction labels: no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?"
 
 
 def label_faults(clip: Clip) -> dict[str, int]:
     """Count what is odd about the labels of a clip and does not keep them from being used.
 
     Returns:
-        How many rows lie behind the end of the clip's window, and how many gaps of a source are shorter than half a
-        second, in words; nothing where its labels cannot be used at all, or where all is well.
+        How many rows lie behind the end of the clip's window or repeat another one, and how many gaps of a source are
+        shorter than half a second, in words; nothing where all is well.
     """
     assert clip.labels is not None
     try:
@@ -311,6 +362,7 @@ def label_faults(clip: Clip) -> dict[str, int]:
     behind = rows_behind(every, clip.duration) if clip.start == 0 and clip.duration is not None else 0
     counted = {
         "row(s) behind the end of their clip are not used": behind,
+        "row(s) that repeat another one count once": repeated(_rows_inside(every, clip.start, clip.duration)),
         f"gap(s) of less than {GAP / RATE:g} s within a source are taken for silence": gaps,
         "clip(s) without a row in their window": int(not inside),
     }

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.errors import ArgumentNeeded, ClipError, UsageError
 from visaudio_bench.files import digest, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.names import LONGEST, require_name
@@ -382,7 +382,11 @@ def open_folder(argument: str | None) -> FolderSuite:
         UsageError: no folder given, or it is not there or holds no media.
     """
     if argument is None:
-        raise UsageError('suite "folder" needs a folder. Write: --suite folder:DIR')
+        raise ArgumentNeeded(
+            'suite "folder" needs a folder. Write: --suite folder:DIR',
+            summary="the videos and sound files of a folder",
+            needs="folder:DIR",
+        )
     folder = Path(argument)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")

@@ -6,13 +6,14 @@ import math
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:  # the command line starts without these
+    from visaudio_bench.bench.cluster.opening import Machines
     from visaudio_bench.bench.evaluation.plan import Job, Plan
     from visaudio_bench.bench.evaluation.run_checks import Check
     from visaudio_bench.leaderboards.schema import Run
@@ -30,6 +31,8 @@ format_option = click.option(
     show_default=True,
     help="Format of the table on stdout.",
 )
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
 
 
 class Number(click.FloatRange):
@@ -52,6 +55,46 @@ device_option = click.option(
     metavar="NAME",
     help="Where networks run: cpu, cuda, cuda:1; auto takes a CUDA device if there is one.",
 )
+
+_CLUSTER = (
+    click.option(
+        "--ray", metavar="ADDRESS",
+        help="Let a Ray cluster do the work: HOST:PORT, auto, or local for this machine as one.",
+    ),
+    click.option(
+        "--slurm", is_flag=False, flag_value="submit", type=click.Choice(["submit", "local"]),
+        help="Let jobs of Slurm do the work, submitted from here; local tries it with processes of this machine.",
+    ),
+)  # fmt: skip
+
+
+def cluster_options(command: Command) -> Command:
+    """Options of the commands that many machines can work for."""
+    for option in reversed(_CLUSTER):
+        command = option(command)
+    return command
+
+
+def find_machines(ray: str | None, slurm: str | None, workers: int | None) -> Machines:
+    """The machines that `--ray`, `--slurm` and `--workers` name.
+
+    Args:
+        ray: address of a cluster, if one is to work.
+        slurm: how Slurm is to work, if it is.
+        workers: units at once; None for what the machines can do.
+
+    Returns:
+        The choice; nothing has been connected to.
+
+    Raises:
+        UsageError: both kinds are asked for.
+    """
+    from visaudio_bench.bench.cluster.opening import Machines
+
+    machines = Machines(ray, slurm, workers)
+    machines.require_one_kind()
+    return machines
+
 
 mos_option = click.option(
     "--mos",
@@ -106,6 +149,7 @@ def run_options(command: Command) -> Command:
         click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<suites>]"),
         click.option("--replace", is_flag=True, help="Give up the run in that folder; else this one adds to it."),
         click.option("--workers", type=click.IntRange(1), help="Processes for the work.  [default: every core]"),
+        *_CLUSTER,
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option(
             "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
@@ -166,11 +210,16 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
-    device = find_device(options["device"])
+    machines = find_machines(options["ray"], options["slurm"], options["workers"])
+    device = find_device(options["device"], machines)
     workers = options["workers"] or available_cores()
     planned_for = options.get("plan_for")
     if planned_for and not options["dry_run"]:
         raise UsageError("--plan-for is for --dry-run: a run is on this machine.")
+    if machines.many and options["dry_run"]:
+        raise UsageError(
+            "--dry-run predicts for one machine, which --plan-for may describe. Leave --ray or --slurm out."
+        )
     companions = options.get("companions")
     if companions is not None:
         refuse_stranger(Path(companions))
@@ -188,15 +237,31 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         replace=options.get("replace", False),
         companions=None if companions is None else Path(companions),
         machine=machine_of(planned_for, workers) if planned_for else None,
+        machines=machines,
     )
 
 
-def find_device(name: str) -> str:
+def find_device(name: str, machines: Machines | None = None) -> str:
     """The torch device of `--device`, checked before any work is done; torch itself only where it can answer otherwise.
+
+    Args:
+        name: as it was given.
+        machines: who will compute. The machines of a cluster may have cards where this one has none.
+
+    Returns:
+        Its name; of a cluster `cuda` stands for the card that a worker is given.
 
     Raises:
         UsageError: it is not there, or torch does not know it.
     """
+    if machines is not None and machines.many and name.startswith("cuda"):
+        from visaudio_bench.errors import UsageError
+
+        if name != "cuda":
+            raise UsageError(
+                f"--device {name} is a card of one machine; a cluster gives each worker one: --device cuda"
+            )
+        return name
     if name == "cpu" or (name == "auto" and not _has_driver()):
         return "cpu"
     import torch
@@ -239,6 +304,29 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
     terminal = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, 80) if terminal else None
     click.echo(render(tables, form, colour=terminal, width=width), nl=False)  # type: ignore[arg-type]
+
+
+def print_list(table: Table, form: str, *, verbose: bool, long: Collection[str], command: str) -> None:
+    """Print a list; as text, without what only those want to read who ask for more.
+
+    Args:
+        table: the list.
+        form: as `print_tables` takes it.
+        verbose: more was asked for.
+        long: keys of the columns that are left to `-v`.
+        command: that printed the list.
+    """
+    from dataclasses import replace
+
+    if form == "text" and not verbose:
+        kept = [number for number, column in enumerate(table.columns) if column.key not in long]
+        table = replace(
+            table,
+            columns=tuple(table.columns[number] for number in kept),
+            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
+            notes=(*table.notes, f"More of each: {command} -v"),
+        )
+    print_tables([table], form)
 
 
 def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]:
@@ -324,7 +412,8 @@ def finish(
     if len(bad) > 10:
         note(f"... and {len(bad) - 10} more clips")
     pages = plan.out / "pages"
-    note(f"saved in {plan.out}; to look at it: {_look_at(plan.out, pages, finished.tables)}")
+    look = _look_at(plan.out, pages, finished.tables)
+    note(f"saved in {plan.out}; {look}")
     note(f"to listen too: {shlex.join(['bench', 'report', str(plan.out), '--html', str(pages)])}")
     if plan.absent_suites and not allow_missing_suite:
         names = ", ".join(plan.absent_suites)
@@ -337,14 +426,14 @@ def finish(
 
 
 def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
-    """Write the pages of a run without sounds and pictures, which is cheap; the page to open, or why there is none."""
+    """Write the pages of a run without sounds and pictures, which is cheap; which to open, or why there are none."""
     from visaudio_bench.bench.report_pages.folder import write_report
     from visaudio_bench.errors import UsageError
 
     try:
-        return str(write_report([run], pages, tables, workers=0).page)
-    except UsageError as error:  # somebody else's folder of that name: the run is complete without its pages
-        return f"not here, {error}"
+        return f"to look at it: {write_report([run], pages, tables, workers=0).page}"
+    except UsageError as error:  # no library of charts, somebody else's folder: the run is complete without its pages
+        return f"no pages: {error}"
 
 
 def refuse_unexpected(rejects: Iterable[Reject], folder: Path) -> None:

@@ -38,8 +38,11 @@ def report(
     runs: tuple[Path, ...], mos: Path | None, summary: bool, html: Path | None, workers: int | None, form: str
 ) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv; of several RUNs side by side."""
+    from visaudio_bench.charts import plotly_script
     from visaudio_bench.leaderboards.schema import read_results
 
+    if html is not None:
+        plotly_script()  # before minutes are spent
     contents = {run: read_results(run) for run in runs}
     if summary:
         from visaudio_bench.bench.evaluation.run_summary import summary_tables
@@ -54,12 +57,13 @@ def report(
 
 def _tables(contents: Mapping[Path, Run], mos: Path | None) -> list[Table]:
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.evaluation.joint_runs import join_runs, joint_tables
     from visaudio_bench.bench.evaluation.recomputation import recompute
-    from visaudio_bench.bench.report_pages.run_content import run_names
     from visaudio_bench.errors import UsageError
 
     if len(contents) > 1:
+        from visaudio_bench.bench.evaluation.joint_runs import join_runs, joint_tables
+        from visaudio_bench.bench.report_pages.run_content import run_names
+
         if mos is not None:
             raise UsageError(f"--mos stands beside the results of one RUN, {len(contents)} were given.")
         return joint_tables(join_runs(list(contents.items()), called=run_names(list(contents))))

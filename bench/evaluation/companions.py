@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 from visaudio_bench.bench.evaluation.clip_inputs import LackingError
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.sheets import LINE_END, read_text
-from visaudio_bench.suites.media import SOUND_SUFFIXES, Samples, read_sound
+
+if TYPE_CHECKING:
+    from visaudio_bench.suites.media import Samples
 
 TRUE = "reference"
 KINDS = ("events", "boxes", "foa")
@@ -64,6 +67,8 @@ class Companions:
         Raises:
             LackingError: `no_foa`, `bad_companion`, or why its file cannot be read.
         """
+        from visaudio_bench.suites.media import SOUND_SUFFIXES, read_sound
+
         path = self._file("foa", system, tuple(sorted(SOUND_SUFFIXES)))
         try:
             sound = read_sound(path, duration=duration)

@@ -1,6 +1,6 @@
 """`bench report RUN --html DIR`: the folder of pages.
 
-    DIR/index.html, report.css, *.js   the pages
+    DIR/index.html, report.css, *.js   the pages; plotly.min.js is loaded by those with charts
         data/run.js                    tables, cards, provenance
         data/scores-N.js               scores of every clip of one suite, loaded when they are looked at
         media/KEY/                     one clip: clip.js, video.mp4, thumbnail.png, N.flac, N.png
@@ -36,6 +36,7 @@ from visaudio_bench.bench.report_pages.run_content import (
     suite_scores,
     tables_data,
 )
+from visaudio_bench.charts import copy_plotly, plotly_script
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_text
 from visaudio_bench.leaderboards.schema import Failure, read_results
@@ -80,8 +81,10 @@ def write_report(runs: Sequence[Path], out: Path, tables: Sequence[Table], worke
         What was made.
 
     Raises:
-        UsageError: one is not a finished run, they do not compare, or `out` holds something else.
+        UsageError: one is not a finished run, they do not compare, `out` holds something else, or plotly is not
+            installed; nothing is written.
     """
+    plotly_script()
     _refuse_foreign(out)
     names = run_names(runs)
     joint = join_runs([(run, read_results(run)) for run in runs], called=names)
@@ -109,6 +112,7 @@ def _write(
     for page in PAGES:
         text = (files("visaudio_bench.bench.report_pages") / "site" / page).read_text(encoding="utf-8")
         write_text(out / page, text)
+    copy_plotly(out)
     (out / "media").mkdir(exist_ok=True)
     tasks = [task for record in joint.records for task in _tasks(joint, out, record, media)]
     keys, failures = _show_clips(tasks, workers, out) if workers else (_shown_before(tasks), [])

@@ -1,19 +1,21 @@
 """What a built data set is like, as the paper's appendix A.3 shows it: words, first views, trajectories.
 
-The report is a folder with `index.html`, which needs nothing else, and `statistics.json` with the same numbers.
+The report is a folder with `index.html`, the scripts of its figures, and `statistics.json` with the same numbers.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from visaudio_bench.charts import SCRIPT, copy_plotly
+from visaudio_bench.escapes import script_json
 from visaudio_bench.files import write_json, write_text
 from visaudio_bench.suites.construction import charts
 from visaudio_bench.suites.construction.build import trajectory_of
@@ -106,12 +108,18 @@ def write_statistics(folder: Path, made: BuiltDataset) -> None:
     """Write the report of a finished data set.
 
     Args:
-        folder: where the report goes, `index.html` and `statistics.json`.
+        folder: where the report goes, `statistics.json`, `index.html` and its scripts.
         made: the finished data set.
+
+    Raises:
+        UsageError: plotly is not installed; `statistics.json` is written.
     """
     numbers = statistics(made)
     write_json(folder / "statistics.json", numbers)
-    write_text(folder / "index.html", page(numbers, paths(made.records)))
+    copy_plotly(folder)
+    figures = figures_of(numbers, paths(made.records))
+    write_text(folder / "figures.js", f"const FIGURES = {script_json(figures)};\n{DRAW}")
+    write_text(folder / "index.html", page(numbers, figures))
 
 
 WORDS_NOTE = """In how many captions a word is, stop words left out. The paper counts nouns and does not say how it
@@ -120,41 +128,92 @@ VIEWS_NOTE = "Where cameras look when clips begin: yaw, with left on the left as
 PATHS_NOTE = "Where cameras look while clips last, from light to dark; each disc is one half of the sphere."
 
 
-def page(numbers: dict[str, Any], looks: Array) -> str:
-    """Lay out the report.
+DRAW = """const FONT = { family: "system-ui, sans-serif", size: 12 };
+for (const [id, { data, layout }] of Object.entries(FIGURES)) {
+  Plotly.newPlot(id, data, { font: FONT, ...layout }, { displayModeBar: false, responsive: true });
+}
+"""
+STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;color:#222;background:#fff;max-width:1060px;margin:2em auto;padding:0 1em}
+h2{margin-top:1.8em}table{border-collapse:collapse}td{padding:.15em 1.2em .15em 0;border-bottom:1px solid #e3e3e3}
+.number{text-align:right;font-variant-numeric:tabular-nums;padding-right:0}
+.note{color:#666;max-width:46em}.row{display:flex;flex-wrap:wrap;gap:2em}
+.cloud{line-height:1.25;max-width:60em}.cloud span{margin-right:.5em;white-space:nowrap}
+"""
+POLICY = "default-src 'none'; script-src 'self' file:; style-src 'unsafe-inline'; img-src data:"
+COLOURS = {"visible": charts.BLUE, "invisible": charts.RED}
+
+
+def figures_of(numbers: dict[str, Any], looks: Array) -> dict[str, charts.Figure]:
+    """The figures of the report.
 
     Args:
         numbers: the numbers, as they go into its JSON file too.
         looks: the trajectories that are drawn, as `paths` gives them.
 
     Returns:
-        One HTML page that loads nothing.
+        By the name of its place on the page; there are none of words where there are no captions.
     """
+    told = {side: words for side, words in numbers["vocabulary"].items() if words["unique"]}
+    return {
+        **{
+            side: charts.bars(words["top"][:TOP], COLOURS[side], f"{side}: {words['unique']:,} words")
+            for side, words in told.items()
+        },
+        "views": charts.heat_map(np.array(numbers["first_views"]), YAW_BIN, PITCH_BIN),
+        "paths": charts.sphere(looks),
+    }
+
+
+def page(numbers: dict[str, Any], figures: Collection[str]) -> str:
+    """Lay out the report.
+
+    Args:
+        numbers: the numbers, as they go into its JSON file too.
+        figures: the names of those that `figures.js` has.
+
+    Returns:
+        One HTML page that loads the two scripts beside it.
+    """
+    picked = min(DRAWN, sum(numbers["clips"].values()))
     sections = (
         ("Clips", _table(_facts(numbers)), ""),
-        ("Words of the captions", _words(numbers["vocabulary"]), WORDS_NOTE),
-        ("First views", charts.heat_map(np.array(numbers["first_views"]), YAW_BIN, PITCH_BIN), VIEWS_NOTE),
-        (f"{len(looks)} trajectories", charts.sphere(looks), PATHS_NOTE),
+        ("Words of the captions", _words(numbers["vocabulary"], figures), WORDS_NOTE),
+        ("First views", _place("views", VIEWS_NOTE), VIEWS_NOTE),
+        (f"{picked} trajectories", _place("paths", PATHS_NOTE), PATHS_NOTE),
     )
     body = "".join(
         f"<h2>{escape(title)}</h2>{content}<p class=note>{escape(note)}</p>" for title, content, note in sections
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Statistics</title>'
-        f"<style>{charts.STYLE}</style><h1>Statistics of the built data set</h1>{body}</html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><link rel="icon" href="data:,">'
+        f"<style>{STYLE}</style><h1>Statistics of the built data set</h1>{body}"
+        f'<script src="{SCRIPT}"></script><script src="figures.js"></script></html>\n'
     )
 
 
-def _words(sides: dict[str, Any]) -> str:
-    if not any(side["unique"] for side in sides.values()):
+def _place(figure: str, words: str) -> str:
+    """Where a figure is drawn, with what it shows for those who cannot see it."""
+    return f'<div id="{figure}" role="img" aria-label="{escape(words)}"></div>'
+
+
+def _words(sides: dict[str, Any], figures: Collection[str]) -> str:
+    drawn = [side for side in sides if side in figures]
+    if not drawn:
         return "<p>There are no captions.</p>"
-    colours = {"visible": charts.BLUE, "invisible": charts.RED}
-    both = "".join(
-        charts.bars(sides[side]["top"][:TOP], colour, f"{side}: {sides[side]['unique']:,} words")
-        for side, colour in colours.items()
-    )
+    both = "".join(_place(side, f"The most frequent words of what is {side}") for side in drawn)
     total = sum((Counter(dict(side["top"])) for side in sides.values()), Counter[str]())
-    return f'<div class="row">{both}</div>{charts.cloud(total.most_common(CLOUD))}'
+    return f'<div class="row">{both}</div>{_cloud(total.most_common(CLOUD))}'
+
+
+def _cloud(counts: Sequence[tuple[str, int]]) -> str:
+    """Words in alphabetic order, each as large as the root of its number."""
+    most = max(count for _, count in counts)
+    spans = (
+        f'<span style="font-size:{0.7 + 1.9 * (n / most) ** 0.5:.2f}em">{escape(w)}</span>' for w, n in sorted(counts)
+    )
+    return f"<p class=cloud>{' '.join(spans)}</p>"
 
 
 def _facts(numbers: dict[str, Any]) -> list[tuple[str, str]]:

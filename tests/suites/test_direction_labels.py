@@ -16,7 +16,13 @@ from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.datasets import AdmissionRules, Candidate
-from visaudio_bench.suites.direction_labels import LabelledFrame, clip_labels, read_labels, write_labels
+from visaudio_bench.suites.direction_labels import (
+    LabelledFrame,
+    clip_labels,
+    label_remarks,
+    read_labels,
+    write_labels,
+)
 from visaudio_bench.suites.manifest import Entry, Manifest, read_manifest, write_manifest
 from visaudio_bench.suites.manifest_check import check_entry
 from visaudio_bench.suites.media import write_audio
@@ -70,6 +76,8 @@ def test_the_columns_that_must_be_there_are_two_and_line_ends_do_not_matter(tmp_
         ("x,0.0,0,0,nan,0,dog,1", r":2: distance_m is nan"),
         ("x,0.0,0,0,inf,0,dog,1", r":2: distance_m is inf"),
         ("x,-0.1,0,0,1,0,dog,1", r":2: t is -0.1"),
+        ("x,0.0,1_0,0,1,0,dog,1", r":2: azimuth_deg is 1_0"),
+        ("x,0.0,350,0,1,0,dog,1", r":2: azimuth_deg is 350; .* 180, positive to the left of the camera's axis"),
         ("x,1e308,0,0,1,0,dog,1", r":2: t is 1e308; expected a number from 0 to 1e\+06"),
         ("x,0.05,0,0,1,0,dog,1", r":2: t is 0.05; labels are 10 a second"),
         ("x,0.0,0,0,1,0,dog,perhaps", r":2: visible is perhaps; expected 1, 0 or nothing"),
@@ -81,6 +89,31 @@ def test_the_columns_that_must_be_there_are_two_and_line_ends_do_not_matter(tmp_
 def test_rows_that_would_mislead_are_refused_with_their_line(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_labels(table(tmp_path / "labels.csv", row))
+
+
+def test_tables_of_spreadsheets_with_decimal_commas_are_read(tmp_path: Path) -> None:
+    path = table(tmp_path / "ball.csv", "0,3;-12,5;;2,25", header="\ufefft;azimuth_deg;elevation_deg;distance_m")
+    assert read_labels(path)["ball"] == (LabelledFrame(3, math.radians(-12.5), distance=2.25),)
+
+
+def test_a_row_that_stands_twice_is_one_and_a_header_alone_says_that_nothing_sounds(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "0.0,1", "0.1,2", "0.1,2", "0.9,5", "0.9,5", header="t,azimuth_deg")
+    clip = Clip("a", None, None, 0.0, 0.5, labels=path)
+    assert [row.frame for row in clip_labels(clip)] == [0, 1]
+    assert "direction labels: 1 row(s) that repeat another one count once" in label_remarks([clip])
+    assert clip_labels(replace(clip, labels=table(tmp_path / "b.csv", header="t,azimuth_deg"))) == ()
+    with pytest.raises(UsageError, match=r"c\.csv names no clip"):
+        read_labels(table(tmp_path / "c.csv"))
+    (tmp_path / "d.csv").write_text("")
+    with pytest.raises(UsageError, match="a header was expected"):
+        read_labels(tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize(("azimuths", "asked"), [((-1.57, 0.3), True), ((-1.57, 4.0), False), ((0.0, 0.0), False)])
+def test_angles_that_may_be_radians_are_asked_about(azimuths: tuple[float, float], asked: bool, tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", *(f"{t / 10},{a}" for t, a in enumerate(azimuths)), header="t,azimuth_deg")
+    remarks = label_remarks([Clip("a", None, None, 0.0, 1.0, labels=path)])
+    assert ("direction labels: no azimuth goes beyond 1.57 degrees; are they radians?" in remarks) == asked
 
 
 def test_columns_are_spelt_as_the_table_says(tmp_path: Path) -> None:

@@ -33,31 +33,34 @@ function tableCell(suite, key, title) {
   return null;
 }
 
-function visit(suite, scores, clip) {
-  const { id, key } = scores.clips[clip];
-  return key ? () => { location.hash = address("clip", suite.name, id); } : null;
-}
+const AXIS = 24; /* pixels */
 
-function axisEnds(low, high, digits, unit) {
-  return [element("span"), element("div", { class: "ends" }, element("span", {}, `${low.toFixed(digits)} ${unit}`), element("span", {}, `${high.toFixed(digits)} ${unit}`)), element("span")];
+/* Rows of a name, values of clips on one axis, and a text; a dot tells its clip and leads to it. */
+function valueRows(suite, scores, rows, ends, unit, digits) {
+  const over = ([value, clip]) => `${scores.clips[clip].id}: ${format(value, digits)}`;
+  const press = ([, clip]) => { if (scores.clips[clip].key) location.hash = address("clip", suite.name, scores.clips[clip].id); };
+  const grid = element("div", { class: "dots" },
+    rows.map(({ label, text }) => [element("div", {}, label), element("b", {}, text)]),
+    element("div", {}), element("small", {}, unit),
+    dotRows(rows, ends, AXIS, rows.map(({ words }) => words).join("; "), { over, press }));
+  grid.style.gridTemplateRows = `repeat(${rows.length}, minmax(2.6rem, 1fr)) ${AXIS}px`;
+  return grid;
 }
 
 function distributions(suite, scores) {
   const number = metricNumber(scores);
   const metric = scores.metrics[number];
-  const known = scores.systems.map((system) => (scores.values[system.name]?.[number] || [])
-    .map((value, clip) => [value, clip]).filter(([value]) => value !== null));
-  const every = known.flat().map(([value]) => value);
-  const [low, high] = [Math.min(...every), Math.max(...every)];
+  const rows = scores.systems.map((system) => {
+    const cell = tableCell(suite, metric.key, system.title);
+    const points = (scores.values[system.name]?.[number] || []).map((value, clip) => [value, clip]).filter(([value]) => value !== null);
+    return { label: name(system.title), points, mean: cell, text: cell ? cell.text : missing, words: `${system.title}: ${cell ? cell.text : missing}, ${points.length} clips` };
+  });
+  const every = rows.flatMap(({ points }) => points.map(([value]) => value));
+  const ends = every.length ? [Math.min(...every), Math.max(...every)] : [0, 1];
   return element("section", {},
     element("h2", {}, metric.heading, " over clips"),
-    element("p", { class: "note" }, metric.description, " A dot is a clip; press it to listen. The bar is the leaderboard's value with its 95 % interval."),
-    element("div", { class: "dots" }, scores.systems.flatMap((system, at) => {
-      const cell = tableCell(suite, metric.key, system.title);
-      const points = known[at].map(([value, clip]) => [value, `${scores.clips[clip].id}: ${format(value, metric.digits)}`, visit(suite, scores, clip)]);
-      const text = cell ? cell.text : missing;
-      return [name(system.title), dotStrip(points, low, high, cell, `${system.title}: ${text}, ${points.length} clips`), element("b", {}, text)];
-    }), every.length ? axisEnds(low, high, metric.digits, metric.unit) : null));
+    element("p", { class: "note" }, metric.description, " A dot is a clip; press it to listen. Of many clips a violin shows how they lie, and dots those outside. The bar is the leaderboard's value with its 95 % interval."),
+    valueRows(suite, scores, rows, ends, metric.unit, metric.digits));
 }
 
 function differences(suite, scores) {
@@ -78,12 +81,10 @@ function differences(suite, scores) {
   const wins = gaps.filter(([gap]) => sign * gap > 0).length;
   const ties = gaps.filter(([gap]) => gap === 0).length;
   const digits = metric.digits + 1;
-  const points = gaps.map(([gap, clip]) => [gap, `${scores.clips[clip].id}: ${format(gap, digits)}`, visit(suite, scores, clip)]);
   const told = `${format(pair.mean, digits)} ${metric.unit}, 95 % interval ${format(pair.low, digits)} to ${format(pair.high, digits)}`;
+  const row = { label: metric.heading, points: gaps, mean: { ...pair, value: pair.mean }, text: format(pair.mean, digits), words: `Differences of ${gaps.length} clips: ${told}` };
   return element("section", {}, heading,
-    element("div", { class: "dots" }, element("span", {}, metric.heading),
-      dotStrip(points, -bound, bound, { value: pair.mean, low: pair.low, high: pair.high }, `Differences of ${gaps.length} clips: ${told}`),
-      element("b", {}, format(pair.mean, digits)), axisEnds(-bound, bound, metric.digits, metric.unit)),
+    valueRows(suite, scores, [row], [-bound, bound], metric.unit, digits),
     pairs([
       ["Mean difference", told],
       ["Clips", `${gaps.length}${metric.better === "higher" || metric.better === "lower" ? `: ${title(first)} is better on ${wins}, ${title(second)} on ${gaps.length - wins - ties}, no difference on ${ties}` : ""}`],

@@ -131,6 +131,7 @@ function clipView(suite, scores, place, clip, folder) {
       at < 9 ? element("kbd", {}, String(at + 1)) : null, " ", name(title(system)));
   });
   const strips = element("div", { class: "strips" });
+  const curves = curvesOf(clip, () => player.system, title);
   const trial = abx(player, title, () => { strips.hidden = bar.hidden = Boolean(trial.running); view.changed(); });
   const bar = element("div", { class: "sounds", role: "group", "aria-label": "Which sound is heard" }, Object.values(buttons));
   const neighbours = [place - 1, place + 1].map((other, at) => {
@@ -143,7 +144,8 @@ function clipView(suite, scores, place, clip, folder) {
     for (const [system, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(system === player.system));
     if (drawn !== player.system) {
       drawn = player.system;
-      strips.replaceChildren(...stripViews(clip, player.system, title, folder, (seconds) => player.seek(seconds)));
+      strips.replaceChildren(...stripViews(clip, player.system, title, folder, curves, (seconds) => player.seek(seconds)));
+      for (const { box } of curves) if (box.data) box.redraw();
     }
   };
   show(
@@ -197,11 +199,30 @@ function clipView(suite, scores, place, clip, folder) {
   REPORT.player = player; /* what tests look at */
 }
 
+const CUES = [["side", 1, "", "Lateralisation"], ["ild", 20, " dB", "Level difference"], ["itd", 800, " µs", "Time difference"]];
+const referenceOf = (clip, system) => (system === "reference" ? null : clip.sounds.reference);
+
+/* Curves of whatever is `heard`, each drawn again when that changes. */
+function curvesOf(clip, heard, title) {
+  const lines = (key) => () => {
+    const [system, reference] = [heard(), referenceOf(clip, heard())];
+    return [
+      ...(key === "side" ? clip.labels.map((source) => ({ kind: "true", text: `labelled direction of ${source.words}`, values: source.side })) : []),
+      ...(reference ? [{ kind: "reference", text: "reference", values: reference.cues[key] }] : []),
+      { kind: "own", text: title(system), values: clip.sounds[system].cues[key] },
+    ];
+  };
+  return CUES.map(([key, range, unit, words]) => ({
+    label: [words, element("small", {}, `left +${range}${unit} to right`)],
+    box: timeCurve(lines(key), range, unit, clip.segments, clip.seconds, words),
+  }));
+}
+
 /* Pictures and curves on one time axis. Pressing them seeks. */
-function stripViews(clip, system, title, folder, seek) {
+function stripViews(clip, system, title, folder, curves, seek) {
   const sound = clip.sounds[system];
   if (!sound) return [];
-  const reference = system === "reference" ? null : clip.sounds.reference;
+  const reference = referenceOf(clip, system);
   const strip = (label, content, kind) => {
     const area = element("div", { class: `strip ${kind}`, onclick: (event) => {
       const box = area.getBoundingClientRect();
@@ -210,20 +231,10 @@ function stripViews(clip, system, title, folder, seek) {
     return [element("div", { class: "axis" }, label), area];
   };
   const shown = (one, text) => element("img", { src: folder + one.picture, alt: `Spectrogram and waveform of the left ear above those of the right: ${text}`, width: 640, height: 192 });
-  const curve = (key, range, unit, words) => {
-    const lines = [
-      ...(key === "side" ? clip.labels.map((source) => ({ kind: "true", text: `labelled direction of ${source.words}`, values: source.side })) : []),
-      ...(reference ? [{ kind: "reference", text: "reference", values: reference.cues[key] }] : []),
-      { kind: "own", text: title(system), values: sound.cues[key] },
-    ];
-    return strip([words, element("small", {}, `left +${range}${unit} to right`)], timeCurve(lines, range, clip.segments, clip.seconds, words), "curve");
-  };
   return [
     ...strip([name(title(system)), element("small", {}, "left ear, right ear mirrored; 60 Hz to 16 kHz")], shown(sound, title(system)), "picture"),
     ...(reference ? strip(["Reference", element("small", {}, "at the same scale")], shown(reference, "reference"), "picture") : []),
-    ...curve("side", 1, "", "Lateralisation"),
-    ...curve("ild", 20, " dB", "Level difference"),
-    ...curve("itd", 800, " µs", "Time difference"),
+    ...curves.flatMap(({ label, box }) => strip(label, box, "curve")),
     element("div", { class: "axis" }),
     element("div", { class: "legend" },
       element("span", { class: "own" }, name(title(system))),

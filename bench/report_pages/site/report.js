@@ -3,8 +3,7 @@
 
 /* Text of data enters a page here alone, as text: nothing in it is ever read as markup. */
 function element(name, properties, ...children) {
-  const svg = ["svg", "path", "circle", "line", "rect", "text", "g", "title"].includes(name);
-  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties || {})) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
@@ -104,15 +103,19 @@ function heading(label, state, key, first, change, properties, meaning) {
 /* A bubble of text below an element that is pointed at or has the focus; Escape takes it away. */
 const bubble = element("div", { role: "tooltip", id: "meaning", class: "bubble", hidden: true });
 
+function openBubble(text, left, top) {
+  bubble.textContent = text;
+  bubble.hidden = false;
+  if (!bubble.isConnected) document.body.append(bubble);
+  const most = document.documentElement.clientWidth - bubble.offsetWidth - 8;
+  bubble.style.left = `${Math.max(8, Math.min(left, most))}px`;
+  bubble.style.top = `${top}px`;
+}
+
 function explain(target, text) {
   const open = () => {
-    bubble.textContent = text;
-    bubble.hidden = false;
-    if (!bubble.isConnected) document.body.append(bubble);
     const box = target.getBoundingClientRect();
-    const most = document.documentElement.clientWidth - bubble.offsetWidth - 8;
-    bubble.style.left = `${Math.max(8, Math.min(box.left, most))}px`;
-    bubble.style.top = `${box.bottom + 6}px`;
+    openBubble(text, box.left, box.bottom + 6);
     target.setAttribute("aria-describedby", bubble.id);
   };
   for (const event of ["mouseenter", "focus"]) target.addEventListener(event, open);

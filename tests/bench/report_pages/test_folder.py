@@ -13,6 +13,7 @@ import pytest
 
 from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.bench.report_pages.pictures import SPECTRUM_ROWS, WAVE_ROWS, WIDTH, picture, spectra, thumbnail
+from visaudio_bench.charts import copy_plotly, plotly_script
 from visaudio_bench.suites.media import read_sound, write_audio
 
 from .conftest import BELL, CAPTION, CLIPS, RATE
@@ -154,6 +155,36 @@ def test_a_folder_of_something_else_is_refused(finished: Path, tmp_path: Path, b
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_without_the_library_of_charts_runs_go_on_and_reports_say_what_to_install(
+    finished: Path, tmp_path: Path, bench: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visaudio_bench.charts.find_spec", lambda name: None)
+    told = bench("report", finished, "--html", tmp_path / "pages")
+    assert (told.code, told.out) == (2, "")
+    assert "plotly, which is not installed" in told.err and 'pip install "visaudio-bench[report]"' in told.err
+    assert not (tmp_path / "pages").exists()
+    told = bench(
+        "score", "--predictions", finished.parent / "ours", "--references", finished.parent / "clips",
+        "--metric", "delta_ild", "--out", tmp_path / "run", "--workers", "1",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    (line,) = [line for line in told.err.splitlines() if "no pages" in line]
+    assert 'pip install "visaudio-bench[report]"' in line
+    assert not (tmp_path / "run" / "pages").exists()
+
+
+def test_the_script_of_charts_is_the_package_s_and_is_copied_once(pages: Path, finished: Path, bench: Callable) -> None:
+    script = pages / "plotly.min.js"
+    assert script.read_bytes() == plotly_script().read_bytes()
+    assert "plotly" not in (pages / "index.html").read_text("utf-8"), "only pages with charts load it"
+    before = script.stat().st_mtime_ns
+    copy_plotly(pages)
+    assert script.stat().st_mtime_ns == before
+    script.write_text("of an older release")
+    copy_plotly(pages)
+    assert script.read_bytes() == plotly_script().read_bytes()
+
+
 def test_a_run_of_an_older_version_is_told_what_it_lacks(finished: Path, tmp_path: Path, bench: Callable) -> None:
     shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / "media.json").unlink()
@@ -277,7 +308,7 @@ def blend(colour: str, ground: str, opacity: float) -> str:
 def test_colours_can_be_told_apart_by_light_and_in_the_dark(pages: Path) -> None:
     style = (pages / "report.css").read_text("utf-8")
     light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
-    (opacity,) = re.findall(r"path\.clip \{[^}]*opacity: ([.\d]+)", style)
+    (opacity,) = re.findall(r"DOTS = \{[^}]*opacity: ([.\d]+)", (pages / "charts.js").read_text("utf-8"))
     for block in (light, dark):
         colour = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", block))
         for text in ("ink", "quiet", "accent"):

@@ -13,6 +13,7 @@ import pytest
 from .conftest import CAPTION, CLIPS, TITLE
 
 pytest.importorskip("selenium.webdriver", reason="BROWSER TEST NOT RUN: pip install selenium")
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -97,6 +98,7 @@ def sort_and_filter_tables(reader):
     reader.open("tables", expect="table")
     before = reader.texts("section:first-of-type tbody th")
     assert TITLE in before
+    assert reader.run("return typeof Plotly") == "undefined", "pages without charts do not load their script"
     heading = reader.find("[data-key=lat_err]")
     reader.run("arguments[0].focus()", heading)
     assert "lateral" in reader.find("#meaning").text
@@ -203,18 +205,22 @@ def choose(reader, place, value):
 
 
 def look_at_metrics(reader):
-    reader.open("metrics", expect=".dots svg")
-    drawn = reader.run("return [...document.querySelectorAll('.dots path.clip')].map((p) => p.getAttribute('d'))")
-    assert sum(path.count("h0") for path in drawn) >= 10
-    # a dot that is pressed is its clip's page
-    reader.run(
-        "const svg = document.querySelector('.dots svg'); const box = svg.getBoundingClientRect();"
-        "const [, x, y] = /M([\\d.]+) ([\\d.]+)h0/.exec(svg.querySelector('path.clip').getAttribute('d'));"
-        "const at = { clientX: box.left + (x / 640) * box.width, clientY: box.top + (y / 40) * box.height };"
-        "svg.dispatchEvent(new MouseEvent('mousemove', at)); svg.dispatchEvent(new MouseEvent('click', at));"
-    )
+    """Dots of clips: pointing at one tells its clip, as text, and pressing it leads there."""
+    reader.open("metrics", expect=".dots .point")
+    reader.until("return [...document.querySelectorAll('.chart')].every((box) => box.data)")
+    assert len(reader.all(".dots .scatterlayer .trace:not(:last-child) .point")) >= 10
+    assert TITLE in reader.texts(".dots bdi")
+    assert TITLE in reader.find(".chart").get_attribute("aria-label")
+    told = set()
+    for dot in reader.all(".dots .scatterlayer .trace:first-child .point")[:3]:
+        ActionChains(reader.browser).move_to_element(dot).perform()
+        reader.until("return !document.querySelector('#meaning')?.hidden")
+        told.add(reader.find("#meaning").text.rsplit(":", 1)[0])
+    assert told == set(CLIPS)
+    assert reader.all(".chart a, .chart b, .chart i, .chart img") == []
+    ActionChains(reader.browser).click(dot).perform()
     reader.until("return location.hash.startsWith('#/clip/') && document.querySelector('#play')")
-    reader.open("metrics", expect=".dots svg")
+    reader.open("metrics", expect=".dots .point")
     assert any("p = " in text for text in reader.texts("dd"))
     reader.open("systems")
     assert reader.texts("dt").count("Optimised for") == 1
@@ -246,11 +252,14 @@ def play_and_switch(reader):
     assert reader.heard() == ["ours"]
     assert reader.find("button[data-system=ours]").get_attribute("aria-pressed") == "true"
     reader.until("return REPORT.player.media.every((one) => !one.paused)")
-    reader.run("const s = document.querySelector('#position'); s.value = 3; s.dispatchEvent(new Event('input'))")
-    assert reader.run("return REPORT.player.media.every((one) => Math.abs(one.currentTime - 3) < 0.5)")
+    assert reader.run(
+        "const s = document.querySelector('#position'); s.value = 3; s.dispatchEvent(new Event('input'));"
+        "return REPORT.player.media.every((one) => Math.abs(one.currentTime - 3) < 0.1)"
+    )
     assert reader.run("return getComputedStyle(document.querySelector('.head')).left !== '0px'")
-    assert len(reader.all(".strip svg path.reference")) == 3
-    assert len(reader.all(".strip svg path.true")) == 0, "this clip has no labels"
+    kinds = "return [...document.querySelectorAll('.strip .chart')].map((box) => box.data.map((trace) => trace.name))"
+    reader.until(f"{kinds}.every((names) => names.length === 2)")
+    assert reader.run(kinds) == [["reference", "own"]] * 3, "this clip has no labels"
     assert reader.run(
         "return [...document.querySelectorAll('.strip img')].every((i) => i.naturalWidth === 640 && i.alt)"
     )

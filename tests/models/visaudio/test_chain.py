@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from . import mmaudio_chain
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "architecture"
-# Of the largest value. Ours is 2.6e-5 from theirs; under other roundings (the largest of three draws) it moves by 3.0e-5
-# and the features by 4.7e-7.
+# Of the largest value. Ours is 2.6e-5 from theirs; under other roundings (the largest of three draws) it moves by
+# 3.0e-5, and the features by 4.7e-7.
 OF_MAXIMUM = {"clip": 5e-6, "sync": 5e-6, "text": 5e-6, "sound": 1.5e-4}
 
 

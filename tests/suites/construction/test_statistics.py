@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from visaudio_bench.errors import UsageError
 from visaudio_bench.suites.construction.dataset import BuiltDataset
 from visaudio_bench.suites.construction.statistics import (
     first_views,
@@ -59,8 +63,47 @@ def test_the_page_shows_what_was_counted_and_escapes_captions(tmp_path: Path) ->
     made = BuiltDataset(records, [Reject("x", "leak", "why")], captions)
     write_statistics(tmp_path, made)
     page = (tmp_path / "index.html").read_text()
-    assert "<script" not in page and "left out: leak" in page and "4 trajectories" in page and "drums" in page
+    assert re.findall("<script[^>]*>", page) == ['<script src="plotly.min.js">', '<script src="figures.js">']
+    assert "left out: leak" in page and "4 trajectories" in page and "drums" in page
+    assert (tmp_path / "plotly.min.js").stat().st_size > 1e6
+    drawn = figures(tmp_path)
+    assert drawn.keys() == {"visible", "invisible", "views", "paths"}
+    (bars,) = drawn["visible"]["data"]
+    assert dict(zip(bars["y"], bars["x"], strict=True)) == {"script": 1, "alert": 1, "drums": 1}
+    assert not {"<", ">", "&"} & set("".join(bars["y"])), "plotly would take a tag for markup"
     assert statistics(made)["still"] == 0.5
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "figures.js").read_text().split("\n")[0].removeprefix("const FIGURES = ").rstrip(";"))
+
+
+def test_directions_are_drawn_where_they_are(tmp_path: Path) -> None:
+    """Left on the left: yaw falls from left to right; a camera that turns to the left moves to the left of the disc."""
+    write_statistics(tmp_path, BuiltDataset([record(5, 2), record(90, 0, rate=0.1)], [], {}))
+    drawn = figures(tmp_path)
+    (cells,) = drawn["views"]["data"]
+    counts = {
+        (cells["y0"] + row * cells["dy"], cells["x0"] + column * cells["dx"]): count
+        for row, line in enumerate(cells["z"])
+        for column, count in enumerate(line)
+        if count
+    }
+    assert counts == {(2.5, 5): 1, (2.5, 95): 1}
+    assert drawn["views"]["layout"]["xaxis"]["range"] == [180, -180]
+    front, back = (
+        [x for line in drawn["paths"]["data"] if line["xaxis"] == axis for x in line["x"] if x is not None]
+        for axis in ("x1", "x2")
+    )
+    assert len(front) == 2 * 8 and max(front) < -0.08, "the one that looks ahead, a little to the left"
+    assert back[0] > 0.9 and sorted(back, reverse=True) == back, "from behind, what is to the left is to the right"
+
+
+def test_without_the_library_of_charts_there_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visaudio_bench.charts.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"plotly, which is not installed"):
+        write_statistics(tmp_path, BuiltDataset([], [], {}))
+    assert [path.name for path in tmp_path.iterdir()] == ["statistics.json"]
 
 
 def test_a_set_without_clips_has_a_report_too(tmp_path: Path) -> None:
