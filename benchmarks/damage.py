@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import random
 import shutil
@@ -22,6 +23,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -494,7 +496,8 @@ def outcomes(name: str, kind: Kind, count: int, draw: random.Random, keep: Path)
             signal.setitimer(signal.ITIMER_PROF, BUSY)
             signal.setitimer(signal.ITIMER_REAL, LONGEST)
             try:
-                found = repr(kind.look(here)) if kind.sealed else kind.look(here)
+                with redirect_stderr(io.StringIO()):
+                    found = repr(kind.look(here)) if kind.sealed else kind.look(here)
                 outcome = "read" if not kind.sealed else "same" if found == right else "CHANGED"
             except (BenchError, ClickException) as error:
                 known = getattr(error, "reason", "") not in ("internal", "timeout")

@@ -212,7 +212,7 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
-    machines = find_machines(options["ray"], options["slurm"], options["workers"])
+    machines = find_machines(options.get("ray"), options.get("slurm"), options["workers"])
     device = find_device(options["device"], machines)
     workers = options["workers"] or available_cores()
     planned_for = options.get("plan_for")
