@@ -24,7 +24,7 @@ from .conftest import read_opened
 DOUBLES = Path(__file__).parent / "doubles"
 RECORDED = sorted(path.parent.name for path in DOUBLES.glob("*/opened.txt"))
 CARDS = {name: read_card(Path(worker_kit.__file__).parent / name) for name in RECORDED}
-NEED_WEIGHTS = {"see2sound"}  # others are built without
+NEED_WEIGHTS = {"see2sound", "selva", "hunyuanvideo_foley"}  # others are built without
 LIGHT = set(RECORDED) - {"see2sound"}  # their doubles take torch for granted
 MAIN = "    worker_kit.main(load)\n"
 ELSEWHERE = """    import os
@@ -70,6 +70,8 @@ def test_the_recorder_tells_relative_from_whole_and_what_is_not_there(tmp_path: 
     )
     write_opened(tmp_path / "opened.txt", opened[::2])
     assert read_opened(tmp_path / "opened.txt") == opened[::2]
+    (tmp_path / "opened.txt").write_text("# to the sound\nwhole a\n")
+    assert read_opened(tmp_path / "opened.txt") == (OpenedFile("whole", "a"),)
 
 
 class Ran(NamedTuple):
@@ -96,7 +98,10 @@ def run_double(folder: Path, system: str, text: str, double: Path | None = None)
         "options": {name: option.default for name, option in card.options.items()}, "clips": [],
     }  # fmt: skip
     for wanted in card.weights:
-        write_json(weights / wanted.file, {"sample_rate": 44100, "sample_size": 485100, "video_fps": 5})
+        if Path(wanted.file).suffix:
+            write_json(weights / wanted.file, {})
+        else:  # a folder of a model hub
+            (weights / wanted.file).mkdir(parents=True)
     write_json(folder / "job.json", told)
     program = [sys.executable, str(code / "runner.py"), "--job", str(folder / "job.json")]
     command = opened_files.recording(job, program, folder / "listed")
@@ -109,7 +114,10 @@ def run_double(folder: Path, system: str, text: str, double: Path | None = None)
 
 @pytest.mark.parametrize("system", RECORDED)
 def test_a_runner_that_changes_folders_fails_on_what_is_opened_relative(system: str, tmp_path: Path) -> None:
-    """A double opens what the authors' program opens, from the worker's folder; elsewhere it finds what is whole."""
+    """A double opens what the authors' program opens, from the worker's folder; elsewhere it finds what is whole.
+
+    Names of model hubs are relative too: the runner links the folders of weights that have them.
+    """
     recorded = read_opened(DOUBLES / system / "opened.txt")
     text, relative = CARDS[system].runner.read_text(), {file.path for file in recorded if file.named == "relative"}
     inside = run_double(tmp_path / "inside", system, text)
@@ -117,6 +125,8 @@ def test_a_runner_that_changes_folders_fails_on_what_is_opened_relative(system: 
     assert {file._replace(is_there=True) for file in inside.opened} == set(recorded)
     assert text.count(MAIN) == 1
     outside = run_double(tmp_path / "outside", system, text.replace(MAIN, ELSEWHERE))
+    if system in NEED_WEIGHTS:
+        relative |= {wanted.file for wanted in CARDS[system].weights if not Path(wanted.file).suffix}
     if not relative:
         assert outside == inside
         return

@@ -112,7 +112,6 @@ def our_sound(folder: Path, monkeypatch: Any) -> dict[str, torch.Tensor]:
     from visaudio_bench.models.visaudio.pipeline import Pipeline, Request
     from visaudio_bench.models.visaudio.settings import Settings
 
-    video = folder / VIDEO
     parts = parts_of(json.loads((folder / "sizes.json").read_text()))
     for module, name, part in (
         (published_parts, "DfnClip", "clip"),
@@ -125,17 +124,23 @@ def our_sound(folder: Path, monkeypatch: Any) -> dict[str, torch.Tensor]:
     monkeypatch.setattr(
         published_parts.weights, "require", lambda name: SimpleNamespace(path=folder / FILES[files[name]], sha256=name)
     )
-    conditioners = published_parts.PublishedConditioners(spatial=False)
+    seen: list[Any] = []
+
+    class Kept(published_parts.PublishedConditioners):
+        def encode(self, *given: Any, **named: Any) -> Any:
+            seen.append(super().encode(*given, **named))
+            return seen[-1]
+
     pipeline = Pipeline(
         load_network(folder / FILES["flow"]),
-        conditioners,
+        Kept(spatial=False),
         published_parts.PublishedCodec(),
         settings=Settings(steps=STEPS, guidance=GUIDANCE),
     )
-    (made,) = pipeline.generate([Request(CLIP, video, CAPTION, 0.0, SECONDS)], SEED)
+    (made,) = pipeline.generate([Request(CLIP, folder / VIDEO, CAPTION, 0.0, SECONDS)], SEED)
     assert made.sound is not None, made.error
-    seen = conditioners.encode(video, CAPTION, start=0.0, duration=SECONDS)
-    return {"clip": seen.clip, "sync": seen.sync, "text": seen.text, "sound": torch.from_numpy(made.sound[0].copy())}
+    sound = torch.from_numpy(made.sound[0].copy())
+    return {"clip": seen[0].clip, "sync": seen[0].sync, "text": seen[0].text, "sound": sound}
 
 
 def differences(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> dict[str, float]:

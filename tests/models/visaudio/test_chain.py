@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from . import mmaudio_chain
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "architecture"
-# Of the largest value. Under other roundings (the largest of five draws) the sound moves by 6.2e-5.
-OF_MAXIMUM = {"clip": 1e-5, "sync": 1e-5, "text": 1e-5, "sound": 3e-4}
+# Of the largest value. Ours is 2.6e-5 from theirs; under other roundings (the largest of three draws) it moves by
+# 3.0e-5, and the features by 4.7e-7.
+OF_MAXIMUM = {"clip": 5e-6, "sync": 5e-6, "text": 5e-6, "sound": 1.5e-4}
 
 
 @pytest.mark.golden
