@@ -36,7 +36,6 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from visaudio_bench.bench.mos.export import export_text
 from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session, require_survey
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import read_json
@@ -202,6 +201,8 @@ def application(
             return JSONResponse({"rater": number_of_rater(connection)})
 
     async def answers(request: Request) -> Response:
+        from visaudio_bench.bench.mos.export import export_text  # what it needs would delay the start of every server
+
         limit.count(request)
         if not _knows(request, password):
             return PlainTextResponse("the password, please", 401, {"WWW-Authenticate": 'Basic realm="answers"'})
