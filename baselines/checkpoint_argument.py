@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from visaudio_bench.baselines.system import Input
-from visaudio_bench.errors import ArgumentNeeded, UsageError
+from visaudio_bench.errors import MissingArgumentError, UsageError
 
 
 def checkpoint_file(
@@ -27,11 +27,11 @@ def checkpoint_file(
         Where it lies.
 
     Raises:
-        ArgumentNeeded: nothing was written.
+        MissingArgumentError: nothing was written.
         UsageError: it is not there.
     """
     if not argument:
-        raise ArgumentNeeded(
+        raise MissingArgumentError(
             f'system "{system}" needs a checkpoint, for its authors published none. Train one (bench train '
             f"{training}), then write: --system {system}:FILE"
             + (f". A small one is part of this package: {ours}" if ours else ""),

@@ -68,8 +68,8 @@ def _percent(share: dict[str, Any]) -> Cell:
     if share["mean"] is None:
         return Cell(EMPTY, reason=share["reason"])
     mean, low, high = (share[name] for name in ("mean", "low", "high"))
-    ends = (None, None) if low is None else (100 * low, 100 * high)
-    return replace(bracketed(100 * mean, *ends, 0, reason=share["reason"]), value=mean, low=low, high=high)
+    bottom, top = (None if end is None else 100 * end for end in (low, high))
+    return replace(bracketed(100 * mean, bottom, top, 0, reason=share["reason"]), value=mean, low=low, high=high)
 
 
 def _notes(study: Study, marked: bool) -> tuple[str, ...]:

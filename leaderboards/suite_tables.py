@@ -221,7 +221,8 @@ def _notes(suite: SuiteInfo, board: _Board, metrics: Sequence[Metric], results: 
         if result.metric.endswith("_floor") and result.value is not None and metric is not None:
             notes.append(
                 f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "
-                f"{metric.unit}; less than that says nothing."
+                f"{metric.unit}; less than that says nothing"
+                + (", and intervals near it are too short." if metric.interval == "plain jackknife" else ".")
             )
     notes += _sizes(board)
     thin = [words for system in board.rows if (words := _thin(system, suite, board))]

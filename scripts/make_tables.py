@@ -1,6 +1,7 @@
 """Prints the tables of statistics anew and puts them into the manual; `make tables` does it, and draws the picture.
 
 A table is known by its first line. Benchmarks take minutes, all at once; what they print while they work is shown.
+Names behind the command choose some of them: `python scripts/make_tables.py opinions`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ STATISTICS = ROOT / "docs" / "statistics.md"
 PAGES = {
     "statistics_coverage": STATISTICS,
     "statistics_separation": STATISTICS,
+    "opinions": STATISTICS,
     "designs": ROOT / "docs" / "listening-tests.md",
 }
 
@@ -65,9 +67,10 @@ def printed_by(name: str) -> str:
 
 def main() -> None:
     """Run the benchmarks, and write the pages."""
+    names = sys.argv[1:] or list(PAGES)
     with ThreadPoolExecutor() as threads:
-        told = list(threads.map(printed_by, PAGES))
-    for page, printed in zip(PAGES.values(), told, strict=True):
+        told = list(threads.map(printed_by, names))
+    for page, printed in zip((PAGES[name] for name in names), told, strict=True):
         page.write_text(replaced(page.read_text(encoding="utf-8"), printed), encoding="utf-8")
 
 

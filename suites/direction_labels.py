@@ -25,10 +25,10 @@ import io
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from visaudio_bench.cells import number
 from visaudio_bench.errors import ClipError, UsageError
@@ -43,7 +43,8 @@ COLUMNS = ("clip", "t", "azimuth_deg", "elevation_deg", "distance_m", "source", 
 NEEDED = ("t", "azimuth_deg")
 GRID = 1e-3  # s, of rounding in what people write
 GAP = 5  # frames: a source that is away for fewer is more likely to lack rows than to be silent
-TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": None}
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")  # a column with gaps is written as 1.0 and 0.0
+TRUTH = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False), "": None}
 Labels = tuple["LabelledFrame", ...]
 
 
@@ -91,10 +92,10 @@ def read_labels(path: Path) -> dict[str, Labels]:
         _refuse_columns(sheet)
     if not sheet.rows and "clip" in sheet.header:
         raise UsageError(f"{path} names no clip; a header and at least one row were expected.")
-    clips: dict[str, list[tuple[str, LabelledFrame]]] = {} if sheet.rows else {path.stem: []}
+    clips: dict[str, list[tuple[str, LabelledFrame]]] = {} if sheet.rows else {normalize("NFC", path.stem): []}
     for line, fields in zip(sheet.lines, sheet.rows, strict=True):
         row, place = dict(zip(sheet.header, fields, strict=True)), f"{path}:{line}"
-        clip = row.get("clip", path.stem)
+        clip = normalize("NFC", row.get("clip", path.stem))
         if not clip:
             raise UsageError(f"{place}: the column clip is empty; every row names its clip.")
         frame = (stereo_frame if written_elsewhere else _frame)(row, place)
@@ -111,7 +112,7 @@ def in_order(clip: str, rows: Iterable[tuple[str, LabelledFrame]]) -> Labels:
 
     Returns:
         The rows by frame and source. Rows that are the same in everything are all among them, as real data have them;
-        they are counted by `label_faults` and dropped by `in_window`.
+        they are counted by `label_remarks` and dropped by `in_window`.
 
     Raises:
         UsageError: one source is at two places in one frame.
@@ -218,8 +219,11 @@ def clip_labels(clip: Clip) -> Labels:
     return in_window(file_labels(clip.labels, clip.id), clip.start, clip.duration)
 
 
-def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
+def labelled_files(paths: Mapping[Path, str]) -> dict[str, Path]:
     """Find the file of each clip's labels.
+
+    Args:
+        paths: the files, each with the id of the clip that has its name: of `b.csv` in a folder `a` that is `a__b`.
 
     Returns:
         The file of every clip that one of the files labels.
@@ -228,8 +232,9 @@ def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
         UsageError: a file cannot be used, or two label the same clip.
     """
     files: dict[str, Path] = {}
-    for path in paths:
-        for clip in read_labels(path):
+    for path, own in paths.items():
+        labelled = list(read_labels(path))
+        for clip in [own] if labelled == [normalize("NFC", path.stem)] else labelled:
             if clip in files:
                 raise UsageError(f"{files[clip]} and {path} both label the clip {clip}. Keep one of them.")
             files[clip] = path
@@ -322,48 +327,35 @@ def label_remarks(clips: Sequence[Clip]) -> tuple[str, ...]:
     labelled = [clip for clip in clips if clip.labels is not None]
     if not labelled:
         return ()
-    some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
     faults: Counter[str] = Counter()
-    for clip in labelled:
-        for fault, count in label_faults(clip).items():
-            faults[fault] += count
-    counted = (f"direction labels: {count:,} {fault}" for fault, count in faults.items())
-    return (some, *counted, *_taken_for_radians(labelled))
-
-
-def _taken_for_radians(labelled: Sequence[Clip]) -> Iterable[str]:
-    """Degrees have no upper end that radians would go beyond, so that those can only be asked about."""
     largest = 0.0
     for clip in labelled:
         assert clip.labels is not None
-        with suppress(ClipError):  # which label_faults tells
-            largest = max([largest, *(abs(row.azimuth) for row in file_labels(clip.labels, clip.id))])
-    if 0 < math.degrees(largest) <= math.pi:
-        yield f"direction labels: no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?"
+        try:
+            every = file_labels(clip.labels, clip.id)
+        except ClipError:
+            faults["clip(s) whose labels cannot be used (bad_labels)"] += 1
+            continue
+        faults.update(_odd(every, clip))
+        largest = max([largest, *(abs(row.azimuth) for row in every)])
+    told = [f"{count:,} {fault}" for fault, count in faults.items() if count]
+    if 0 < math.degrees(largest) <= math.pi:  # they may be degrees all the same
+        told.append(f"no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?")
+    some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
+    return (some, *(f"direction labels: {words}" for words in told))
 
 
-def label_faults(clip: Clip) -> dict[str, int]:
-    """Count what is odd about the labels of a clip and does not keep them from being used.
-
-    Returns:
-        How many rows lie behind the end of the clip's window or repeat another one, and how many gaps of a source are
-        shorter than half a second, in words; nothing where all is well.
-    """
-    assert clip.labels is not None
-    try:
-        every = file_labels(clip.labels, clip.id)
-    except ClipError:
-        return {"clip(s) whose labels cannot be used (bad_labels)": 1}
+def _odd(every: Labels, clip: Clip) -> dict[str, int]:
+    """Counts, in words, of what is odd about the labels of a clip and does not keep them from being used."""
     inside = in_window(every, clip.start, clip.duration)
     frames: dict[str, list[int]] = {}
     for row in inside:
         frames.setdefault(row.source, []).append(row.frame)
     gaps = sum(1 < after - before <= GAP for source in frames.values() for before, after in pairwise(source))
     behind = rows_behind(every, clip.duration) if clip.start == 0 and clip.duration is not None else 0
-    counted = {
+    return {
         "row(s) behind the end of their clip are not used": behind,
         "row(s) that repeat another one count once": repeated(_rows_inside(every, clip.start, clip.duration)),
         f"gap(s) of less than {GAP / RATE:g} s within a source are taken for silence": gaps,
         "clip(s) without a row in their window": int(not inside),
     }
-    return {fault: count for fault, count in counted.items() if count}

@@ -17,7 +17,7 @@ class UsageError(BenchError):
     exit_code = 2
 
 
-class ArgumentNeeded(UsageError):
+class MissingArgumentError(UsageError):
     """A suite or a system was named without what must stand behind its colon.
 
     Lists have no argument to open it with: `summary` says what it is, `needs` what must stand there and how it is

@@ -198,6 +198,14 @@ def refuse_depth(value: Any) -> None:
     raise ValueError(TOO_DEEP)
 
 
+def is_there(path: str) -> bool:
+    """Whether a text that somebody wrote is the path of something; one that is too long for any name is not."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
+
+
 def file_stamp(path: Path) -> dict[str, int]:
     """Tell a changed file from an unchanged one without reading it.
 

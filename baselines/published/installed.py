@@ -95,11 +95,17 @@ def install_command(card: Card) -> str:
     return f"bench systems install {card.name}"
 
 
+_BEGUN = {"commit": str, "complete?": bool, "source?": str, "python?": str, "extras?": [str]}
+_INSTALLED = {"commit": str, "source": str, "python": str, "extras": [str], "weights": object, "packages": object}
+
+
 def read_state(card: Card) -> dict[str, Any]:
-    """What `bench systems install` wrote down so far; empty before."""
+    """What `bench systems install` wrote down so far; empty before, and where it is damaged."""
     try:
         state: dict[str, Any] = read_json(home_of(card) / "install.json")
-        require(state, {str: object})
+        require(state, _BEGUN)
+        if state.get("complete"):
+            require(state, _INSTALLED)
     except (OSError, ValueError):
         return {}
     return state

@@ -120,13 +120,15 @@ def split_names(context: click.Context, parameter: click.Parameter, values: tupl
 
 
 def _divided(value: str) -> list[str]:
+    from visaudio_bench.files import is_there
+
     first, _, file = value.partition(":")
     if "," in first:  # several names, of which the last may have a file
         before, _, last = value.partition(",")
         return [before, *_divided(last)]
     name, named, path = file.partition("=")
-    exists = Path(file).exists() if file else False
-    return [value] if exists or (named and "," not in name and Path(path).exists()) else value.split(",")
+    exists = is_there(file) if file else False
+    return [value] if exists or (named and "," not in name and is_there(path)) else value.split(",")
 
 
 own_suite_option = click.option(

@@ -223,9 +223,10 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
         rows.append(TableRow(f"{split} clips", cells, group="clips"))
     for reason, count in sorted(Counter(reject.reason for reject in made.rejects).items()):
         rows.append(TableRow(f"left out: {reason}", (Cell(f"{count:,}", count), Cell(""), Cell("")), group="rejects"))
+    absent = work.found.absent
     notes = (
         f"{len(made.captions):,} of {len(made.records):,} clips have a caption",
-        f"{work.found.absent:,} clips of the lists are not below --from",
+        *([f"{absent:,} clips of the lists are not below --from"] if absent else []),
         "left out, with the reason of each: rejects.jsonl",
         *work.found.unread,
     )

@@ -47,7 +47,7 @@ def _suites() -> Table:
 
 def _suite(name: str) -> tuple[str, str, str]:
     """What is in a suite, how many clips, and their licence; else the sentence that says why it does not open."""
-    from visaudio_bench.errors import ArgumentNeeded, UsageError
+    from visaudio_bench.errors import MissingArgumentError, UsageError
     from visaudio_bench.suites import SUITES
     from visaudio_bench.suites.datasets import DATASETS, data_dir
     from visaudio_bench.suites.manifest import find_manifest
@@ -59,7 +59,7 @@ def _suite(name: str) -> tuple[str, str, str]:
                 return f"{dataset.title}: not prepared here, see bench data list", "", dataset.licence
         suite = SUITES.get(name)(None)
         return suite.title, str(len(suite.clip_ids())), suite.licence
-    except ArgumentNeeded as error:
+    except MissingArgumentError as error:
         return f"{error.summary}; needs {error.needs}", "", ""
     except UsageError as error:  # its plug-in does not import, say
         return str(error), "", ""
@@ -67,7 +67,7 @@ def _suite(name: str) -> tuple[str, str, str]:
 
 def _systems() -> Table:
     from visaudio_bench.baselines import SYSTEMS
-    from visaudio_bench.errors import ArgumentNeeded, UsageError
+    from visaudio_bench.errors import MissingArgumentError, UsageError
 
     def given(inputs: Sequence[str]) -> str:
         return ", ".join(inputs) or "nothing"
@@ -77,7 +77,7 @@ def _systems() -> Table:
         try:
             card = SYSTEMS.get(name)(None).card
             rows.append((name, card.summary, given(card.inputs), SYSTEMS.origin(name)))
-        except ArgumentNeeded as error:
+        except MissingArgumentError as error:
             rows.append((name, f"{error.summary}; needs {error.needs}", given(error.inputs), SYSTEMS.origin(name)))
         except UsageError as error:
             rows.append((name, str(error), "", SYSTEMS.origin(name)))

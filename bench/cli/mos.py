@@ -11,7 +11,7 @@ from visaudio_bench.bench.cli.common import Number, print_tables
 from visaudio_bench.bench.cli.mos_options import FORMS, NameList, read_files, reading, rules_of, several
 from visaudio_bench.bench.cli.mos_plan import plan
 from visaudio_bench.bench.mos.questions import DESIGNS
-from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
+from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.leaderboards.opinion_tables import METHODS, TESTS
 from visaudio_bench.leaderboards.tables import FORMATS
@@ -155,11 +155,11 @@ def page(allow_missing: int, **options: Any) -> None:
         raise UsageError(
             "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
         )
-    consent = read_text(options["consent"])[0].strip() if options["consent"] else ""
-    if service in CROWD_SERVICES and not consent:
-        raise UsageError(f"people of {service} are asked for their consent in your words: --consent FILE")
-    wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
     _check_design(options, service in FORM_SERVICES)
+    consent = read_text(options["consent"])[0].strip() if options["consent"] else ""
+    if (service or options["post"]) and not consent:
+        raise UsageError(f"people of {service or 'a crowd'} are asked for their consent in your words: --consent FILE")
+    wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
     sources = _sources(options)
     truth = options["directions"]
     azimuths = with_truth(read_directions(truth), [clip.id for clip in sources.clips], truth) if truth else {}
@@ -234,11 +234,22 @@ def _sources(options: dict[str, Any]) -> Sources:
 @click.option(
     "--allow-origin", "origins", multiple=True, help="Another page that may post, such as https://example.org."
 )
-def serve(survey: Path, port: int, host: str, database: Path | None, origins: tuple[str, ...]) -> None:
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    help="File with a password: who has it takes the answers from /responses.csv. Without it nobody can.",
+)
+def serve(
+    survey: Path, port: int, host: str, database: Path | None, origins: tuple[str, ...], password_file: Path | None
+) -> None:
     """Show a questionnaire to raters and collect their responses in a database that is only ever added to."""
     from visaudio_bench.bench.mos.server import serve_survey
+    from visaudio_bench.sheets import read_text
 
-    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"), origins)
+    password = read_text(password_file)[0].strip() if password_file else ""
+    if password_file and not password:
+        raise UsageError(f"{password_file} is empty; a password was expected there.")
+    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"), origins, password)
 
 
 @mos.command()

@@ -96,8 +96,8 @@ class Job:
             return ""
         mono = "reference_mono" in system.card.inputs
         return (
-            f"{system.card.name} is given the sound of a reference, and no clip of {self.suite.name} has one. In --suite "
-            "folder:DIR a video's own sound is its reference"
+            f"{system.card.name} is given the sound of a reference, and no clip of {self.suite.name} has one. In "
+            "--suite folder:DIR a video's own sound is its reference"
             + ("; with visaudio-tiny+ before its name it is given what that system makes." if mono else ".")
         )
 

@@ -12,8 +12,8 @@ and is missing in the first edition. There is no header, and a frame without a r
 How sources are numbered is said in `suites.seld_rows`. Of the first edition's 121 files three have rows that stand
 twice, of a source that is labelled twice at one place; they count once.
 
-Twelve recordings have no video (`fold3_room21_mix001` to `mix012`). Evaluation recordings are called `mix001.wav`, lie in
-`foa_eval` and have no metadata.
+Twelve recordings have no video (`fold3_room21_mix001` to `mix012`). Evaluation recordings are called `mix001.wav`, lie
+in `foa_eval` and have no metadata.
 
 A recording is cut into windows that follow one another; one without a label is left out.
 

@@ -125,6 +125,18 @@ def test_another_convention_would_be_seen(tmp_path: Path, how: dict[str, Any]) -
     assert len(clips) == 3 and max(on_their_side(clip) for clip in clips) < 0.95  # of the right ones each is at 1
 
 
+def test_the_next_command_names_a_part_that_is_there(
+    bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
+    source = tree(tmp_path / "dcase")
+    for path in source.glob("*/dev-test-*/*"):
+        path.unlink()
+    told = bench("data", "prepare", "dcase2025-stereo", "--from", source, "--workers", 1)
+    assert told.code == 0, told.err
+    assert "next: bench run --suite dcase2025-stereo:train" in told.err
+
+
 def test_tables_have_no_column_of_time_differences_and_say_why(
     bench: Callable, prepared: Callable, tmp_path: Path
 ) -> None:

@@ -94,6 +94,10 @@ def test_rows_that_would_mislead_are_refused_with_their_line(tmp_path: Path, row
 def test_tables_of_spreadsheets_with_decimal_commas_are_read(tmp_path: Path) -> None:
     path = table(tmp_path / "ball.csv", "0,3;-12,5;;2,25", header="\ufefft;azimuth_deg;elevation_deg;distance_m")
     assert read_labels(path)["ball"] == (LabelledFrame(3, math.radians(-12.5), distance=2.25),)
+    written = table(
+        tmp_path / "seen.csv", "0.0,1,1.0", "0.1,1,0.0", "0.2,1,", "0.3,1,TRUE", header="t,azimuth_deg,visible"
+    )
+    assert [row.visible for row in read_labels(written)["seen"]] == [True, False, None, True]
 
 
 def test_a_row_that_stands_twice_is_one_and_a_header_alone_says_that_nothing_sounds(tmp_path: Path) -> None:
@@ -169,6 +173,20 @@ def test_a_folder_labels_its_clips_and_says_what_is_odd(bench: Callable, tmp_pat
     table(folder / "b.csv", "a,1.9,30", header="clip,t,azimuth_deg")
     with pytest.raises(UsageError, match=r"both label the clip a\. Keep one"):
         open_suite(f"folder:{folder}")
+
+
+def test_labels_belong_to_the_clip_beside_them_whatever_its_folder_and_unicode_form(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        noise(tmp_path / folder / "take.wav", 1.5)
+        table(tmp_path / folder / "take.csv", f"0.0,{len(folder)}", header="t,azimuth_deg")
+    noise(tmp_path / "caf\u00e9.wav", 1.5)
+    table(tmp_path / "all.csv", "cafe\u0301,0.0,30,0,1,0,dog,1")
+    suite = open_suite(f"folder:{tmp_path}")
+    degrees = {clip.id: round(math.degrees(clip_labels(clip)[0].azimuth)) for clip in suite.clips()}
+    assert degrees == {"caf\u00e9": 30, "first__take": 5, "second__take": 6}
+    assert suite.remarks()[0] == "3 of 3 clips have direction labels" and not suite.told
+    assert all("labels" in row for row in suite.manifest())
 
 
 def test_a_manifest_carries_labels_and_check_reads_them(tmp_path: Path, recording: object) -> None:

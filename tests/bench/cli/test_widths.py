@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ...conftest import Bench, Told, lateral_noise
+from ...conftest import Bench, Told
 
 KEPT = Path(__file__).resolve().parents[2] / "golden" / "simroom"
 RULES = set("─━")
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def terminal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
-    """`bench` in a terminal of so many columns, without its colours; of none, where a pipe or a file takes its place."""
+    """`bench` in a terminal of so many columns, without its colours; of none, where a file takes its place."""
 
     def run(columns: int | None, *arguments: object) -> Told:
         with monkeypatch.context() as patched:

@@ -131,3 +131,42 @@ def test_a_job_is_killed_in_the_middle_of_a_run(
     assert [answer for answer in answers if isinstance(answer, str)], "the job that was killed had not ended"
     assert left_by(run) == alone
     assert not [path for path in run.iterdir() if path.name.startswith(".")], "the files of the jobs are gone"
+
+
+SBATCH = """#!/bin/sh
+# Submits an array as Slurm does, without a queue: its jobs are processes of this machine.
+script=$1
+cp "$script" "$(dirname "$0")/submitted.sh"
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\)%.*/\\1/p' "$script")
+for task in $(seq 0 "$last"); do
+    SLURM_JOB_ID=42$task SLURM_ARRAY_JOB_ID=42 SLURM_ARRAY_TASK_ID=$task SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 \\
+        SLURM_JOB_NODELIST=here SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0 sh "$script" >/dev/null 2>&1 &
+done
+echo "Submitted batch job 42"
+"""
+SRUN = """#!/bin/sh
+while [ "${1#/}" = "$1" ]; do shift; done  # its own options, and the names of logs
+while [ "${1%python*}" = "$1" ]; do shift; done
+exec "$@"
+"""
+
+
+def test_a_job_array_is_submitted_as_slurm_takes_it(
+    bench: Bench, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {"sbatch": SBATCH, "srun": SRUN, "scancel": "#!/bin/sh\n", "sacct": "#!/bin/sh\n"}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    asked = ("generate", "--system", "motion-pan", "--suite", f"folder:{clips}")
+    assert bench(*asked, "--workers", 1, "--out", tmp_path / "alone").code == 0
+    told = bench(*asked, "--slurm", "--workers", 2, "--out", tmp_path / "jobs")
+    assert told.code == 0, told.err
+    sounds = [{path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.wav")} for name in ("alone", "jobs")]
+    assert len(sounds[0]) == 6
+    assert sounds[0] == sounds[1]
+    submitted = (programs / "submitted.sh").read_text()
+    for line in ("--array=0-1%2", "--cpus-per-task=1", "--time=240", "--job-name=visaudio-bench"):
+        assert f"#SBATCH {line}" in submitted

@@ -24,6 +24,20 @@ from ...conftest import lateral_noise
 KEYS = [metric.key for metric in FAMILY.metrics]
 
 
+def test_rows_become_arrays_of_the_middles_of_frames_and_what_reaches_the_sides() -> None:
+    rows = (
+        LabelledFrame(0, np.pi / 2, np.pi / 3, None, "b", "", None),
+        LabelledFrame(7, -np.pi / 6, 0.0, 2.0, "a", "", True),
+        LabelledFrame(7, np.pi, 0.0, 1.0, "b", "", False),
+    )
+    labels = as_arrays(rows)
+    assert labels.time == pytest.approx([0.05, 0.75, 0.75])
+    assert labels.lateral == pytest.approx([0.5, -0.5, 0.0]), "a source above is less far to the side"
+    assert labels.source.tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(labels.distance, [np.nan, 2, 1])
+    np.testing.assert_array_equal(labels.visible, [np.nan, 1, 0])
+
+
 def labelled(path: Path, *clips: tuple[str, float]) -> Path:
     """Sources that stand still for two seconds, each clip's at an azimuth in degrees."""
     rows = [f"{clip},{frame / 10},{azimuth},0,2,0,dog,1" for clip, azimuth in clips for frame in range(20)]
