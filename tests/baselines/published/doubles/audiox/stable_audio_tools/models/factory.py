@@ -17,6 +17,6 @@ class _Model:
 
 
 def create_model_from_config(model_config):
-    assert Path("t5-base").is_dir()  # found by name in the current directory
+    Path("t5-base").stat()  # found by name in the current directory
     assert model_config["sample_rate"] == 44100
     return _Model()
