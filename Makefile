@@ -19,7 +19,7 @@ setup: $(VENV)/.ready
 run: $(VENV)/.ready
 	$(BIN)/bench run --suite simroom --out runs/simroom
 
-# The README's picture of the default run, two minutes; and with it the tables of docs/statistics.md, some minutes more.
+# The README's picture of the default run, two minutes; and with it the manual's tables of statistics, some minutes more.
 picture: $(VENV)/.ready-dev run
 	$(BIN)/python scripts/make_picture.py runs/simroom
 tables: picture

@@ -6,11 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from visaudio_bench.baselines.system import ClipwiseSystem
+from visaudio_bench.baselines.system import ClipwiseSystem, Input
 from visaudio_bench.baselines.trivial import reference_sound
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
@@ -21,6 +21,7 @@ from visaudio_bench.suites.media import Samples, read_sound
 class Binauraliser(ClipwiseSystem):
     """A system that is given pictures and a mono sound: the mean of the reference's ears, or one of `monos`."""
 
+    INPUTS: ClassVar[tuple[Input, ...]] = ("video", "reference_mono")
     full_scale = True  # the near ear is louder than the mono sound was
     monos: Mapping[str, Path] | None = None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 from visaudio_bench.baselines.system import System
+from visaudio_bench.files import is_there
 from visaudio_bench.registry import Registry
 
 SystemFactory = Callable[[str | None], System]
@@ -99,7 +99,7 @@ def _stages(request: str) -> tuple[str, str] | None:
     An argument may hold a plus too, and a file of that whole name is meant by it.
     """
     name, _, argument = request.partition(":")
-    is_file = any(path and Path(path).exists() for path in (argument, argument.partition("=")[2]))
+    is_file = any(path and is_there(path) for path in (argument, argument.partition("=")[2]))
     if "+" not in request or ("+" not in name and is_file):
         return None
     known = SYSTEMS.names()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of
     from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 
 NAME = "foleyspace"
+SUMMARY = "a mono sound along the path of what moves, by diffusion"
 
 
 class FoleySpace(Binauraliser):
@@ -48,8 +49,8 @@ class FoleySpace(Binauraliser):
             title="FoleySpace (open, from its abstract)"
             + (", in rooms" if rooms else "")
             + (", tiny" if small else ""),
-            summary=f"a mono sound along the path of what moves, by diffusion; weights of {path.name}",
-            inputs=("video", "reference_mono"),
+            summary=f"{SUMMARY}; weights of {path.name}",
+            inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.estimator.revision, self.sha256])[:24],
             paper="our implementation from the abstract of arXiv 2508.12918",
             weights_licence="of the file",
@@ -111,4 +112,4 @@ def open_foleyspace(argument: str | None = None) -> FoleySpace:
     Raises:
         UsageError: no file is given, or it is not there.
     """
-    return FoleySpace(checkpoint_file(NAME, argument, "foleyspace"))
+    return FoleySpace(checkpoint_file(NAME, argument, "foleyspace", summary=SUMMARY, inputs=FoleySpace.INPUTS))

@@ -42,7 +42,7 @@ class FoleySpaceLike(Binauraliser):
             name=NAME,
             title="FoleySpace-like (ours)",
             summary="a mono sound along the path of what moves, by measured head responses",
-            inputs=("video", "reference_mono"),
+            inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.estimator.revision])[:16],
             paper="our reading of Zhao et al., FoleySpace: Vision-Aligned Binaural Spatial Audio Generation, 2025",
             may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head

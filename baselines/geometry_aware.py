@@ -62,7 +62,7 @@ class GeometryAwareSystem(Binauraliser):
             name=name + ("-tiny" if small else ""),
             title=title + of + (", tiny" if small else ""),
             summary=f"{summary}; weights of {path.name}",
-            inputs=("video", "reference_mono"),
+            inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.sha256, name])[:24],
             paper=PAPERS.get(self.config.system, "our implementation of Garg et al., arXiv 2111.10882"),
             weights_licence="of the file",
@@ -118,7 +118,8 @@ def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
 
 
 def _open(name: str, argument: str | None) -> GeometryAwareSystem:
-    return GeometryAwareSystem(name, checkpoint_file(name, argument, "geometry-aware"))
+    summary, inputs = TITLES[name][1], GeometryAwareSystem.INPUTS
+    return GeometryAwareSystem(name, checkpoint_file(name, argument, "geometry-aware", summary=summary, inputs=inputs))
 
 
 Opener = Callable[[str | None], GeometryAwareSystem]

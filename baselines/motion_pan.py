@@ -32,7 +32,7 @@ class MotionPan(Binauraliser):
         name="motion-pan",
         title="Motion pan",
         summary="the reference's mono sound, panned by measured head responses to where the picture moves",
-        inputs=("video", "reference_mono"),
+        inputs=Binauraliser.INPUTS,
         revision=source_revision(__name__),
         may_be_mono=True,  # where nothing moves, the sound stays in front of a symmetric head
     )

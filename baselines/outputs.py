@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
-from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.errors import ClipError, MissingArgumentError, UsageError
+from visaudio_bench.files import is_there
 from visaudio_bench.registry import did_you_mean
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.containers import refuse_absent
@@ -99,10 +100,15 @@ def open_outputs(argument: str | None, *, binauralised: bool = False) -> Outputs
         UsageError: no folder given, or it is not there or empty.
     """
     if argument is None:
-        raise UsageError('system "outputs" needs a folder. Write: --system outputs:DIR or --system outputs:NAME=DIR')
+        raise MissingArgumentError(
+            'system "outputs" needs a folder. Write: --system outputs:DIR or --system outputs:NAME=DIR',
+            summary="the sound files of a folder, one for each clip",
+            needs="outputs:DIR or outputs:NAME=DIR",
+        )
     # A folder may have "=" in its own name, as those of sweeps do: `lr=0.1`.
-    name, separator, folder = ("", "", "") if Path(argument).is_dir() else argument.partition("=")
+    whole = is_there(argument) and Path(argument).is_dir()
+    name, separator, folder = ("", "", "") if whole else argument.partition("=")
     path = Path(folder if separator else argument)
-    if not path.is_dir():
+    if not (is_there(str(path)) and path.is_dir()):
         raise UsageError(f"{path} is not a folder; one with a sound file for each clip was expected.")
     return Outputs(name if separator else path.resolve().name, path, binauralised=binauralised)

@@ -16,6 +16,7 @@ import numpy as np
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.guard import one_clip
+from visaudio_bench.pool import Needs
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, round_to_16_bit, within_full_scale, write_audio
 
@@ -102,6 +103,10 @@ class System(ABC):
         """Whether each clip is made by itself on one core of a processor: many processes can then share the clips."""
         del device
         return False
+
+    def needs(self, device: str) -> Needs:
+        """What one process that makes sounds takes of a machine, for a cluster: a core, and a card if it uses one."""
+        return Needs(gpus=int(device.startswith("cuda") and not self.shared_by_processes(device)))
 
     def hearing(self, monos: Mapping[str, Path]) -> System:
         """The same system with other mono sounds than the references': files by clip id.

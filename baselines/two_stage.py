@@ -9,17 +9,17 @@ a sound says how both stages made it.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import cache_dir, digest, file_stamp, scratch_folder, write_json
+from visaudio_bench.files import cache_dir, digest, file_sha256, file_stamp, read_json, scratch_folder, write_json
 from visaudio_bench.guard import one_clip
+from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import read_sound, write_audio
@@ -84,10 +84,9 @@ class TwoStage(System):
         who = digest([source_revision(__name__), card.name, card.revision, code, seed, device])
         folder = cache_dir() / "first-stage" / f"{card.name}-{who[:16]}"
         wanted = {clip.id: folder / f"{self._key(clip, clips)}.wav" for clip in clips if clip.id in only}
-        known = {name: path for name, path in wanted.items() if path.exists() and path.with_suffix(".json").exists()}
-        for name, path in known.items():
-            told: Mapping[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            yield Generation(name, path, told["seconds"], provenance=told["provenance"])
+        known = {name: told for name, path in wanted.items() if (told := _record(path)) is not None}
+        for name, told in known.items():
+            yield Generation(name, wanted[name], told["seconds"], provenance=told["provenance"])
         missing = wanted.keys() - known.keys()
         if not missing:
             return
@@ -103,6 +102,16 @@ class TwoStage(System):
         return digest([clip.id, clip.start, clip.duration, clip.caption, files])[:32]
 
 
+def _record(path: Path) -> dict[str, Any] | None:
+    """What was written down of a sound in the cache; None where either is not there, or not as it was written."""
+    try:
+        told = read_json(path.with_suffix(".json"))
+        require(told, {"seconds": float, "provenance": {str: object}, "sha256": str})
+        return dict(told) if file_sha256(path) == told["sha256"] else None
+    except (OSError, ValueError):
+        return None
+
+
 def _kept(clip: Clip, made: Generation, path: Path) -> Generation:
     """A sound of the generator's as mono in the cache; its record is written last."""
     assert made.path is not None  # it was made
@@ -113,7 +122,12 @@ def _kept(clip: Clip, made: Generation, path: Path) -> Generation:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_audio(path, sound.samples.mean(axis=0, keepdims=True), SAMPLE_RATE)
             made.path.unlink()
-            record = {"clip": clip.id, "seconds": made.seconds, "provenance": dict(made.provenance)}
+            record = {
+                "clip": clip.id,
+                "seconds": made.seconds,
+                "provenance": dict(made.provenance),
+                "sha256": file_sha256(path),
+            }
             write_json(path.with_suffix(".json"), record)
     except ClipError as error:
         return Generation.failed(clip.id, made.seconds + time.perf_counter() - began, error)

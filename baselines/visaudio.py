@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
-from visaudio_bench.baselines.system import Generation, System, SystemCard
+from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import digest
@@ -51,6 +51,7 @@ DUAL = Variant("visaudio-dual", "ViSAudio (open), dual only", "two branches with
 MMAUDIO_DUP = Variant("mmaudio-dup", "MMAudio, duplicated", "MMAudio's mono sound in both ears", False, False)
 _VARIANTS = (VISAUDIO, DUAL, MMAUDIO_DUP)
 MMAUDIO_WEIGHTS = "mmaudio-large-44k-v2"
+INPUTS: tuple[Input, ...] = ("video", "caption")
 
 
 class FlowSystem(System):
@@ -71,7 +72,7 @@ class FlowSystem(System):
             name=name or variant.name + ("-tiny" if small else ""),
             title=name or variant.title + (", tiny, built-in conditioners" if small else ""),
             summary=f"{variant.summary}; weights of {path.name}",
-            inputs=("video", "caption"),
+            inputs=INPUTS,
             revision=self._revision(),
             paper="arXiv 2512.03036" if variant is not MMAUDIO_DUP else "arXiv 2412.15322",
             weights_licence="of the file" if self.notes else "CC-BY-NC-4.0",
@@ -265,7 +266,13 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     if not argument and variant is MMAUDIO_DUP:
         return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS))
     path = checkpoint_file(
-        variant.name, file, "visaudio", folders=True, ours="visaudio-tiny" if variant is VISAUDIO else ""
+        variant.name,
+        file,
+        "visaudio",
+        summary=f"{variant.title}: {variant.summary}",
+        inputs=INPUTS,
+        folders=True,
+        ours="visaudio-tiny" if variant is VISAUDIO else "",
     )
     files = locate(path)
     return FlowSystem(variant, files[0] if len(files) == 1 else path, name=row if separator else None)

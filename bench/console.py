@@ -48,7 +48,7 @@ def folded(text: str, indent: int) -> str:
         indent: how far from the left a line goes on.
 
     Returns:
-        The text, whose long lines go on at a word; those with a command stay whole, for they are to be copied.
+        The text, whose long lines go on at a word; a command stays whole on a line of its own, for it is to be copied.
     """
     if not sys.stderr.isatty():
         return text
@@ -56,7 +56,15 @@ def folded(text: str, indent: int) -> str:
     fold = partial(
         textwrap.fill, width=width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     )
-    return "\n".join(line if ": bench " in line else fold(line) for line in text.splitlines())
+
+    def folded_line(line: str) -> str:
+        said, command, rest = line.rpartition(": bench ")
+        if not command or len(line) <= width:
+            return fold(line)
+        between = " " if len(said) < width / 2 else "\n" + " " * indent
+        return f"{fold(said + ':')}{between}{command[2:]}{rest}"
+
+    return "\n".join(map(folded_line, text.splitlines()))
 
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import random
-import re
 import shutil
 import signal
 import sys
@@ -24,87 +22,23 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
+from click import ClickException
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "bench" / "mos"))
 
+from benchmarks import damaged_lists, damaged_work
+from benchmarks.mutation import Kind, bench, mutate
 from visaudio_bench.errors import BenchError
 
 BUSY = 30  # s of the processor that a reader may take
 LONGEST = 600  # s that it may take, on a machine that does much else
-NUMBERS = (
-    b"1e400",
-    b"-1",
-    b"NaN",
-    b"-0",
-    b"9" * 30,
-    b"1" + b"0" * 5000,
-    b"null",
-    b"true",
-    b"[]",
-    b"{}",
-    b'"5"',
-    b"0003",
-)
-WORDS = (b'"\\ud800"', b'"../../x"', b'"\\u001b[2J"', b'""', b"null", b"5", b"[]", b'"\xff"', b'"' + b"x" * 300 + b'"')
-TEXTS = frozenset({".json", ".jsonl", ".csv"})
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Files, the reader of their folder, and whether a change must not go unseen.
-
-    `look` returns what was read, to be compared where the kind is `sealed`.
-    """
-
-    folder: Path
-    files: tuple[Path, ...]
-    look: Callable[[Path], object]
-    sealed: bool = False
-    share: int = 1
-
-
-def mutate(data: bytes, draw: random.Random, suffix: str) -> bytes:
-    """The bytes with one to four damages."""
-    for _ in range(draw.choice((1, 1, 1, 2, 4))):
-        if suffix in TEXTS and draw.random() < 0.6:
-            data = _other_token(data, draw)
-        elif data:
-            data = _other_bytes(data, draw)
-    return data
-
-
-def _other_token(data: bytes, draw: random.Random) -> bytes:
-    pattern, others = draw.choice(((rb"-?\d+(\.\d+)?([eE]-?\d+)?", NUMBERS), (rb'"[^"\n]*"|[A-Za-z_]+', WORDS)))
-    found = list(re.finditer(pattern, data))
-    if not found:
-        return data
-    one = draw.choice(found)
-    return data[: one.start()] + draw.choice(others) + data[one.end() :]
-
-
-def _other_bytes(data: bytes, draw: random.Random) -> bytes:
-    # Headers are a small share of a file, and the most interesting one.
-    place = draw.randrange(min(len(data), 600) if draw.random() < 0.4 else len(data))
-    length = draw.choice((1, 1, 2, 8, 64, 1000))
-    part, rest = data[place : place + length], data[place + length :]
-    random_bytes = draw.randbytes(length)
-    changed = {
-        "flip": bytes([data[place] ^ (1 << draw.randrange(8))]) + data[place + 1 :],
-        "set": draw.choice((b"\0", b"\xff", b"\x80", b"\n", b'"', b",")) * min(length, 8) + rest,
-        "noise": random_bytes + rest,
-        "cut": rest,
-        "double": part + part + rest,
-        "put": random_bytes + data[place:],
-        "end": b"",
-    }
-    return data[:place] + changed[draw.choice(tuple(changed))]
 
 
 def runs(folder: Path) -> Kind:
@@ -152,7 +86,7 @@ def opinions(folder: Path) -> Kind:
 
     ratings = folder / "responses.csv"
     _write_ratings(ratings)
-    _bench("mos", "--ratings", ratings, "--out", folder / "study")
+    bench("mos", "--ratings", ratings, "--out", folder / "study")
     table = Table("t", (Column("a", "A"),), (TableRow("ours", (Cell("1", 1.0),)),))
 
     def look(here: Path) -> object:
@@ -191,27 +125,32 @@ def _write_ratings(path: Path) -> None:
 
 
 def posts(folder: Path) -> Kind:
-    """A session that is posted to the questionnaire's server: refused, or kept, exported, and read to votes."""
+    """A session of each design that is posted to the questionnaire's server: refused, or kept, exported, and read."""
     from sessions import whole_session
 
     from visaudio_bench.bench.mos import server
+    from visaudio_bench.bench.mos.questions import DESIGNS
     from visaudio_bench.bench.mos.session import RefusedError, check_session
 
-    survey = _write_survey(folder)
-    (folder / "post.json").write_text(json.dumps(whole_session(folder, "R01")))
+    asked = {}
+    for design in DESIGNS:
+        (folder / "asked" / design).mkdir(parents=True)
+        asked[design] = _write_survey(folder / "asked" / design, design)
+        (folder / f"{design}.json").write_text(json.dumps(whole_session(folder / "asked" / design, "R01")))
 
     def look(here: Path) -> object:
+        (path,) = here.iterdir()
         connection = server.connect(here / "r.sqlite")
         connection.execute("PRAGMA synchronous=OFF")
         try:
-            server.store(connection, check_session((here / "post.json").read_bytes(), survey))
+            server.store(connection, check_session(path.read_bytes(), asked[path.stem]))
         except RefusedError as refused:
             raise BenchError(str(refused)) from refused
         finally:
             connection.close()
-        return _read_answers(here, folder / "r.key.csv")
+        return _read_answers(here, folder / "asked" / path.stem / "r.key.csv")
 
-    return Kind(folder, (folder / "post.json",), look, share=2)
+    return Kind(folder, tuple(folder.glob("*.json")), look, share=2, alone=True)
 
 
 def surveys(folder: Path) -> Kind:
@@ -252,16 +191,16 @@ def databases(folder: Path) -> Kind:
     )
 
 
-def _write_survey(folder: Path) -> dict[str, Any]:
+def _write_survey(folder: Path, design: str = "rating") -> dict[str, Any]:
     """A questionnaire without media, and its key."""
-    from visaudio_bench.bench.mos.page_data import RATING, Wording, page_data
+    from visaudio_bench.bench.mos.page_data import Design, Wording, page_data
 
     groups = [
         {"id": f"G{group:02d}", "clip": f"c{group}", "caption": None, "reference": None,
          "samples": [f"s{group:03d}{sample:03d}" for sample in range(2)]}
         for group in range(2)
     ]  # fmt: skip
-    survey = page_data(groups, None, Wording("t"), "study", RATING, 2, "suite")
+    survey = page_data(groups, None, Wording("t"), "study", Design(design), 2, "suite")
     (folder / "survey.json").write_text(json.dumps(survey))
     with (folder / "r.key.csv").open("w", newline="") as file:
         key = csv.writer(file)
@@ -284,9 +223,12 @@ def _read_answers(here: Path, key: Path) -> object:
 
     rules = ResponseRules(SCALE, ("SI", "SC", "TA", "SA", "AR"))
     (here / "r.csv").write_text(export_text(here / "r.sqlite", "long").text)
+    read = [read_responses(here / name, "auto", rules, "SI", key) for name in ("r.sqlite", "r.csv")]
+    if "SI" not in read[0].get("dimension"):  # a design that asks one question
+        return read
     for target in ("sureal", "p808"):
         export_text(here / "r.sqlite", target, "SI")
-    return [studies([read_responses(here / name, "auto", rules, "SI", key)], rules) for name in ("r.sqlite", "r.csv")]
+    return [studies([responses], rules) for responses in read]
 
 
 def manifests(folder: Path) -> Kind:
@@ -393,7 +335,8 @@ def shards(folder: Path) -> Kind:
             raise BenchError(wrong[0])
         return {name: value.tolist() for name, value in store.read(0).items()}
 
-    return Kind(folder, (path, folder / "index.parquet"), look, sealed=True, share=2)
+    files = (path, folder / "index.parquet")
+    return Kind(folder, files, look, sealed=True, share=2, beside=(folder / "meta.json",))
 
 
 def records(folder: Path) -> Kind:
@@ -410,7 +353,7 @@ def records(folder: Path) -> Kind:
     def look(here: Path) -> object:
         return sorted(recorded(Plan((job,), None, here, sounds=here), job, job.systems[0]))
 
-    return Kind(made, (made / "a.json",), look)
+    return Kind(made, (made / "a.json",), look, beside=(made / "a.wav",))
 
 
 def shown_runs(folder: Path) -> Kind:
@@ -480,7 +423,7 @@ def media(folder: Path) -> Kind:
         return outcome.result()
 
     files = tuple(folder / f"x{suffix}" for suffix in (".wav", ".flac", ".mp4"))
-    return Kind(folder, files, look, share=2)
+    return Kind(folder, files, look, share=2, alone=True)
 
 
 def read_media(path: Path) -> str:
@@ -519,21 +462,9 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "shown": shown_runs,
     "weights": checkpoints,
     "media": media,
+    **damaged_lists.KINDS,
+    **damaged_work.KINDS,
 }
-
-
-def _bench(*arguments: object) -> None:
-    from visaudio_bench.bench.cli import main
-
-    before, sys.argv = sys.argv, ["bench", *map(str, arguments)]
-    said, sys.stdout = sys.stdout, io.StringIO()
-    try:
-        main()
-    except SystemExit as stop:
-        if stop.code:
-            raise
-    finally:
-        sys.argv, sys.stdout = before, said
 
 
 class TooLongError(Exception):
@@ -555,19 +486,17 @@ def outcomes(name: str, kind: Kind, count: int, draw: random.Random, keep: Path)
             path = draw.choice(kind.files)
             here = Path(work) / str(number)
             here.mkdir()
-            for other in kind.files if name != "media" else (path,):
+            for other in (path,) if kind.alone else kind.files:
                 data = contents[other]
                 (here / other.name).write_bytes(mutate(data, draw, other.suffix) if other == path else data)
-            if name == "store":
-                shutil.copy(kind.folder / "meta.json", here)
-            if name == "records":
-                shutil.copy(kind.folder / "a.wav", here)
+            for other in kind.beside:
+                shutil.copy(other, here)
             signal.setitimer(signal.ITIMER_PROF, BUSY)
             signal.setitimer(signal.ITIMER_REAL, LONGEST)
             try:
                 found = repr(kind.look(here)) if kind.sealed else kind.look(here)
                 outcome = "read" if not kind.sealed else "same" if found == right else "CHANGED"
-            except BenchError as error:
+            except (BenchError, ClickException) as error:
                 known = getattr(error, "reason", "") not in ("internal", "timeout")
                 outcome = "refused" if known else "TRACEBACK"
             except TooLongError:

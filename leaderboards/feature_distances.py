@@ -6,6 +6,8 @@ or `(R, 1, d)` (side), with `<network>_clip` `(R,)`, the clip of each row; `@ref
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,17 +82,27 @@ def read_features(path: Path, network: str) -> FeatureSet | None:
     """
     if not path.is_file():
         return None
+    with arrays_of(path) as stored:
+        if network not in stored:
+            return None
+        return _checked(stored[network], stored[f"{network}_clip"], stored["clips"])
+
+
+@contextmanager
+def arrays_of(path: Path) -> Iterator[Any]:
+    """The arrays of a file of features, for a block; whatever it raises of them says that the file is damaged.
+
+    Raises:
+        UsageError: the file is damaged, or holds something else.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if network not in stored:
-                return None
-            rows, clip, names = stored[network], stored[f"{network}_clip"], stored["clips"]
-        return _checked(rows, clip, names)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            yield stored
     except Exception as error:  # zipfile and numpy raise whatever comes to them of damaged bytes
         why = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(
-            f"{path} does not hold the features of {network} ({why}). Make the run again, or take its folder from "
-            "where it came from once more."
+            f"{path} does not hold features of clips ({why}). Make the run again, or take its folder from where it "
+            "came from once more."
         ) from error
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from visaudio_bench.leaderboards.opinion_tables import DIGITS, P_DIGITS, Study
+import math
+
+from visaudio_bench.leaderboards.opinion_tables import DIGITS, P_DIGITS, Study, p_text
 from visaudio_bench.leaderboards.tables import EMPTY, Cell, Column, Table, TableRow
+
+MOST_VALUES = 11  # of a scale that have columns of their own
 
 
 def pair_table(study: Study, digits: int = DIGITS) -> Table:
@@ -29,7 +33,8 @@ def pair_table(study: Study, digits: int = DIGITS) -> Table:
         d = pair["difference"]
         shown = EMPTY if d["mean"] is None else f"{d['mean']:+.{digits}f} ± {_number(d['half'], digits)}"
         cells = [Cell(shown, d["mean"], d["low"], d["high"], reason=d["reason"])]
-        cells += [Cell(_number(pair[c.key], P_DIGITS), pair[c.key]) for c in columns[1:]]
+        cells.append(Cell(_number(pair["superiority"], P_DIGITS), pair["superiority"]))
+        cells += [Cell(p_text(pair[column.key]), pair[column.key]) for column in columns[2:]]
         rows.append(TableRow(f"{pair['dimension']}: {pair['a']} − {pair['b']}", tuple(cells), pair["dimension"]))
     groups = [
         f"{d['key']} tie groups (systems sharing a letter are not told apart): "
@@ -41,7 +46,7 @@ def pair_table(study: Study, digits: int = DIGITS) -> Table:
         for d in study["dimensions"]
     ]
     tests = [
-        f"{row['dimension']} Friedman chi-square {_number(row['statistic'], digits)}, p {_number(row['p'], P_DIGITS)}"
+        f"{row['dimension']} Friedman chi-square {_number(row['statistic'], digits)}, p {p_text(row['p'])}"
         for row in study["omnibus"]
     ]
     return Table(f"Comparisons, study {study['study_id']}", columns, tuple(rows), "pair", (*groups, *tests))
@@ -123,6 +128,8 @@ def clip_table(study: Study, digits: int = DIGITS) -> Table:
 def vote_table(study: Study, digits: int = DIGITS) -> Table:
     """How often each value of the scale was given, and the standard deviation of votes, by system and dimension.
 
+    A scale of many values, such as that of MUSHRA, is shown in ten parts.
+
     Args:
         study: as analysed.
         digits: decimals.
@@ -131,11 +138,17 @@ def vote_table(study: Study, digits: int = DIGITS) -> Table:
         The table.
     """
     low, high = study["scale"]
-    values = range(low, high + 1)
-    columns = (*(Column(str(value), str(value), "votes") for value in values), Column("sd", "SD"))
+    width = 1 if high - low <= MOST_VALUES else math.ceil((high - low) / 10)
+    starts = range(low, high + (width == 1), width)
+    names = [str(start) if width == 1 else f"{start}–{min(start + width - 1, high)}" for start in starts]
+    if width > 1:
+        names[-1] = f"{starts[-1]}–{high}"  # the highest value is in the last part
+    columns = (*(Column(name, name, "votes") for name in names), Column("sd", "SD"))
     rows = []
     for row in study["opinions"]:
-        cells = [*(Cell(str(count), count) for count in row["histogram"]), Cell(_number(row["sd"], digits), row["sd"])]
+        ends = [*(start - low for start in starts[1:]), len(row["histogram"])]
+        parts = [sum(row["histogram"][start - low : end]) for start, end in zip(starts, ends, strict=True)]
+        cells = [*(Cell(str(count), count) for count in parts), Cell(_number(row["sd"], digits), row["sd"])]
         rows.append(TableRow(f"{row['dimension']}: {row['system']}", tuple(cells), row["system"]))
     return Table(f"Votes, study {study['study_id']}", columns, tuple(rows), "dimension: system")
 

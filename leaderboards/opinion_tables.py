@@ -232,9 +232,17 @@ def bracketed(
     return Cell(f"{value:.{digits}f}{interval}", value, low, high, mark, reason)
 
 
+def p_text(p: float | None) -> str:
+    """A probability in three decimals; one that would be shown as 0 is below what is shown."""
+    if p is None:
+        return EMPTY
+    least = 10**-P_DIGITS
+    return f"{p:.{P_DIGITS}f}" if p >= least / 2 else f"<{least}"
+
+
 def p_cells(pair: Mapping[str, Any]) -> tuple[Cell, ...]:
     """Cells of a comparison's p and p_holm."""
-    return tuple(Cell(EMPTY if pair[k] is None else f"{pair[k]:.{P_DIGITS}f}", pair[k]) for k in ("p", "p_holm"))
+    return tuple(Cell(p_text(pair[name]), pair[name]) for name in ("p", "p_holm"))
 
 
 def _notes(study: Study, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ VALUED: frozenset[Status] = frozenset({"measured", "published", "synthetic"})  #
 _QUANTITY = re.compile(r"[^\[\]]+(\[\d{1,5}\])?")  # a value, or one of several of a clip
 _VECTOR = re.compile(r"[^\[\]]+\[\]")  # all of those, where a clip has none
 KEY = ("suite", "system", "clip", "metric", "view")  # what a row is of; each is there once
+SPARSE = 16  # times as many places as rows, from which on they are numbered anew
 
 
 class ClipRow(NamedTuple):
@@ -166,6 +167,9 @@ _BODY = {
         "seed": int,
         "protocol": {"name": frozenset(PROTOCOLS)},
         "backbones?": {str: {"module": str}},
+        "weights?": {str: (str, None)},
+        "dtype?": frozenset({"", "float32", "tf32", "bfloat16"}),
+        "earlier?": [{}],
     },
     "suites": [
         {
@@ -178,6 +182,8 @@ _BODY = {
     ],
     "metrics": {str: int},
     "unavailable": {str: str},
+    "failures?": int,
+    "files?": {str: str},
     "results": [Result],
 }
 CSV_FIELDS = tuple(f.name for f in dataclasses.fields(Result))[:10]
@@ -306,10 +312,13 @@ def _keeps_the_schema(table: ClipTable) -> bool:
         return False
     if not {*table.labels["status"]} <= {*STATUSES} or (valued == np.isnan(table.value)).any():
         return False
-    place = np.zeros(len(table), np.int64)
+    place, places = np.zeros(len(table), np.int64), 1
     for name in KEY:
-        _, place = np.unique(place * len(table.labels[name]) + table.codes[name], return_inverse=True)
-    return len(np.unique(place)) == len(table)
+        place, places = place * len(table.labels[name]) + table.codes[name], places * len(table.labels[name])
+        if places > SPARSE * len(table):
+            used, place = np.unique(place, return_inverse=True)
+            places = len(used)
+    return bool((np.bincount(place) <= 1).all())
 
 
 def _row_by_row(path: Path, text: str) -> list[ClipRow]:
@@ -351,20 +360,20 @@ def _read_csv(data: bytes, texts: Literal["string", "dictionary"]) -> Any:
 def _columns(table: Any) -> ClipTable:
     """A table with dictionaries as columns of ours.
 
-    Taken from the buffers, because pyarrow's own way to numpy imports pandas, for as long as all the rest takes.
+    Taken from the buffers, because pyarrow's own ways import pandas or its functions for longer than the rest takes.
     """
-    import pyarrow as pa
-    from pyarrow import compute
-
     whole = table.unify_dictionaries().combine_chunks()
     columns = {name: whole[name].combine_chunks() for name in ClipRow._fields}
     value = columns.pop("value")
-    known = np.from_dlpack(compute.is_valid(value).cast(pa.uint8())).astype(bool)
-    numbers = np.frombuffer(value.buffers()[1], np.float64)[value.offset :][: len(value)]
+    valid, data = value.buffers()
+    numbers = np.frombuffer(data, np.float64)[value.offset :][: len(value)]
+    known = np.ones(len(value), np.uint8)
+    if valid is not None:
+        known = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[value.offset :][: len(value)]
     return ClipTable(
         {name: tuple(map(csv_meaning, column.dictionary.to_pylist())) for name, column in columns.items()},
         {name: np.asarray(np.from_dlpack(column.indices), np.int64) for name, column in columns.items()},
-        np.where(known, numbers, math.nan),
+        np.where(known == 1, numbers, math.nan),
     )
 
 

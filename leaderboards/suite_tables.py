@@ -28,6 +28,17 @@ HEARD = "†"
 HEARD_NOTE = f"{HEARD} was given the reference's own mono sound; such systems are ranked among themselves."
 TRAINED = "‡"
 LEVEL_ONLY = "level_only"  # reason of what asks for time differences where there can be none
+UNLABELLED = {  # why a column against labels has no value in any row, by the reason of its results
+    "no_labels": "no clip has direction labels",
+    "bad_labels": "no clip's labels can be used",
+    "no_single_source": "nowhere is exactly one source labelled",
+    "label_centred": "all labelled sources are in the middle",
+    "label_static": "no labelled source moves",
+    "none_seen": "no source is labelled as in the picture",
+    "none_unseen": "no source is labelled as out of the picture",
+    "distance_unknown": "the labels have no distances",
+    "distance_constant": "no source comes nearer or goes away by 3 dB",
+}
 SIMULATED = "Simulated scenes: directions are exact, and no number here compares with a published one."
 LEGEND = (
     "Bold: the best of its column, with those that no paired test over clips separates from it (Holm, p < 0.05); "
@@ -160,6 +171,17 @@ def _without_times(metrics: Sequence[Metric], results: Sequence[Result]) -> list
     ]
 
 
+def _without_labelled(board: _Board, metrics: Sequence[Metric], results: Sequence[Result]) -> list[str]:
+    """Which columns against labels are not there, and what the labels do not say."""
+    shown = {column.metric.key for column in board.columns}
+    reasons = {result.metric: result.reason for result in results if result.value is None}
+    titles: dict[str, list[str]] = {}
+    for metric in metrics:
+        if metric.needs_labels and metric.key not in shown and reasons.get(metric.key) in UNLABELLED:
+            titles.setdefault(reasons[metric.key], []).append(metric.title)
+    return [f"No {', '.join(names)}: {UNLABELLED[reason]}." for reason, names in titles.items()]
+
+
 def _table(
     suite: SuiteInfo, title: str, metrics: Sequence[Metric], systems: Sequence[SystemInfo], results: Sequence[Result]
 ) -> Table:
@@ -190,6 +212,7 @@ def _notes(suite: SuiteInfo, board: _Board, metrics: Sequence[Metric], results: 
     notes += trained_on((system, [column.metric for column in board.columns]) for system in board.rows)
     notes += _labels_floor(board)
     notes += _without_times(metrics, results)
+    notes += _without_labelled(board, metrics, results)
     notes += [f"(missing) {system.missing}" for system in board.rows if system.missing]
     notes += remarks_on(board.rows)
     shown_metrics = {shown.metric.key: shown.metric for shown in board.columns}
@@ -198,7 +221,8 @@ def _notes(suite: SuiteInfo, board: _Board, metrics: Sequence[Metric], results: 
         if result.metric.endswith("_floor") and result.value is not None and metric is not None:
             notes.append(
                 f"{metric.title} between two random halves of the reference set: {result.value:.{metric.digits}f} "
-                f"{metric.unit}; less than that says nothing."
+                f"{metric.unit}; less than that says nothing"
+                + (", and intervals near it are too short." if metric.interval == "plain jackknife" else ".")
             )
     notes += _sizes(board)
     thin = [words for system in board.rows if (words := _thin(system, suite, board))]

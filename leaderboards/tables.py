@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-from visaudio_bench.escapes import csv_cell, json_text, markdown, one_line, tex, tex_comment
+from visaudio_bench.escapes import csv_cell, json_text, markdown, one_line, tex, tex_comment, tex_needs
 
 Mark = Literal["", "best", "second"]
 Format = Literal["text", "md", "tex", "csv", "json"]
@@ -193,7 +193,7 @@ def _md(tables: Sequence[Table]) -> str:
 def _tex(tables: Sequence[Table]) -> str:
     """Tables for booktabs; notes become comments, so that the file pastes into a paper as it is."""
     marks = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
-    lines = [r"% needs \usepackage{booktabs}"]
+    lines: list[str] = []
     for table in tables:
         lines += [tex_comment(line) for line in (table.title, *table.notes)]
         lines += [
@@ -210,7 +210,8 @@ def _tex(tables: Sequence[Table]) -> str:
             shown = [marks[cell.mark].format(tex(cell.text)) for cell in row.cells]
             lines.append(" & ".join([tex(row.label), *shown]) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}", ""]
-    return "\n".join(lines)
+    needs = tex_needs("\n".join(line for line in lines if not line.startswith("%")))
+    return "\n".join([needs, *lines])
 
 
 def _csv(tables: Sequence[Table]) -> str:

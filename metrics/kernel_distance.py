@@ -90,7 +90,9 @@ def kernel_replicates(
     clips: npt.NDArray[np.integer] | None = None,
     reference_clips: npt.NDArray[np.integer] | None = None,
 ) -> Replicates:
-    """Compute a KAD with and without each of up to 20 groups of clips, which leave both sets; the bandwidth stays.
+    """Compute a KAD with and without each of up to 20 groups of clips, which leave both sets.
+
+    The bandwidth is each time that of the references that are left: a value varies with it, too.
 
     Args:
         prediction: (n, d) features.
@@ -119,19 +121,20 @@ def kernel_replicates(
     every, index = np.unique(np.concatenate([ids_x, ids_y]), return_inverse=True)
     groups = min(JACKKNIFE_GROUPS, len(every))
     group_x, group_y = np.split(index % groups, [len(x)])
-    xx, yy, xy = (
-        _kernel_sums(*pair, whole.bandwidth, groups)
+    kept_x, kept_y = (len(group) - np.bincount(group, minlength=groups) for group in (group_x, group_y))
+    if min(*kept_x, *kept_y) < 2:
+        raise ValueError(f"expected rows of at least three clips on each side, got {len(np.unique(ids_x))}")
+    bandwidths = _medians_without(y, group_y, groups)
+    if not min(bandwidths) > 0:
+        raise ValueError("the bandwidth of the kernel is zero without some clips: half of the other rows are equal")
+    # exp(-u b / 2), the change of a kernel exp(-u / 2) with its bandwidth, to second order.
+    change = [(whole.bandwidth / left) ** 2 - 1 for left in bandwidths]
+    series = np.array([[1, -step / 2, step**2 / 8] for step in change])
+    sums = [
+        _sums_without(_kernel_sums(*pair, whole.bandwidth, groups), series)
         for pair in ((x, group_x, x, group_x), (y, group_y, y, group_y), (x, group_x, y, group_y))
-    )
-    counts_x, counts_y = (np.bincount(group, minlength=groups) for group in (group_x, group_y))
-    left_out = []
-    for number in range(groups):
-        kept = np.arange(groups) != number
-        n, m = int(counts_x[kept].sum()), int(counts_y[kept].sum())
-        if min(n, m) < 2:
-            raise ValueError(f"expected rows of at least three clips on each side, got {len(np.unique(ids_x))}")
-        within_x, within_y, between = (float(one[np.ix_(kept, kept)].sum()) for one in (xx, yy, xy))
-        left_out.append(_unbiased(within_x, within_y, between, n, m))
+    ]
+    left_out = [_unbiased(*without) for without in zip(*sums, kept_x, kept_y, strict=True)]
     return Replicates(whole.value, np.array(left_out), np.bincount(np.arange(len(every)) % groups, minlength=groups))
 
 
@@ -156,16 +159,41 @@ def _unbiased(xx: float, yy: float, xy: float, n: int, m: int) -> float:
     return SCALE * ((xx - n) / (n * (n - 1)) + (yy - m) / (m * (m - 1)) - 2 * xy / (n * m))
 
 
+def _medians_without(rows: Floats, group: npt.NDArray[np.intp], groups: int) -> list[float]:
+    """The median distance between the rows that are left without each group."""
+    distances = pdist(rows)
+    short = group.astype(np.uint8)
+    first = np.repeat(short, np.arange(len(rows) - 1, -1, -1))
+    second = np.concatenate([short[start:] for start in range(1, len(rows) + 1)])
+    return [
+        float(np.median(distances[(first != number) & (second != number)], overwrite_input=True))
+        for number in range(groups)
+    ]
+
+
 def _kernel_sums(
     x: Floats, group_x: npt.NDArray[np.intp], y: Floats, group_y: npt.NDArray[np.intp], bandwidth: float, groups: int
 ) -> Floats:
-    """Sum the kernel over the pairs of each two groups, (groups, groups)."""
+    """Sum the kernel, times 1, u and u² (the square of the distance in bandwidths), over the pairs of each two groups.
+
+    The result is (3, groups, groups).
+    """
     to_columns = np.eye(groups)[group_y]
-    sums = np.zeros((groups, groups))
+    sums = np.zeros((3, groups, groups))
     for start in range(0, len(x), _BLOCK):
-        kernel = np.exp(cdist(x[start : start + _BLOCK], y, "sqeuclidean") / (-2 * bandwidth**2))
-        np.add.at(sums, group_x[start : start + _BLOCK], kernel @ to_columns)
+        squares = cdist(x[start : start + _BLOCK], y, "sqeuclidean") / bandwidth**2
+        to_rows = np.eye(groups)[group_x[start : start + _BLOCK]].T
+        term = np.exp(squares / -2)
+        for power in range(3):
+            sums[power] += to_rows @ (term @ to_columns)
+            term *= squares
     return sums
+
+
+def _sums_without(sums: Floats, series: Floats) -> Floats:
+    """What is left of the sum of a kernel without each group, whose series in the kernel's terms is given."""
+    without = [np.delete(np.delete(sums, number, 1), number, 2).sum((1, 2)) for number in range(len(series))]
+    return np.sum(np.array(without) * series, axis=1)
 
 
 def _kernel_sum(x: Floats, y: Floats, bandwidth: float) -> float:

@@ -10,7 +10,8 @@ drew, four times a second; x and boxes are in the same units, 256 across the pic
 3. Spatial AV-Align = 100 hits / events, pooled over all events of all clips, in percent; higher is better.
 
 As SAVGBench, except that a set without any event has no value (there it divides by zero, or is 0 in a fork), and that
-clips may have other lengths than 5 s.
+clips may have other lengths than 5 s. ViSAGe's authors compute nothing of the kind: their `evaluate_spatial.py`
+compares energy maps of ambisonics with those of the true sound.
 
 Weaknesses: it is the detectors' agreement, and theirs alone to be right about. A box that is wide, or that stands in
 the middle, excuses sound without direction: x ± 40 is a third of the picture, so that mono, always at x = 128, hits

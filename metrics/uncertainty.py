@@ -784,8 +784,8 @@ def _chunks(total: int, clips: int) -> Iterator[int]:
 class _Stack:
     """The terms of several pooled aggregates on top of each other: their weighted sums are one matrix product.
 
-    Rows of nothing but 0, and of nothing but 1 (the count of clips that all have a value), stay out of the product:
-    their sums are known.
+    Each row is in it once: pairs of systems share those of their systems. Rows of nothing but 0, and of nothing but 1
+    (the count of clips that all have a value), stay out of the product: their sums are known.
     """
 
     def __init__(self, terms: Sequence[Floats]):
@@ -793,7 +793,9 @@ class _Stack:
         self._ends = np.cumsum([len(one) for one in terms])
         self._least = rows.min(axis=1)
         self._known = (self._least == rows.max(axis=1)) & np.isin(self._least, (0.0, 1.0))
-        kept = rows[~self._known]
+        places: dict[bytes, int] = {}
+        self._places = [places.setdefault(row.tobytes(), len(places)) for row in rows[~self._known]]
+        kept = np.frombuffer(b"".join(places), np.float64).reshape(len(places), rows.shape[1])
         # At the edge of a matrix, libraries add in another order. A multiple of their blocks has no edge, so that a
         # row's sum does not depend on how many others there are.
         self.terms = np.concatenate([kept, np.zeros((-len(kept) % BLOCK, rows.shape[1]))])
@@ -801,6 +803,6 @@ class _Stack:
     def parts(self, sums: Floats) -> list[Floats]:
         """The rows of each aggregate, from the sums of `terms`."""
         whole = np.empty((len(self._known), sums.shape[1]))
-        whole[~self._known] = sums[: len(whole) - int(self._known.sum())]
+        whole[~self._known] = sums[self._places]
         whole[self._known] = (self._least[self._known] * self.terms.shape[1])[:, None]
         return np.split(whole, self._ends[:-1])

@@ -24,6 +24,7 @@ from visaudio_bench.models.weights import (
     check_file,
     entry,
     known_answer,
+    move_checked,
     path_of,
 )
 
@@ -110,10 +111,10 @@ def adopt(name: str, source: Path) -> Located:
     brought = source / wanted.file if source.is_dir() else source
     if not brought.is_file():
         raise UsageError(f"there is no {brought}; {wanted.name} was published as {wanted.file} at {wanted.origin}")
-    check_file(wanted, brought)
+    sha256 = check_file(wanted, brought, keep_receipt=True)
     known_answer(wanted, brought)
     if brought.resolve() == path.resolve():
-        return Located(path, check_file(wanted, path, keep_receipt=True))
+        return Located(path, sha256)
     part = path.with_name(path.name + ".part")
     with _hold(wanted, path):
         _require_room(wanted, part)
@@ -123,14 +124,13 @@ def adopt(name: str, source: Path) -> Located:
 
 def _accept(wanted: WeightFile, part: Path, path: Path) -> Located:
     try:
-        check_file(wanted, part)
+        check_file(wanted, part, keep_receipt=True)
         known_answer(wanted, part)
     except BenchError as error:
         rejected = path.with_name(path.name + ".wrong")
         part.replace(rejected)
         raise BenchError(f"{error} (kept aside as {rejected})") from error
-    part.replace(path)
-    return Located(path, check_file(wanted, path, keep_receipt=True))
+    return Located(path, move_checked(part, path))
 
 
 def _download(wanted: WeightFile, part: Path, progress: Progress | None) -> None:

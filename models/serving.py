@@ -30,12 +30,16 @@ from multiprocessing import reduction
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.guard import portable
 from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
+
+Bytes = NDArray[np.uint8]
 
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
@@ -209,9 +213,14 @@ def _mapped(value: Any, change: Callable[[Any], Any], kind: type) -> Any:
     return value
 
 
+def _bytes_of(tensor: Tensor) -> Bytes:
+    """What a tensor holds, without a copy where it lies in one piece."""
+    octets: Bytes = tensor.contiguous().view(-1).view(torch.uint8).numpy()
+    return octets
+
+
 def _to_value(tensor: Tensor) -> _Value:
-    tensor = tensor.contiguous()
-    return _Value(tensor.view(-1).view(torch.uint8).numpy().tobytes(), tuple(tensor.shape), tensor.dtype)
+    return _Value(_bytes_of(tensor).tobytes(), tuple(tensor.shape), tensor.dtype)
 
 
 def _from_value(value: _Value) -> Tensor:
@@ -223,7 +232,7 @@ def _from_value(value: _Value) -> Tensor:
 class _Reply(NamedTuple):
     """Where an answer of one kind goes in the worker's memory, and the message that says so."""
 
-    places: tuple[Tensor, ...]
+    places: tuple[Bytes, ...]
     message: bytes
 
 
@@ -441,7 +450,7 @@ class _Server:
             self._send(request.connection, (True, self._written(request, values, part)))
             return
         for tensor, place in zip(tensors, reply.places, strict=True):
-            place.copy_(tensor)
+            place[...] = _bytes_of(tensor)  # torch would wake threads for it, which then spin for the next
         with suppress(OSError):  # it has ended
             request.connection.send_bytes(reply.message)
 
@@ -453,7 +462,8 @@ class _Server:
             return None
         follow = iter(places)
         answer = (True, _mapped(values, lambda _: next(follow), Tensor))
-        return _Reply(tuple(_at(memory, placed) for placed in places), bytes(reduction.ForkingPickler.dumps(answer)))
+        ours = tuple(_bytes_of(_at(memory, placed)) for placed in places)
+        return _Reply(ours, bytes(reduction.ForkingPickler.dumps(answer)))
 
     def _written(self, request: _Request, values: Any, part: slice | None) -> Any:
         """An answer of any structure, with its tensors in the worker's memory or by value."""

@@ -276,6 +276,23 @@ def check_file(wanted: WeightFile, path: Path, *, keep_receipt: bool = False) ->
     return sums["sha256"]
 
 
+def move_checked(source: Path, path: Path) -> str:
+    """Put a file where it belongs, with the receipt that `check_file` kept of it: it is not read again.
+
+    Args:
+        source: where it lies.
+        path: where it belongs, in the same file system.
+
+    Returns:
+        Its SHA-256.
+    """
+    sums = _receipt(source) or checksums(source)
+    _receipt_path(source).unlink(missing_ok=True)
+    source.replace(path)
+    _write_receipt(path, sums)
+    return sums["sha256"]
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of any weight file, or of those of its shards; read once, and again when size or time of it change."""
     files = locate(path)

@@ -1,6 +1,7 @@
-"""Prints the tables of docs/statistics.md anew and puts them there; `make tables` does it, and draws the picture.
+"""Prints the tables of statistics anew and puts them into the manual; `make tables` does it, and draws the picture.
 
-A table is known by its first line. Benchmarks take minutes, both at once; what they print while they work is shown.
+A table is known by its first line. Benchmarks take minutes, all at once; what they print while they work is shown.
+Names behind the command choose some of them: `python scripts/make_tables.py opinions`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "statistics.md"
-BENCHMARKS = ("statistics_coverage", "statistics_separation")
+STATISTICS = ROOT / "docs" / "statistics.md"
+# Benchmark -> the page that holds its tables.
+PAGES = {
+    "statistics_coverage": STATISTICS,
+    "statistics_separation": STATISTICS,
+    "opinions": STATISTICS,
+    "designs": ROOT / "docs" / "listening-tests.md",
+}
 
 
 def tables(text: str) -> list[list[str]]:
@@ -59,13 +66,12 @@ def printed_by(name: str) -> str:
 
 
 def main() -> None:
-    """Run the benchmarks, and write the page."""
+    """Run the benchmarks, and write the pages."""
+    names = sys.argv[1:] or list(PAGES)
     with ThreadPoolExecutor() as threads:
-        told = list(threads.map(printed_by, BENCHMARKS))
-    page = PAGE.read_text(encoding="utf-8")
-    for printed in told:
-        page = replaced(page, printed)
-    PAGE.write_text(page, encoding="utf-8")
+        told = list(threads.map(printed_by, names))
+    for page, printed in zip((PAGES[name] for name in names), told, strict=True):
+        page.write_text(replaced(page.read_text(encoding="utf-8"), printed), encoding="utf-8")
 
 
 if __name__ == "__main__":

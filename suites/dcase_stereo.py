@@ -26,12 +26,10 @@ import re
 from pathlib import Path
 
 from visaudio_bench.errors import UsageError
-from visaudio_bench.sheets import read_text
 from visaudio_bench.suites.admission import AdmissionRules
 from visaudio_bench.suites.datasets import Candidate, Dataset, FoundData, Options, Reject
 from visaudio_bench.suites.direction_labels import read_labels
 from visaudio_bench.suites.manifest import Entry
-from visaudio_bench.suites.seld_rows import STEREO
 
 NAME = re.compile(r"(?P<recording>fold(?P<fold>\d+)_room\d+_mix\d+)_deg\d+_start\d+")
 SIDES = {"3": "train", "4": "test"}
@@ -80,11 +78,11 @@ def _clip(folder: Path, table: Path) -> Entry | Reject:
         if not (folder / path).is_file():
             return Reject(table.stem, reason, f"{table} is there, and {folder / path} is not.")
     try:
-        if read_text(table)[0].strip() == ",".join(STEREO):
-            return Reject(table.stem, "no_labels", f"{table} labels nothing.")
-        read_labels(table)
+        labels = read_labels(table)
     except UsageError as error:
         return Reject(table.stem, "bad_labels", str(error))
+    if not any(labels.values()):
+        return Reject(table.stem, "no_labels", f"{table} labels nothing.")
     return Entry(
         table.stem,
         SIDES[match["fold"]],

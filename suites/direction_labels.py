@@ -12,9 +12,10 @@
 | `visible` | 1 or 0: whether the source is in the picture; empty where it is not known |
 
 A row says that its source sounds in its frame; a frame without a row has no labelled source. Several sources may sound
-in one frame, each in a row of its own. Other columns are refused, so that none is misspelt in silence; only `t` and
-`azimuth_deg` must be there. The table is CSV as spreadsheets save it (`visaudio_bench.sheets`). A table of DCASE 2025's
-stereo sound events, with its own columns (`suites.seld_rows`), is read as it is, and labels the clip of its name.
+in one frame, each in a row of its own; a row that repeats another is counted, and the two are one. Other columns are
+refused, so that none is misspelt in silence; only `t` and `azimuth_deg` must be there. The table is CSV as spreadsheets
+save it (`visaudio_bench.sheets`), decimal commas too. A table of DCASE 2025's stereo sound events, with its own columns
+(`suites.seld_rows`), is read as it is, and labels the clip of its name.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
+from visaudio_bench.cells import number
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import read_once, write_text
 from visaudio_bench.registry import did_you_mean
@@ -40,7 +43,8 @@ COLUMNS = ("clip", "t", "azimuth_deg", "elevation_deg", "distance_m", "source", 
 NEEDED = ("t", "azimuth_deg")
 GRID = 1e-3  # s, of rounding in what people write
 GAP = 5  # frames: a source that is away for fewer is more likely to lack rows than to be silent
-TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": None}
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")  # a column with gaps is written as 1.0 and 0.0
+TRUTH = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False), "": None}
 Labels = tuple["LabelledFrame", ...]
 
 
@@ -74,32 +78,55 @@ def read_labels(path: Path) -> dict[str, Labels]:
     """Read a file of direction labels.
 
     Returns:
-        The rows of each clip that it names, by frame and source.
+        The rows of each clip that it names, by frame and source; none of the clip of its own name, where it is a header
+        alone.
 
     Raises:
         UsageError: it cannot be read, or a row is not what the module's table says; with the line.
     """
     from visaudio_bench.suites.seld_rows import STEREO, stereo_frame  # it makes frames of this module
 
-    sheet = read_sheet(path, known=COLUMNS)
+    sheet = read_sheet(path, known=COLUMNS, empty=True)
     written_elsewhere = sheet.header == STEREO
     if not written_elsewhere:
         _refuse_columns(sheet)
-    clips: dict[str, dict[tuple[int, str], LabelledFrame]] = {}
+    if not sheet.rows and "clip" in sheet.header:
+        raise UsageError(f"{path} names no clip; a header and at least one row were expected.")
+    clips: dict[str, list[tuple[str, LabelledFrame]]] = {} if sheet.rows else {normalize("NFC", path.stem): []}
     for line, fields in zip(sheet.lines, sheet.rows, strict=True):
-        row = dict(zip(sheet.header, fields, strict=True))
-        frame = (stereo_frame if written_elsewhere else _frame)(row, f"{path}:{line}")
-        clip = row.get("clip", path.stem)
+        row, place = dict(zip(sheet.header, fields, strict=True)), f"{path}:{line}"
+        clip = normalize("NFC", row.get("clip", path.stem))
         if not clip:
-            raise UsageError(f"{path}:{line}: the column clip is empty; every row names its clip.")
-        frames = clips.setdefault(clip, {})
-        if (frame.frame, frame.source) in frames:
+            raise UsageError(f"{place}: the column clip is empty; every row names its clip.")
+        frame = (stereo_frame if written_elsewhere else _frame)(row, place)
+        clips.setdefault(clip, []).append((place, frame))
+    return {clip: in_order(clip, rows) for clip, rows in clips.items()}
+
+
+def in_order(clip: str, rows: Iterable[tuple[str, LabelledFrame]]) -> Labels:
+    """Sort the rows of a clip.
+
+    Args:
+        clip: whose they are.
+        rows: file and line of each row, and the row.
+
+    Returns:
+        The rows by frame and source. Rows that are the same in everything are all among them, as real data have them;
+        they are counted by `label_remarks` and dropped by `in_window`.
+
+    Raises:
+        UsageError: one source is at two places in one frame.
+    """
+    places: dict[tuple[int, str], LabelledFrame] = {}
+    kept = []
+    for place, row in rows:
+        if places.setdefault((row.frame, row.source), row) != row:
             raise UsageError(
-                f"{path}:{line}: source {frame.source} of clip {clip} has a row at {frame.frame / RATE:g} s already. "
-                "Sources that sound together need different numbers in the column source."
+                f"{place}: source {row.source} of clip {clip} has a row at {row.frame / RATE:g} s already, and not the "
+                "same one. Sources that sound together need different numbers in the column source."
             )
-        frames[frame.frame, frame.source] = frame
-    return {clip: tuple(frames[key] for key in sorted(frames)) for clip, frames in clips.items()}
+        kept.append(row)
+    return tuple(sorted(kept, key=lambda row: (row.frame, row.source)))
 
 
 def _refuse_columns(sheet: Sheet) -> None:
@@ -143,12 +170,13 @@ def _number(row: Mapping[str, str], name: str, place: str, low: float, high: flo
     if not text and name not in NEEDED:
         return None
     try:
-        value = float(text)
+        value = number(text)
     except ValueError:
         value = math.nan
     if not (low <= value <= high and math.isfinite(value)):
         wanted = f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a number from {low:g} on"
-        raise UsageError(f"{place}: {name} is {text or 'empty'}; expected {wanted}.")
+        counted = ", positive to the left of the camera's axis" if name == "azimuth_deg" else ""
+        raise UsageError(f"{place}: {name} is {text or 'empty'}; expected {wanted}{counted}.")
     return value
 
 
@@ -191,8 +219,11 @@ def clip_labels(clip: Clip) -> Labels:
     return in_window(file_labels(clip.labels, clip.id), clip.start, clip.duration)
 
 
-def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
+def labelled_files(paths: Mapping[Path, str]) -> dict[str, Path]:
     """Find the file of each clip's labels.
+
+    Args:
+        paths: the files, each with the id of the clip that has its name: of `b.csv` in a folder `a` that is `a__b`.
 
     Returns:
         The file of every clip that one of the files labels.
@@ -201,8 +232,9 @@ def labelled_files(paths: Iterable[Path]) -> dict[str, Path]:
         UsageError: a file cannot be used, or two label the same clip.
     """
     files: dict[str, Path] = {}
-    for path in paths:
-        for clip in read_labels(path):
+    for path, own in paths.items():
+        labelled = list(read_labels(path))
+        for clip in [own] if labelled == [normalize("NFC", path.stem)] else labelled:
             if clip in files:
                 raise UsageError(f"{files[clip]} and {path} both label the clip {clip}. Keep one of them.")
             files[clip] = path
@@ -243,11 +275,23 @@ def in_window(labels: Labels, start: float, duration: float | None = None) -> La
         duration: seconds; None is to the end.
 
     Returns:
-        The rows inside, with times from the window's start.
+        The rows inside, each once, with times from the window's start.
     """
     first = round(start * RATE)
+    once = dict.fromkeys(_rows_inside(labels, start, duration))
+    return tuple(row._replace(frame=row.frame - first) for row in once)
+
+
+def _rows_inside(labels: Labels, start: float, duration: float | None) -> list[LabelledFrame]:
+    """The rows of a window as they are, those that repeat another one too."""
+    first = round(start * RATE)
     last = math.inf if duration is None else round((start + duration) * RATE)
-    return tuple(row._replace(frame=row.frame - first) for row in labels if first <= row.frame < last)
+    return [row for row in labels if first <= row.frame < last]
+
+
+def repeated(labels: Collection[LabelledFrame]) -> int:
+    """Count the rows that say again what another one says."""
+    return len(labels) - len(set(labels))
 
 
 def strangers(labelled: Iterable[str], clips: Collection[str]) -> tuple[str, ...]:
@@ -283,35 +327,35 @@ def label_remarks(clips: Sequence[Clip]) -> tuple[str, ...]:
     labelled = [clip for clip in clips if clip.labels is not None]
     if not labelled:
         return ()
-    some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
     faults: Counter[str] = Counter()
+    largest = 0.0
     for clip in labelled:
-        for fault, count in label_faults(clip).items():
-            faults[fault] += count
-    return (some, *(f"direction labels: {count:,} {fault}" for fault, count in faults.items()))
+        assert clip.labels is not None
+        try:
+            every = file_labels(clip.labels, clip.id)
+        except ClipError:
+            faults["clip(s) whose labels cannot be used (bad_labels)"] += 1
+            continue
+        faults.update(_odd(every, clip))
+        largest = max([largest, *(abs(row.azimuth) for row in every)])
+    told = [f"{count:,} {fault}" for fault, count in faults.items() if count]
+    if 0 < math.degrees(largest) <= math.pi:  # they may be degrees all the same
+        told.append(f"no azimuth goes beyond {math.degrees(largest):.2f} degrees; are they radians?")
+    some = f"{len(labelled):,} of {len(clips):,} clips have direction labels"
+    return (some, *(f"direction labels: {words}" for words in told))
 
 
-def label_faults(clip: Clip) -> dict[str, int]:
-    """Count what is odd about the labels of a clip and does not keep them from being used.
-
-    Returns:
-        How many rows lie behind the end of the clip's window, and how many gaps of a source are shorter than half a
-        second, in words; nothing where its labels cannot be used at all, or where all is well.
-    """
-    assert clip.labels is not None
-    try:
-        every = file_labels(clip.labels, clip.id)
-    except ClipError:
-        return {"clip(s) whose labels cannot be used (bad_labels)": 1}
+def _odd(every: Labels, clip: Clip) -> dict[str, int]:
+    """Counts, in words, of what is odd about the labels of a clip and does not keep them from being used."""
     inside = in_window(every, clip.start, clip.duration)
     frames: dict[str, list[int]] = {}
     for row in inside:
         frames.setdefault(row.source, []).append(row.frame)
     gaps = sum(1 < after - before <= GAP for source in frames.values() for before, after in pairwise(source))
     behind = rows_behind(every, clip.duration) if clip.start == 0 and clip.duration is not None else 0
-    counted = {
+    return {
         "row(s) behind the end of their clip are not used": behind,
+        "row(s) that repeat another one count once": repeated(_rows_inside(every, clip.start, clip.duration)),
         f"gap(s) of less than {GAP / RATE:g} s within a source are taken for silence": gaps,
         "clip(s) without a row in their window": int(not inside),
     }
-    return {fault: count for fault, count in counted.items() if count}

@@ -25,17 +25,17 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from visaudio_bench.errors import ClipError, UsageError
+from visaudio_bench.errors import ClipError, MissingArgumentError, UsageError
 from visaudio_bench.files import digest, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.names import LONGEST, require_name
 from visaudio_bench.sheets import read_sheet, read_text
 from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.direction_labels import (
+    file_labels,
     holds_labels,
     label_remarks,
     labelled_files,
-    read_labels,
     strangers,
 )
 from visaudio_bench.suites.media import SOUND_SUFFIXES, VIDEO_SUFFIXES, MediaInfo, probe
@@ -360,7 +360,7 @@ class FolderSuite(Suite):
             clip.id: [path.stat().st_size for path in (clip.video, clip.audio) if path is not None and path.exists()]
             for clip in self.clips()
         }
-        labels = {name: {"labels": digest(read_labels(path)[name])} for name, path in self.labels.items()}
+        labels = {name: {"labels": digest(file_labels(path, name))} for name, path in self.labels.items()}
         return [{**row, "bytes": sizes[row["id"]], **labels.get(row["id"], {})} for row in super().manifest()]
 
 
@@ -382,7 +382,11 @@ def open_folder(argument: str | None) -> FolderSuite:
         UsageError: no folder given, or it is not there or holds no media.
     """
     if argument is None:
-        raise UsageError('suite "folder" needs a folder. Write: --suite folder:DIR')
+        raise MissingArgumentError(
+            'suite "folder" needs a folder. Write: --suite folder:DIR',
+            summary="the videos and sound files of a folder",
+            needs="folder:DIR",
+        )
     folder = Path(argument)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; --suite folder:DIR expects one with videos or sound files.")
@@ -395,7 +399,7 @@ def open_folder(argument: str | None) -> FolderSuite:
         folder.resolve().name,
         contents.sounds,
         contents.videos,
-        labels=labelled_files(tables),
+        labels=labelled_files({path: clip_id(path, folder) for path in tables}),
         told=unread_words(path for path in others if path not in tables),
         captions=captions,
     )

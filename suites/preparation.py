@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from visaudio_bench.errors import ClipError, UsageError
-from visaudio_bench.files import digest, file_stamp, write_json, write_text
+from visaudio_bench.files import digest, file_stamp, parse_json, write_json, write_text
 from visaudio_bench.guard import UNEXPECTED, keep_trace, one_clip
 from visaudio_bench.isolation import map_isolated
+from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.admission import AdmissionRules, ClipMeasurements, admit, fingerprint
 from visaudio_bench.suites.containers import picture_span
@@ -110,7 +111,7 @@ class Preparation:
                 self._known[key] = windows
                 self._keep_traces(outcome.item, windows)
                 if not any(window.get("reason") in NOT_FINAL for window in windows):
-                    journal.write(json.dumps({"key": key, "windows": windows}) + "\n")
+                    journal.write(_journal_line(key, windows) + "\n")
                     journal.flush()
                 yield outcome.item.entry.clip_id
 
@@ -297,11 +298,18 @@ def _read_journal(path: Path) -> dict[str, list[Window]]:
     known: dict[str, list[Window]] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            row = json.loads(line)
-            known[row["key"]] = row["windows"]
-        except (ValueError, KeyError, TypeError):
+            row = parse_json(line)
+            require(row, {"key": str, "windows": [{str: object}]})
+        except ValueError:
             continue  # the line that a killed run was writing
+        if line == _journal_line(row["key"], row["windows"]):
+            known[row["key"]] = row["windows"]
     return known
+
+
+def _journal_line(key: str, windows: list[Window]) -> str:
+    """A candidate's line; one that was damaged is another than that of its contents, and is looked into again."""
+    return json.dumps({"key": key, "windows": windows, "sum": digest([key, windows])})
 
 
 def _why(rejects: Sequence[Reject]) -> str:

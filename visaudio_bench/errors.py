@@ -17,6 +17,20 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class MissingArgumentError(UsageError):
+    """A suite or a system was named without what must stand behind its colon.
+
+    Lists have no argument to open it with: `summary` says what it is, `needs` what must stand there and how it is
+    written, `inputs` what a system is given.
+    """
+
+    def __init__(self, message: str, *, summary: str, needs: str, inputs: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.summary = summary
+        self.needs = needs
+        self.inputs = inputs
+
+
 class ClipError(BenchError):
     """One clip or one prediction cannot be used; the run goes on with the others and lists this one.
 

@@ -72,6 +72,13 @@ _GREEK = {
     "χ": "chi",
 }
 _TEX |= {letter: f"$\\{name}$" for letter, name in _GREEK.items()}
+_TEX |= {"∞": r"$\infty$", "≈": r"$\approx$", "√": r"$\surd$", "∆": r"$\Delta$", "Ω": r"$\Omega$"}
+# What pdfLaTeX sets without further packages (found by setting each), and of it what it sets in T1 fonts alone.
+_PDFLATEX = re.compile(
+    "[\x00-\x7f\xa0-\u0125\u0128-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u0165\u0168-\u017e\u0218-\u021b\u2010-\u2016"
+    "\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2116\u2122\u2190-\u2193]"
+)
+_T1 = frozenset("«»ÐÞðþĄąĐđĘęĮįŊŋŲų‚„‹›")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~]")
 
@@ -106,6 +113,21 @@ def one_line(text: str) -> str:
 def tex(text: str) -> str:
     """A text as LaTeX sets it: no command, no comment, one line."""
     return "".join(_TEX.get(character, character) for character in one_line(text))
+
+
+def tex_needs(body: str) -> str:
+    """The comment that says what tables need: packages, and for letters that pdfLaTeX does not set another engine.
+
+    Args:
+        body: of the LaTeX, without comments.
+
+    Returns:
+        One line.
+    """
+    packages = [r"\usepackage{booktabs}", *([r"\usepackage[T1]{fontenc}"] if _T1 & set(body) else [])]
+    others = sorted({character for character in body if not _PDFLATEX.match(character)})
+    engine = f", XeLaTeX or LuaLaTeX, and a font with {' '.join(others[:8])}" if others else ""
+    return f"% needs {' and '.join(packages)}{engine}"
 
 
 def tex_comment(text: str) -> str:

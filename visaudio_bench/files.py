@@ -25,6 +25,8 @@ from visaudio_bench.processes import began, has_ended, place, responsible
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
 Content = TypeVar("Content")
+DEEPEST = 100  # lists and objects within each other; files of ours have ten
+TOO_DEEP = "it is nested too deeply to be read"
 STALE = 600  # s: a temporary file of another machine that was not written to for so long has lost its writer
 _WHOSE = re.compile(r"~(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d+)~[0-9a-f]{8}(\.[^~]*)?$")
 
@@ -172,9 +174,36 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: it is not JSON in UTF-8, or nested deeper than can be read.
     """
     try:
-        return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+        value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+        refuse_depth(value)
+        return value
     except RecursionError:
-        raise ValueError("it is nested too deeply to be read") from None
+        raise ValueError(TOO_DEEP) from None
+
+
+def refuse_depth(value: Any) -> None:
+    """Refuse what functions that call themselves could not go through to the end.
+
+    Raises:
+        ValueError: lists and objects lie within each other more than `DEEPEST` times.
+    """
+    level = [value]
+    for _ in range(DEEPEST):
+        objects = (entry.values() for entry in level if isinstance(entry, dict))
+        level = [
+            inner for entries in (*objects, *(entry for entry in level if isinstance(entry, list))) for inner in entries
+        ]
+        if not level:
+            return
+    raise ValueError(TOO_DEEP)
+
+
+def is_there(path: str) -> bool:
+    """Whether a text that somebody wrote is the path of something; one that is too long for any name is not."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def file_stamp(path: Path) -> dict[str, int]:

@@ -15,11 +15,22 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from visaudio_bench.errors import ClipError
-from visaudio_bench.pool import CONTEXT, CRASHED, Outcome, attempt_far, deaf_children, prepare_workers, start_worker
+from visaudio_bench.pool import (
+    CONTEXT,
+    CRASHED,
+    Outcome,
+    attempt_far,
+    deaf_children,
+    is_elsewhere,
+    map_unordered,
+    prepare_workers,
+    start_worker,
+)
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -36,7 +47,7 @@ def map_isolated(
     """Apply a function to every item in processes of their own.
 
     As `map_unordered`, except that a dying or hanging process is the error of its item: `ClipError` with the reason
-    `crashed` or `timeout`.
+    `crashed` or `timeout`. Where another engine does the work, its workers start such processes.
 
     Args:
         function: importable, or a `functools.partial` of such a function.
@@ -48,6 +59,9 @@ def map_isolated(
     Returns:
         An iterator over the outcomes, as items finish.
     """
+    if is_elsewhere():
+        yield from map_unordered(partial(_isolated, function, timeout), items, workers)
+        return
     prepare_workers(function)
     waiting = list(reversed(items))
     busy: list[_Worker] = []
@@ -68,6 +82,11 @@ def map_isolated(
     finally:  # the caller may stop early
         for worker in busy:
             worker.kill()
+
+
+def _isolated(function: Callable[[Item], Value], timeout: float, item: Item) -> Value:
+    (outcome,) = map_isolated(function, [item], 1, timeout)
+    return outcome.result()
 
 
 def _ready(busy: Sequence[_Worker]) -> list[_Worker]:

@@ -3,6 +3,8 @@
 One function over many items, results as they finish, one exception an item instead of one for all. With one worker
 everything happens in this process, which is what debuggers, tests and small jobs want. Workers are kept for the next
 call, because starting one costs seconds of imports.
+
+Inside `elsewhere` the same calls go to another engine, which has machines of its own (`bench.cluster`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.files import cache_dir
@@ -35,7 +37,7 @@ Value = TypeVar("Value")
 CONTEXT: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
 if sys.platform.startswith("linux"):
     CONTEXT = multiprocessing.get_context("forkserver")
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 CRASHED = "crashed"  # the reason of an item whose process died
 
@@ -66,13 +68,54 @@ class Outcome(NamedTuple, Generic[Item, Value]):
         return None if self.error is None else as_clip_error(self.error)
 
 
+class Needs(NamedTuple):
+    """What one item takes of the machine that works on it: cores, and graphics cards."""
+
+    cpus: int = 1
+    gpus: int = 0
+
+
+ONE_CORE = Needs()
+
+
+class Engine(Protocol):
+    """Applies a function to many items on other machines, and says what became of each as it is done.
+
+    As `map_unordered`: function and items can be pickled, an item that ends its process again and again has the error
+    `crashed`, and a lost machine costs time alone.
+    """
+
+    def __call__(
+        self, function: Callable[[Item], Value], items: Sequence[Item], needs: Needs, /
+    ) -> Iterator[Outcome[Item, Value]]:
+        """Outcomes in any order."""
+
+
+_engines: list[Engine] = []
+
+
+@contextmanager
+def elsewhere(engine: Engine) -> Iterator[None]:
+    """Let an engine do what `map_unordered` is asked for in this process while the block lasts."""
+    _engines.append(engine)
+    try:
+        yield
+    finally:
+        _engines.remove(engine)
+
+
+def is_elsewhere() -> bool:
+    """Whether another engine works for `map_unordered`, on machines that share files with this one and nothing else."""
+    return bool(_engines)
+
+
 def available_cores() -> int:
     """Cores this process may use (a container or a scheduler may allow fewer than the machine has)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_unordered(
-    function: Callable[[Item], Value], items: Sequence[Item], workers: int
+    function: Callable[[Item], Value], items: Sequence[Item], workers: int, needs: Needs = ONE_CORE
 ) -> Iterator[Outcome[Item, Value]]:
     """Apply a function to every item.
 
@@ -86,6 +129,7 @@ def map_unordered(
         function: importable: a module-level function or a `functools.partial` of one.
         items: picklable.
         workers: processes.
+        needs: what an item takes, for an engine that has machines to choose from.
 
     Returns:
         An iterator over the outcomes, as items finish.
@@ -94,6 +138,9 @@ def map_unordered(
         BenchError: every one of several died, or the only one before anything was finished (killed by the system,
             usually for want of memory).
     """
+    if _engines:
+        yield from _engines[-1](function, items, needs)
+        return
     if workers <= 1 or len(items) <= 1:
         for item in items:
             yield attempt(function, item)
@@ -254,8 +301,8 @@ def deaf_children() -> Iterator[None]:
 @contextmanager
 def _single_threaded() -> Iterator[None]:
     """Processes that are started inside begin no threads when they import, so that they can be copied."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
@@ -276,7 +323,7 @@ def start_worker(environment: Mapping[str, str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()
-    os.environ.update(environment, **_ONE_THREAD)
+    os.environ.update(environment, **ONE_THREAD)
     parent = multiprocessing.parent_process()
     assert parent is not None  # this function runs in workers only
 

@@ -8,12 +8,14 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from visaudio_bench.errors import UsageError
 from visaudio_bench.names import fault
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -83,6 +85,13 @@ class Registry(Generic[T]):
                 f"Known: {', '.join(self.names())}. See: bench list {self.kind}s"
             )
         return cast(T, _load(plugin, self.kind))
+
+
+def entry_points(group: str) -> Iterable[EntryPoint]:
+    """What packages say that they bring; the reader of packages is imported where somebody asks."""
+    from importlib import metadata
+
+    return metadata.entry_points(group=group)
 
 
 def _folders() -> tuple[tuple[str, int], ...]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from visaudio_bench.cells import damage, unwrapped
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import refuse_depth
 from visaudio_bench.spelling import plain
 
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -94,7 +95,13 @@ def _not_text(path: Path, data: bytes, encoding: str, error: UnicodeDecodeError)
 
 
 def read_sheet(
-    path: Path, *, skip: int = 0, known: Iterable[str] = (), texts: Sequence[str] = (), gaps: bool = False
+    path: Path,
+    *,
+    skip: int = 0,
+    known: Iterable[str] = (),
+    texts: Sequence[str] = (),
+    gaps: bool = False,
+    empty: bool = False,
 ) -> Sheet:
     """A CSV file with commas, semicolons, tabs or bars, whichever its header, or Excel's line `sep=;`, tells.
 
@@ -104,6 +111,7 @@ def read_sheet(
         known: names of columns; a header that writes them with other case, blanks or hyphens is taken for them.
         texts: columns that may hold commas: a row where one of them seems to have been cut at a comma is refused.
         gaps: leave empty rows between others out, with a note, instead of refusing them.
+        empty: take a header alone for a table without rows, instead of refusing it.
 
     Returns:
         The rows, and what was understood beyond plain CSV.
@@ -119,7 +127,7 @@ def read_sheet(
         rows, count = _unwrap(rows)
         notes = (*notes, f'{count} cell(s) written ="..." taken for the text inside') if count else notes
     sheet = Sheet(path, (), rows[skip:], lines[skip:], notes, delimiter)
-    sheet = _body(sheet, tuple(known), gaps)
+    sheet = _body(sheet, tuple(known), gaps, fewest=1 if empty else 2)
     if spans or texts:
         _check_rows(sheet, LINE_END.split(text), before, spans, texts)
     return sheet
@@ -183,7 +191,7 @@ def _unwrap(rows: list[list[str]]) -> tuple[list[list[str]], int]:
     return [[unwrapped(field) for field in row] for row in rows], count
 
 
-def _body(sheet: Sheet, known: tuple[str, ...], gaps: bool) -> Sheet:
+def _body(sheet: Sheet, known: tuple[str, ...], gaps: bool, fewest: int) -> Sheet:
     path, rows, lines, notes = sheet.path, sheet.rows, sheet.lines, sheet.notes
     last = len(rows)
     while last and not any(rows[last - 1]):
@@ -193,8 +201,9 @@ def _body(sheet: Sheet, known: tuple[str, ...], gaps: bool) -> Sheet:
     rows, lines = rows[:last], lines[:last]
     while rows and not any(rows[0]):
         rows, lines = rows[1:], lines[1:]
-    if len(rows) < 2:
-        raise UsageError(f"{path}: a header and at least one row were expected, {len(rows)} row(s) found.")
+    if len(rows) < fewest:
+        wanted = "a header and at least one row were" if fewest > 1 else "a header was"
+        raise UsageError(f"{path}: {wanted} expected, {len(rows)} row(s) found.")
     raw = rows[0]
     while raw and not raw[-1]:
         raw = raw[:-1]
@@ -313,6 +322,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
     try:
         value = json.loads(line, parse_constant=lambda _: None, object_pairs_hook=once)
+        refuse_depth(value)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}:{number}: not a JSON object: {error}.") from error
     if not isinstance(value, dict):

@@ -7,7 +7,6 @@ told; when the authors put another file in its place, the next fetch says so and
 
 from __future__ import annotations
 
-import json
 import shutil
 import urllib.error
 import urllib.request
@@ -18,7 +17,7 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import parse_json, write_json
+from visaudio_bench.files import parse_json, read_json, write_json
 from visaudio_bench.models.download import Progress, fetch, fetch_to
 from visaudio_bench.models.weights import WeightFile, check_file, weights_dir
 from visaudio_bench.names import fault
@@ -107,9 +106,19 @@ def _listed(card: Card, wanted: Weights, hub: str) -> Iterator[tuple[WeightFile,
         yield _entry(card, replace(wanted, file=f"{wanted.file}/{path}", md5="", **known), url), path
 
 
+def _records(path: Path) -> dict[str, dict[str, Any]]:
+    """What was fetched before; nothing where the file is damaged, and each file is then compared with its checksum."""
+    try:
+        told: dict[str, dict[str, Any]] = read_json(path)
+        require(told, {str: {"version": str, "sha256": str}})
+    except (OSError, ValueError):
+        return {}
+    return told
+
+
 def _fetch_file(card: Card, entry: WeightFile, path: Path, progress: Progress | None) -> str:
     record_path = folder_of(card) / "fetched.json"
-    records: dict[str, Any] = json.loads(record_path.read_text(encoding="utf-8")) if record_path.exists() else {}
+    records = _records(record_path)
     version = _version(entry.origin)
     before = records.get(entry.file)
     if before and path.exists() and version and before["version"] and version != before["version"]:

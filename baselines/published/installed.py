@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import cache_dir, digest
+from visaudio_bench.files import cache_dir, digest, read_json
+from visaudio_bench.shapes import require
 
 SYSTEMS_VARIABLE = "VISAUDIO_BENCH_SYSTEMS"
 CODE = frozenset({".py", ".json", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".txt"})
@@ -95,10 +95,17 @@ def install_command(card: Card) -> str:
     return f"bench systems install {card.name}"
 
 
+_BEGUN = {"commit": str, "complete?": bool, "source?": str, "python?": str, "extras?": [str]}
+_INSTALLED = {"commit": str, "source": str, "python": str, "extras": [str], "weights": object, "packages": object}
+
+
 def read_state(card: Card) -> dict[str, Any]:
-    """What `bench systems install` wrote down so far; empty before."""
+    """What `bench systems install` wrote down so far; empty before, and where it is damaged."""
     try:
-        state: dict[str, Any] = json.loads((home_of(card) / "install.json").read_text(encoding="utf-8"))
+        state: dict[str, Any] = read_json(home_of(card) / "install.json")
+        require(state, _BEGUN)
+        if state.get("complete"):
+            require(state, _INSTALLED)
     except (OSError, ValueError):
         return {}
     return state

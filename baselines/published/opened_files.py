@@ -15,10 +15,8 @@ from typing import Literal, NamedTuple
 
 from visaudio_bench.baselines.published import open_recorder
 from visaudio_bench.baselines.published.job_folders import JobFolder
-from visaudio_bench.errors import UsageError
 
 Named = Literal["relative", "whole"]
-NAMED: dict[str, Named] = {"relative": "relative", "whole": "whole"}
 
 
 class OpenedFile(NamedTuple):
@@ -93,18 +91,3 @@ def write_opened(path: Path, opened: Iterable[OpenedFile]) -> None:
         opened: the files.
     """
     path.write_text("".join(f"{file.named} {file.path}\n" for file in opened), encoding="utf-8")
-
-
-def read_opened(path: Path) -> tuple[OpenedFile, ...]:
-    """A list that was written down.
-
-    Raises:
-        UsageError: a line is of another form.
-    """
-    opened = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        named, _, name = line.partition(" ")
-        if named not in NAMED:
-            raise UsageError(f'{path}: "{line}" does not begin with relative or whole.')
-        opened.append(OpenedFile(NAMED[named], name))
-    return tuple(opened)

@@ -33,7 +33,7 @@ from visaudio_bench.baselines.system import Generation, Input, System, SystemCar
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import cache_dir, digest, scratch_folder
 from visaudio_bench.guard import one_clip
-from visaudio_bench.pool import available_cores, map_unordered
+from visaudio_bench.pool import Needs, available_cores, map_unordered
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.folder import look_into
@@ -96,6 +96,10 @@ class PublishedSystem(System):
         promised = [card.given, card.frames_per_second, card.image_at, card.native, card.postprocess]
         made_from = [identity(card, self.installed), dict(self.options), promised, source_revision(__name__)]
         return f"{pinned}+{digest(made_from)[:12]}"
+
+    def needs(self, device: str) -> Needs:
+        """As `System.needs`; without a card its worker computes with all cores."""
+        return super().needs(device) if device.startswith("cuda") else Needs(cpus=available_cores())
 
     def hearing(self, monos: Mapping[str, Path]) -> PublishedSystem:
         """As `System.hearing`."""

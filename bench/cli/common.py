@@ -6,13 +6,14 @@ import math
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:  # the command line starts without these
+    from visaudio_bench.bench.cluster.opening import Machines
     from visaudio_bench.bench.evaluation.plan import Job, Plan
     from visaudio_bench.bench.evaluation.run_checks import Check
     from visaudio_bench.leaderboards.schema import Run
@@ -30,6 +31,8 @@ format_option = click.option(
     show_default=True,
     help="Format of the table on stdout.",
 )
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
 
 
 class Number(click.FloatRange):
@@ -52,6 +55,46 @@ device_option = click.option(
     metavar="NAME",
     help="Where networks run: cpu, cuda, cuda:1; auto takes a CUDA device if there is one.",
 )
+
+_CLUSTER = (
+    click.option(
+        "--ray", metavar="ADDRESS",
+        help="Let a Ray cluster do the work: HOST:PORT, auto, or local for this machine as one.",
+    ),
+    click.option(
+        "--slurm", is_flag=False, flag_value="submit", type=click.Choice(["submit", "local"]),
+        help="Let jobs of Slurm do the work, submitted from here; local tries it with processes of this machine.",
+    ),
+)  # fmt: skip
+
+
+def cluster_options(command: Command) -> Command:
+    """Options of the commands that many machines can work for."""
+    for option in reversed(_CLUSTER):
+        command = option(command)
+    return command
+
+
+def find_machines(ray: str | None, slurm: str | None, workers: int | None) -> Machines:
+    """The machines that `--ray`, `--slurm` and `--workers` name.
+
+    Args:
+        ray: address of a cluster, if one is to work.
+        slurm: how Slurm is to work, if it is.
+        workers: units at once; None for what the machines can do.
+
+    Returns:
+        The choice; nothing has been connected to.
+
+    Raises:
+        UsageError: both kinds are asked for.
+    """
+    from visaudio_bench.bench.cluster.opening import Machines
+
+    machines = Machines(ray, slurm, workers)
+    machines.require_one_kind()
+    return machines
+
 
 mos_option = click.option(
     "--mos",
@@ -77,13 +120,15 @@ def split_names(context: click.Context, parameter: click.Parameter, values: tupl
 
 
 def _divided(value: str) -> list[str]:
+    from visaudio_bench.files import is_there
+
     first, _, file = value.partition(":")
     if "," in first:  # several names, of which the last may have a file
         before, _, last = value.partition(",")
         return [before, *_divided(last)]
     name, named, path = file.partition("=")
-    exists = Path(file).exists() if file else False
-    return [value] if exists or (named and "," not in name and Path(path).exists()) else value.split(",")
+    exists = is_there(file) if file else False
+    return [value] if exists or (named and "," not in name and is_there(path)) else value.split(",")
 
 
 own_suite_option = click.option(
@@ -106,6 +151,7 @@ def run_options(command: Command) -> Command:
         click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<suites>]"),
         click.option("--replace", is_flag=True, help="Give up the run in that folder; else this one adds to it."),
         click.option("--workers", type=click.IntRange(1), help="Processes for the work.  [default: every core]"),
+        *_CLUSTER,
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option(
             "--allow-missing", type=click.IntRange(0), default=0, show_default=True, metavar="N",
@@ -166,11 +212,16 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
     from visaudio_bench.metrics.protocol import OURS, PROTOCOLS
     from visaudio_bench.pool import available_cores
 
-    device = find_device(options["device"])
+    machines = find_machines(options["ray"], options["slurm"], options["workers"])
+    device = find_device(options["device"], machines)
     workers = options["workers"] or available_cores()
     planned_for = options.get("plan_for")
     if planned_for and not options["dry_run"]:
         raise UsageError("--plan-for is for --dry-run: a run is on this machine.")
+    if machines.many and options["dry_run"]:
+        raise UsageError(
+            "--dry-run predicts for one machine, which --plan-for may describe. Leave --ray or --slurm out."
+        )
     companions = options.get("companions")
     if companions is not None:
         refuse_stranger(Path(companions))
@@ -188,15 +239,31 @@ def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) 
         replace=options.get("replace", False),
         companions=None if companions is None else Path(companions),
         machine=machine_of(planned_for, workers) if planned_for else None,
+        machines=machines,
     )
 
 
-def find_device(name: str) -> str:
+def find_device(name: str, machines: Machines | None = None) -> str:
     """The torch device of `--device`, checked before any work is done; torch itself only where it can answer otherwise.
+
+    Args:
+        name: as it was given.
+        machines: who will compute. The machines of a cluster may have cards where this one has none.
+
+    Returns:
+        Its name; of a cluster `cuda` stands for the card that a worker is given.
 
     Raises:
         UsageError: it is not there, or torch does not know it.
     """
+    if machines is not None and machines.many and name.startswith("cuda"):
+        from visaudio_bench.errors import UsageError
+
+        if name != "cuda":
+            raise UsageError(
+                f"--device {name} is a card of one machine; a cluster gives each worker one: --device cuda"
+            )
+        return name
     if name == "cpu" or (name == "auto" and not _has_driver()):
         return "cpu"
     import torch
@@ -239,6 +306,29 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
     terminal = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, 80) if terminal else None
     click.echo(render(tables, form, colour=terminal, width=width), nl=False)  # type: ignore[arg-type]
+
+
+def print_list(table: Table, form: str, *, verbose: bool, long: Collection[str], command: str) -> None:
+    """Print a list; as text, without what only those want to read who ask for more.
+
+    Args:
+        table: the list.
+        form: as `print_tables` takes it.
+        verbose: more was asked for.
+        long: keys of the columns that are left to `-v`.
+        command: that printed the list.
+    """
+    from dataclasses import replace
+
+    if form == "text" and not verbose:
+        kept = [number for number, column in enumerate(table.columns) if column.key not in long]
+        table = replace(
+            table,
+            columns=tuple(table.columns[number] for number in kept),
+            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
+            notes=(*table.notes, f"More of each: {command} -v"),
+        )
+    print_tables([table], form)
 
 
 def with_mos(tables: Sequence[Table], mos: Path | None, run: Run) -> list[Table]:

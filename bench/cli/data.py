@@ -114,7 +114,9 @@ def prepare(name: str, source: Path, workers: int | None, pictures: bool, form: 
     _print_summary(prepared, form)
     for reject in _examples(prepared):
         note(f"left out: {reject}")
-    note(f"saved in {prepared.folder}; next: bench run --suite {name}")
+    splits = {entry.split for entry in prepared.manifest.entries}
+    part = "" if preparation.dataset.split in splits else f":{min(splits, default='')}"
+    note(f"saved in {prepared.folder}; next: bench run --suite {name}{part}")
     refuse_unexpected(prepared.rejects, prepared.folder)
 
 

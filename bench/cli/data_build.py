@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import Number, format_option, print_tables, refuse_unexpected
+from visaudio_bench.bench.cli.common import (
+    Number,
+    cluster_options,
+    find_machines,
+    format_option,
+    print_tables,
+    refuse_unexpected,
+)
+from visaudio_bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from visaudio_bench.suites.construction.dataset import Build, BuiltDataset, Shard
@@ -86,7 +94,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     """How clips are made, and by how many."""
     for option in reversed(_RECIPE):
         command = option(command)
-    return command
+    return cluster_options(command)
 
 
 @click.group("build", epilog=EPILOG)
@@ -115,8 +123,6 @@ def biaudio(
     out: Path,
     lists: Path | None,
     captions: Path | None,
-    workers: int | None,
-    shard: Shard,
     form: str,
     **recipe: Any,
 ) -> None:
@@ -127,19 +133,19 @@ def biaudio(
     _refuse_places(source, out, recipe["size"])
     said = captions or out / "captions.jsonl"
     texts = read_captions(said) if captions or said.is_file() else {}
-    _build(find_panoramas(source, lists), out, recipe, shard, workers, texts, form)
+    _build(find_panoramas(source, lists), out, recipe, texts, form)
 
 
 @build.command(epilog=STARSS23_EPILOG)
 @_source("STARSS23: foa_dev, metadata_dev and video_dev side by side.")
 @_OUT
 @_recipe_options
-def starss23(source: Path, out: Path, workers: int | None, shard: Shard, form: str, **recipe: Any) -> None:
+def starss23(source: Path, out: Path, form: str, **recipe: Any) -> None:
     """Make perspective videos with binaural sound and direction labels out of STARSS23's real scenes."""
     from visaudio_bench.suites.construction.starss23 import find_starss23
 
     _refuse_places(source, out, recipe["size"])
-    _build(find_starss23(source, recipe["duration"]), out, recipe, shard, workers, {}, form)
+    _build(find_starss23(source, recipe["duration"]), out, recipe, {}, form)
 
 
 def _refuse_places(source: Path, out: Path, size: int) -> None:
@@ -152,25 +158,26 @@ def _refuse_places(source: Path, out: Path, size: int) -> None:
 def _build(
     panoramas: FoundPanoramas,
     out: Path,
-    recipe: Mapping[str, Any],
-    shard: Shard,
-    workers: int | None,
+    recipe: dict[str, Any],
     texts: Mapping[str, SoundCaption],
     form: str,
 ) -> None:
     """Make the clips of what was found, and say what became of them."""
+    from visaudio_bench.bench.cluster.opening import at_work
     from visaudio_bench.bench.console import note
-    from visaudio_bench.errors import UsageError
     from visaudio_bench.lock import hold
     from visaudio_bench.suites.construction.build import BuildSettings
     from visaudio_bench.suites.construction.dataset import Build
     from visaudio_bench.suites.construction.statistics import write_statistics
 
+    machines = find_machines(recipe.pop("ray"), recipe.pop("slurm"), recipe.pop("workers"))
+    shard: Shard = recipe.pop("shard")
     work = Build(panoramas, out, BuildSettings(**recipe), shard)
     work.begin()
     part = f".in-use-{shard.index}-of-{shard.count}"  # the parts of one data set are made side by side
     with hold(out, f"bench data build {panoramas.suite} --shard {shard.index}/{shard.count}", name=part):
-        _run(work, workers)
+        with at_work(machines, [out]) as workers:
+            _run(work, workers)
         made = work.finish(texts)
     if made is None:
         note(f"this part is done; the manifest is written by whichever part of {out} is done last")
@@ -182,22 +189,24 @@ def _build(
         seen = f"{out / 'statistics' / 'statistics.json'} alone: {error}"
     _print_summary(made, work, form)
     note(f"saved in {out}, statistics in {seen}")
-    note(f"next: bench data prepare {panoramas.suite} --from {out}")
+    if made.records:
+        note(f"next: bench data prepare {panoramas.suite} --from {out}")
     refuse_unexpected(made.rejects, out)
+    if not made.records:
+        raise BenchError(f"no clip could be made; why stands beside the name of each in {out / 'rejects.jsonl'}.")
 
 
-def _run(work: Build, workers: int | None) -> None:
+def _run(work: Build, workers: int) -> None:
     from functools import partial
 
     from visaudio_bench.bench.console import note, track
     from visaudio_bench.isolation import map_isolated
-    from visaudio_bench.pool import available_cores
 
     pending = len(work.pending())
     mine = sum(work.shard.holds(panorama.id) for panorama in work.found.panoramas)
     if pending < mine:
         note(f"{mine - pending:,} of {mine:,} clips were made before")
-    engine = partial(map_isolated, workers=workers or available_cores(), timeout=TIMEOUT)
+    engine = partial(map_isolated, workers=workers, timeout=TIMEOUT)
     for _ in track(work.run(engine), pending, f"building {work.found.suite}"):
         pass
 
@@ -214,9 +223,10 @@ def _print_summary(made: BuiltDataset, work: Build, form: str) -> None:
         rows.append(TableRow(f"{split} clips", cells, group="clips"))
     for reason, count in sorted(Counter(reject.reason for reject in made.rejects).items()):
         rows.append(TableRow(f"left out: {reason}", (Cell(f"{count:,}", count), Cell(""), Cell("")), group="rejects"))
+    absent = work.found.absent
     notes = (
         f"{len(made.captions):,} of {len(made.records):,} clips have a caption",
-        f"{work.found.absent:,} clips of the lists are not below --from",
+        *([f"{absent:,} clips of the lists are not below --from"] if absent else []),
         "left out, with the reason of each: rejects.jsonl",
         *work.found.unread,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from visaudio_bench.bench.cli.common import Number, find_device
+from visaudio_bench.bench.cli.common import Number, cluster_options, find_device, find_machines
 
 if TYPE_CHECKING:
     from visaudio_bench.suites import Suite
@@ -51,6 +51,7 @@ def features() -> None:
 )
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, or auto.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core for built-in parts, else 1]")
+@cluster_options
 @click.option(
     "--allow-missing",
     type=click.IntRange(0),
@@ -61,12 +62,13 @@ def features() -> None:
 )
 def build(
     request: str, split: str | None, out: Path, parts: str, spatial: str, grid: int | None, duration: float | None,
-    device: str, workers: int | None, allow_missing: int,
+    device: str, workers: int | None, ray: str | None, slurm: str | None, allow_missing: int,
 ) -> None:  # fmt: skip
     """Extract the features of a suite's clips into a store; killed at any moment, the same command goes on."""
+    from visaudio_bench.bench.cluster.opening import at_work
     from visaudio_bench.bench.console import note
     from visaudio_bench.bench.training.feature_extraction import Extraction, StoreFilling, WindowKeeping, extract
-    from visaudio_bench.errors import BenchError
+    from visaudio_bench.errors import BenchError, UsageError
     from visaudio_bench.models.geometry_aware import clip_windows
     from visaudio_bench.models.training.distributed import join, leave
     from visaudio_bench.models.visaudio.feature_formats import Storage
@@ -76,15 +78,20 @@ def build(
 
     suite = open_suite(request)
     _require_split(suite, split)
-    world = join(find_device(device))
+    machines = find_machines(ray, slurm, workers)
+    world = join(find_device(device, machines))
+    if machines.many and world.size > 1:
+        raise UsageError(
+            "under torchrun its processes share the work. Start one process, or leave --ray or --slurm out."
+        )
     # The paper's encoders take gigabytes in every process; the built-in ones take nothing.
     alone = world.size > 1 or world.device.type == "cuda" or parts == "published"
-    many = workers or (1 if alone else available_cores())
-    where = (suite, out, parts, duration or suite.duration or 8.0, str(world.device), many)
-    work: StoreFilling = (
-        WindowKeeping(*where) if parts in clip_windows.PARTS else Extraction(*where, Storage(spatial, grid=grid))
-    )
-    with world.alone(out, "bench features build"):
+    many = machines if machines.many or workers else machines._replace(workers=1 if alone else available_cores())
+    with world.alone(out, "bench features build"), at_work(many, [out]) as at_once:
+        where = (suite, out, parts, duration or suite.duration or 8.0, str(world.device), at_once)
+        work: StoreFilling = (
+            WindowKeeping(*where) if parts in clip_windows.PARTS else Extraction(*where, Storage(spatial, grid=grid))
+        )
         failures = extract(work, world)
     leave()
     if not world.main:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visaudio_bench.bench.cli.common import Number, device_option, find_device, split_names
+from visaudio_bench.bench.cli.common import (
+    Number,
+    cluster_options,
+    device_option,
+    find_device,
+    find_machines,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from visaudio_bench.baselines import System
@@ -56,6 +63,10 @@ Examples
 @click.option("--compile", "compiled", is_flag=True, default=None, help="Compile the flow network first.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise; each clip has its own.")
 @click.option("--mux", is_flag=True, help="Also write each video with its new sound, as mp4.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes for systems that share clips.  [default: every core]"
+)
+@cluster_options
 @device_option
 def generate(
     name: str | None, weights: Path | None, out: Path, seed: int, device: str, mux: bool, **options: Any
@@ -65,15 +76,17 @@ def generate(
     Leaves `<clip>.wav` (two channels, 44.1 kHz) and `<clip>.json` (how it was made). Killed at any moment, the same
     command goes on from there.
     """
+    from visaudio_bench.bench.cluster.opening import at_work
     from visaudio_bench.bench.evaluation.unscored_generation import produce
     from visaudio_bench.lock import hold
 
+    machines = find_machines(options.pop("ray"), options.pop("slurm"), options.pop("workers"))
     settings = {key: options.pop(key) for key in ("steps", "guidance", "negative", "batch", "dtype", "compiled")}
     name = name or ("visaudio" if weights else "visaudio-tiny")
     system = _system(name, weights, {key: value for key, value in settings.items() if value is not None})
     for job, folder in _jobs(system, out, **options):
-        with hold(folder, "bench generate"):
-            produce(job, folder, seed=seed, device=find_device(device), mux=mux)
+        with hold(folder, "bench generate"), at_work(machines, [folder]) as workers:
+            produce(job, folder, seed=seed, device=find_device(device, machines), mux=mux, workers=workers)
 
 
 def _system(name: str, weights: Path | None, settings: dict[str, Any]) -> System:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_list, verbose_option
 
 if TYPE_CHECKING:
     from visaudio_bench.leaderboards.tables import Table
@@ -19,23 +19,12 @@ LONG = {"suites": ("licence", "from"), "systems": ("is given", "from"), "metrics
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["suites", "systems", "metrics"]))
-@click.option("-v", "--verbose", is_flag=True, help="All that there is to say of each.")
+@verbose_option
 @format_option
 def list_command(what: str, verbose: bool, form: str) -> None:
     """List suites, systems or metrics, with the plug-ins that are installed."""
-    from dataclasses import replace
-
     tables = {"suites": _suites, "systems": _systems, "metrics": _metrics}
-    table = tables[what]()
-    if form == "text" and not verbose:
-        kept = [number for number, column in enumerate(table.columns) if column.key not in LONG[what]]
-        table = replace(
-            table,
-            columns=tuple(table.columns[number] for number in kept),
-            rows=tuple(replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows),
-            notes=(*table.notes, f"More of each: bench list {what} -v"),
-        )
-    print_tables([table], form)
+    print_list(tables[what](), form, verbose=verbose, long=LONG[what], command=f"bench list {what}")
 
 
 def _table(title: str, corner: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
@@ -58,7 +47,7 @@ def _suites() -> Table:
 
 def _suite(name: str) -> tuple[str, str, str]:
     """What is in a suite, how many clips, and their licence; else the sentence that says why it does not open."""
-    from visaudio_bench.errors import UsageError
+    from visaudio_bench.errors import MissingArgumentError, UsageError
     from visaudio_bench.suites import SUITES
     from visaudio_bench.suites.datasets import DATASETS, data_dir
     from visaudio_bench.suites.manifest import find_manifest
@@ -70,19 +59,26 @@ def _suite(name: str) -> tuple[str, str, str]:
                 return f"{dataset.title}: not prepared here, see bench data list", "", dataset.licence
         suite = SUITES.get(name)(None)
         return suite.title, str(len(suite.clip_ids())), suite.licence
-    except UsageError as error:  # it needs an argument, say, or its plug-in does not import
+    except MissingArgumentError as error:
+        return f"{error.summary}; needs {error.needs}", "", ""
+    except UsageError as error:  # its plug-in does not import, say
         return str(error), "", ""
 
 
 def _systems() -> Table:
     from visaudio_bench.baselines import SYSTEMS
-    from visaudio_bench.errors import UsageError
+    from visaudio_bench.errors import MissingArgumentError, UsageError
+
+    def given(inputs: Sequence[str]) -> str:
+        return ", ".join(inputs) or "nothing"
 
     rows = []
     for name in SYSTEMS.names():
         try:
             card = SYSTEMS.get(name)(None).card
-            rows.append((name, card.summary, ", ".join(card.inputs) or "nothing", SYSTEMS.origin(name)))
+            rows.append((name, card.summary, given(card.inputs), SYSTEMS.origin(name)))
+        except MissingArgumentError as error:
+            rows.append((name, f"{error.summary}; needs {error.needs}", given(error.inputs), SYSTEMS.origin(name)))
         except UsageError as error:
             rows.append((name, str(error), "", SYSTEMS.origin(name)))
     return _table("systems", "system", ("what", "is given", "from"), rows)

@@ -11,7 +11,7 @@ from visaudio_bench.bench.cli.common import Number, print_tables
 from visaudio_bench.bench.cli.mos_options import FORMS, NameList, read_files, reading, rules_of, several
 from visaudio_bench.bench.cli.mos_plan import plan
 from visaudio_bench.bench.mos.questions import DESIGNS
-from visaudio_bench.bench.mos.service_forms import CROWD_SERVICES, FORM_SERVICES, WRITERS
+from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.leaderboards.opinion_tables import METHODS, TESTS
 from visaudio_bench.leaderboards.tables import FORMATS
@@ -155,11 +155,11 @@ def page(allow_missing: int, **options: Any) -> None:
         raise UsageError(
             "--for SERVICE and --address URL go together: the service's participants open the videos at that address."
         )
-    consent = read_text(options["consent"])[0].strip() if options["consent"] else ""
-    if service in CROWD_SERVICES and not consent:
-        raise UsageError(f"people of {service} are asked for their consent in your words: --consent FILE")
-    wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
     _check_design(options, service in FORM_SERVICES)
+    consent = read_text(options["consent"])[0].strip() if options["consent"] else ""
+    if (service or options["post"]) and not consent:
+        raise UsageError(f"people of {service or 'a crowd'} are asked for their consent in your words: --consent FILE")
+    wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
     sources = _sources(options)
     truth = options["directions"]
     azimuths = with_truth(read_directions(truth), [clip.id for clip in sources.clips], truth) if truth else {}
@@ -234,11 +234,22 @@ def _sources(options: dict[str, Any]) -> Sources:
 @click.option(
     "--allow-origin", "origins", multiple=True, help="Another page that may post, such as https://example.org."
 )
-def serve(survey: Path, port: int, host: str, database: Path | None, origins: tuple[str, ...]) -> None:
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    help="File with a password: who has it takes the answers from /responses.csv. Without it nobody can.",
+)
+def serve(
+    survey: Path, port: int, host: str, database: Path | None, origins: tuple[str, ...], password_file: Path | None
+) -> None:
     """Show a questionnaire to raters and collect their responses in a database that is only ever added to."""
     from visaudio_bench.bench.mos.server import serve_survey
+    from visaudio_bench.sheets import read_text
 
-    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"), origins)
+    password = read_text(password_file)[0].strip() if password_file else ""
+    if password_file and not password:
+        raise UsageError(f"{password_file} is empty; a password was expected there.")
+    serve_survey(survey, host, port, database or survey.with_name(survey.name + ".sqlite"), origins, password)
 
 
 @mos.command()
@@ -262,13 +273,16 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
 
 
 @mos.command()
+@click.option("--design", type=click.Choice(tuple(DESIGNS)), default="rating", show_default=True)
 @click.option("--raters", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--clips", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--systems", type=NameList(), default=("A", "B", "C", "D", "E"), help="Names, worst first.")
 @click.option("--rater-spread", type=Number(0), default=0.45, show_default=True, help="SD of raters' biases.")
 @click.option("--clip-spread", type=Number(0), default=0.45, show_default=True, help="SD of clips' effects.")
 @click.option("--noise", type=Number(0), default=0.8, show_default=True, help="SD of everything else.")
-@click.option("--careless", type=click.IntRange(0), default=0, help="Raters that vote the same everywhere.")
+@click.option(
+    "--careless", type=click.IntRange(0), default=0, help="Raters that vote the same everywhere, or anything."
+)
 @click.option("--miswired", type=click.IntRange(0), default=0, help="Raters that hear left and right exchanged.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--form", type=click.Choice(FORMS[1:]), default="long", show_default=True)
@@ -276,18 +290,30 @@ def export(database: Path, out: Path | None, target: str, dimension: str | None)
 @click.option("--truth", type=click.Path(path_type=Path), help="JSON file for biases and expected votes.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV file; wide-rater adds .key.csv.")
 def simulate(**options: Any) -> None:
-    """Write responses of raters that do not exist, with known biases."""
+    """Write responses of raters that do not exist, with known biases.
+
+    Spreads are steps of the scale of five; what they are in the other designs, docs/listening-tests.md says.
+    """
     from visaudio_bench.bench.mos.simulate import Panel, long_rows, to_csv, truth_document
     from visaudio_bench.bench.mos.simulate import simulate as draw
+    from visaudio_bench.bench.mos.simulated_designs import design_rows
     from visaudio_bench.files import write_json, write_text
 
     panel = Panel(**{name: options[name] for name in Panel._fields})
     systems, seed, out = options["systems"], options["seed"], options["out"]
-    drawn = draw(panel, systems, seed)
-    text, key = to_csv(long_rows(drawn, systems, panel, options["study_id"]), options["form"])
+    if options["design"] == "rating":
+        drawn = draw(panel, systems, seed)
+        rows = long_rows(drawn, systems, panel, options["study_id"])
+        if options["truth"]:
+            write_json(options["truth"], truth_document(drawn, systems, panel, seed))
+    elif options["truth"] or options["form"] != "long":
+        raise UsageError(
+            f"--truth and --form are for --design rating; {options['design']} is written in the form long."
+        )
+    else:
+        rows = design_rows(options["design"], panel, systems, options["study_id"], seed)
+    text, key = to_csv(rows, options["form"])
     write_text(out, text)
     if key:
         write_text(out.with_suffix(".key.csv"), key)
-    if options["truth"]:
-        write_json(options["truth"], truth_document(drawn, systems, panel, seed))
-    click.echo(f"{out}: {drawn.votes.size} simulated votes", err=True)
+    click.echo(f"{out}: {len(rows)} simulated votes", err=True)

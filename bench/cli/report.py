@@ -57,12 +57,13 @@ def report(
 
 def _tables(contents: Mapping[Path, Run], mos: Path | None) -> list[Table]:
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.evaluation.joint_runs import join_runs, joint_tables
     from visaudio_bench.bench.evaluation.recomputation import recompute
-    from visaudio_bench.bench.report_pages.run_content import run_names
     from visaudio_bench.errors import UsageError
 
     if len(contents) > 1:
+        from visaudio_bench.bench.evaluation.joint_runs import join_runs, joint_tables
+        from visaudio_bench.bench.report_pages.run_content import run_names
+
         if mos is not None:
             raise UsageError(f"--mos stands beside the results of one RUN, {len(contents)} were given.")
         return joint_tables(join_runs(list(contents.items()), called=run_names(list(contents))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from visaudio_bench.bench.cli.common import format_option, print_tables
+from visaudio_bench.bench.cli.common import format_option, print_list, print_tables, verbose_option
 
 if TYPE_CHECKING:
     from visaudio_bench.models.download import Progress
@@ -27,8 +27,9 @@ def weights() -> None:
 
 
 @weights.command("list")
+@verbose_option
 @format_option
-def list_weights(form: str) -> None:
+def list_weights(verbose: bool, form: str) -> None:
     """What there is, what it is for, its licence, and whether it is here. Compares sizes only; see verify."""
     from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
     from visaudio_bench.models.weights import WEIGHTS, missing, path_of, weights_dir
@@ -47,7 +48,8 @@ def list_weights(form: str) -> None:
         Column("origin", "origin", left=True),
     )  # fmt: skip
     notes = (f"folder: {weights_dir()}", "get one: bench weights fetch NAME")
-    print_tables([Table("weights", columns, tuple(rows), corner="name", notes=notes)], form)
+    table = Table("weights", columns, tuple(rows), corner="name", notes=notes)
+    print_list(table, form, verbose=verbose, long=("file", "origin"), command="bench weights list")
 
 
 @weights.command()

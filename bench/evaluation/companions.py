@@ -11,9 +11,9 @@ The true sound is the system `reference`. A file that is not there leaves the co
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,12 @@ from numpy.typing import NDArray
 from visaudio_bench.bench.evaluation.clip_inputs import LackingError
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.sheets import LINE_END, read_text
-from visaudio_bench.suites.media import SOUND_SUFFIXES, Samples, read_sound
+
+if TYPE_CHECKING:
+    from visaudio_bench.suites.media import Samples
 
 TRUE = "reference"
+LARGEST = 2**53  # whole numbers beyond this are none of theirs
 KINDS = ("events", "boxes", "foa")
 
 
@@ -64,6 +67,8 @@ class Companions:
         Raises:
             LackingError: `no_foa`, `bad_companion`, or why its file cannot be read.
         """
+        from visaudio_bench.suites.media import SOUND_SUFFIXES, read_sound
+
         path = self._file("foa", system, tuple(sorted(SOUND_SUFFIXES)))
         try:
             sound = read_sound(path, duration=duration)
@@ -101,7 +106,7 @@ def _rows(path: Path, width: int) -> NDArray[np.int64]:
             values = [float(cell) for cell in row.split(",")]
         except ValueError:
             values = []
-        if len(values) != width or not all(math.isfinite(value) for value in values) or values[0] < 0:
+        if len(values) != width or not all(abs(value) < LARGEST for value in values) or values[0] < 0:
             raise LackingError("bad_companion", f"{path}:{line}: {row!r}, {width} numbers were expected and no header.")
         rows.append([int(value) for value in values])
     return np.array(rows, dtype=np.int64).reshape(-1, width)

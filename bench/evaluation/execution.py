@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import System
+from visaudio_bench.bench.cluster.opening import at_work
 from visaudio_bench.bench.console import note, track
 from visaudio_bench.bench.evaluation.accumulation import (
     Earlier,
@@ -100,8 +101,8 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
     if dry_run:
         note(describe_prediction(summary["prediction"]))
         return None
-    with hold(plan.out, "a run of bench"):
-        return _carry_out(plan, summary)
+    with hold(plan.out, "a run of bench"), at_work(plan.machines, [plan.out]) as workers:
+        return _carry_out(replace(plan, workers=workers) if plan.machines.many else plan, summary)
 
 
 def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:

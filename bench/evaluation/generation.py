@@ -8,6 +8,7 @@ record or its file is not what it should be; a killed run therefore goes on wher
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +20,12 @@ from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, file_sha256, file_stamp, read_json, write_json
 from visaudio_bench.guard import one_clip
-from visaudio_bench.pool import map_unordered
+from visaudio_bench.pool import is_elsewhere, map_unordered
 from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
 
+LOADED = 64  # clips at most for which a worker of a cluster may have to load a system's networks
 HOPELESS = 3  # clips that a system fails for one after the other before it is not asked again
 
 
@@ -80,6 +82,15 @@ def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
     return paths
 
 
+def record_at(path: Path) -> dict[str, Any]:
+    """The record beside a sound, of whoever made it; nothing where there is none, or what is there is none."""
+    try:
+        told = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def made_sounds(folder: Path) -> dict[str, Path]:
     """Sound files by clip id of one system's folder in a run; those of `outputs` lie where their owner has them.
 
@@ -109,12 +120,14 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
     Returns:
         An iterator over what became of each clip, its record already written.
     """
-    if not system.shared_by_processes(plan.device):
+    shared = system.shared_by_processes(plan.device)
+    if not shared and not is_elsewhere():
         yield from _generate_some(plan, job, system, tuple(missing))
         return
-    size = max(1, min(16, -(-len(missing) // (4 * plan.workers))))
+    size = max(1, min(16 if shared else LOADED, -(-len(missing) // (4 * plan.workers))))
     chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
-    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers):
+    needs = system.needs(plan.device)
+    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers, needs):
         error = outcome.clip_error()
         if error is None:
             yield from outcome.result()
@@ -177,15 +190,22 @@ def _attempted(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> It
 
 
 def _kept(plan: Plan, job: Job, system: System, clip: Clip | None, generation: Generation) -> Generated:
-    """What a system said of a clip, after its record is written."""
-    name = generation.clip
+    """What a system said of a clip, after its record is written; a sound that gets none does not stay."""
+    name, folder = generation.clip, folder_of(plan, job, system)
+    written = False
     try:
         with one_clip():
             if clip is not None and generation.path is not None:
                 record = _record(plan, job, system, clip, generation)
-                write_json(folder_of(plan, job, system) / f"{name}.json", record)
+                write_json(folder / f"{name}.json", record)
+            written = True
     except ClipError as error:
         return Generated(name, None, error.reason, error.message, error.trace)
+    finally:
+        # Elsewhere it is somebody's own.
+        if not written and generation.path is not None and generation.path.parent == folder:
+            with suppress(OSError):
+                generation.path.unlink()
     return Generated(name, generation.path, generation.reason, generation.message, generation.trace)
 
 

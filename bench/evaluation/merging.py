@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.bench.evaluation.generation import made_sounds
+from visaudio_bench.bench.console import note
+from visaudio_bench.bench.evaluation.generation import made_sounds, record_at
 from visaudio_bench.bench.evaluation.joint_runs import JointRuns, join_runs
 from visaudio_bench.bench.evaluation.network_scores import join_features
 from visaudio_bench.bench.evaluation.run_media import join_media
@@ -44,7 +44,7 @@ def merge(folders: Sequence[Path], out: Path) -> list[Table]:
         for record in joint.records:
             suite = record.info.name
             for system, places in joint.folders[suite].items():
-                _copy_sounds(places[0] / "audio" / suite / system, out / "audio" / suite / system)
+                _copy_sounds(places[0], Path("audio") / suite / system, out)
                 join_features(
                     [feature_file(place, suite, system) for place in places], feature_file(out, suite, system)
                 )
@@ -108,23 +108,29 @@ def _differences(
 
 def _hashes(sounds: Path) -> dict[str, str]:
     """The hash of the sound of each clip, as its record says it."""
-    told = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sounds.glob("[!.]*.json")}
+    told = {path.stem: record_at(path) for path in sounds.glob("[!.]*.json")}
     return {clip: record["sha256"] for clip, record in told.items() if "sha256" in record}
 
 
-def _copy_sounds(source: Path, target: Path) -> None:
-    """Copy the sounds of a system with their records, also those that its owner has elsewhere."""
+def _copy_sounds(run: Path, system: Path, out: Path) -> None:
+    """Copy the sounds of a system with their records, also those that its owner has elsewhere.
+
+    What lies elsewhere is copied only where the record has its hash: a stranger's may name any file of this machine.
+    """
+    source, target = run / system, out / system
     for clip, path in (made_sounds(source) if source.is_dir() else {}).items():
-        record = source / f"{clip}.json"
-        told = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        told = record_at(source / f"{clip}.json")
         if path.is_file():
+            if not (path.resolve().is_relative_to(run.resolve()) or file_sha256(path) == told.get("sha256")):
+                note(f"a sound is left out: {path} is not in {run}, and {source / clip}.json has another hash or none")
+                continue
             copy = target / f"{clip}{path.suffix}"
             with atomic_path(copy) as temporary:
                 shutil.copyfile(path, temporary)
                 shutil.copystat(path, temporary)
             told |= {"file": copy.name, "fingerprint": file_stamp(copy)}
             told.setdefault("sha256", file_sha256(copy))
-        if record.is_file():
+        if told:
             write_json(target / f"{clip}.json", told)
 
 

@@ -3,7 +3,8 @@
 A worker reads, decodes, resamples and hashes a clip's sounds and pictures, makes what the networks are given, asks for
 what the cache does not have, keeps the answers there, and makes quantities of them. Each has one clip in hand, so that
 memory does not grow with the suite; what comes back are quantities and features. Results come in the order of the
-clips whatever finishes first, and are the same with one worker, who does everything in this process.
+clips whatever finishes first, and are the same with one worker, who does everything in this process. A worker of a
+cluster, who shares no memory with that process, runs the networks itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from visaudio_bench.bench.evaluation.frozen_networks import DistantNet, Net
 from visaudio_bench.bench.evaluation.network_scores import Nets, NetworkAnswers, listen
 from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.protocol import Protocol
-from visaudio_bench.pool import Outcome, map_unordered
+from visaudio_bench.pool import Needs, Outcome, is_elsewhere, map_unordered
 from visaudio_bench.suites import Clip
 
 
@@ -60,10 +61,15 @@ def answers_of(
     Raises:
         BenchError: a network cannot be loaded, or the process that runs it has ended.
     """
-    far = tuple(family for family in families if family.by_row and _is_portable(family)) if workers > 1 else ()
+    far = tuple(family for family in families if _is_asked_far(family, workers) and _is_portable(family))
     near = [family for family in families if family not in far]
     for task, distant in _answered_far(clips, far, nets, protocol, workers):
         yield _merged(distant, listen(task.clip, task.sounds, near, nets, protocol) if near else ())
+
+
+def _is_asked_far(family: Family, workers: int) -> bool:
+    """Whether workers ask it: those of a cluster have networks of their own, others share those of a process."""
+    return is_elsewhere() or (workers > 1 and bool(family.by_row))
 
 
 def _is_portable(family: Family) -> bool:
@@ -79,6 +85,9 @@ def _answered_far(
     """What families say that are asked in workers, in the order of the clips; nothing where there are none."""
     from visaudio_bench.models import serving
 
+    if families and is_elsewhere():
+        yield from _answered_elsewhere(clips, families, nets, protocol, workers)
+        return
     if not families or len(clips) < 2 or not serving.POSSIBLE:
         for task in clips:
             yield task, list(listen(task.clip, task.sounds, families, nets, protocol)) if families else []
@@ -88,13 +97,33 @@ def _answered_far(
     devices = devices_of(next(iter(served.values())).device)
     groups = [served] if len(devices) == 1 else [{n: net.on(card) for n, net in served.items()} for card in devices]
     with serving.serving(groups) as addresses:
-        # What is sent is not the networks themselves.
-        described = {f: {name: net.on(net.device) for name, net in several.items()} for f, several in own.items()}
-        work = partial(_listen_far, _Asked(families, described, protocol, addresses))
+        work = partial(_listen_far, _Asked(families, _described(families, nets), protocol, addresses))
         for outcome in _in_order(map_unordered(work, clips, workers)):
             error = outcome.clip_error()
             task = outcome.item
             yield task, outcome.result() if error is None else _lost(task, families, protocol, error)
+
+
+def _answered_elsewhere(
+    clips: Sequence[Heard], families: tuple[Family, ...], nets: Nets, protocol: Protocol, workers: int
+) -> Iterator[tuple[Heard, list[NetworkAnswers]]]:
+    """As `_answered_far`, by workers of a cluster, each of which loads the networks once."""
+    work = partial(_listen_alone, _Asked(families, _described(families, nets), protocol, ()))
+    on_card = any(net.computed_on == "cuda" for family in families for net in nets[family.name].values())
+    for outcome in _in_order(map_unordered(work, clips, workers, Needs(gpus=int(on_card)))):
+        error = outcome.clip_error()
+        task = outcome.item
+        yield task, outcome.result() if error is None else _lost(task, families, protocol, error)
+
+
+def _described(families: tuple[Family, ...], nets: Nets) -> Nets:
+    """The networks of families, none of them loaded, which is how they are sent to another process."""
+    return {f.name: {name: net.on(net.device) for name, net in nets[f.name].items()} for f in families}
+
+
+def _listen_alone(asked: _Asked, task: Heard) -> list[NetworkAnswers]:
+    """In a worker of a cluster: everything about one clip, with networks that this process has."""
+    return list(listen(task.clip, task.sounds, asked.families, asked.nets, asked.protocol))
 
 
 def _name(family: str, net: str) -> str:

@@ -22,7 +22,7 @@ from visaudio_bench.bench.evaluation.signal_scores import pictures_of, predicted
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
 from visaudio_bench.guard import one_clip
-from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
+from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, arrays_of
 from visaudio_bench.metrics.protocol import Protocol
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.suites import Clip
@@ -75,11 +75,11 @@ class FeatureRows:
 
 def _add_networks(clips: Sequence[str], arrays: dict[str, Any], path: Path) -> list[str]:
     """Add to `arrays` what a file has of networks that they lack; returns the clips of both."""
-    with np.load(path) as stored:
+    with arrays_of(path) as stored:
         others = {name: stored[name] for name in stored.files if name != "clips" and name not in arrays}
         place = {clip: index for index, clip in enumerate(clips)}
         moved = np.array([place.setdefault(clip, len(place)) for clip in stored["clips"].tolist()], dtype=int)
-    arrays |= {name: moved[rows] if name.endswith("_clip") else rows for name, rows in others.items()}
+        arrays |= {name: moved[rows] if name.endswith("_clip") else rows for name, rows in others.items()}
     return list(place)
 
 

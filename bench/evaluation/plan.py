@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from visaudio_bench.baselines import DEFAULT_SYSTEMS, STANDING_ANCHORS, System, open_system
 from visaudio_bench.baselines.outputs import Outputs, open_outputs
+from visaudio_bench.bench.cluster.opening import THIS, Machines
 from visaudio_bench.bench.console import clock, folded
 from visaudio_bench.bench.evaluation.family import Family
 from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_twins
@@ -85,8 +86,20 @@ class Job:
 
     @cached_property
     def absent(self) -> dict[str, str]:
-        """Systems that cannot run on this machine, with the sentence that says what to do."""
-        return {system.card.name: why for system in self.systems if (why := system.unavailable)}
+        """Systems that cannot run here or on these clips, with the sentence that says what to do."""
+        why = {system.card.name: system.unavailable or self.unheard(system) for system in self.systems}
+        return {name: sentence for name, sentence in why.items() if sentence}
+
+    def unheard(self, system: System) -> str:
+        """Why a system that is given the reference's sound makes nothing of any clip; empty if it does."""
+        if not system.card.binauralises or self.has_references:
+            return ""
+        mono = "reference_mono" in system.card.inputs
+        return (
+            f"{system.card.name} is given the sound of a reference, and no clip of {self.suite.name} has one. In "
+            "--suite folder:DIR a video's own sound is its reference"
+            + ("; with visaudio-tiny+ before its name it is given what that system makes." if mono else ".")
+        )
 
     @property
     def present(self) -> tuple[System, ...]:
@@ -112,7 +125,8 @@ class Plan:
     `sounds` is where the sounds of a plan for one suite and one system go, instead of below `out`. With `replace` a
     run that is in `out` is given up; else this one adds to it. `absent_suites` were
     asked for and are not here, with what to do. `companions` is the folder of what other programs say of the clips;
-    `machine` what a dry run predicts for, this one if None.
+    `machine` what a dry run predicts for, this one if None; `machines` say who works, and how many units at once where
+    it is a cluster's.
     `command` is what the user wrote.
     """
 
@@ -131,6 +145,7 @@ class Plan:
     absent_suites: Mapping[str, str] = field(default_factory=dict)
     companions: Path | None = None
     machine: Machine | None = None
+    machines: Machines = THIS
     command: str = field(default_factory=command_line)
 
     def __post_init__(self) -> None:
@@ -138,6 +153,13 @@ class Plan:
             raise UsageError(
                 f"tf32 is how NVIDIA's graphics cards may multiply, and networks are to run on {self.device}. Use "
                 "--dtype float32 or bfloat16, or a card: --device cuda"
+            )
+        needy = [metric.title for metric in self.metrics or () if metric.needs_labels]
+        if needy and len(needy) == len(self.metrics or ()) and not any(job.has_labels for job in self.jobs):
+            suites = ", ".join(job.suite.name for job in self.jobs)
+            raise UsageError(
+                f"{', '.join(needy)} compare with direction labels, and no clip of {suites} has any. Labels are a csv "
+                "with the columns clip, t and azimuth_deg, in the folder of a suite or given to bench score."
             )
 
     def metrics_for(self, job: Job) -> tuple[Metric, ...]:

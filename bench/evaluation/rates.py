@@ -210,6 +210,9 @@ def _basis(work: Sequence[Work], rates: Rates, machine: Machine) -> tuple[str, .
     return tuple(said)
 
 
+LEAST = {"cards": 0, "speed": 1e-3}  # of a machine that is planned for
+
+
 def machine_of(text: str, cores: int) -> Machine:
     """The machine that somebody plans for: `cores=32,speed=1.5,cards=8`, any of them.
 
@@ -221,7 +224,7 @@ def machine_of(text: str, cores: int) -> Machine:
         The machine.
 
     Raises:
-        UsageError: another word, or no number above zero.
+        UsageError: another word, or no number that a machine has.
     """
     given: dict[str, float] = {"cores": cores, "speed": 1.0, "cards": 0}
     for part in text.split(","):
@@ -230,7 +233,7 @@ def machine_of(text: str, cores: int) -> Machine:
             number = float(value) if name == "speed" else int(value)
         except ValueError:
             number = -1
-        if name not in given or not 0 <= number < 1e6 or (number == 0 and name != "cards"):
+        if name not in given or not LEAST.get(name, 1) <= number < 1e6:
             raise UsageError(
                 f'"{part}" says nothing of a machine. Write any of cores=N, speed=X and cards=N, with commas between: '
                 "--plan-for cores=32,speed=1.5,cards=8"

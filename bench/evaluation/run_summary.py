@@ -14,8 +14,11 @@ COLUMNS = (
 def summary_tables(run: Run) -> list[Table]:
     """For each suite a row for each system: on how many clips its values rest, and which metrics have one."""
     suites, systems = info_from(run.body)
-    commands = [entry["command"] for entry in (*run.provenance.get("earlier", []), run.provenance)]
-    failures = run.body["failures"]
+    commands = [
+        entry.get("command", "a command that was not kept")
+        for entry in (*run.provenance.get("earlier", []), run.provenance)
+    ]
+    failures = run.body.get("failures", 0)
     notes = [f"Made by: {command}" for command in commands]
     notes += (
         [f"{failures} {'failure' if failures == 1 else 'failures'} of clips in failures.jsonl."] if failures else []

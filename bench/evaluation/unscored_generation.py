@@ -51,7 +51,7 @@ class VideoSuite(Suite):
         return self._clips
 
 
-def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> None:
+def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool, workers: int) -> None:
     """Make what is not there yet; what could not be made is listed in the folder's `failures.jsonl`.
 
     Args:
@@ -60,16 +60,20 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool) -> Non
         seed: of everything random.
         device: a torch device.
         mux: write `<clip>.mp4` too, with the pictures of the window and the new sound.
+        workers: units of work at once.
 
     Raises:
-        UsageError: a file in `folder` that is not of our making would be overwritten.
+        UsageError: a file in `folder` that is not of our making would be overwritten, or the system needs references
+            and there are none.
         BenchError: the system cannot run here, or some clips could not be made; all others are made by then.
     """
     (system,) = job.systems
     if system.unavailable:
         raise BenchError(system.unavailable)
+    if unheard := job.unheard(system):
+        raise UsageError(unheard)
     _refuse_to_overwrite(job, folder, mux=mux)
-    plan = Plan((job,), metrics=(), out=folder, seed=seed, device=device, sounds=folder)
+    plan = Plan((job,), metrics=(), out=folder, seed=seed, device=device, workers=workers, sounds=folder)
     ledger = Ledger(folder)
     unmade = prepare(job.suite, plan.workers)
     asked = [clip.id for clip in job.clips]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from visaudio_bench.bench.evaluation.generation import made_sounds
+from visaudio_bench.bench.evaluation.generation import made_sounds, record_at
 from visaudio_bench.bench.evaluation.recomputation import metrics_of
 from visaudio_bench.bench.evaluation.run_checks import Check, other_clips
 from visaudio_bench.bench.evaluation.run_media import read_media
@@ -41,6 +40,8 @@ from visaudio_bench.leaderboards.schema import (
 )
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.models.weights import WEIGHTS
+from visaudio_bench.names import fault
+from visaudio_bench.sheets import read_text
 from visaudio_bench.suites import Clip, Suite
 
 ROUNDING = 1e-9  # of numbers that lie at the end of their range
@@ -96,12 +97,12 @@ def validate(path: Path, suites_here: Callable[[Run], dict[str, Suite]]) -> list
 def _files(folder: _Folder) -> Check:
     """Files that the results were computed from are those that the run wrote."""
     told = folder.run.body.get("files")
-    if not isinstance(told, dict):
+    if told is None:
         return Check("hashes", "nothing", remarks=["results.json has no hashes: an older version made it."])
     problems = []
     for name, expected in told.items():
         path = folder.path / name
-        if not path.resolve().is_relative_to(folder.path.resolve()):
+        if any(map(fault, name.split("/"))) or not path.resolve().is_relative_to(folder.path.resolve()):
             problems.append(f"{name} is not in the folder")
         elif not path.is_file():
             problems.append(f"{name} is not there")
@@ -118,8 +119,8 @@ def _results_csv(folder: _Folder) -> Check:
     """`results.csv` and `results.json` say the same."""
     path = folder.path / "results.csv"
     try:
-        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
-    except (OSError, ValueError, csv.Error) as error:
+        lines = list(csv.reader(io.StringIO(read_text(path)[0], newline=""), strict=True))
+    except (OSError, UsageError, csv.Error) as error:
         return Check("results.csv", "nothing", [f"it cannot be read: {error}"])
     told = [list(CSV_FIELDS), *([_text(getattr(row, name)) for name in CSV_FIELDS] for row in folder.run.results)]
     lines = [list(map(csv_meaning, line)) for line in lines]
@@ -277,7 +278,7 @@ def _sounds(folder: _Folder) -> Check:
             problems.append(str(error))
             continue
         for clip, path in paths.items():
-            told = _record(sounds / f"{clip}.json").get("sha256")
+            told = record_at(sounds / f"{clip}.json").get("sha256")
             if not path.is_file():
                 absent += 1
             elif told is None:
@@ -298,14 +299,6 @@ def _sound_folders(folder: _Folder) -> Iterator[tuple[str, str, Path]]:
             sounds = folder.path / "audio" / info.name / system.name
             if sounds.is_dir():
                 yield info.name, system.name, sounds
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _degenerate(folder: _Folder) -> Check:
@@ -346,5 +339,5 @@ def _perfect(metrics: Sequence[Metric], by_clip: Mapping[tuple[str, str, str], M
 
 def _most_alike(sounds: Path) -> int:
     """For how many clips a system has the same sound, byte by byte."""
-    hashes = Counter(_record(path).get("sha256", str(path)) for path in sounds.glob("[!.]*.json"))
+    hashes = Counter(str(record_at(path).get("sha256", path)) for path in sounds.glob("[!.]*.json"))
     return max(hashes.values(), default=0)

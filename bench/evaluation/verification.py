@@ -44,7 +44,7 @@ from visaudio_bench.suites import Clip, Suite
 
 AGGREGATE = 1e-6
 SCORE = 1e-3
-FEATURES = {"float32": 1e-3, "bfloat16": 1e-2}
+FEATURES: dict[Dtype, float] = {"float32": 1e-3, "tf32": 5e-3, "bfloat16": 1e-2}
 NUMBERS = ("value", "low", "high")
 
 Stored = Mapping[tuple[str, str], float]
@@ -133,6 +133,11 @@ def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -
     in_sets: list[str] = []
     compared = sounds = vectors = 0
     for number, info in enumerate(infos):
+        if info.name not in media:
+            raise UsageError(
+                f"{path / 'media.json'} names no clip of {info.name}, so that none can be scored again. Check its "
+                "aggregates alone: --clips 0"
+            )
         paths = {
             system.name: made_sounds(path / "audio" / info.name / system.name)
             for system in systems[info.name]
@@ -144,7 +149,7 @@ def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -
         remarks += [*told, *lacking]
         stored = _stored(rows, info.name, chosen)
         tolerances = _Tolerances(metrics[info.name], families)
-        sets = _Sets(path, info.name, metrics[info.name], run.provenance.get("dtype", "float32"))
+        sets = _Sets(path, info.name, metrics[info.name], _precision(run))
         for again in _again(_tasks(clips, paths, families, run), sample, run):
             for system, quantities in again.quantities.items():
                 row = tolerances.comparable(stored.get((system, again.clip), {}))
@@ -170,10 +175,16 @@ def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -
     return checks
 
 
+def _precision(run: Run) -> Dtype:
+    """What networks of the run computed with."""
+    dtype: Dtype = run.provenance.get("dtype") or "float32"
+    return dtype
+
+
 class _Sets:
     """The features that a run has of a suite, of the networks whose sets its metrics compare."""
 
-    def __init__(self, run: Path, suite: str, metrics: Sequence[Metric], dtype: str):
+    def __init__(self, run: Path, suite: str, metrics: Sequence[Metric], dtype: Dtype):
         self.networks = {metric.features for metric in metrics if metric.features}
         self.tolerance = FEATURES[dtype]
         self.compared = 0
@@ -313,7 +324,7 @@ def _again(tasks: Sequence[ScoringTask], sample: Sample, run: Run) -> Iterator[R
     families = tasks[0].families
     signals = tuple(family for family in families if not family.alone)
     alone = tuple(family for family in families if family.alone)
-    nets = _networks(alone, sample.device, run.provenance.get("dtype", "float32"))
+    nets = _networks(alone, sample.device, _precision(run))
     outcomes = map_unordered(score_clip, [task._replace(families=signals) for task in tasks], sample.workers)
     for outcome in track(outcomes, len(tasks), "scoring again"):
         task = outcome.item

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visaudio_bench.bench.mos.plain import plain
-from visaudio_bench.bench.mos.questions import QUESTIONS, TITLES
+from visaudio_bench.bench.mos.questions import QUALITY, QUESTIONS, TITLES
 from visaudio_bench.bench.mos.study import Study, in_order
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.opinion_tables import ALPHA
@@ -173,7 +173,7 @@ def told_apart(pairs: Iterable[Comparison | ScoreComparison]) -> Callable[[str, 
 def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
     """What ITU-T P.800.2 asks to be reported with a MOS, and what was let pass."""
     return {
-        "test_method": _method(study.forms),
+        "test_method": _method(study.forms, _dimensions(kept)),
         "raters": len(np.unique(kept.rater)),
         "raters_excluded": len(excluded),
         "clips": len(np.unique(_tested(kept).clip)),
@@ -194,11 +194,13 @@ def _report(study: Study, kept: Votes, excluded: set[str]) -> dict[str, Any]:
     }
 
 
-def _method(forms: Sequence[str]) -> str:
+def _method(forms: Sequence[str], dimensions: Sequence[str]) -> str:
     """Our own forms are taken to follow our protocol; what another tool asked and showed, its file does not say."""
     tools = sorted(set(forms) - {"long", "wide-sample", "wide-rater"})
     if tools:
         return f"collected with {', '.join(tools)}; report its method beside this table"
+    if QUALITY.key in dimensions:
+        return "sliders beside a named reference, with a hidden reference and a low anchor (after ITU-R BS.1534)"
     return "absolute category rating, several samples of one video side by side"
 
 

@@ -20,6 +20,8 @@ Formats are those of the tools' own files at the versions named in docs/listenin
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,11 @@ from typing import Any
 from visaudio_bench.bench.mos.responses import Responses
 from visaudio_bench.cells import number
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import parse_json
 from visaudio_bench.sheets import read_sheet, read_text
 
 SEPARATOR = "__"
+HALF = re.compile("[\ud800-\udfff]")  # of a character; what JSON may spell, and no file can hold
 HIDDEN = {"reference": "hidden_reference", "anchor35": "low_anchor", "anchor70": "low_anchor"}
 Vote = tuple[str, str, str, str, str, int]  # rater, clip, system, dimension, rating, line
 
@@ -67,6 +71,9 @@ def _responses(
         raise UsageError(f"{path}: no votes found; is it a file of {form}?")
     names = ("rater_id", "clip_id", "system", "dimension", "rating")
     columns = {name: [str(row[index]) for row in rows] for index, name in enumerate(names)}
+    half = next((text for texts in columns.values() for text in texts if HALF.search(text)), None)
+    if half is not None:
+        raise UsageError(f"{path}: the text {half!a} holds half a character (a lone surrogate).")
     columns["role"] = [HIDDEN.get(system, "") for system in columns["system"]]
     return Responses(path, form, columns, [row[5] for row in rows], notes, known)
 
@@ -218,6 +225,8 @@ def waet(path: Path, context: Context) -> Responses:
         except ValueError:
             return text  # refused with the other ratings that are no numbers, or taken for none
         spread = low + share * (high - low)
+        if not math.isfinite(spread):
+            return text  # refused as outside of the scale
         return str(round(spread)) if high - low > 10 or abs(spread - round(spread)) < 1e-6 else f"{spread:g}"
 
     def votes() -> Iterable[Vote]:
@@ -366,9 +375,11 @@ def sureal(path: Path, context: Context) -> Responses:
 def _json(path: Path) -> Any:
     text, _ = read_text(path)
     try:
-        return json.loads(text)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}:{error.lineno}: not JSON: {error.msg}.") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is JSON that cannot be read: {error}.") from error
 
 
 IMPORTERS: dict[str, Callable[[Path, Context], Responses]] = {

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visaudio_bench.bench.mos.matching import matching_votes
+from visaudio_bench.bench.mos.matching import matches, matching_votes
+from visaudio_bench.bench.mos.pointing import points
+from visaudio_bench.bench.mos.preference import compares
 from visaudio_bench.bench.mos.questions import MATCHING
-from visaudio_bench.bench.mos.responses import ResponseRules, Responses
+from visaudio_bench.bench.mos.responses import ResponseRules, Responses, rules_for
 from visaudio_bench.bench.mos.study import studies
+from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.opinion_tables import ALPHA, counted
 from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow
 from visaudio_bench.metrics.opinion import Components
@@ -89,10 +92,18 @@ def estimated(files: Sequence[Responses], rules: ResponseRules) -> list[Spread]:
         not.
 
     Raises:
-        UsageError: a response that `rules` do not allow.
+        UsageError: a response that `rules` do not allow, or answers of another design.
     """
     spreads = []
-    for study in studies(files, rules):
+    for responses in files:
+        if compares(responses) or points(responses) or matches(responses):
+            raise UsageError(
+                f"{responses.path} has answers of another kind. Ratings and scores of MUSHRA tell their spreads; those "
+                "of matching with --design matching; preferences and localisation are not planned."
+            )
+    own = list(dict.fromkeys(rules_for(responses, rules) for responses in files))
+    kinds = [([responses for responses in files if rules_for(responses, rules) == kind], kind) for kind in own]
+    for study in (study for alike, kind in kinds for study in studies(alike, kind)):
         votes = study.votes.with_role("test")
         systems = [votes.systems[code] for code in np.unique(votes.system)]
         for dimension in (votes.dimensions[code] for code in np.unique(votes.dimension)):

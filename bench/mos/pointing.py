@@ -100,6 +100,12 @@ def _document(study: Study, confidence: float, order: Sequence[str]) -> dict[str
             f'study "{study.study_id}": clip "{clip}" has no true azimuth. The key of bench mos page --design '
             "localisation has it in its column expected: --codes KEY"
         )
+    beyond = votes.clip[np.abs(votes.expected) > LIMIT]
+    if len(beyond):
+        raise UsageError(
+            f'study "{study.study_id}": the true azimuth of clip "{votes.clips[beyond[0]]}" is not in front, '
+            f"-{LIMIT} to {LIMIT}."
+        )
     systems = in_order((votes.systems[code] for code in np.unique(votes.system)), order)
     pointed = localisation(votes, systems, confidence)
     pairs = compare_errors(votes, systems, confidence)

@@ -295,7 +295,11 @@ def _sample(sources: Sources, clip: Clip, made_for: Clip, system: str, code: str
             f'clip "{made_for.id}" has no reference sound, which --hidden-reference and --low-anchor need.'
         )
     else:
-        sound = read_binaural(made_for.audio, start=made_for.start, duration=made_for.duration, sample_rate=RATE)
+        try:
+            sound = read_binaural(made_for.audio, start=made_for.start, duration=made_for.duration, sample_rate=RATE)
+        except ClipError as error:
+            why = "It was to be the reference sound, which a hidden reference, a low anchor and --design mushra need."
+            raise ClipError(error.reason, f"{error.message} {why}", error.trace) from error
     samples = np.repeat(sound.samples[:1], 2, axis=0) if system == ANCHOR else sound.samples
     assert system in (REFERENCE, ANCHOR) or role == "test"
     return Sample(code, clip, system, role, samples, integrated_loudness(samples, RATE), expected, made_for.id)

@@ -119,7 +119,9 @@ def check_values(responses: Responses, rules: ResponseRules) -> None:
                 raise UsageError(f'{responses.where(row)}: "{name}" is empty.')
     _known(responses, "dimension", rules.dimensions, "Other dimensions are named with --dimensions.")
     if rules.systems:
-        _known(responses, "system", rules.systems, "The expected ones were given with --systems.")
+        votes = set(zip(responses.get("system"), responses.get("role"), strict=True))
+        controls = sorted({name for name, role in votes if role not in ("", "test")})  # references, attention checks
+        _known(responses, "system", (*rules.systems, *controls), "The expected ones were given with --systems.")
     _known(responses, "role", ("", *ROLES), "")
     damaged(responses)
 

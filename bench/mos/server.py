@@ -5,18 +5,23 @@ rater number, so that orders rotate. Responses go into SQLite, one row a session
 is told that they arrived, and never changed: triggers refuse updates and deletions. What does not fit the
 questionnaire is refused with a reason, and so is a second post of the same session or rater.
 
-Only this machine can reach it unless `host` says otherwise. There is no password: on an open network anybody could
-answer, 120 times a minute from one address. Addresses are kept in memory for that minute, and nowhere else. Answers
-leave by `bench mos export` on this machine; the server hands none out.
+Only this machine can reach it unless `host` says otherwise. Answering takes no password: on an open network anybody
+could answer, 120 times a minute from one address. Addresses are kept in memory for that minute, and nowhere else.
+Answers leave by `bench mos export` on this machine, and at `/responses.csv` for who has the password, where one was
+given.
 
 A page that lies elsewhere (a static copy made with `--post`, or this server behind another one) may post where its
-origin is named with `origins`.
+origin is named with `origins`. Where people who are elsewhere can answer, they are asked for their consent in the words
+of the study.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import datetime
+import hmac
 import json
 import os
 import re
@@ -31,6 +36,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from visaudio_bench.bench.mos.export import export_text
 from visaudio_bench.bench.mos.session import RefusedError, Vote, check_session, require_survey
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import read_json
@@ -53,6 +59,7 @@ HEADERS = {
 }
 PATIENCE = 1  # s that requests have to end when the server is told to: people wait for two
 POSTS_A_MINUTE = 120  # from one address: a room of raters behind one router
+SHORTEST = 12  # characters of a password
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -142,7 +149,9 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def application(survey_folder: Path, database: Path, host: str, origins: Sequence[str] = ()) -> Starlette:
+def application(
+    survey_folder: Path, database: Path, host: str, origins: Sequence[str] = (), password: str = ""
+) -> Starlette:
     """Make the server as a Starlette application.
 
     Args:
@@ -150,14 +159,17 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
         database: of the responses; made where it does not exist.
         host: the address that is listened at; on that of this machine, other names for it are refused.
         origins: pages elsewhere, scheme and host, that may post as its own page does.
+        password: for who may take the answers away; none for nobody.
 
     Returns:
         The application; it closes the database when it ends.
 
     Raises:
-        UsageError: the folder is not a questionnaire, or an origin is none.
+        UsageError: the folder is not a questionnaire, an origin is none, the password is short, or people elsewhere can
+            answer whom nobody asks for their consent.
     """
     from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
     from starlette.middleware import Middleware
     from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -167,6 +179,9 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
 
     hosts = [_host_of(origin) for origin in origins]
     survey = read_survey(survey_folder)
+    _require_consent(survey, survey_folder, host, origins)
+    if password and len(password) < SHORTEST:
+        raise UsageError(f"a password of {SHORTEST} characters or more was expected, this one has {len(password)}.")
     limit = _Limit()
     connection = connect(database)
     lock = asyncio.Lock()
@@ -185,6 +200,18 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
         limit.count(request)
         async with lock:
             return JSONResponse({"rater": number_of_rater(connection)})
+
+    async def answers(request: Request) -> Response:
+        limit.count(request)
+        if not _knows(request, password):
+            return PlainTextResponse("the password, please", 401, {"WWW-Authenticate": 'Basic realm="answers"'})
+        try:
+            exported = await run_in_threadpool(export_text, database, "long")
+        except UsageError:
+            return PlainTextResponse("no responses yet", 404)
+        print(f"exported: {exported.votes} votes", file=sys.stderr, flush=True)
+        told = {"Content-Disposition": "attachment; filename=responses.csv", "Cache-Control": "no-store"}
+        return PlainTextResponse(exported.text, media_type="text/csv", headers=told)
 
     async def refused(request: Request, error: Exception) -> Response:
         del request
@@ -210,6 +237,7 @@ def application(survey_folder: Path, database: Path, host: str, origins: Sequenc
             Route("/responses", responses, methods=["POST"]),
             Route("/rater", rater, methods=["POST"]),
             Route("/server.js", server_js),
+            *([Route("/responses.csv", answers)] if password else []),
             Mount("/", StaticFiles(directory=survey_folder, html=True)),
         ],
         exception_handlers={RefusedError: refused},
@@ -239,6 +267,29 @@ class _Headers:
             await self.app(scope, receive, with_headers)
         except asyncio.CancelledError:
             print("stopped while a request was under way; it has had no answer", file=sys.stderr, flush=True)
+
+
+def _require_consent(survey: dict[str, Any], folder: Path, host: str, origins: Sequence[str]) -> None:
+    """A lab's machine is shown by who can ask in person; people elsewhere read what they agree to.
+
+    Raises:
+        UsageError: the page has no words of the study.
+    """
+    if (host not in LOOPBACK or origins) and not survey.get("consent"):
+        raise UsageError(
+            f"people elsewhere can answer, and {folder} does not ask for their consent in your words. Make it with: "
+            "bench mos page ... --consent FILE"
+        )
+
+
+def _knows(request: Request, password: str) -> bool:
+    """Whether who asks has given the password, under any name."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    try:
+        told = base64.b64decode(given, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return False
+    return scheme.lower() == "basic" and hmac.compare_digest(told, password.encode())
 
 
 def _host_of(origin: str) -> str:
@@ -327,7 +378,9 @@ def read_survey(folder: Path) -> dict[str, Any]:
     return survey
 
 
-def serve_survey(folder: Path, host: str, port: int, database: Path, origins: Sequence[str] = ()) -> None:
+def serve_survey(
+    folder: Path, host: str, port: int, database: Path, origins: Sequence[str] = (), password: str = ""
+) -> None:
     """Serve until interrupted.
 
     Args:
@@ -336,10 +389,11 @@ def serve_survey(folder: Path, host: str, port: int, database: Path, origins: Se
         port: 0 for any free one.
         database: of the responses; outside of `folder`, which everybody is shown.
         origins: pages elsewhere, scheme and host, that may post.
+        password: for who may take the answers away; none for nobody.
 
     Raises:
-        UsageError: not a questionnaire, the database lies in its folder, another server writes it, or the extra `mos`
-            is not installed.
+        UsageError: not a questionnaire, or one that does not ask people elsewhere for their consent, a short password,
+            the database lies in its folder, another server writes it, or the extra `mos` is not installed.
     """
     try:
         import uvicorn
@@ -348,7 +402,7 @@ def serve_survey(folder: Path, host: str, port: int, database: Path, origins: Se
     if database.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"{database} lies in the folder that everybody is shown. Choose another: --database FILE")
     with hold(database.parent, "bench mos serve", name=f".{database.name}.in-use", otherwise="--database FILE"):
-        _serve(uvicorn, application(folder, database, host, origins), host, port, database)
+        _serve(uvicorn, application(folder, database, host, origins, password), host, port, database)
 
 
 def _serve(uvicorn: ModuleType, app: Starlette, host: str, port: int, database: Path) -> None:

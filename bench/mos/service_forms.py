@@ -23,10 +23,7 @@ Survey = Mapping[str, Any]
 FORM_SERVICES = ("google-forms", "microsoft-forms", "qualtrics", "limesurvey")
 CROWD_SERVICES = ("prolific", "mturk")
 NUMBER = "Participant number (rater_id), as it was given to you"
-CONSENT = (
-    "Taking part is voluntary. Your ratings and the time are recorded under the number that you enter, and are used "
-    "for research and published in that form. Please wear headphones on both ears."
-)
+HEADPHONES = "Please wear headphones on both ears."
 
 
 class Item(NamedTuple):
@@ -63,6 +60,11 @@ def items(survey: Survey, address: str) -> Iterator[tuple[str, list[Item]]]:
         yield title, shown
 
 
+def _welcome(survey: Survey) -> str:
+    """What stands before the questions: the study's words on taking part."""
+    return f"{survey['consent']} {HEADPHONES}"
+
+
 def _scale(survey: Survey) -> list[str]:
     low, high = survey["scale"]
     return [str(value) for value in range(low, high + 1)]
@@ -73,7 +75,7 @@ def _google(survey: Survey, address: str) -> str:
         "// Paste into a new project at script.google.com and run makeForm; the log shows the form's address.",
         "function makeForm() {",
         f"  var form = FormApp.create({json.dumps(survey['title'])});",
-        f"  form.setDescription({json.dumps(CONSENT)});",
+        f"  form.setDescription({json.dumps(_welcome(survey))});",
         f"  form.addTextItem().setTitle({json.dumps(NUMBER)}).setRequired(true);",
     ]
     for title, samples in items(survey, address):
@@ -91,7 +93,7 @@ def _google(survey: Survey, address: str) -> str:
 def _microsoft(survey: Survey, address: str) -> str:
     scale = ", ".join(_scale(survey))
     lines = [
-        one_line(survey["title"]), "", CONSENT, "",
+        one_line(survey["title"]), "", one_line(_welcome(survey)), "",
         f"Text question: {NUMBER}",
         f"Then Likert questions with the options {scale}. Keep the letters in front of every statement: they are how",
         "bench mos finds the answers. Download the answers as a workbook and save it as CSV in UTF-8.", "",
@@ -107,7 +109,8 @@ def _microsoft(survey: Survey, address: str) -> str:
 
 
 def _qualtrics(survey: Survey, address: str) -> str:
-    lines = ["[[AdvancedFormat]]", "", "[[Question:TE:SingleLine]]", "[[ID:rater_id]]", html.escape(NUMBER), ""]
+    lines = ["[[AdvancedFormat]]", "", "[[Question:DB]]", html.escape(one_line(_welcome(survey))), ""]
+    lines += ["[[Question:TE:SingleLine]]", "[[ID:rater_id]]", html.escape(NUMBER), ""]
     for title, samples in items(survey, address):
         lines += [f"[[Block:{title}]]", ""]
         for item in samples:
@@ -130,7 +133,7 @@ def _limesurvey(survey: Survey, address: str) -> str:
     rows: list[Sequence[str]] = [
         ("", "S", "", "language", "", "en", "", "", ""),
         ("", "SL", "", "surveyls_title", "1", html.escape(survey["title"]), "", "en", ""),
-        ("", "SL", "", "surveyls_welcometext", "1", CONSENT, "", "en", ""),
+        ("", "SL", "", "surveyls_welcometext", "1", html.escape(_welcome(survey)), "", "en", ""),
         ("1", "G", "", "Participant", "1", "", "", "en", ""),
         ("1", "Q", "S", "raterid", "1", NUMBER, "", "en", "Y"),
     ]

@@ -11,6 +11,10 @@ qualtrics        ResponseId                      ResponseId               EndDat
 limesurvey       submitdate                      id                       submitdate
 mturk            HITId, WorkerId                 WorkerId                 SubmitTime
 
+LimeSurvey writes `submitdate. Date submitted` where it was asked for codes and texts. A quiz of Microsoft Forms has
+columns `Points - QUESTION` and `Feedback - QUESTION` too, which are no answers. Where all this is known from stands in
+docs/listening-tests.md.
+
 A question that asks for the participant's number (its heading holds `rater_id`), or a column PROLIFIC_PID, says who a
 rater is before anything else does. Names and e-mail addresses are not read.
 """
@@ -28,6 +32,7 @@ from visaudio_bench.spelling import plain
 
 CODE = re.compile(r"s[0-9a-f]{6}")  # of a sample
 TAG = re.compile(rf"(?<![A-Za-z0-9])(?P<code>{CODE.pattern})(?![0-9a-f])(?P<rest>.*)", re.S)
+ABOUT = ("Points - ", "Feedback - ")  # the answer to the question that follows
 RATER = re.compile(r"(?<![a-z])rater_?id(?![a-z])|^PROLIFIC_PID$", re.I)
 ZONES = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7, "EST": -5, "EDT": -4, "CET": 1, "CEST": 2}
 WRITTEN = re.compile(
@@ -67,7 +72,7 @@ def tagged(heading: str, dimensions: Sequence[str]) -> tuple[str, str] | None:
         The code and the dimension; None where there is no tag, or more than one dimension.
     """
     match = TAG.search(heading)
-    if match is None:
+    if match is None or heading.startswith(ABOUT):
         return None
     words = re.findall(r"[A-Za-z0-9]+", match["rest"])
     named = {name for name in dimensions if name in words} or {
@@ -78,15 +83,21 @@ def tagged(heading: str, dimensions: Sequence[str]) -> tuple[str, str] | None:
 
 def with_raters_and_times(sheet: Sheet) -> Sheet:
     """Add the columns rater_id and timestamp_utc, where they are missing, as the service of the table tells them."""
-    service = next((service for service in SERVICES if set(service.known_by) <= set(sheet.header)), None)
+    service = next((service for service in SERVICES if all(_column(sheet, name) for name in service.known_by)), None)
     if "rater_id" not in sheet.header:
         sheet = _with_raters(sheet, service)
-    if service is not None and "timestamp_utc" not in sheet.header and service.time in sheet.header:
-        times = [written_time(text) for text in sheet.column(service.time)]
+    if service is not None and "timestamp_utc" not in sheet.header and (column := _column(sheet, service.time)):
+        times = [written_time(text) for text in sheet.column(column)]
         unread = sum(not time for time in times)
         note = (f"{unread} time(s) of {service.time} not understood, and left out",) if unread else ()
         sheet = _with_column(sheet, "timestamp_utc", times, *note)
     return sheet
+
+
+def _column(sheet: Sheet, name: str) -> str:
+    """The heading of a service's own column, "" where there is none: `ID` is `Id` too, `id` is `id. Response ID`."""
+    wanted = name.casefold()
+    return next((own for own in sheet.header if wanted in (own.casefold(), own.partition(". ")[0].casefold())), "")
 
 
 def _with_raters(sheet: Sheet, service: Service | None) -> Sheet:
@@ -95,8 +106,7 @@ def _with_raters(sheet: Sheet, service: Service | None) -> Sheet:
         return _with_column(sheet, "rater_id", sheet.column(asked[0]), f'raters are those of "{asked[0]}"')
     if service is None:
         return sheet
-    known = next((name for name in sheet.header if name.casefold() == service.rater.casefold()), "")  # "Id" is seen too
-    if known:
+    if service.rater and (known := _column(sheet, service.rater)):
         return _with_column(sheet, "rater_id", sheet.column(known), f"raters are {service.name}'s {known}")
     rows = [f"row {line}" for line in sheet.lines]
     return _with_column(sheet, "rater_id", rows, f"{service.name} does not tell raters apart: every row is one")

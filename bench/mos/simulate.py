@@ -65,6 +65,23 @@ def qualities(systems: Sequence[str]) -> Floats:
     return np.asarray(rising[:, None] + uneven)
 
 
+def require_panel(panel: Panel, systems: Sequence[str]) -> None:
+    """Refuse a panel that nobody could ask.
+
+    Args:
+        panel: how many raters and clips, and who misbehaves.
+        systems: names.
+
+    Raises:
+        UsageError: no raters, clips or systems, or more misbehaving raters than raters.
+    """
+    if min(panel.raters, panel.clips, len(systems)) < 1 or panel.careless + panel.miswired > panel.raters:
+        raise UsageError(
+            f"{panel.raters} raters ({panel.careless} careless, {panel.miswired} miswired), {panel.clips} clips, "
+            f"{len(systems)} systems: at least one of each is needed, and no more misbehaving raters than raters."
+        )
+
+
 class Simulated(NamedTuple):
     """Votes `(raters, clips, systems, dimensions)`, the raters' biases, and the truth `(systems, dimensions)`."""
 
@@ -87,11 +104,7 @@ def simulate(panel: Panel, systems: Sequence[str], seed: int) -> Simulated:
     Raises:
         UsageError: a panel without raters, clips or systems, or with more misbehaving raters than raters.
     """
-    if min(panel.raters, panel.clips, len(systems)) < 1 or panel.careless + panel.miswired > panel.raters:
-        raise UsageError(
-            f"{panel.raters} raters ({panel.careless} careless, {panel.miswired} miswired), {panel.clips} clips, "
-            f"{len(systems)} systems: at least one of each is needed, and no more misbehaving raters than raters."
-        )
+    require_panel(panel, systems)
     rng = np.random.default_rng(seed)
     quality = qualities(systems)
     biases = panel.rater_spread * rng.standard_normal(panel.raters)
@@ -143,33 +156,49 @@ def long_rows(simulated: Simulated, systems: Sequence[str], panel: Panel, study_
         One row a vote, in the order in which each rater would have given them.
     """
     rows = []
-    honest = panel.raters - panel.careless - panel.miswired
     for rater in range(panel.raters):
-        miswired = honest <= rater < panel.raters - panel.careless
-        for group in range(panel.clips):
-            order = slots(len(systems), rater, group)
-            for slot, system in enumerate(order, 1):
+        for clip in range(panel.clips):
+            same = common_columns(panel, rater, clip, study_id)
+            for slot, system in enumerate(slots(len(systems), rater, clip), 1):
                 for dimension, key in enumerate(KEYS):
                     rows.append(
-                        {
-                            "study_id": study_id,
-                            "session_id": f"S{rater + 1:02d}",
-                            "rater_id": f"R{rater + 1:02d}",
-                            "group_id": f"G{group + 1:02d}",
-                            "clip_id": f"clip{group + 1:02d}",
+                        same
+                        | {
+                            "group_id": f"G{clip + 1:02d}",
                             "system": systems[system],
                             "slot": str(slot),
-                            "group_order": str(group + 1),
+                            "group_order": str(clip + 1),
                             "dimension": key,
-                            "rating": str(simulated.votes[rater, group, system, dimension]),
+                            "rating": str(simulated.votes[rater, clip, system, dimension]),
                             "role": "test",
-                            "headphone_check": "pass",
-                            "lr_check": "fail" if miswired else "pass",
-                            "listening_device": "simulated",
-                            "tool": "bench mos simulate",
                         }
                     )
     return rows
+
+
+def common_columns(panel: Panel, rater: int, clip: int, study_id: str) -> dict[str, str]:
+    """Write what the votes of a rater on a clip have in common.
+
+    Args:
+        panel: which was simulated; it tells who fails the orientation check.
+        rater: number of the rater, from 0.
+        clip: number of the clip, from 0.
+        study_id: name of the study.
+
+    Returns:
+        Columns of responses.csv.
+    """
+    miswired = 0 <= rater - (panel.raters - panel.careless - panel.miswired) < panel.miswired
+    return {
+        "study_id": study_id,
+        "session_id": f"S{rater + 1:02d}",
+        "rater_id": f"R{rater + 1:02d}",
+        "clip_id": f"clip{clip + 1:02d}",
+        "headphone_check": "pass",
+        "lr_check": "fail" if miswired else "pass",
+        "listening_device": "simulated",
+        "tool": "bench mos simulate",
+    }
 
 
 def to_csv(rows: Sequence[dict[str, str]], form: str) -> tuple[str, str | None]:

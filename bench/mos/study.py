@@ -11,6 +11,7 @@ import numpy as np
 
 from visaudio_bench.bench.mos.questions import COLUMNS, DESIGNS, KEYS
 from visaudio_bench.bench.mos.responses import Mask, ResponseRules, Responses, check_values, codes_of, ratings_of
+from visaudio_bench.cells import number
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.opinion import ROLES, Codes, Floats, Votes
 from visaudio_bench.registry import did_you_mean
@@ -204,7 +205,7 @@ def _expected(data: _Gathered) -> Floats:
         if not text:
             continue
         try:
-            values[code] = float(text)
+            values[code] = number(text)
         except ValueError:
             responses, row = data.where[int(np.flatnonzero(codes == code)[0])]
             raise UsageError(f'{responses.where(row)}: "expected" is "{text}", a number was expected.') from None

@@ -1,7 +1,7 @@
 """Fill feature stores: every clip of a suite through conditioners and codec, resumable, on many cores or cards.
 
 A piece of work is one shard, some 16 clips. Processes of `torchrun` take every n-th piece each; without it, a pool of
-worker processes shares them on the CPU. What is finished is in the store, whoever is killed.
+worker processes shares them on the CPU, or those of a cluster do. What is finished is in the store, whoever is killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from visaudio_bench.models.visaudio.clip_features import code_of, features_of, o
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
 from visaudio_bench.models.visaudio.parts import Parts, open_parts
-from visaudio_bench.pool import Outcome, map_unordered
+from visaudio_bench.pool import Needs, Outcome, is_elsewhere, map_unordered
 from visaudio_bench.suites.clip import Clip, Suite
 
 
@@ -40,6 +40,11 @@ class StoreFilling(ABC):
     duration: float
     device: str = "cpu"
     workers: int = 1
+
+    @property
+    def needs(self) -> Needs:
+        """What a piece of it takes of a machine: a core, and a card if that is where networks run."""
+        return Needs(gpus=int(self.device.startswith("cuda")))
 
     @abstractmethod
     def kind(self) -> Kind:
@@ -97,8 +102,8 @@ class Extraction(StoreFilling):
         return features_of(clip, parts.conditioners, parts.codec, self.duration, self.storage)
 
     def opened(self) -> Parts:
-        """The frozen networks, loaded once a process."""
-        return _parts(self.parts, self.device)
+        """The frozen networks, loaded once a process; of a cluster's only those of its workers need the device."""
+        return _parts(self.parts, "cpu" if is_elsewhere() else self.device)
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +142,7 @@ def extract(work: StoreFilling, world: World | None = None) -> list[Failure]:
     mine: list[Sequence[Clip]] = [piece for piece in world.share(pieces) if piece]
     failures: list[Failure] = []
     label = f"features of {work.suite.name}"
-    for outcome in track(map_unordered(partial(_piece, work), mine, work.workers), len(mine), label):
+    for outcome in track(map_unordered(partial(_piece, work), mine, work.workers, work.needs), len(mine), label):
         error = outcome.clip_error()
         failures += outcome.result() if error is None else _one_by_one(work, outcome)
     failures = world.gather(failures)
@@ -178,7 +183,7 @@ def _piece(work: StoreFilling, clips: Sequence[Clip]) -> list[Failure]:
 def _one_by_one(work: StoreFilling, failed: Outcome[Sequence[Clip], list[Failure]]) -> list[Failure]:
     """A piece that failed as a whole, clip by clip: one that cannot be written, or ends the process, costs itself."""
     pieces: list[Sequence[Clip]] = [[clip] for clip in failed.item]
-    outcomes = [failed] if len(pieces) == 1 else map_unordered(partial(_piece, work), pieces, work.workers)
+    outcomes = [failed] if len(pieces) == 1 else map_unordered(partial(_piece, work), pieces, work.workers, work.needs)
     failures: list[Failure] = []
     for outcome in outcomes:
         error = outcome.clip_error()

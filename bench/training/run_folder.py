@@ -20,8 +20,15 @@ from visaudio_bench.models.training.loop import CheckpointWriter, Listener, Scor
 from visaudio_bench.models.training.optimisation import Learner
 from visaudio_bench.models.training.recipe import Recipe, changed, find_preset
 from visaudio_bench.models.training.state import Progress, read_progress
+from visaudio_bench.shapes import require
 
 EMBEDDED = "tiny"
+# What is read of the plan that a state holds.
+_PLAN = {
+    "preset": str,
+    "recipe": {str: object},
+    "data": {"folder": str, "validation": (str, None), "embedded": bool, "clips": int, "manifest": str},
+}
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
 
@@ -201,7 +208,12 @@ def _earlier(asked: Asked) -> Progress | None:
     state = folder / "state.safetensors"
     if asked.resume:
         if state.exists():
-            return read_progress(state)
+            progress = read_progress(state)
+            try:
+                require(progress.plan, _PLAN)
+            except ValueError as error:
+                raise UsageError(f"{state} does not say what is trained: {error}. Begin another: --out DIR") from error
+            return progress
         _require_begun(folder)
         return None
     if state.exists():
@@ -223,7 +235,13 @@ def _recipe(training: Training[AnyRecipe], asked: Asked, progress: Progress | No
     preset = progress.plan["preset"]
     if asked.preset not in (None, preset):
         raise UsageError(f"{_folder(asked)} is a training of {preset}, not of {asked.preset}.")
-    before = training.recipe_from(progress.plan["recipe"])
+    try:
+        before = training.recipe_from(progress.plan["recipe"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{_folder(asked)} is not a training of {training.name}: its settings are others ({error}). Go on with it "
+            "by the command that began it, or begin another one: --out DIR"
+        ) from error
     recipe = changed(before, asked.settings)
     for name in recipe.fixed:
         if getattr(recipe, name) != getattr(before, name):

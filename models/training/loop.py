@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.files import write_text
+from visaudio_bench.files import parse_json, write_text
 from visaudio_bench.models.training.distributed import World, recompute, shard, whole
 from visaudio_bench.models.training.loading import Batch, Loader, Reader, clips_of
 from visaudio_bench.models.training.optimisation import Average, Learner, autocast, optimiser_of
@@ -34,6 +34,7 @@ from visaudio_bench.models.training.order import Order
 from visaudio_bench.models.training.recipe import Recipe
 from visaudio_bench.models.training.schedule import learning_rate
 from visaudio_bench.models.training.state import Progress, TrainedState, restore, save, save_average
+from visaudio_bench.shapes import require
 
 Scores = Mapping[str, float]
 # What is told of a step: numbers by name.
@@ -317,7 +318,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, step: int):
         self.path = path
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step] if step else []
+        kept = _until(path, step) if step else []
         write_text(path, "".join(f"{line}\n" for line in kept))
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -326,15 +327,17 @@ class MetricsFile:
             file.write(json.dumps(dict(record)) + "\n")
 
 
-def _lines(path: Path) -> list[str]:
-    """Whole lines: a kill may have left half a one at the end."""
-    if not path.exists():
+def _until(path: Path, step: int) -> list[str]:
+    """The lines of steps up to one; what is none is left out, such as the half of one that a kill left at the end."""
+    if not path.is_file():
         return []
-    whole_lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    lines = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            json.loads(line)
+            told = parse_json(line)
+            require(told, {"step": int})
         except ValueError:
             continue
-        whole_lines.append(line)
-    return whole_lines
+        if told["step"] <= step:
+            lines.append(line)
+    return lines

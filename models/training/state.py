@@ -151,7 +151,10 @@ def read_progress(path: Path) -> Progress:
         )
     if told.get("header") != digest([told.get("progress"), told.get("tensors")]):
         raise BenchError(_damaged(path, "its header is not the one that was written"))
-    return Progress(**json.loads(told["progress"]))
+    try:
+        return Progress(**json.loads(told["progress"]))
+    except (TypeError, ValueError) as error:
+        raise BenchError(_damaged(path, f"its header is not of this version: {error}")) from error
 
 
 def _damaged(path: Path, why: str) -> str:

@@ -47,8 +47,8 @@ Value = TypeVar("Value")
 class Engine(Protocol):
     """Applies a function to many items, wherever, and says what became of each as it is done.
 
-    On one machine this is `visaudio_bench.pool.map_unordered` with its workers filled in; a cluster's scheduler takes
-    its place by doing the same. The function and the items can be pickled, and items do not depend on each other.
+    As `visaudio_bench.isolation.map_isolated` and `visaudio_bench.pool.map_unordered` do, with their workers filled in.
+    The function and the items can be pickled, and items do not depend on each other.
     """
 
     def __call__(self, function: Callable[[Item], Value], items: Sequence[Item], /) -> Iterator[Outcome[Item, Value]]:

@@ -1,24 +1,30 @@
 """STARSS23 as users have it on disk: real scenes all around, with labels of what sounds where, ten times a second.
 
     DIR/
-      foa_dev/dev-train-sony/fold3_room21_mix001.wav       first-order ambisonics W, Y, Z, X (ACN, SN3D), 24 kHz
-      metadata_dev/dev-train-sony/fold3_room21_mix001.csv
-      video_dev/dev-train-sony/fold3_room21_mix001.mp4     equirectangular
+      foa_dev/dev-train-sony/fold3_room22_mix001.wav       first-order ambisonics W, Y, Z, X (ACN, SN3D), 24 kHz
+      metadata_dev/dev-train-sony/fold3_room22_mix001.csv
+      video_dev/dev-train-sony/fold3_room22_mix001.mp4     equirectangular
 
 and likewise below `dev-train-tau`, `dev-test-sony` and `dev-test-tau`; fold 3 is for training, fold 4 for testing. A
 row of the metadata is `frame, class, source, azimuth, elevation, distance`: the frame counts from 0 in 100 ms, the
 azimuth is in degrees and grows to the left (counter-clockwise), the elevation upwards, the distance is in centimetres
 and is missing in the first edition. There is no header, and a frame without a row is one without a labelled source.
-How sources are numbered is said in `suites.seld_rows`.
+How sources are numbered is said in `suites.seld_rows`. Of the first edition's 121 files three have rows that stand
+twice, of a source that is labelled twice at one place; they count once.
+
+Twelve recordings have no video (`fold3_room21_mix001` to `mix012`). Evaluation recordings are called `mix001.wav`, lie
+in `foa_eval` and have no metadata.
 
 A recording is cut into windows that follow one another; one without a label is left out.
 
-Source: Shimada et al. 2023, arXiv 2306.09126 (STARSS23, MIT licence), and the documentation of the data set.
+Source: Shimada et al. 2023, arXiv 2306.09126 (STARSS23, MIT licence), and the documentation of the data set; its first
+edition's metadata as nomaanakhan/seld-dcase2022 has them (commit 844edcd).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from visaudio_bench.errors import ClipError, UsageError
@@ -27,7 +33,7 @@ from visaudio_bench.sheets import LINE_END, read_text
 from visaudio_bench.suites.biaudio import find_generic
 from visaudio_bench.suites.construction.sphere360 import FoundPanoramas, Panorama
 from visaudio_bench.suites.datasets import Dataset, FoundData, Options, Reject
-from visaudio_bench.suites.direction_labels import RATE, LabelledFrame, Labels
+from visaudio_bench.suites.direction_labels import RATE, LabelledFrame, Labels, in_order, repeated, rows_behind
 from visaudio_bench.suites.media import probe
 from visaudio_bench.suites.seld_rows import checked, numbers
 
@@ -59,31 +65,31 @@ def find_starss23(folder: Path, duration: float) -> FoundPanoramas:
         )
     panoramas: list[Panorama] = []
     rejects: list[Reject] = []
-    unused = 0
+    faults: Counter[str] = Counter()
     for table in tables:
         try:
-            windows, behind = _windows(folder, table, duration)
+            kept, empty = _windows(folder, table, duration, faults)
         except ClipError as error:
             rejects.append(Reject(table.stem, error.reason, error.message))
             continue
-        unused += behind
-        panoramas += windows[0]
-        rejects += windows[1]
-    told = (f"{unused:,} labels behind the last whole window of their recording are not used",) if unused else ()
+        panoramas += kept
+        rejects += empty
+    told = tuple(f"{count:,} labels {fault}" for fault, count in faults.items() if count)
     return FoundPanoramas(tuple(panoramas), tuple(rejects), 0, False, told, suite="starss23", licence_of_all=LICENCE)
 
 
-def _windows(folder: Path, table: Path, duration: float) -> tuple[tuple[list[Panorama], list[Reject]], int]:
-    """The windows of a recording, those without a label, and how many of its labels lie behind them."""
+def _windows(folder: Path, table: Path, duration: float, faults: Counter[str]) -> tuple[list[Panorama], list[Reject]]:
+    """The windows of a recording, and those without a label; what is odd about its labels is added to `faults`."""
     match = NAME.fullmatch(table.stem)
     if match is None or match["fold"] not in SIDES:
-        raise ClipError("unknown_name", f"{table}: expected a name as fold3_room21_mix001, of fold 3 or 4.")
+        raise ClipError("unknown_name", f"{table}: expected a name as fold3_room22_mix001, of fold 3 or 4.")
     part = table.parent.relative_to(folder / "metadata_dev")
     video, sound = (folder / kind / part / f"{table.stem}.{suffix}" for kind, suffix in KINDS)
     for path, reason in ((video, "no_video"), (sound, "no_audio")):
         if not path.is_file():
             raise ClipError(reason, f"{table} is there, and {path} is not.")
-    frames = [row.frame for row in read_recording(table, table.stem)]
+    labels = read_recording(table, table.stem)
+    frames = [row.frame for row in labels]
     length = probe(sound).sound or 0.0
     count = int(length / duration + 1e-6)
     if not count:
@@ -100,7 +106,9 @@ def _windows(folder: Path, table: Path, duration: float) -> tuple[tuple[list[Pan
             )  # fmt: skip
         else:
             rejects.append(Reject(name, "no_labels", f"{table} labels nothing from {start:g} s on for {duration:g} s."))
-    return (kept, rejects), sum(frame / RATE >= count * duration for frame in frames)
+    faults["behind the last whole window of their recording are not used"] += rows_behind(labels, count * duration)
+    faults["that repeat another one count once"] += repeated(labels)
+    return kept, rejects
 
 
 KINDS = (("video_dev", "mp4"), ("foa_dev", "wav"))
@@ -129,16 +137,8 @@ def read_recording(path: Path, clip: str) -> Labels:
 @read_once
 def _read(path: Path) -> Labels:
     text, _ = read_text(path)
-    rows: dict[tuple[int, str], LabelledFrame] = {}
-    for line, row in enumerate(LINE_END.split(text), 1):
-        if not row.strip():
-            continue
-        labelled = _row(row, f"{path}:{line}")
-        key = labelled.frame, labelled.source
-        if key in rows:
-            raise UsageError(f"{path}:{line}: source {labelled.source} has a row in frame {labelled.frame} already.")
-        rows[key] = labelled
-    return tuple(rows[key] for key in sorted(rows))
+    places = ((f"{path}:{line}", row) for line, row in enumerate(LINE_END.split(text), 1) if row.strip())
+    return in_order(path.stem, ((place, _row(row, place)) for place, row in places))
 
 
 def _row(row: str, place: str) -> LabelledFrame:

@@ -67,6 +67,21 @@ def test_rows_of_one_generator_share_its_sounds_and_say_how_both_stages_made_the
     assert (mono.samples.shape[0], ears.samples.shape[0]) == (1, 2)
 
 
+@pytest.mark.parametrize("suffix", [".json", ".wav"])
+def test_what_is_damaged_of_the_first_stage_is_made_again(
+    bench: Callable, clips: Path, tmp_path: Path, made: list[str], suffix: str
+) -> None:
+    call = ("run", "--suite", f"folder:{clips}", "--limit", 2, "--system", PAIRS[0], "--metric", "side_mid")
+    call = (*call, "--workers", 1)
+    assert bench(*call, "--out", tmp_path / "one").code == 0
+    path = sorted((cache_dir() / "first-stage").glob(f"noise-*/*{suffix}"))[0]
+    path.write_bytes(path.read_bytes()[:-9] + b"5")
+    assert bench(*call, "--out", tmp_path / "two").code == 0
+    assert len(made) == 3, "two, and one of them again"
+    for sound in (tmp_path / "one").rglob("*.wav"):
+        assert sound.read_bytes() == (tmp_path / "two" / sound.relative_to(tmp_path / "one")).read_bytes()
+
+
 def test_who_hears_the_reference_binauralises() -> None:
     card = open_system("mono+motion-pan").card
     assert (card.name, card.inputs) == ("mono+motion-pan", ("video", "reference_mono"))

@@ -74,11 +74,13 @@ def test_a_bar_says_as_much(
 def test_a_long_line_goes_on_at_a_word_in_a_terminal_and_a_command_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     words = " ".join(["metric"] * 20)
     command = f"           Get them: bench weights fetch {words}"
-    text = f"  metrics  {words}\n{command}"
+    long = f"  missing  {words}: bench data prepare biaudio --from DIR"
+    text = f"  metrics  {words}\n{long}\n{command}"
     assert console.folded(text, 11) == text, "a log"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
-    first, second, last = console.folded(text, 11).splitlines()
+    first, second, *missing, prepare, last = console.folded(text, 11).splitlines()
     assert max(len(first), len(second)) <= 80 and second.startswith(" " * 11 + "metric")
     assert f"{first.strip()} {second.strip()}" == text.splitlines()[0].strip()
+    assert max(map(len, missing)) <= 80 and prepare == " " * 11 + "bench data prepare biaudio --from DIR"
     assert last == command

@@ -301,6 +301,17 @@ def test_the_row_that_breaks_the_schema_is_named_among_many(tmp_path: Path, line
     assert f"{path}, {told}" in str(refused.value)
 
 
+@pytest.mark.parametrize("metrics", [1, 300], ids=["few places", "many more places than rows"])
+def test_a_row_that_is_there_twice_is_seen_however_rows_are_spread(tmp_path: Path, metrics: int) -> None:
+    path = tmp_path / "clips.csv"
+    rows = [f"s,x,c{number},m{number % metrics},v,1.5,measured,\n" for number in range(300)]
+    path.write_text(HEADER + "".join(rows))
+    assert len(read_clip_rows(path)) == 300
+    path.write_text(HEADER + "".join([*rows, rows[7]]))
+    with pytest.raises(UsageError, match="line 302, says again what line 9 says"):
+        read_clip_rows(path)
+
+
 def test_rows_are_read_as_a_csv_reader_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
     lines = ['s,"a, b","say ""c""",m,v,-0.0,measured,\r\n', 's,é,d,m,v,"",missing,"why,\nthen"\r\n',

@@ -48,6 +48,18 @@ def test_the_interval_of_the_error_covers_its_mean_over_many_raters_and_clips():
     assert np.mean([one.low <= true.error.mean <= one.high for one in found]) >= 0.88
 
 
+def test_the_interval_of_a_rare_confusion_covers_it():
+    """Few answers lie on the wrong side, often none: an interval around what was seen alone would be too short."""
+    rng, hits = np.random.default_rng(5), []
+    for _ in range(120):
+        wrong = rng.random((6, 6)) < 0.06
+        votes = Votes.from_cells({"a": np.where(wrong, -30, 30)}, "AZ", expected=30.0)
+        share = localisation(votes, ["a"])[0].confusion
+        assert 0 <= share.low <= share.mean <= share.high <= 1
+        hits.append(share.low <= 0.06 <= share.high)
+    assert np.mean(hits) >= 0.9
+
+
 def test_a_source_in_the_middle_has_no_side():
     (found,) = localisation(Votes.from_cells({"a": [[10, -10], [5, 0]]}, "AZ", expected=0.0), ["a"])
     assert math.isnan(found.confusion.mean)

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
+from visaudio_bench.metrics import uncertainty
 from visaudio_bench.metrics.aggregate import MOMENTS, concordance, mean, median
 from visaudio_bench.metrics.uncertainty import (
     CONSTANT,
@@ -229,6 +230,29 @@ def test_the_cells_of_a_table_have_together_what_they_have_alone():
     at_once, single = differences(pairs, draws=500), [difference(*pair, draws=500) for pair in pairs]
     assert [one[:6] for one in at_once] == [pytest.approx(one[:6], rel=1e-12, nan_ok=True) for one in single]
     assert [np.isnan(one.p) for one in at_once] == [False, False, False, True, False]
+
+
+def test_sums_that_pairs_of_systems_share_are_multiplied_once(monkeypatch):
+    """Six systems have 15 pairs and 5 times as many sums as they have; a wide matrix is most of what a report costs."""
+    multiplied = []
+
+    class Counted(uncertainty._Stack):
+        def __init__(self, terms):
+            super().__init__(terms)
+            multiplied.append(len(self.terms))
+
+    monkeypatch.setattr(uncertainty, "_Stack", Counted)
+    cells = [several_cells(np.random.default_rng(seed))[2] for seed in range(6)]
+    pairs = [(a.aggregate, a.quantities, b.quantities) for a, b in combinations(cells, 2)]
+    differences(pairs, draws=20)
+    whole = sum(len(sample.sums.terms) + len(sample.sums.products) for sample in map(sample_of, pairs))
+    assert multiplied[0] < whole / 2
+
+
+def sample_of(pair):
+    aggregate, first, second = pair
+    sides = {f"0{name}": row for name, row in first.items()} | {f"1{name}": row for name, row in second.items()}
+    return uncertainty._Sample(uncertainty._minus(aggregate), sides, len(first["c.n"]))
 
 
 def test_jackknife_of_a_mean_is_the_t_interval():

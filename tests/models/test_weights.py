@@ -288,6 +288,16 @@ def test_files_that_came_another_way_are_taken_in(folder, toy, server, tmp_path,
     assert download.adopt("toy", folder) == located  # already where it belongs
 
 
+def test_what_is_taken_in_is_read_once(folder, toy, tmp_path, monkeypatch):
+    read, checksums = [], weights.checksums
+    monkeypatch.setattr(weights, "checksums", lambda path: read.append(path.name) or checksums(path))
+    located = download.fetch("toy")
+    assert read == ["toy.pth.part"] and require("toy") == located
+    located.path.replace(tmp_path / "toy.pth")
+    assert download.adopt("toy", tmp_path) == require("toy") == located
+    assert read[1:] == ["toy.pth", "toy.pth.part"]  # the file, and the copy
+
+
 def test_a_wrong_file_is_not_taken_in(folder, toy, tmp_path):
     (tmp_path / "toy.pth").write_bytes(CONTENT[:-1])
     with pytest.raises(BenchError, match="cut short"):

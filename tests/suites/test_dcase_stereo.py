@@ -125,6 +125,18 @@ def test_another_convention_would_be_seen(tmp_path: Path, how: dict[str, Any]) -
     assert len(clips) == 3 and max(on_their_side(clip) for clip in clips) < 0.95  # of the right ones each is at 1
 
 
+def test_the_next_command_names_a_part_that_is_there(
+    bench: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
+    source = tree(tmp_path / "dcase")
+    for path in source.glob("*/dev-test-*/*"):
+        path.unlink()
+    told = bench("data", "prepare", "dcase2025-stereo", "--from", source, "--workers", 1)
+    assert told.code == 0, told.err
+    assert "next: bench run --suite dcase2025-stereo:train" in told.err
+
+
 def test_tables_have_no_column_of_time_differences_and_say_why(
     bench: Callable, prepared: Callable, tmp_path: Path
 ) -> None:
@@ -177,7 +189,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(
     first.write_text(f"{HEAD}\n")
     second.write_text(f"{HEAD}\n0,1,0,120,100,1\n")
     late = third.read_text() + "50,1,0,20,100,1\n71,1,0,20,100,1\n"
-    third.write_text(late)
+    third.write_text(late + late.splitlines()[1] + "\n")
     (third.parent / "fold9_room1_mix001_deg000_start0000.csv").write_text(f"{HEAD}\n")
     (third.parent / "fold4_room1_mix001_deg000_start0000.csv").write_text(f"{HEAD}\n0,1,0,20,100,1\n")
     told = bench("data", "prepare", "dcase2025-stereo", "--from", source, "--workers", 1)
@@ -186,6 +198,8 @@ def test_what_cannot_be_used_is_listed_with_its_reason(
         assert f"left out: {reason}" in told.out
     (clip,) = open_suite("dcase2025-stereo").clips()
     assert len(clip_labels(clip)) == FRAMES
-    assert "2 row(s) behind the end of their clip are not used" in " ".join(open_suite("dcase2025-stereo").remarks())
+    remarks = " ".join(open_suite("dcase2025-stereo").remarks())
+    assert "2 row(s) behind the end of their clip are not used" in remarks
+    assert "1 row(s) that repeat another one count once" in remarks
     told = bench("data", "prepare", "dcase2025-stereo", "--from", source / "stereo_dev")
     assert (told.code, "side by side, as the archives unpack them" in told.err) == (2, True)

@@ -16,7 +16,13 @@ from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.datasets import AdmissionRules, Candidate
-from visaudio_bench.suites.direction_labels import LabelledFrame, clip_labels, read_labels, write_labels
+from visaudio_bench.suites.direction_labels import (
+    LabelledFrame,
+    clip_labels,
+    label_remarks,
+    read_labels,
+    write_labels,
+)
 from visaudio_bench.suites.manifest import Entry, Manifest, read_manifest, write_manifest
 from visaudio_bench.suites.manifest_check import check_entry
 from visaudio_bench.suites.media import write_audio
@@ -70,6 +76,8 @@ def test_the_columns_that_must_be_there_are_two_and_line_ends_do_not_matter(tmp_
         ("x,0.0,0,0,nan,0,dog,1", r":2: distance_m is nan"),
         ("x,0.0,0,0,inf,0,dog,1", r":2: distance_m is inf"),
         ("x,-0.1,0,0,1,0,dog,1", r":2: t is -0.1"),
+        ("x,0.0,1_0,0,1,0,dog,1", r":2: azimuth_deg is 1_0"),
+        ("x,0.0,350,0,1,0,dog,1", r":2: azimuth_deg is 350; .* 180, positive to the left of the camera's axis"),
         ("x,1e308,0,0,1,0,dog,1", r":2: t is 1e308; expected a number from 0 to 1e\+06"),
         ("x,0.05,0,0,1,0,dog,1", r":2: t is 0.05; labels are 10 a second"),
         ("x,0.0,0,0,1,0,dog,perhaps", r":2: visible is perhaps; expected 1, 0 or nothing"),
@@ -81,6 +89,35 @@ def test_the_columns_that_must_be_there_are_two_and_line_ends_do_not_matter(tmp_
 def test_rows_that_would_mislead_are_refused_with_their_line(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_labels(table(tmp_path / "labels.csv", row))
+
+
+def test_tables_of_spreadsheets_with_decimal_commas_are_read(tmp_path: Path) -> None:
+    path = table(tmp_path / "ball.csv", "0,3;-12,5;;2,25", header="\ufefft;azimuth_deg;elevation_deg;distance_m")
+    assert read_labels(path)["ball"] == (LabelledFrame(3, math.radians(-12.5), distance=2.25),)
+    written = table(
+        tmp_path / "seen.csv", "0.0,1,1.0", "0.1,1,0.0", "0.2,1,", "0.3,1,TRUE", header="t,azimuth_deg,visible"
+    )
+    assert [row.visible for row in read_labels(written)["seen"]] == [True, False, None, True]
+
+
+def test_a_row_that_stands_twice_is_one_and_a_header_alone_says_that_nothing_sounds(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "0.0,1", "0.1,2", "0.1,2", "0.9,5", "0.9,5", header="t,azimuth_deg")
+    clip = Clip("a", None, None, 0.0, 0.5, labels=path)
+    assert [row.frame for row in clip_labels(clip)] == [0, 1]
+    assert "direction labels: 1 row(s) that repeat another one count once" in label_remarks([clip])
+    assert clip_labels(replace(clip, labels=table(tmp_path / "b.csv", header="t,azimuth_deg"))) == ()
+    with pytest.raises(UsageError, match=r"c\.csv names no clip"):
+        read_labels(table(tmp_path / "c.csv"))
+    (tmp_path / "d.csv").write_text("")
+    with pytest.raises(UsageError, match="a header was expected"):
+        read_labels(tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize(("azimuths", "asked"), [((-1.57, 0.3), True), ((-1.57, 4.0), False), ((0.0, 0.0), False)])
+def test_angles_that_may_be_radians_are_asked_about(azimuths: tuple[float, float], asked: bool, tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", *(f"{t / 10},{a}" for t, a in enumerate(azimuths)), header="t,azimuth_deg")
+    remarks = label_remarks([Clip("a", None, None, 0.0, 1.0, labels=path)])
+    assert ("direction labels: no azimuth goes beyond 1.57 degrees; are they radians?" in remarks) == asked
 
 
 def test_columns_are_spelt_as_the_table_says(tmp_path: Path) -> None:
@@ -136,6 +173,20 @@ def test_a_folder_labels_its_clips_and_says_what_is_odd(bench: Callable, tmp_pat
     table(folder / "b.csv", "a,1.9,30", header="clip,t,azimuth_deg")
     with pytest.raises(UsageError, match=r"both label the clip a\. Keep one"):
         open_suite(f"folder:{folder}")
+
+
+def test_labels_belong_to_the_clip_beside_them_whatever_its_folder_and_unicode_form(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        noise(tmp_path / folder / "take.wav", 1.5)
+        table(tmp_path / folder / "take.csv", f"0.0,{len(folder)}", header="t,azimuth_deg")
+    noise(tmp_path / "caf\u00e9.wav", 1.5)
+    table(tmp_path / "all.csv", "cafe\u0301,0.0,30,0,1,0,dog,1")
+    suite = open_suite(f"folder:{tmp_path}")
+    degrees = {clip.id: round(math.degrees(clip_labels(clip)[0].azimuth)) for clip in suite.clips()}
+    assert degrees == {"caf\u00e9": 30, "first__take": 5, "second__take": 6}
+    assert suite.remarks()[0] == "3 of 3 clips have direction labels" and not suite.told
+    assert all("labels" in row for row in suite.manifest())
 
 
 def test_a_manifest_carries_labels_and_check_reads_them(tmp_path: Path, recording: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,25 @@ def test_only_what_has_changed_is_read_again(bench: Callable, data: Path, tmp_pa
     assert "000001 (short)" in told.err
     assert len(open_suite("fairplay").clips()) == 3
     assert Preparation(DATASETS.get("fairplay"), root, Options(), pictures=True).pending  # other rules, other reading
+
+
+def test_a_damaged_line_of_the_journal_is_read_again(
+    bench: Callable, data: Path, tmp_path: Path, fairplay_tree: Tree
+) -> None:
+    """One flipped digit would be a wrong number in the manifest, which nobody sees."""
+    root = fairplay_tree(tmp_path / "fairplay")
+    arguments = ("data", "prepare", "fairplay", "--from", root, "--workers", 1)
+    assert bench(*arguments).code == 0
+    first, path = open_suite("fairplay").manifest_hash(), data / "fairplay" / "examined.jsonl"
+    lines = path.read_text().splitlines()
+    digits = re.search(r"\d\.\d+", lines[1])
+    assert digits is not None
+    lines[1] = lines[1].replace(digits[0], "7.5", 1)
+    path.write_text("\n".join([*lines, '{"key": "x", "windows": 5}', "[" * 2000, "5"]) + "\n")
+    told = bench(*arguments)
+    assert told.code == 0, told.err
+    assert "3 of 4 files were read before" in told.err
+    assert open_suite("fairplay").manifest_hash() == first
 
 
 def test_one_preparation_at_a_time(bench: Callable, data: Path, tmp_path: Path, fairplay_tree: Tree) -> None:

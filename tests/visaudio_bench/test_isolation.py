@@ -8,6 +8,9 @@ import time
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.isolation import map_isolated
+from visaudio_bench.pool import elsewhere
+
+from ..bench.cluster.doubles import InProcess
 
 
 def work(item: str) -> str:
@@ -43,3 +46,14 @@ def test_workers_are_kept_and_stopping_early_leaves_none_behind() -> None:
     next(early)
     early.close()  # a hanging worker is ended with the loop, not waited for
     assert next(map_isolated(work, ["d"], 1, timeout=600)).result().startswith("d")
+
+
+def test_workers_of_another_engine_start_such_processes_themselves() -> None:
+    items = ["a", "die", "refuse"]
+    with elsewhere(InProcess()):
+        outcomes = {outcome.item: outcome for outcome in map_isolated(work, items, 2, timeout=600)}
+    assert outcomes["a"].result().startswith("a") and not outcomes["a"].result().endswith(f" {os.getpid()}")
+    assert {name: getattr(outcomes[name].error, "reason", None) for name in items[1:]} == {
+        "die": "crashed",
+        "refuse": "mono",
+    }

@@ -11,11 +11,11 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.metrics import aggregate
 from visaudio_bench.metrics.catalogue import Metric
 from visaudio_bench.metrics.quantity import undefined
-from visaudio_bench.suites.media import Samples, resample
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, Ears
     from visaudio_bench.metrics.gcc import WindowDelays
+    from visaudio_bench.suites.media import Samples
 
 WORDS = {
     "code": "of 100 windows, as its code compares them",
@@ -59,6 +59,7 @@ def _delays(ears: Ears) -> WindowDelays:
 
 def _measured(samples: Samples) -> dict[str, Any]:
     from visaudio_bench.metrics.gcc import RATE, window_delays
+    from visaudio_bench.suites.media import resample
 
     return window_delays(resample(samples, SAMPLE_RATE, RATE))._asdict()
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from visaudio_bench.bench.evaluation.family import Family, Judged, Network
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.quantity import undefined
-from visaudio_bench.suites.media import TOLERANCE
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs
@@ -31,6 +30,7 @@ class IbScore(Family):
         """IB-Score of the view that the protocol names."""
         from visaudio_bench.bench.evaluation.held_frames import of_pictures
         from visaudio_bench.metrics.semantics import ib_score
+        from visaudio_bench.suites.media import TOLERANCE
 
         hearing, seeing, protocol = inputs.prediction.native, inputs.pictures, inputs.protocol
         key = "ib_score", protocol.ib_view

@@ -9,7 +9,6 @@ from visaudio_bench.bench.evaluation.family import Family, Judged, Network
 from visaudio_bench.errors import ClipError
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.quantity import undefined
-from visaudio_bench.suites.media import TOLERANCE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +34,7 @@ class Desync(Family):
         """DeSync of the view that the protocol names."""
         from visaudio_bench.bench.evaluation.held_frames import of_pictures
         from visaudio_bench.metrics.synchrony import desync
+        from visaudio_bench.suites.media import TOLERANCE
 
         hearing, seeing, protocol = inputs.prediction.native, inputs.pictures, inputs.protocol
         key = "desync", protocol.desync_view
@@ -101,6 +101,8 @@ def _as_long_as_pictures(row: Tensor, seeing: Seeing, hearing: Hearing) -> Tenso
         ClipError: `short` where more than 0.25 s are missing.
     """
     from torch.nn import functional
+
+    from visaudio_bench.suites.media import TOLERANCE
 
     wanted = seeing.count(RATE) * SAMPLES_A_FRAME
     if hearing.missing > TOLERANCE:

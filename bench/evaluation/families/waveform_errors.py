@@ -11,10 +11,10 @@ from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.metrics.catalogue import METRICS
 from visaudio_bench.metrics.quantity import Quantity
-from visaudio_bench.suites.media import Samples, resample
 
 if TYPE_CHECKING:
     from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, Ears
+    from visaudio_bench.suites.media import Samples
 
 
 class WaveformErrors(Family):
@@ -39,6 +39,8 @@ def _errors(prediction: Ears, reference: Ears) -> Mapping[str, float]:
 
 @lru_cache(maxsize=2)  # the reference stays for all systems
 def _resampled(ears: Ears, rate: int) -> Samples:
+    from visaudio_bench.suites.media import resample
+
     return resample(ears.samples, SAMPLE_RATE, rate)
 
 

@@ -132,8 +132,8 @@
         h("p", { class: "note" }, h("strong", {}, "Please wear headphones on both ears.")),
         survey.design === "localisation" ? h("p", {}, "You will hear " + asked + (asked === 1 ? " sound" : " sounds")
           + ", one at a time. Your task: say where you hear each of them.")
-        : h("p", {}, "You will watch " + asked + (asked === 1 ? " group" : " groups") + " of videos with sound. In each group you see the same video "
-          + samples + " times, each time with another sound. Your task: watch and listen to all of them, then "
+        : h("p", {}, "You will watch " + asked + (compared ? " pair" : " group") + (asked === 1 ? "" : "s") + " of videos with sound. In each you see the same video "
+          + (samples === 2 ? "twice" : samples + " times") + ", each time with another sound. Your task: watch and listen to all of them, then "
           + (survey.design === "mushra" ? "compare each sound with a reference, from 0 to 100."
             : survey.design === "rating" ? "rate each sound from 1 to 5 on " + survey.dimensions.length + " questions (1 = worst, 5 = best)."
             : survey.design === "matching" ? "say which of the two sounds was made for the video."
@@ -260,7 +260,7 @@
   function group(place) {
     const index = state.order[place];
     const own = survey.groups[index];
-    rateGroup("Group " + (place + 1) + " of " + asked, own, slots(own, index), state, () => {
+    rateGroup((together ? "Question " : "Group ") + (place + 1) + " of " + asked, own, slots(own, index), state, () => {
       state.finished[own.id] = new Date().toISOString();
       next();
     });
@@ -290,7 +290,7 @@
       const open = shown.missing();
       const parts = [];
       if (open.unheard.length) parts.push("play to the end: " + open.unheard.join(", "));
-      if (open.unrated) parts.push(open.unrated + (open.unrated === 1 ? " rating is" : " ratings are") + " missing");
+      if (open.unrated) parts.push(open.unrated + (together ? " answer" : " rating") + (open.unrated === 1 ? " is" : "s are") + " missing");
       todo.textContent = parts.length ? "Still to do: " + parts.join("; ") + "." : "All done; go on when you are sure.";
       button.setAttribute("aria-disabled", parts.length ? "true" : "false");
       save();

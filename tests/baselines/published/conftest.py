@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from visaudio_bench.baselines.published.installed import find_card
+from visaudio_bench.baselines.published.opened_files import Named, OpenedFile
 from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import write_video
@@ -17,6 +19,12 @@ from visaudio_bench.suites.media import write_video
 DOUBLES = Path(__file__).parent / "doubles"
 collect_ignore = ["doubles"]  # authors call modules test_options, and they are no tests
 SECONDS = 0.5
+
+
+def read_opened(path: Path) -> tuple[OpenedFile, ...]:
+    """What `write_opened` wrote down; lines that begin with # say how it was."""
+    lines = (line.partition(" ") for line in path.read_text(encoding="utf-8").splitlines() if line[:1] != "#")
+    return tuple(OpenedFile(cast(Named, named), name) for named, _, name in lines)
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ import pytest
 from visaudio_bench.baselines.published import contract_check
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.baselines.published.installed import card_folders, home_of
-from visaudio_bench.baselines.published.opened_files import read_opened
 from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.system import Generation
 from visaudio_bench.files import write_json
@@ -259,22 +258,6 @@ def test_a_sound_of_another_system_can_be_spatialised(
     made = run(system, [clip, other], tmp_path / "out")
     assert made["absent"].reason == "missing"
     assert made["fine"].path is not None
-
-
-def recorded() -> Iterator[Any]:
-    for name in RUNNABLE:
-        if (double_of(name) / "opened.txt").is_file() and name != "see2sound":  # its double is looked at by itself
-            yield pytest.param(name, id=name, marks=[] if name in QUICK else [pytest.mark.slow])
-
-
-@pytest.mark.parametrize("name", recorded())
-def test_a_double_opens_what_the_authors_program_opened(
-    name: str, adapt: Adapt, named: Callable, tmp_path: Path
-) -> None:
-    adapt(name)
-    system = contract_check.RecordedSystem(CARDS[name], tmp_path / "opened.jsonl")
-    assert run(system, named(["fine"]), tmp_path / "out")["fine"].path is not None
-    assert set(system.opened) == set(read_opened(double_of(name) / "opened.txt"))
 
 
 def static() -> Iterator[Any]:

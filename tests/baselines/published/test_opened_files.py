@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from visaudio_bench.baselines.published import opened_files, worker_kit
 from visaudio_bench.baselines.published.card import read_card
 from visaudio_bench.baselines.published.job_folders import JobFolder
-from visaudio_bench.baselines.published.opened_files import OpenedFile, read_opened, write_opened
-from visaudio_bench.errors import UsageError
+from visaudio_bench.baselines.published.opened_files import OpenedFile, write_opened
 from visaudio_bench.files import write_json
 
+from .conftest import read_opened
+
 DOUBLES = Path(__file__).parent / "doubles"
-SEE2SOUND = read_card(Path(worker_kit.__file__).parent / "see2sound")
 RECORDED = sorted(path.parent.name for path in DOUBLES.glob("*/opened.txt"))
+CARDS = {name: read_card(Path(worker_kit.__file__).parent / name) for name in RECORDED}
+NEED_WEIGHTS = {"see2sound", "selva", "hunyuanvideo_foley"}  # others are built without
+LIGHT = set(RECORDED) - {"see2sound"}  # their doubles take torch for granted
+MAIN = "    worker_kit.main(load)\n"
+ELSEWHERE = """    import os
+
+    def elsewhere(job):
+        (job.work / "elsewhere").mkdir()
+        os.chdir(job.work / "elsewhere")
+        return load(job)
+
+    worker_kit.main(elsewhere)
+"""
 
 PROGRAM = """
 import os, sys
@@ -33,12 +49,6 @@ try:
 except OSError:
     pass
 """
-
-
-@pytest.mark.parametrize("system", RECORDED)
-def test_a_double_has_what_the_authors_program_opens(system: str) -> None:
-    listed = read_opened(DOUBLES / system / "opened.txt")  # none: its program opens nothing of its checkout
-    assert not [one.path for one in listed if not (DOUBLES / system / one.path).is_file()]
 
 
 def test_the_recorder_tells_relative_from_whole_and_what_is_not_there(tmp_path: Path) -> None:
@@ -60,48 +70,88 @@ def test_the_recorder_tells_relative_from_whole_and_what_is_not_there(tmp_path: 
     )
     write_opened(tmp_path / "opened.txt", opened[::2])
     assert read_opened(tmp_path / "opened.txt") == opened[::2]
-    (tmp_path / "opened.txt").write_text("elsewhere a\n")
-    with pytest.raises(UsageError, match="does not begin with relative or whole"):
-        read_opened(tmp_path / "opened.txt")
+    (tmp_path / "opened.txt").write_text("# to the sound\nwhole a\n")
+    assert read_opened(tmp_path / "opened.txt") == (OpenedFile("whole", "a"),)
 
 
-def run_double(tmp_path: Path, text: str) -> dict[str, object]:
-    """The last event of See2Sound's runner, as this text, on its double."""
-    code, work, weights = (tmp_path / name for name in ("code", "work", "weights"))
-    for path in (code, work, weights):
-        path.mkdir()
+class Ran(NamedTuple):
+    """The last event of a runner, and what was opened of its checkout."""
+
+    last: dict[str, Any]
+    opened: tuple[OpenedFile, ...]
+
+
+def run_double(folder: Path, system: str, text: str, double: Path | None = None) -> Ran:
+    """Load a system by this text of a runner, on its double, with the files recorded."""
+    card, double = CARDS[system], double or DOUBLES / system
+    job = JobFolder(folder)
+    code, weights = job.path / "code", folder / "weights"
+    for path in (code, job.work, weights):
+        path.mkdir(parents=True)
     (code / "runner.py").write_text(text)
     (code / "worker_kit.py").write_text(Path(worker_kit.__file__).read_text())
-    events = tmp_path / "events.jsonl"
-    job = {
-        "schema": worker_kit.JOB_SCHEMA, "system": "see2sound", "source": str(DOUBLES / "see2sound"),
-        "weights": str(weights), "work": str(work), "native": str(work), "events": str(events), "device": "cuda:0",
-        "options": {name: option.default for name, option in SEE2SOUND.options.items()}, "clips": [],
+    events = folder / "events.jsonl"
+    told = {
+        "schema": worker_kit.JOB_SCHEMA, "system": card.name, "source": str(double),
+        "weights": str(weights) if system in NEED_WEIGHTS else None, "work": str(job.work), "native": str(job.work),
+        "events": str(events), "device": "cuda:0" if system == "see2sound" else "cpu",
+        "options": {name: option.default for name, option in card.options.items()}, "clips": [],
     }  # fmt: skip
-    write_json(tmp_path / "job.json", job)
-    command = [sys.executable, str(code / "runner.py"), "--job", str(tmp_path / "job.json")]
-    subprocess.run(command, cwd=work, capture_output=True, check=False)
-    last: dict[str, object] = json.loads(events.read_text().splitlines()[-1])
-    return last
+    for wanted in card.weights:
+        if Path(wanted.file).suffix:
+            write_json(weights / wanted.file, {})
+        else:  # a folder of a model hub
+            (weights / wanted.file).mkdir(parents=True)
+    write_json(folder / "job.json", told)
+    program = [sys.executable, str(code / "runner.py"), "--job", str(folder / "job.json")]
+    command = opened_files.recording(job, program, folder / "listed")
+    environment = {**os.environ, "PYTHONPATH": str(DOUBLES / "light") if system in LIGHT else ""}
+    subprocess.run(command, cwd=job.work, env=environment, capture_output=True, check=False)
+    last = json.loads(events.read_text().splitlines()[-1])
+    opened = opened_files.opened_files(folder / "listed", double)
+    return Ran(last, tuple(file for file in opened if file.path != "opened.txt"))  # See2Sound's double goes by its list
 
 
-def test_a_runner_that_leaves_its_folder_fails_on_the_double(tmp_path: Path) -> None:
-    """The double opens what the authors' program opens: it failed so where nothing was linked."""
-    text = SEE2SOUND.runner.read_text()
-    (tmp_path / "as-it-is").mkdir()
-    assert run_double(tmp_path / "as-it-is", text) == {"event": "finished"}
+@pytest.mark.parametrize("system", RECORDED)
+def test_a_runner_that_changes_folders_fails_on_what_is_opened_relative(system: str, tmp_path: Path) -> None:
+    """A double opens what the authors' program opens, from the worker's folder; elsewhere it finds what is whole.
+
+    Names of model hubs are relative too: the runner links the folders of weights that have them.
+    """
+    recorded = read_opened(DOUBLES / system / "opened.txt")
+    text, relative = CARDS[system].runner.read_text(), {file.path for file in recorded if file.named == "relative"}
+    inside = run_double(tmp_path / "inside", system, text)
+    assert inside.last["event"] == "finished", inside.last
+    assert {file._replace(is_there=True) for file in inside.opened} == set(recorded)
+    assert text.count(MAIN) == 1
+    outside = run_double(tmp_path / "outside", system, text.replace(MAIN, ELSEWHERE))
+    if system in NEED_WEIGHTS:
+        relative |= {wanted.file for wanted in CARDS[system].weights if not Path(wanted.file).suffix}
+    if not relative:
+        assert outside == inside
+        return
+    assert outside.last["event"] == "not_loaded"
+    assert "FileNotFoundError" in str(outside.last["message"])
+    assert any(path in str(outside.last["message"]) for path in relative)
+
+
+@pytest.mark.parametrize("system", [name for name in RECORDED if read_opened(DOUBLES / name / "opened.txt")])
+def test_a_double_fails_without_a_file_that_the_authors_program_opens(system: str, tmp_path: Path) -> None:
+    first = read_opened(DOUBLES / system / "opened.txt")[0].path
+    shutil.copytree(DOUBLES / system, tmp_path / "double")
+    (tmp_path / "double" / first).unlink()
+    last = run_double(tmp_path / "job", system, CARDS[system].runner.read_text(), tmp_path / "double").last
+    assert last["event"] == "not_loaded"
+    assert first in str(last["message"])
+
+
+def test_a_runner_that_does_not_link_what_is_opened_relative_fails(tmp_path: Path) -> None:
+    text = CARDS["see2sound"].runner.read_text()
     link = "        (job.work / name).symlink_to(job.source / name)\n"
-    changed = "    model = _model(job, job.weights)\n"
-    assert text.count(link) == text.count(changed) == 1
-    for name, spoiled in (
-        ("unlinked", text.replace(link, "        pass\n")),
-        ("elsewhere", text.replace(changed, "    (job.work / 'x').mkdir()\n    os.chdir(job.work / 'x')\n" + changed)),
-    ):
-        (tmp_path / name).mkdir()
-        last = run_double(tmp_path / name, spoiled)
-        assert last["event"] == "not_loaded"
-        assert "FileNotFoundError" in str(last["message"])
-        assert "configs/model/" in str(last["message"])
+    assert text.count(link) == 1
+    last = run_double(tmp_path, "see2sound", text.replace(link, "        pass\n")).last
+    assert last["event"] == "not_loaded"
+    assert "configs/model/" in str(last["message"])
 
 
 def test_check_tries_another_checkout_and_lists_what_it_opens(

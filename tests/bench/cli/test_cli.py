@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -40,6 +42,25 @@ def test_list_names_what_there_is(bench: Callable, what: str, name: str) -> None
     assert told.code == 0
     (table,) = json.loads(told.out)
     assert name in [row[what[:-1]] for row in table["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "is_", "needs"),
+    [
+        ("systems", "visaudio", "ViSAudio (open)", "visaudio:FILE, a checkpoint of bench train visaudio"),
+        ("systems", "geometry-aware", "by a geometry-aware network", "a checkpoint of bench train geometry-aware"),
+        ("systems", "foleyspace", "along the path of what moves", "a checkpoint of bench train foleyspace"),
+        ("systems", "outputs", "the sound files of a folder", "outputs:DIR or outputs:NAME=DIR"),
+        ("suites", "folder", "the videos and sound files of a folder", "folder:DIR"),
+    ],
+)
+def test_list_says_what_a_thing_is_before_what_it_needs(
+    bench: Callable, what: str, name: str, is_: str, needs: str
+) -> None:
+    rows = csv.DictReader(io.StringIO(bench("list", what, "--format", "csv").out))
+    (told,) = [row["text"] for row in rows if (row["row"], row["column"]) == (name, "what")]
+    assert is_ in told.partition("; needs ")[0]
+    assert needs in told.partition("; needs ")[2]
 
 
 def test_doctor_looks_at_this_machine(bench: Callable) -> None:

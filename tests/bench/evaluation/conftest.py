@@ -11,4 +11,4 @@ from visaudio_bench.pool import map_unordered
 def made_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sounds are made in this process, where functions can be replaced and listened to."""
     module = "visaudio_bench.bench.evaluation.generation"
-    monkeypatch.setattr(f"{module}.map_unordered", lambda call, chunks, workers: map_unordered(call, chunks, 1))
+    monkeypatch.setattr(f"{module}.map_unordered", lambda call, chunks, workers, needs: map_unordered(call, chunks, 1))

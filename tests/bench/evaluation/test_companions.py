@@ -67,6 +67,7 @@ def test_what_is_not_given_leaves_its_columns_empty(bench: Callable, folders: Pa
         ("events/ours/clip0.csv", "frame,class,x\n0,1,2\n", "bad_companion"),
         ("events/ours/clip0.csv", "0,1\n", "bad_companion"),
         ("boxes/clip0.csv", "0,1,2,3,4,nan\n", "bad_companion"),
+        ("boxes/clip0.csv", "0,1,2,3,4,1e30\n", "bad_companion"),
     ],
 )
 def test_a_file_that_cannot_be_read_costs_its_clip_these_columns(

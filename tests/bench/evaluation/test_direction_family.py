@@ -24,6 +24,20 @@ from ...conftest import lateral_noise
 KEYS = [metric.key for metric in FAMILY.metrics]
 
 
+def test_rows_become_arrays_of_the_middles_of_frames_and_what_reaches_the_sides() -> None:
+    rows = (
+        LabelledFrame(0, np.pi / 2, np.pi / 3, None, "b", "", None),
+        LabelledFrame(7, -np.pi / 6, 0.0, 2.0, "a", "", True),
+        LabelledFrame(7, np.pi, 0.0, 1.0, "b", "", False),
+    )
+    labels = as_arrays(rows)
+    assert labels.time == pytest.approx([0.05, 0.75, 0.75])
+    assert labels.lateral == pytest.approx([0.5, -0.5, 0.0]), "a source above is less far to the side"
+    assert labels.source.tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(labels.distance, [np.nan, 2, 1])
+    np.testing.assert_array_equal(labels.visible, [np.nan, 1, 0])
+
+
 def labelled(path: Path, *clips: tuple[str, float]) -> Path:
     """Sources that stand still for two seconds, each clip's at an azimuth in degrees."""
     rows = [f"{clip},{frame / 10},{azimuth},0,2,0,dog,1" for clip, azimuth in clips for frame in range(20)]
@@ -78,11 +92,17 @@ def test_predictions_with_labels_alone_need_no_reference(bench: Callable, sounds
     run = tmp_path / "run"
     told = bench("score", "--predictions", sounds, "--labels", labels, "--out", run, "--workers", 1, "--format", "csv")
     assert told.code == 0, told.err
-    assert "2 of 2 clips have direction labels" in told.err
+    assert "2 of 2 clips have direction labels" in told.err and "behind the end" not in told.err
     assert values(run, "label_side") == {"sounds": 50}
     assert set(KEYS) <= {key for _, key in results(run)}
-    assert "floor of the ruler" not in (run / "leaderboard.md").read_text(), "there is no reference to show it"
-    assert "behind the end" not in told.err
+    table = (run / "leaderboard.md").read_text()
+    assert "floor of the ruler" not in table, "there is no reference to show it"
+    for words in (
+        "No Move r: no labelled source moves.",
+        "No Side unseen, DirErr unseen: no source is labelled as out of the picture.",
+        "No Level r, Reverb r: no source comes nearer or goes away by 3 dB.",
+    ):
+        assert words in table
     longer = tmp_path / "longer.csv"
     longer.write_text(labels.read_text() + "".join(f"left,{2 + frame / 10},50,0,2,0,dog,1\n" for frame in range(3)))
     told = bench("score", "--predictions", sounds, "--labels", longer, "--dry-run")
@@ -134,6 +154,16 @@ def test_clips_without_labels_are_left_out_with_the_reason(bench: Callable, soun
     assert "1 of 2 clips have direction labels" in plan["suites"][0]["remarks"]
     told = bench(*asked, "--metric", "label_side", "--allow-missing", 0, "--format", "csv")
     assert told.code == 0, "a clip without labels is no failure"
+
+
+def test_metrics_against_labels_are_refused_where_there_are_none(bench: Callable, sounds: Path, tmp_path: Path) -> None:
+    asked = ("run", "--suite", f"folder:{sounds}", "--out", tmp_path / "run", "--dry-run")
+    told = bench(*asked, "--metric", "label_side,label_err")
+    assert (told.code, "Side, DirErr compare with direction labels, and no clip of sounds has any" in told.err) == (
+        2,
+        True,
+    )
+    assert bench(*asked, "--metric", "label_side,lr_acc").code == 0, "the other column has values"
 
 
 def test_the_columns_are_shown_when_they_are_asked_for() -> None:

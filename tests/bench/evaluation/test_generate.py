@@ -217,15 +217,38 @@ def test_a_video_shorter_than_the_sound(
         (("--weights", "{full}"), "give either --video FILE or --suite NAME"),
         (("--weights", "{full}", "--suite", "simroom-mini", "--caption", "wind"), "--caption is for --video"),
         (("--system", "noise", "--suite", "simroom-mini", "--steps", "3"), 'system "noise" has no --steps'),
+        (("--system", "motion-pan", "--video", "{video}"), "motion-pan is given the sound of a reference, and no clip"),
     ],
 )  # fmt: skip
 def test_wrong_requests(
-    bench: Callable, checkpoints: Mapping[str, Path], tmp_path: Path, arguments: tuple[str, ...], sentence: str
+    bench: Callable,
+    checkpoints: Mapping[str, Path],
+    recording: Any,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    sentence: str,
 ) -> None:
-    done = bench("generate", *(word.format(**checkpoints) for word in arguments), "--out", tmp_path / "out")
+    files = {**checkpoints, "video": recording.video}
+    done = bench("generate", *(word.format(**files) for word in arguments), "--out", tmp_path / "out")
     assert done.code == 2
     assert sentence in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sound_whose_record_cannot_be_written_does_not_stay(
+    bench: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_here: None
+) -> None:
+    def full(path: Path, _: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    call = ("generate", "--system", "noise", "--suite", f"folder:{clips}", "--limit", 1, "--out", tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr("visaudio_bench.bench.evaluation.generation.write_json", full)
+        done = bench(*call)
+    assert done.code == 1 and "No space left on device" in done.err
+    assert not list((tmp_path / "out").rglob("*.wav"))
+    assert bench(*call).code == 0  # nothing lies there that would not be overwritten
+    assert len(list((tmp_path / "out").rglob("*.wav"))) == 1
 
 
 def test_weights_that_are_not_here_are_named_with_the_command(bench: Callable, clips: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from visaudio_bench.suites.clip import Clip, Suite
 from visaudio_bench.suites.media import write_audio
 
 LEAVING = ("/abs/victim", "../../victim", "a/../../victim", "..", ".hidden", "a\\..\\victim")
-ACTING = ("<script>", "red\x1b[31m", "\x9b31m", "two\nlines", "nul\0", "\x7f", "\u202egnp", "half\ud800")
+ACTING = ("<script>", "red\x1b[31m", "\x9b31m", "two\nlines", "nul\0", "\x7f", "\u202egnp", "half\ud800", "long" * 75)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE
 from visaudio_bench.suites.media import write_audio
 
 from ...conftest import lateral_noise
+from ..cluster.doubles import conduct
 
 GROUP = "visaudio_bench.metrics"
 FILES = ("results.csv", "clips.csv", "failures.jsonl", "leaderboard.md")
@@ -172,6 +173,23 @@ def test_one_worker_two_workers_and_three_devices_give_the_same_files(
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "another cache"))
     assert (made("one", 1), loaded()) == (three, 1)
     assert three["results.csv"] != two["results.csv"]
+
+
+def test_a_cluster_gives_the_same_files(
+    bench: Callable, clips: Path, tmp_path: Path, plug_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plug_in / "bad").write_text("clip1")
+    for path in clips.glob("clip[2-5].*"):
+        path.unlink()
+    assert run(bench, clips, tmp_path / "one" / "run", 1, "--allow-missing", 1).code == 0
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "another cache"))
+    cluster = conduct(monkeypatch)
+    told = run(bench, clips, tmp_path / "many" / "run", 1, "--allow-missing", 1, "--ray", "auto")
+    assert told.code == 0, told.err
+    assert left(tmp_path / "many" / "run") == left(tmp_path / "one" / "run")
+    names = [getattr(function, "func", function).__name__ for function, _ in cluster.asked]
+    assert sorted({*names}) == ["_generate_chunk", "_listen_alone", "admit", "score_clip"]
+    assert len((plug_in / "loaded").read_text().split()) == 2, "a worker loads a network once"
 
 
 @pytest.mark.slow

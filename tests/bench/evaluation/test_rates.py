@@ -94,6 +94,7 @@ def test_a_dry_run_says_what_it_will_take_and_what_that_rests_upon(
     assert str(measured().machine["processor"]) in told.err
     other = bench(*asked, "--dry-run", "--plan-for", "cores=1,speed=0.01")
     assert "taken for 0.01 times as fast" in other.err and other.err != told.err
+    assert '"speed=1e-320" says nothing' in bench(*asked, "--dry-run", "--plan-for", "speed=1e-320").err
     wrong = bench(*asked, "--dry-run", "--plan-for", "ram=4")
     assert wrong.code == 2 and '"ram=4" says nothing of a machine' in wrong.err
     wet = bench(*asked, "--plan-for", "cores=4")

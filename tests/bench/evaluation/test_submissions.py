@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +21,7 @@ from visaudio_bench.suites.media import write_audio
 from ...conftest import ROOT, Bench, lateral_noise
 
 CLIPS = 6
+SYSTEMS = 6  # two, and four anchors
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +272,110 @@ def test_the_workflow_of_the_manual_checks_and_builds(bench: Bench, copy: Path, 
     assert "good (one)" in told and "good (two)" in told
     _clip_row(tmp_path / "results" / "one", _value("0.5"), sealed=True)
     assert [_carried_out(bench, step, tmp_path) for step in steps[:2]] == [[0, 0], [1]]
+
+
+def _told(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Change what `results.json` says."""
+
+    def tamper(run: Path) -> None:
+        path = run / "results.json"
+        told = json.loads(path.read_text())
+        change(told)
+        path.write_text(json.dumps(told))
+
+    return tamper
+
+
+def _pipe(name: str) -> Callable[[Path], None]:
+    def tamper(run: Path) -> None:
+        path = next(run.glob(name))
+        path.unlink()
+        os.mkfifo(path)
+
+    return tamper
+
+
+def _deep(depth: int) -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    return deep
+
+
+RECORD = "audio/*/good/clip3.json"
+Change = Callable[[Path], object]
+
+
+def _provenance(name: str, value: object) -> Change:
+    return _told(lambda told: told["provenance"].update({name: value}))
+
+
+def _body(name: str, value: object) -> Change:
+    return _told(lambda told: told.update({name: value}))
+
+
+def _record(value: object) -> Change:
+    return lambda run: next(run.glob(RECORD)).write_text(json.dumps(value))
+
+
+# Which command fell over it, what is changed, and what the command must say.
+HOSTILE: dict[str, tuple[str, Change, str]] = {
+    "weights are no object": ("validate", _provenance("weights", 5), "provenance.weights is 5"),
+    "earlier runs are no list": ("merge", _provenance("earlier", 5), "provenance.earlier is 5"),
+    "precision of another kind": ("verify", _provenance("dtype", ["x"]), "provenance.dtype is"),
+    "files are no object": ("validate", _body("files", [5]), "files is [5]"),
+    "a file with NUL in its name": ("validate", _body("files", {"a\0b": "x"}), "is not in the folder"),
+    "a file with a long name": ("validate", _body("files", {"x" * 5000: "x"}), "is not in the folder"),
+    "a file elsewhere": ("validate", _body("files", {"../../x": "x"}), "is not in the folder"),
+    "no command": ("report", _told(lambda told: told["provenance"].pop("command")), "by hand"),
+    "no failures": ("report", _told(lambda told: told.pop("failures")), "good"),
+    "nested deeply": ("diff", _provenance("packages", _deep(900)), "nested too deeply"),
+    "no clips of the suite": ("verify", lambda run: (run / "media.json").write_text("{}"), "names no clip of"),
+    "a record that is no object": ("merge", _record(5), "does not say which file it is"),
+    "a hash that is no text": ("validate", _record({"sha256": [5], "file": "x.wav"}), "sounds"),
+    "a record in no text": ("merge", lambda run: next(run.glob(RECORD)).write_bytes(b"\xff\0"), "does not say which"),
+    "results.csv in no text": ("validate", lambda run: (run / "results.csv").write_bytes(b"\xff\0"), "cannot be read"),
+    "results.csv in a pipe": ("validate", _pipe("results.csv"), "cannot be read"),
+    "a record in a pipe": ("merge", _pipe(RECORD), "does not say which file it is"),
+    "features in no archive": (
+        "merge", lambda run: next(run.glob("features/*/good.npz")).write_bytes(b"PK\3\4" * 9), "does not hold features",
+    ),
+}  # fmt: skip
+
+GOES_ON = {"no command", "no failures", "a hash that is no text", *(what for what in HOSTILE if "a record" in what)}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_submission_is_answered_in_a_sentence(bench: Bench, copy: Path, tmp_path: Path, what: str) -> None:
+    command, change, words = HOSTILE[what]
+    more = {"verify": ("--workers", 1, "--clips", 1), "merge": ("--out", tmp_path / "merged"), "report": ("--summary",),
+            "diff": (copy,)}  # fmt: skip
+    if "features" in what:
+        path = copy / "features" / "references" / "good.npz"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    change(copy)
+    told = bench(command, copy, *more.get(command, ()))
+    assert words in told.out + told.err
+    assert told.code == (1 if command == "validate" else 2) or (what in GOES_ON and told.code == 0)
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["by its record", "by a link"])
+def test_merging_copies_no_file_that_the_run_was_not_made_of(
+    bench: Bench, copy: Path, tmp_path: Path, link: bool
+) -> None:
+    """A record may name any file of the machine on which somebody merges a stranger's run with their own."""
+    secret = tmp_path / "secret"
+    secret.write_text("of the maintainer")
+    record = next(copy.glob(RECORD))
+    if link:
+        record.with_suffix(".wav").symlink_to(secret)
+    else:
+        told = json.loads(record.read_text())
+        record.write_text(json.dumps(told | {"file": str(secret)}))
+    told = bench("merge", copy, "--out", tmp_path / "merged")
+    assert told.code == 0
+    assert f"a sound is left out: {record.with_suffix('.wav') if link else secret} is not in {copy}" in told.err
+    others = [path for path in (tmp_path / "merged").rglob("*") if path.is_file()]
+    assert len([path for path in others if path.suffix == ".wav"]) == SYSTEMS * CLIPS - 1
+    assert not [path for path in others if b"of the maintainer" in path.read_bytes()]

@@ -68,12 +68,12 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Questionnaire:
 
 
 @pytest.fixture
-def start_server() -> Callable[[Path, Path], tuple[subprocess.Popen, str]]:
+def start_server() -> Callable[..., tuple[subprocess.Popen, str]]:
     """Starts `bench mos serve` in a process of its own, as it would run in a lab; gives it and its address."""
 
-    def start(folder: Path, database: Path) -> tuple[subprocess.Popen, str]:
+    def start(folder: Path, database: Path, *more: str) -> tuple[subprocess.Popen, str]:
         root = str(Path(__file__).resolve().parents[3])
-        arguments = ["mos", "serve", str(folder), "--port", "0", "--database", str(database)]
+        arguments = ["mos", "serve", str(folder), "--port", "0", "--database", str(database), *more]
         log = database.with_suffix(".log")
         with log.open("w") as file:
             process = subprocess.Popen(

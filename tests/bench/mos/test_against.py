@@ -91,6 +91,24 @@ def test_metrics_are_correlated_over_systems_and_over_clips(study, tmp_path):
         assert run("--ratings", study, "--against", tmp_path / "run", "--out", out, "--format", form).exit_code == 0
 
 
+def test_ratings_of_others_have_their_own_dimension_and_scale(tmp_path):
+    """As the manual rewrites ODAQ's table: one dimension, 0 to 100."""
+    rng = np.random.default_rng(1)
+    votes = [
+        f"s{rater},{clip},{system},BAQ,{round(15 + 17 * place + rng.uniform(-8, 8))}"
+        for rater in range(6)
+        for clip in CLIPS
+        for place, system in enumerate(SYSTEMS)
+    ]
+    (tmp_path / "odaq.csv").write_text("\n".join(["rater_id,clip_id,system,dimension,rating", *votes]) + "\n")
+    asked = ("--ratings", tmp_path / "odaq.csv", "--scale", "0-100", "--dimensions", "BAQ", "--format", "json")
+    result = run(*asked, "--against", write_run(tmp_path / "run"), "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.exception
+    _, table = json.loads(result.stdout)
+    rows = {row["metric"]: row["cells"] for row in table["rows"]}
+    assert rows["good mix"]["clips_spearman"]["value"] > 0.9 and rows["good mix"]["systems_pearson"]["value"] > 0.9
+
+
 def _as_xml(page: str) -> str:
     """The page without what only HTML leaves open."""
     return re.sub(r"<meta[^>]*>", "", page.removeprefix("<!doctype html>\n"))

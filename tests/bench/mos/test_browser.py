@@ -1,11 +1,17 @@
 """The questionnaire in a real Chromium: checks failed and passed, reload, all groups, download, table."""
 
 import csv
+import json
+import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,8 +52,8 @@ def serving(start_server) -> Callable:
     """A server for as long as a block lasts; gives its address."""
 
     @contextmanager
-    def serve(folder: Path, database: Path) -> Iterator[str]:
-        process, base = start_server(folder, database)
+    def serve(folder: Path, database: Path, *more: str) -> Iterator[str]:
+        process, base = start_server(folder, database, *more)
         try:
             yield base
         finally:
@@ -308,6 +314,49 @@ def test_responses_reach_the_server(browser, survey, tmp_path, serving):
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R01"}
 
 
+@contextmanager
+def static_site(folder: Path) -> Iterator[str]:
+    """Any web server, which knows nothing of questionnaires; gives its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as site:
+        thread = Thread(target=site.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{site.server_address[1]}"
+        finally:
+            site.shutdown()
+            thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files, without a line on the error stream for each."""
+
+    def log_message(self, *told: object) -> None:
+        del told
+
+
+@pytest.mark.slow
+def test_a_static_page_posts_to_the_studys_own_server(browser, survey, tmp_path, serving):
+    folder, database = tmp_path / "survey", tmp_path / "r.sqlite"
+    shutil.copytree(survey.folder, folder)
+    data = json.loads((folder / "survey.json").read_text()) | {"consent": "Our words."}
+    (folder / "survey.json").write_text(json.dumps(data))
+    with static_site(folder) as page, serving(folder, database, "--allow-origin", page) as base:
+        script = f"window.SURVEY = {json.dumps(data | {'post': f'{base}/responses'})};\n"
+        (folder / "data.js").write_text(script)  # as `bench mos page --post` writes it
+        rater = Rater(browser, folder)
+        browser.get(f"{page}/index.html?rater=3")
+        rater.listen()
+        assert "Our words." in rater.find("#screen").text
+        rater.begin()
+        codes = browser.execute_script("return SURVEY.groups.flatMap((group) => group.samples)")
+        ratings = {code: {key: {"value": 4, "ms": 900} for key in KEYS} for code in codes}
+        rater.go_on(step="end", ratings=ratings, played={code: {"ratio": 1, "n": 1} for code in codes})
+        rater.wait.until(lambda _: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    exported = export_text(database, "long")
+    assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R03"}
+
+
 @pytest.mark.slow
 def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, serving):
     """Sliders beside a named reference; who does not know the hidden reference is found by the rule."""
@@ -357,6 +406,57 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, serving)
     with (out / "mos.csv").open() as file:
         means = {row["system"]: float(row["mean"]) for row in csv.DictReader(file)}
     assert means == votes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["rating", "mushra"])
+def test_a_part_of_the_clips_for_each_rater_from_the_page_to_the_table(browser, tmp_path, material, serving, design):
+    """Three raters with two of three clips: every clip is asked twice, and no vote is missing."""
+    folders, videos = material(tmp_path, 3)
+    for clip in ("clip00", "clip01", "clip02"):  # references are the videos' own sounds
+        sound = soundfile.read(tmp_path / "sounds" / "AudioX" / f"{clip}.wav")[0].T
+        write_clip(tmp_path / f"{clip}.mp4", videos / f"{clip}.mp4", sound, 44100)
+        (tmp_path / f"{clip}.mp4").replace(videos / f"{clip}.mp4")
+    command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder)), "--design", design]
+    command += ["--videos", str(videos), "--clips", "3", "--training", "none", "--per-rater", "2"]
+    made = CliRunner().invoke(mos, [*command, "--out", str(tmp_path / "survey")])
+    assert made.exit_code == 0, made.exception
+    with (tmp_path / "survey.key.csv").open() as file:
+        key = {row["code"]: row["system"] for row in csv.DictReader(file)}
+    points = {"reference": 100, "AudioX": 80, "ThinkSound": 40, "low anchor": 10}
+    asked = []
+    with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
+        for _ in range(3):
+            rater = Rater(browser, tmp_path / "survey")
+            browser.get(base)
+            browser.execute_script("localStorage.clear()")
+            browser.refresh()
+            rater.listen()
+            assert "You will watch 2 groups" in rater.find("#screen").text
+            rater.begin()
+            rater.go_on(step="group-0")
+            for place in range(2):
+                assert rater.step() == f"group-{place}"
+                rater.play_all()
+                codes = [line.get_attribute("data-code") for line in rater.all(".rating")]
+                asked.append(frozenset(codes))
+                if design == "rating":
+                    rater.rate_all(lambda code, dimension: {"AudioX": 5, "ThinkSound": 2}[key[code]])
+                for line in rater.all(".rating") if design == "mushra" else ():
+                    browser.execute_script(
+                        "const s = arguments[0].querySelector('input.point'); s.value = arguments[1];"
+                        "s.dispatchEvent(new Event('input'))", line, points[key[line.get_attribute("data-code")]]
+                    )  # fmt: skip
+                rater.press("#next")
+            rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
+        assert severe(browser) == []
+    assert sorted(Counter(asked).values()) == [2, 2, 2], "every clip is asked equally often"
+    result = CliRunner().invoke(mos, ["--ratings", str(tmp_path / "survey"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.exception
+    assert "each rater was asked about 2 of the clips" in " ".join(result.stdout.split())
+    with (tmp_path / "out" / "mos.csv").open() as file:
+        means = {row["system"]: float(row["mean"]) for row in csv.DictReader(file)}
+    assert means == (points if design == "mushra" else {"AudioX": 5.0, "ThinkSound": 2.0})
 
 
 @pytest.mark.slow

@@ -5,14 +5,12 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from visaudio_bench.bench.mos.server import connect, store
 from visaudio_bench.bench.mos.session import check_session
-from visaudio_bench.leaderboards.tables import Cell, Column, Table, TableRow, render
 from visaudio_bench.lock import hold
 
 from .command import refused, run
@@ -140,92 +138,3 @@ def test_decimals_are_two_and_three_on_request(tmp_path):
         shown[digits] = set(re.findall(r"\d\.(\d+) ± 0\.(\d+)", result.stdout))
         assert {len(text) for pair in shown[digits] for text in pair} == {digits or 2}
     assert shown[None] == shown[2]
-
-
-COMMANDS = {
-    "textbackslash", "textbar", "textasciitilde", "textasciicircum", "textbf", "underline", "begin", "end", "toprule",
-    "midrule", "bottomrule", "uparrow", "downarrow", "rightarrow", "Delta", "pm", "mu", "geq", "leq", "circ", "times",
-    "dagger", "alpha", "beta", "gamma", "delta", "varepsilon", "theta", "kappa", "lambda", "rho", "sigma", "tau",
-    "varphi", "chi",
-}  # fmt: skip
-TOKEN = re.compile(r"\\([A-Za-z]+|.)|([{}$&%#_^~<>\"|])|([^\\{}$&%#_^~<>\"|]+)", re.S)
-
-
-def check_latex(text: str) -> list[list[list[str]]]:
-    """The cells of each row of each tabular, as LaTeX would part them; whatever stops it or shows amiss is an error."""
-    tables: list[list[list[str]]] = []
-    body = [line for line in text.splitlines() if not line.startswith("%")]
-    for environment in re.split(r"\\begin\{tabular\}", "\n".join(body))[1:]:
-        columns, _, inside = environment.partition("}\n")
-        rows = []
-        for row in re.sub(r"\\(top|mid|bottom)rule\n", "", inside.partition(r"\end{tabular}")[0]).split("\\\\\n")[:-1]:
-            depth, math, cells = 0, False, [""]
-            for command, special, plain in (match.groups() for match in TOKEN.finditer(row)):
-                assert not command or command in COMMANDS or command in "&%_#${}", command
-                assert not plain or plain.isascii() or plain.isalpha() or plain.isspace(), plain
-                depth += {"{": 1, "}": -1}.get(special, 0)
-                math ^= special == "$"
-                assert depth >= 0
-                assert special not in ("%", "#", "_", "~", '"', "|")
-                assert math or special not in ("^", "<", ">")
-                if special == "&":
-                    assert depth == 0
-                    assert not math
-                    cells.append("")
-                else:
-                    cells[-1] += f"\\{command}" if command else special or plain
-            assert (depth, math) == (0, False), row
-            assert not cells[0].lstrip().startswith(("[", "*")), "belongs to the line end before it"
-            assert len(cells) == len(columns.strip("{")), row
-            rows.append(cells)
-        tables.append(rows)
-    return tables
-
-
-NASTY = ("a_b%c", "[x]", "*x", "α<β>γ", "50 %", "#1", "a&b", "x^2~{y}", r"\input{x}", '"q"|', "a\nb", "κ → ±°µ")
-
-
-def test_every_table_is_latex_that_compiles(tmp_path):
-    rows = [f"r{r},c{c},{s},SI,{1 + (r + c + k) % 5}" for r in range(3) for c in range(3)
-            for k, s in enumerate(("a_b%c", "[x]", "α<β>", "#1 & {2}"))]  # fmt: skip
-    file = tmp_path / "r.csv"
-    file.write_text("\n".join(["rater_id,clip_id,system,dimension,rating", *rows]) + "\n")
-    result = run("--ratings", file, "--show", "all", "--format", "tex", "--out", tmp_path / "out", "--study-id", "s_1")
-    assert result.exit_code == 0, result.exception
-    assert len(check_latex(result.stdout)) == 6
-    cells = (Cell("1 ± 2", 1.0), Cell(r"\write18{x}", mark="best"))
-    columns = (Column("a", "Krippendorff α", "P(A > B)"), Column("b", "Δ", better="higher"))
-    odd = Table(
-        "title\n\\input{x}", columns, tuple(TableRow(name, cells) for name in NASTY), notes=("a\n\\input{y}\rb",)
-    )
-    text = render([odd], "tex")
-    assert len(check_latex(text)[0]) == 2 + len(NASTY)
-    assert not [line for line in text.splitlines() if "input{" in line and not line.startswith("%")]
-    if shutil.which("pdflatex"):
-        whole = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{text}\\end{{document}}"
-        (tmp_path / "x.tex").write_text(whole)
-        made = subprocess.run(["pdflatex", "-halt-on-error", "x.tex"], cwd=tmp_path, capture_output=True, check=False)
-        assert made.returncode == 0, made.stdout.decode(errors="replace")[-2000:]
-
-
-@pytest.mark.parametrize(
-    ("key", "values"), [("PREF", "{a},{b},,{k}"), ("FIT", "{a},{b},1,{k}"), ("AZ", "{a},,30,{k}"), ("BAQ", "{a},,,{k}")]
-)
-def test_the_tables_of_every_design_are_latex_that_compiles(tmp_path, key, values):
-    rows = [
-        f"r{r},c{c},{key},{values.format(a=a, b=b, k=1 - 2 * ((r + c) % 2) if key in ('PREF', 'FIT') else 10 + r + c)}"
-        for r in range(3)
-        for c in range(3)
-        for a, b in (("a_b%c", "α<β>"), ("α<β>", "x & y"))
-    ]
-    file = tmp_path / "r.csv"
-    file.write_text("\n".join(["rater_id,clip_id,dimension,system,compared_with,expected,rating", *rows]) + "\n")
-    result = run("--ratings", file, "--format", "tex", "--out", tmp_path / "out", "--study-id", "s_1")
-    assert result.exit_code == 0, result.exception
-    assert len(check_latex(result.stdout)) == (1 if key == "BAQ" else 2)
-
-
-@pytest.mark.parametrize("text", ["a_b", "α$", "x & y", "<", "{", r"\input{x}", "[x]"])
-def test_the_check_of_latex_can_fail(text):
-    with pytest.raises(AssertionError):
-        check_latex(f"\\begin{{tabular}}{{l}}\n\\toprule\n{text} \\\\\n\\bottomrule\n\\end{{tabular}}\n")

@@ -107,6 +107,26 @@ def test_unknown_raters_allow_no_interval_that_needs_them(tmp_path):
     assert "unknown raters" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "text", "told"),
+    [
+        (
+            "sureal",
+            "x.json",
+            '{"dis_videos": [{"path": "a__\\ud800", "content_id": 0, "os": [3]}]}',
+            "half a character",
+        ),
+        ("pymushra", "x.json", f'{{"a": {"9" * 5000}}}', "cannot be read"),
+        ("beaqlejs", "x.json", "[" * 5000, "nested too deeply"),
+        ("waet", "c-SI-ratings.csv", "file_keys,ours\nr1,1e308\n", 'rating "1e308" is outside the scale'),
+    ],
+)
+def test_what_no_table_can_hold_is_refused(tmp_path, form, name, text, told):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=told):
+        read_responses(tmp_path / name, form, ResponseRules(), "SI", None)
+
+
 def test_a_file_of_another_tool_is_refused_with_a_reason():
     with pytest.raises(UsageError, match='no column "file_url"'):
         votes("p808", "reseval.csv")

@@ -47,6 +47,14 @@ def test_a_table_of_errors_with_the_better_system_marked(tmp_path, share):
         assert run("--ratings", file, "--out", out, "--format", form).exit_code == 0
 
 
+@pytest.mark.parametrize("true", ["1e400", "9" * 400, "nan", "120"])
+def test_a_true_azimuth_that_is_none_is_refused(tmp_path, true):
+    rows = answers()
+    rows[0] = ",".join([*rows[0].split(",")[:-1], true])
+    told = refused("--ratings", write_responses(tmp_path / "p.csv", rows, HEADER), "--out", tmp_path / "out")
+    assert "a number was expected" in told or "is not in front" in told
+
+
 def test_what_is_no_azimuth_is_refused(tmp_path):
     for row, said in (
         ("r0,c0,x,AZ,91,10", "p.csv:98: rating \"91\" is outside the scale -90-90"),

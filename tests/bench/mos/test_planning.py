@@ -54,6 +54,16 @@ def test_an_earlier_study_gives_the_spreads(tmp_path):
     table = plan("--systems", 2, "--earlier", file)
     assert [row["group"] for row in table["rows"][::4]] == ["SI", "SC", "TA", "SA", "AR"]
     assert sum("pairs of systems of study simulated differ with SD" in note for note in table["notes"]) == 5
+    for design, said in (("mushra", ""), ("preference", "are not planned"), ("matching", "with --design matching")):
+        pilot = ["simulate", "--design", design, "--systems", "A,B,C", "--out", str(tmp_path / f"{design}.csv")]
+        assert CliRunner().invoke(mos, pilot).exit_code == 0
+        result = CliRunner().invoke(mos, ["plan", "--earlier", str(tmp_path / f"{design}.csv"), "--format", "json"])
+        if said:
+            assert said in str(result.exception)
+            continue
+        table = json.loads(result.stdout)[0]
+        assert {row["group"] for row in table["rows"]} == {"BAQ"}
+        assert cells(table, 0)["smallest"] > 5, "in points of its scale"
     one = tmp_path / "one.csv"
     one.write_text("rater_id,clip_id,system,dimension,rating\nr1,c1,A,SI,3\nr1,c1,B,SI,4\n")
     result = CliRunner().invoke(mos, ["plan", "--earlier", str(one)])

@@ -1,8 +1,10 @@
 """Form and crowd services: what is written for them to paste, and exports by hand in the forms that are known."""
 
 import csv
+import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,42 @@ def test_rows_are_raters_where_nothing_else_tells_them(tmp_path):
     assert any("every row is one" in note for note in read.notes)
 
 
+def rewritten(service: str, path: Path, heading: Callable[[str], str]) -> Path:
+    """An export with other headings."""
+    text = (HERE / f"{service}.csv").read_text(encoding="utf-8-sig")
+    delimiter = ";" if service == "microsoft_forms" else ","
+    header, *rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    with path.open("w", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([[heading(name) for name in header], *rows])
+    return path
+
+
+LIMESURVEY = {"id": "Response ID", "submitdate": "Date submitted", "lastpage": "Last page"}
+
+
+def code_and_text(name: str) -> str:
+    """A heading of LimeSurvey as it is with question code & question text."""
+    code, _, part = name.strip("]").partition("[")
+    return f"{name}. " + LIMESURVEY.get(name, f"Group 1 of 2, video 2 ({code}) [{part}: what it means]")
+
+
+@pytest.mark.parametrize(
+    ("service", "heading"),
+    [
+        ("limesurvey", code_and_text),
+        ("microsoft_forms", lambda name: name.replace("ID", "Id").replace("Email", "Last modified time")),
+        ("microsoft_forms", lambda name: f"Group 1, video 1 ({name[:7]}).{name}" if " SI" in name else name),
+    ],
+    ids=["codes and texts", "another version", "question and statement"],
+)
+def test_other_headings_of_a_service_give_the_same_votes(service, heading, tmp_path):
+    key = HERE / "key.csv"
+    plain = read_responses(HERE / f"{service}.csv", "auto", ResponseRules(), "AR", key)
+    other = read_responses(rewritten(service, tmp_path / "export.csv", heading), "auto", ResponseRules(), "AR", key)
+    for column in ("rater_id", "timestamp_utc", "clip_id", "system", "dimension", "rating"):
+        assert other.get(column) == plain.get(column)
+
+
 @pytest.mark.parametrize(
     ("heading", "found"),
     [
@@ -69,6 +107,8 @@ def test_rows_are_raters_where_nothing_else_tells_them(tmp_path):
         ("s4d67f2[TA]", ("s4d67f2", "TA")),
         ("s4d67f2_SC", ("s4d67f2", "SC")),
         ("Answer.s4d67f2_SA", ("s4d67f2", "SA")),
+        ("Points - s4d67f2 SI: Spatial Impression", None),
+        ("Feedback - s4d67f2 SI: Spatial Impression", None),
         ("s4d67f2", None),
         ("s4d67f2 SI and SC", None),
         ("xs4d67f2 SI", None),
@@ -166,8 +206,7 @@ def test_what_is_written_for_a_service_comes_back(service, tmp_path, material):
     consent = tmp_path / "consent.txt"
     consent.write_text("We record nothing but votes.\n\nAsk us.\n")
     told = ("--for", service, "--address", address)
-    if service in ("prolific", "mturk"):
-        assert f"people of {service} are asked for their consent in your words" in str(run(*base, *told).exception)
+    assert f"people of {service} are asked for their consent in your words" in str(run(*base, *told).exception)
     result = run(*base, *told, "--consent", consent)
     assert result.exit_code == 0, result.exception
     (paste,) = tmp_path.glob(f"survey.{service}.*")
@@ -189,3 +228,4 @@ def test_what_is_written_for_a_service_comes_back(service, tmp_path, material):
     assert (key[check]["role"], key[check]["expected"]) == ("trap", str(data["attention"]["expected"]))
     assert not any(name in text for name in ("ThinkSound", "AudioX", "clip00"))
     assert "rater_id" in text
+    assert "We record nothing but votes." in text and "Ask us." in text

@@ -1,6 +1,5 @@
 """What a post may hold: every field within its bounds, so that what is taken can be exported and read again."""
 
-import asyncio
 import csv
 import json
 import random
@@ -15,6 +14,8 @@ from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
 from visaudio_bench.errors import UsageError
+
+from .sessions import ask
 
 HUGE = "1" + "0" * 5000
 
@@ -217,25 +218,6 @@ def test_rows_that_older_servers_took_are_exported_and_listed(survey, data, sess
         assert {row["rating"] for row in csv.DictReader(file) if row["rater_id"] != "R01"} == {"3"}
 
 
-def post(app: Any, path: str, body: bytes, method: str = "POST", **headers: str) -> tuple[int, str]:
-    """One request to an application, without a socket: status, and body or the origin that may read it."""
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    told = {"host": "127.0.0.1", "content-type": "application/json", **headers}
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
-    asyncio.run(app({**scope, "headers": raw, "root_path": "", "client": ("127.0.0.1", 1)}, receive, send))
-    if method == "OPTIONS":
-        return sent[0]["status"], dict(sent[0]["headers"]).get(b"access-control-allow-origin", b"").decode()
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode()
-
-
 def test_a_full_disk_is_said_in_one_sentence(survey, session, tmp_path, monkeypatch, capsys):
     from visaudio_bench.bench.mos import server
 
@@ -247,9 +229,9 @@ def test_a_full_disk_is_said_in_one_sentence(survey, session, tmp_path, monkeypa
     connect = server.connect
     monkeypatch.setattr(server, "connect", full)
     app = server.application(survey.folder, tmp_path / "r.sqlite", "127.0.0.1")
-    status, said = post(app, "/responses", encoded(session(survey.folder, "R01")))
-    assert (status, said) == (507, said)
-    assert said.startswith("the server could not keep this (database or disk is full); nothing was stored")
+    answer = ask(app, "/responses", encoded(session(survey.folder, "R01")))
+    assert answer.status == 507
+    assert answer.text.startswith("the server could not keep this (database or disk is full); nothing was stored")
     assert "Traceback" not in capsys.readouterr().err
 
 

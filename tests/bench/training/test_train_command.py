@@ -15,6 +15,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
+from visaudio_bench.files import digest
+from visaudio_bench.models.formats import STATE_FORMAT
 from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.checkpoints import load_network, save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
@@ -145,6 +147,43 @@ def test_what_was_changed_on_a_continuation_stays_changed(bench, train, tmp_path
     assert told.out == "", "only the embedded default has a leaderboard"
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["lr"] for row in rows][2:] == [1e-5] * 3
+
+
+def test_what_is_no_row_of_the_log_is_left_out_where_a_training_goes_on(train, tmp_path):
+    assert train("run", settings=(*MICRO, "steps=2")).code == 0
+    log = tmp_path / "run" / "metrics.jsonl"
+    whole = log.read_text()
+    log.write_bytes(whole.encode() + b'5\n{}\n{"step": "x"}\n' + b"[" * 2000 + b'\n\xff\n{"step": 2, "lo')
+    told = train("run", "--resume", settings=("steps=3",))
+    assert told.code == 0, told.err
+    assert log.read_text().startswith(whole)
+    assert len(log.read_text().splitlines()) == len(whole.splitlines()) + 1
+
+
+@pytest.mark.parametrize("network", ["foleyspace", "geometry-aware"])
+def test_the_training_of_another_network_is_not_gone_on_with(bench, train, tmp_path, network):
+    assert train("run", settings=(*MICRO, "steps=1")).code == 0
+    told = bench("train", network, "--out", tmp_path / "run", "--resume", "--device", "cpu")
+    assert told.code == 2, told.err
+    assert f"is not a training of {network}" in told.err
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [({}, "preset is missing"), ({"preset": "tiny", "recipe": {}, "data": {"folder": 5}}, "data.folder is 5")],
+    ids=["empty", "no text"],
+)
+def test_a_state_whose_plan_is_none_is_refused(bench, tmp_path, plan, told):
+    """Somebody else's: its checksum is right."""
+    progress = json.dumps({"step": 1, "best": 0.5, "best_step": 0, "processes": 1, "plan": plan})
+    (tmp_path / "run").mkdir()
+    safetensors.torch.save_file(
+        {"x": torch.zeros(1)}, tmp_path / "run" / "state.safetensors",
+        {"format": STATE_FORMAT, "progress": progress, "tensors": "0", "header": digest([progress, "0"])},
+    )  # fmt: skip
+    said = bench("train", "visaudio", "--out", tmp_path / "run", "--resume", "--device", "cpu")
+    assert said.code == 2, said.err
+    assert told in said.err
 
 
 def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from visaudio_bench.suites.construction.sphere360 import find_panoramas
 from visaudio_bench.suites.manifest import read_manifest
 from visaudio_bench.suites.visibility_captions import SoundCaption
 
+from ...bench.cluster.doubles import conduct
 from .conftest import Panoramas, noise
 
 RECIPE = BuildSettings(duration=1.0, size=32)
@@ -65,6 +67,26 @@ def test_the_files_do_not_depend_on_who_makes_them(source: Path, tmp_path: Path)
         list(part.run(HERE))
     parts[1].finish({})
     assert files(tmp_path / "alone") == files(tmp_path / "pooled") == files(tmp_path / "parts")
+
+
+def unisolated(function: Callable[[Any], Any], timeout: float, item: Any) -> Any:
+    return function(item)
+
+
+def test_a_cluster_makes_the_same_files(
+    bench: Callable, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = begun(source, tmp_path / "alone")
+    list(alone.run(HERE))
+    alone.finish({})
+    cluster = conduct(monkeypatch)
+    monkeypatch.setattr("visaudio_bench.isolation._isolated", unisolated)  # a worker starts a process for each clip
+    asked = ("--from", source, "--out", tmp_path / "cluster", "--seconds", 1, "--size", 32, "--ray", "auto")
+    told = bench("data", "build", "biaudio", *asked)
+    assert told.code == 0, told.err
+    assert [function.func for function, _ in cluster.asked] == [unisolated]
+    shutil.rmtree(tmp_path / "cluster" / "statistics")  # which no clip is part of
+    assert files(tmp_path / "alone") == files(tmp_path / "cluster")
 
 
 def test_the_manifest_is_written_when_the_last_part_is_done(source: Path, tmp_path: Path) -> None:

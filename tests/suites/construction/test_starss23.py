@@ -19,7 +19,7 @@ from visaudio_bench.suites.ambisonics import encode
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.construction.starss23 import find_starss23, read_recording
 from visaudio_bench.suites.datasets import DATA_VARIABLE
-from visaudio_bench.suites.direction_labels import clip_labels
+from visaudio_bench.suites.direction_labels import clip_labels, in_window
 from visaudio_bench.suites.media import read_sound, resample, write_audio
 from visaudio_bench.suites.simulated import simroom_mini
 from visaudio_bench.suites.simulator.field import ambisonic_sound
@@ -169,7 +169,7 @@ def test_simulated_scenes_in_this_layout_come_back(
     [
         ("0,1,0,181,0,100", "azimuth"), ("0,1,0,nan,0,100", "is not frame"), ("0,13,0,10,0,100", "class"),
         ("0,1,0,10,95,100", "elevation"), ("0,1,0,10,0,0", "distance"), ("0.5,1,0,10,0,100", "frame"),
-        ("0,1,0,10", "is not frame"), ("0,1,0,10,0,100\n0,1,0,20,0,100", "source 1-0 has a row in frame 0 already"),
+        ("0,1,0,10", "is not frame"), ("0,1,0,10,0,100\n0,1,0,20,0,100", "1-0 of clip x has a row at 0 s already"),
     ],
 )  # fmt: skip
 def test_metadata_that_would_mislead_are_refused(tmp_path: Path, row: str, told: str) -> None:
@@ -177,6 +177,20 @@ def test_metadata_that_would_mislead_are_refused(tmp_path: Path, row: str, told:
     with pytest.raises(ClipError, match=told) as refused:
         read_recording(tmp_path / "x.csv", "x")
     assert refused.value.reason == "bad_labels"
+
+
+def test_rows_that_stand_twice_count_once_and_are_told(tmp_path: Path) -> None:
+    """Three of the 121 recordings of the first edition have such rows."""
+    source = tree(tmp_path / "starss23")
+    path = source / "metadata_dev" / f"{RECORDINGS[0]}.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:7], *lines[3:7], *lines[7:]]) + "\n")
+    read = read_recording(path, path.stem)
+    assert len(read) == len(lines) + 4
+    assert [row.frame for row in in_window(read, 0.3, 0.4)] == [0, 1, 2, 3]
+    found = find_starss23(source, WINDOW)
+    assert len(found.panoramas) == 4 and not found.rejects
+    assert "4 labels that repeat another one count once" in found.unread
 
 
 def test_recordings_that_cannot_be_used_are_listed(bench: Callable, tmp_path: Path) -> None:
@@ -197,3 +211,7 @@ def test_recordings_that_cannot_be_used_are_listed(bench: Callable, tmp_path: Pa
     assert (told.code, "expects STARSS23 with foa_dev" in told.err) == (2, True)
     told = bench("data", "prepare", "starss23", "--from", source)
     assert (told.code, "bench data build starss23" in told.err) == (2, True)
+    (source / "video_dev" / f"{RECORDINGS[1]}.mp4").unlink()
+    told = bench("data", "build", "starss23", "--from", source, "--out", tmp_path / "out")
+    assert (told.code, "no clip could be made" in told.err, "next:" in told.err) == (1, True, False), told.err
+    assert "left out: no_video" in told.out and "no_video" in (tmp_path / "out" / "rejects.jsonl").read_text()

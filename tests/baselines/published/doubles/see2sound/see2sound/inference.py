@@ -20,7 +20,8 @@ class See2Sound:
         assert not self.settings["download"]
         for line in RECORDED.read_text(encoding="utf-8").splitlines():
             named, _, path = line.partition(" ")
-            (Path(path) if named == "relative" else RECORDED.parent / path).read_bytes()
+            if named != "#":
+                (Path(path) if named == "relative" else RECORDED.parent / path).read_bytes()
         assert shutil.which("ffmpeg").startswith(str(Path.cwd()))
         self.ready = True
 

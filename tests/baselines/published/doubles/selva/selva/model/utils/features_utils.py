@@ -14,9 +14,10 @@ class FeaturesUtils:
     ):
         for path in (tod_vae_ckpt, bigvgan_vocoder_ckpt, synchformer_ckpt):
             os.stat(path)
-        sizes = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../ext/synchformer/divided_224_16x4.yaml")
-        open(os.path.normpath(sizes)).close()
-        assert os.path.isdir("google/flan-t5-base")  # found by name in the current directory
+        folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        for name in ("synchformer/divided_224_16x4.yaml", "bigvgan/bigvgan_vocoder.yml"):
+            open(os.path.join(folder, "ext", name)).close()
+        os.stat("google/flan-t5-base")  # found by name in the current directory
 
     def to(self, device, dtype):
         return self
