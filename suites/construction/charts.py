@@ -68,7 +68,8 @@ def heat_map(counts: Array, yaw_bin: int, pitch_bin: int) -> Figure:
 def sphere(looks: Array) -> Figure:
     """Trajectories `(clips, steps, 3)` on the front and the back half of the unit sphere, from light to dark."""
     steps = max(looks.shape[1] - 1, 1)
-    data, layout = [], {"height": 560, "margin": {"l": 10, "r": 10, "t": 30, "b": 10}, "shapes": [], "annotations": []}
+    data: list[Figure] = []
+    layout: Figure = {"height": 560, "margin": {"l": 10, "r": 10, "t": 30, "b": 10}, "shapes": [], "annotations": []}
     for half, title in enumerate(("front", "back")):
         towards = 1 - 2 * half  # from behind, left and right change places
         for step in range(looks.shape[1] - 1):

@@ -43,12 +43,19 @@ const REPORT = {
     });
   },
   scores(number) {
-    return this.get(`scores-${number}`, `data/scores-${number}.js`);
+    return stillAsked(this.get(`scores-${number}`, `data/scores-${number}.js`));
   },
   clip(key) {
-    return this.get(key, `media/${key}/clip.js`);
+    return stillAsked(this.get(key, `media/${key}/clip.js`));
   },
 };
+
+/* A page that waits for data and is left meanwhile goes on waiting: it must not take the place of the one that is open. */
+async function stillAsked(data) {
+  const asked = location.hash;
+  const value = await data;
+  return location.hash === asked ? value : new Promise(() => {});
+}
 
 /* What the reader chose is kept while the page is open. */
 const chosen = {};
