@@ -17,7 +17,7 @@ Careless raters answer anything, the hidden reference included. Miswired ones po
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -150,7 +150,8 @@ def simulated_mushra(rng: Rng, panel: Panel, quality: Mapping[str, float]) -> Vo
     return replace(votes, role=np.array([ROLES.index(role) for role in roles])[votes.system])
 
 
-SIMULATED = {
+Simulated = Callable[[Rng, Panel, Mapping[str, float]], Preferences | Votes]
+SIMULATED: dict[str, Simulated] = {
     "preference": simulated_preferences,
     "matching": simulated_matches,
     "localisation": simulated_azimuths,
