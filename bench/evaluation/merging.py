@@ -16,11 +16,10 @@ from visaudio_bench.bench.evaluation.run_media import join_media
 from visaudio_bench.bench.evaluation.run_writing import RunContent, write_run
 from visaudio_bench.bench.provenance import command_line, provenance
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import atomic_path, file_sha256, file_stamp, write_json
+from visaudio_bench.files import atomic_path, file_sha256, file_stamp, scratch_folder, write_json
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
 from visaudio_bench.leaderboards.schema import Run, read_clip_rows, read_results
 from visaudio_bench.leaderboards.tables import Table
-from visaudio_bench.lock import hold
 
 
 def merge(folders: Sequence[Path], out: Path) -> list[Table]:
@@ -40,21 +39,31 @@ def merge(folders: Sequence[Path], out: Path) -> list[Table]:
     runs = [(folder, read_results(folder)) for folder in folders]
     joint = join_runs(runs, parts=True)
     _refuse_other_systems(joint)
-    with hold(out, "a run of bench"):
-        for record in joint.records:
-            suite = record.info.name
-            for system, places in joint.folders[suite].items():
-                _copy_sounds(places[0], Path("audio") / suite / system, out)
-                join_features(
-                    [feature_file(place, suite, system) for place in places], feature_file(out, suite, system)
-                )
-            sources = [feature_file(folder, suite, REFERENCE_SET) for folder in folders]
-            join_features(sources, feature_file(out, suite, REFERENCE_SET))
-        join_media(folders, out)
-        content = RunContent(
-            joint.records, joint.rows, joint.failures, joint.unavailable, _provenance([run for _, run in runs])
-        )
-        return write_run(out, content)
+    place = out.resolve()
+    with scratch_folder(place.parent, place.name) as scratch:  # killed at any moment, there is no half of `out`
+        made = scratch / place.name
+        tables = _write(folders, joint, made)
+        try:
+            made.rename(place)
+        except OSError as error:
+            _refuse_taken(folders, out)  # by somebody else meanwhile
+            raise UsageError(f"{out} cannot be made: {error.strerror}. Choose another folder: --out DIR") from error
+    return tables
+
+
+def _write(folders: Sequence[Path], joint: JointRuns, out: Path) -> list[Table]:
+    for record in joint.records:
+        suite = record.info.name
+        for system, places in joint.folders[suite].items():
+            _copy_sounds(places[0], Path("audio") / suite / system, out)
+            join_features([feature_file(place, suite, system) for place in places], feature_file(out, suite, system))
+        sources = [feature_file(folder, suite, REFERENCE_SET) for folder in folders]
+        join_features(sources, feature_file(out, suite, REFERENCE_SET))
+    join_media(folders, out)
+    content = RunContent(
+        joint.records, joint.rows, joint.failures, joint.unavailable, _provenance([run for _, run in joint.runs])
+    )
+    return write_run(out, content)
 
 
 def _refuse_taken(folders: Sequence[Path], out: Path) -> None:

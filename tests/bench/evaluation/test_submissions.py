@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.score import score
+from visaudio_bench.bench.evaluation import merging
 from visaudio_bench.files import file_sha256
 from visaudio_bench.suites.media import write_audio
 
@@ -261,6 +262,21 @@ def _carried_out(bench: Bench, step: str, folder: Path) -> list[int]:
         if codes[-1]:
             break
     return codes
+
+
+def test_a_merge_that_is_stopped_leaves_nothing_and_can_be_made_again(
+    bench: Bench, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(merging, "write_run", stopped)
+        assert bench("merge", copy, "--out", tmp_path / "new" / "merged").code != 0
+    assert list((tmp_path / "new").iterdir()) == []
+    assert bench("merge", copy, "--out", tmp_path / "new" / "merged").code == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["merged"]
+    assert "Leaderboard of merged" in (tmp_path / "new" / "merged" / "leaderboard.html").read_text()
 
 
 def test_the_workflow_of_the_manual_checks_and_builds(bench: Bench, copy: Path, tmp_path: Path) -> None:
