@@ -98,6 +98,22 @@ def test_nine_clips_have_no_intervals_no_tests_and_no_marks(bench: Bench, sounds
     assert all(row["cells"]["p"]["value"] is None for row in json.loads(told.out)[0]["rows"])
 
 
+@pytest.mark.slow
+def test_more_systems_than_tests_can_separate_are_told_so(bench: Bench, tmp_path: Path) -> None:
+    """Of 23 systems on ten clips no pair can have a small p-value after Holm's correction for 253 tests."""
+    names = [f"system{number:02d}" for number in range(23)]
+    for index in range(10):
+        for number, name in enumerate(("references", *names)):
+            side = ("left", "right")[(index + (number == 23)) % 2]  # the last one is on the wrong side
+            sound = lateral_noise(1.1, side=side, seed=100 * number + index)
+            write_audio(tmp_path / name / f"clip{index:02d}.wav", sound, 44100)
+    told = _score(bench, tmp_path, "lat_err", systems=",".join(names))
+    assert "No two of 23 systems can be separated" in " ".join(told.out.split())
+    assert "253 pairs" in told.out
+    (table,) = json.loads(bench("report", tmp_path / "run", "--format", "json").out)
+    assert set(_marks(table, "lat_err").values()) == {""}
+
+
 def test_other_clips_are_refused_before_rows_are_lost(bench: Bench, sounds: Path) -> None:
     call = ("run", "--suite", f"folder:{sounds / 'references'}", "--system", "noise", "--metric", "lr_acc",
             "--workers", 1, "--out", sounds / "run")  # fmt: skip
