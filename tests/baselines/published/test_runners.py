@@ -165,6 +165,7 @@ def test_thinksound_is_given_its_texts_and_lengths(run: Run) -> None:
     assert ran.of("plain")["samples"] == 352256
 
 
+@pytest.mark.slow
 def test_thinksound_without_weights_keeps_its_shapes(run: Run) -> None:
     ran = run("thinksound", clip("a"), weights=False)
     assert ran.of("a")["samples"] == 352256
@@ -208,6 +209,7 @@ def test_visage_sees_twenty_pictures_from_the_horizon(run: Run) -> None:
     assert ran.of("a")["samples"] == 80063
 
 
+@pytest.mark.slow
 def test_visage_without_weights_is_built_from_the_authors_sizes(run: Run) -> None:
     ran = run("visage", clip("a"), weights=False)
     assert ran.of("a")["samples"] == 80063

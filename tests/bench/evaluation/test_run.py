@@ -110,6 +110,7 @@ def run_clips(bench: Callable, clips: Path, out: Path, *more: object) -> None:
     assert told.code == 0, told.err
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_and_another_seed_does_not(
     bench: Callable, clips: Path, tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_parts_of_a_batch_one_after_the_other_are_the_batch(train, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_with_the_same_losses(train, data, tmp_path):
     settings = (*MICRO, "steps=400", "save_every=7")
     out = tmp_path / "killed"

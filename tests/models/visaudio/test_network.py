@@ -351,6 +351,7 @@ def test_a_network_from_scratch_begins_with_zero_flow(small, inputs, change):
     assert final.conv.weight.grad.any()
 
 
+@pytest.mark.slow
 def test_nothing_keeps_torch_from_compiling_a_step_as_one_graph(small, filled_network, inputs):
     network = filled_network(small(depth=3, fused_depth=1))
     x, t, conditions = inputs(network.config)
