@@ -91,13 +91,16 @@ class Job:
         return {name: sentence for name, sentence in why.items() if sentence}
 
     def unheard(self, system: System) -> str:
-        """Why a system that is given the reference's sound makes nothing of any clip; empty if it does."""
-        if not system.card.binauralises or self.has_references:
+        """Why a system that is given the reference's sound makes nothing of any clip; empty if it does.
+
+        Files that are there need not be made, whatever they were made from.
+        """
+        if not system.card.binauralises or self.has_references or isinstance(system, Outputs):
             return ""
         mono = "reference_mono" in system.card.inputs
         return (
             f"{system.card.name} is given the sound of a reference, and no clip of {self.suite.name} has one. In "
-            "--suite folder:DIR a video's own sound is its reference"
+            "a suite folder:DIR a video's own sound is its reference"
             + ("; with visaudio-tiny+ before its name it is given what that system makes." if mono else ".")
         )
 

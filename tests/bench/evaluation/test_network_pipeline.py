@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -122,6 +123,7 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("visaudio_bench.models.weights.WEIGHTS", dict(WEIGHTS))
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "rows_by_somebody", raising=False)  # another test's, which lies elsewhere
     point = EntryPoint("rows", "rows_by_somebody:FAMILY", GROUP)
     monkeypatch.setattr(visaudio_bench.registry, "entry_points", lambda group: [point] if group == GROUP else [])
     (folder / "rows_by_somebody.py").write_text(FAMILY)

@@ -525,6 +525,8 @@ SITES = {
     "bench.evaluation.generation:_kept": "test_a_run",
     "bench.evaluation.network_scores:_Attempts.__call__": "test_networks",
     "bench.evaluation.network_pipeline:_answered_far": "test_network_pipeline.py",
+    "bench.evaluation.network_pipeline:_answered_elsewhere": "test_network_pipeline.py",
+    "bench.cluster.slurm_engine:_answers": "tests/bench/cluster/test_engines.py",
     "bench.mos.questionnaire:_fill": "test_questionnaires",
     "bench.report_pages.folder:_show_clips": "test_pages_of_a_report",
     "bench.report_pages.clip_page:_Maker._ears": "test_pages_of_a_report",

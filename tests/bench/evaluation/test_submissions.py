@@ -343,7 +343,7 @@ HOSTILE: dict[str, tuple[str, Change, str]] = {
     "a file with NUL in its name": ("validate", _body("files", {"a\0b": "x"}), "is not in the folder"),
     "a file with a long name": ("validate", _body("files", {"x" * 5000: "x"}), "is not in the folder"),
     "a file elsewhere": ("validate", _body("files", {"../../x": "x"}), "is not in the folder"),
-    "no command": ("report", _told(lambda told: told["provenance"].pop("command")), "by hand"),
+    "no command": ("report", _told(lambda told: told["provenance"].pop("command")), "a command that was not kept"),
     "no failures": ("report", _told(lambda told: told.pop("failures")), "good"),
     "nested deeply": ("diff", _provenance("packages", _deep(900)), "nested too deeply"),
     "no clips of the suite": ("verify", lambda run: (run / "media.json").write_text("{}"), "names no clip of"),
