@@ -11,7 +11,7 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import cache_dir, digest, read_json
+from visaudio_bench.files import cache_dir, digest, is_there, read_json
 from visaudio_bench.shapes import require
 
 SYSTEMS_VARIABLE = "VISAUDIO_BENCH_SYSTEMS"
@@ -128,7 +128,7 @@ def why_unavailable(card: Card) -> str:
             f"{card.title} is installed at commit {state['commit'][:10]}, its card asks for {card.commit[:10]}. "
             f"Renew it: bench systems remove {card.name} && {install_command(card)}"
         )
-    gone = [Path(state[part]) for part in ("source", "python") if not Path(state[part]).exists()]
+    gone = [Path(state[part]) for part in ("source", "python") if not is_there(state[part])]
     if gone:
         return f"{card.title} was installed with {gone[0]}, which is not there any more. Again: {install_command(card)}"
     return ""

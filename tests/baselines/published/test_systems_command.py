@@ -203,6 +203,10 @@ def test_an_interrupted_installation_goes_on_and_a_moved_card_asks_for_another(
     list(installer.install(card, installer.Wishes(python=Path(sys.executable))))
     assert why_unavailable(card) == ""
     assert (Path(cloned) / "mark").exists(), "what was done is not done again"
+    recorded = home_of(card) / "install.json"
+    damaged = json.loads(recorded.read_text()) | {"python": "x" * 5000}  # no file can have such a name
+    recorded.write_text(json.dumps(damaged))
+    assert "is not there any more" in why_unavailable(card)
     assert card.source is not None
     moved = replace(card, source=replace(card.source, commit="f" * 40))
     assert "its card asks for ffffffffff" in why_unavailable(moved)
