@@ -24,6 +24,8 @@ from visaudio_bench.files import write_json
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import read_binaural, write_audio, write_video
 
+from .conftest import read_opened
+
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
 RUNNABLE = [name for name, card in CARDS.items() if card.status == "runnable"]
@@ -258,6 +260,22 @@ def test_a_sound_of_another_system_can_be_spatialised(
     made = run(system, [clip, other], tmp_path / "out")
     assert made["absent"].reason == "missing"
     assert made["fine"].path is not None
+
+
+def recorded() -> Iterator[Any]:
+    for name in RUNNABLE:
+        if (double_of(name) / "opened.txt").is_file() and name != "see2sound":  # its double is looked at by itself
+            yield pytest.param(name, id=name, marks=[] if name in QUICK else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name", recorded())
+def test_a_double_opens_what_the_authors_program_opened(
+    name: str, adapt: Adapt, named: Callable, tmp_path: Path
+) -> None:
+    adapt(name)
+    system = contract_check.RecordedSystem(CARDS[name], tmp_path / "opened.jsonl")
+    assert run(system, named(["fine"]), tmp_path / "out")["fine"].path is not None
+    assert set(system.opened) == set(read_opened(double_of(name) / "opened.txt"))
 
 
 def static() -> Iterator[Any]:
