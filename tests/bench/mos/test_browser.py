@@ -76,6 +76,20 @@ class Rater:
     def all(self, selector):
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
+    def come(self, base):
+        """Begin as somebody whom this browser does not know."""
+        self.browser.get(base)
+        self.browser.execute_script("localStorage.clear()")
+        self.browser.refresh()
+        self.listen()
+
+    def move(self, line, value):
+        """Move the slider in a part of the page."""
+        self.browser.execute_script(
+            "const s = arguments[0].querySelector('input.point'); s.value = arguments[1];"
+            "s.dispatchEvent(new Event('input'))", line, value
+        )  # fmt: skip
+
     def press(self, selector):
         self.wait.until(lambda _: self.find(selector).is_enabled())
         self.find(selector).click()
@@ -357,28 +371,36 @@ def test_a_static_page_posts_to_the_studys_own_server(browser, survey, tmp_path,
     assert {row["rater_id"] for row in csv.DictReader(exported.text.splitlines())} == {"R03"}
 
 
+def give_sounds(videos: Path, sounds: Path) -> None:
+    """Each video its own sound, which is the reference."""
+    for path in videos.glob("*.mp4"):
+        with_sound = path.with_suffix(".new.mp4")
+        write_clip(with_sound, path, soundfile.read(sounds / f"{path.stem}.wav")[0].T, 44100)
+        with_sound.replace(path)
+
+
+def key_of(folder: Path) -> dict[str, dict[str, str]]:
+    """The rows of the study's key by code."""
+    with (folder / "survey.key.csv").open() as file:
+        return {row["code"]: row for row in csv.DictReader(file)}
+
+
 @pytest.mark.slow
 def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, serving):
     """Sliders beside a named reference; who does not know the hidden reference is found by the rule."""
     folders, videos = material(tmp_path, 1)
-    shown = tmp_path / "sounds" / "AudioX"  # the reference is the video's own sound
-    write_clip(tmp_path / "clip00.mp4", videos / "clip00.mp4", soundfile.read(shown / "clip00.wav")[0].T, 44100)
-    (tmp_path / "clip00.mp4").replace(videos / "clip00.mp4")
+    give_sounds(videos, tmp_path / "sounds" / "AudioX")
     command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder)), "--design", "mushra"]
     command += ["--videos", str(videos), "--clips", "1", "--training", "none", "--out", str(tmp_path / "survey")]
     made = CliRunner().invoke(mos, command)
     assert made.exit_code == 0, made.exception
-    with (tmp_path / "survey.key.csv").open() as file:
-        key = {row["code"]: row["system"] for row in csv.DictReader(file)}
+    key = {code: row["system"] for code, row in key_of(tmp_path).items()}
     assert sorted(key.values()) == ["AudioX", "ThinkSound", "low anchor", "reference"]
     votes = {"reference": 100, "AudioX": 80, "ThinkSound": 60, "low anchor": 10}
     with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         for number in range(2):
             rater = Rater(browser, tmp_path / "survey")
-            browser.get(base)
-            browser.execute_script("localStorage.clear()")
-            browser.refresh()
-            rater.listen()
+            rater.come(base)
             assert "from 0 to 100" in rater.find("#screen").text
             rater.begin()
             rater.go_on(step="group-0")
@@ -390,10 +412,7 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, serving)
             for line in rater.all(".rating"):
                 vote = votes[key[line.get_attribute("data-code")]]
                 vote = 100 - vote if number else vote  # the second takes the scale the wrong way round
-                browser.execute_script(
-                    "const s = arguments[0].querySelector('input.point'); s.value = arguments[1];"
-                    "s.dispatchEvent(new Event('input'))", line, vote
-                )  # fmt: skip
+                rater.move(line, vote)
             rater.press("#next")
             rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
         assert severe(browser) == []
@@ -413,25 +432,18 @@ def test_mushra_from_the_page_to_the_table(browser, tmp_path, material, serving)
 def test_a_part_of_the_clips_for_each_rater_from_the_page_to_the_table(browser, tmp_path, material, serving, design):
     """Three raters with two of three clips: every clip is asked twice, and no vote is missing."""
     folders, videos = material(tmp_path, 3)
-    for clip in ("clip00", "clip01", "clip02"):  # references are the videos' own sounds
-        sound = soundfile.read(tmp_path / "sounds" / "AudioX" / f"{clip}.wav")[0].T
-        write_clip(tmp_path / f"{clip}.mp4", videos / f"{clip}.mp4", sound, 44100)
-        (tmp_path / f"{clip}.mp4").replace(videos / f"{clip}.mp4")
+    give_sounds(videos, tmp_path / "sounds" / "AudioX")
     command = ["page", *(argument for folder in folders[:2] for argument in ("--system", folder)), "--design", design]
     command += ["--videos", str(videos), "--clips", "3", "--training", "none", "--per-rater", "2"]
     made = CliRunner().invoke(mos, [*command, "--out", str(tmp_path / "survey")])
     assert made.exit_code == 0, made.exception
-    with (tmp_path / "survey.key.csv").open() as file:
-        key = {row["code"]: row["system"] for row in csv.DictReader(file)}
+    key = {code: row["system"] for code, row in key_of(tmp_path).items()}
     points = {"reference": 100, "AudioX": 80, "ThinkSound": 40, "low anchor": 10}
     asked = []
     with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         for _ in range(3):
             rater = Rater(browser, tmp_path / "survey")
-            browser.get(base)
-            browser.execute_script("localStorage.clear()")
-            browser.refresh()
-            rater.listen()
+            rater.come(base)
             assert "You will watch 2 groups" in rater.find("#screen").text
             rater.begin()
             rater.go_on(step="group-0")
@@ -443,10 +455,7 @@ def test_a_part_of_the_clips_for_each_rater_from_the_page_to_the_table(browser, 
                 if design == "rating":
                     rater.rate_all(lambda code, dimension: {"AudioX": 5, "ThinkSound": 2}[key[code]])
                 for line in rater.all(".rating") if design == "mushra" else ():
-                    browser.execute_script(
-                        "const s = arguments[0].querySelector('input.point'); s.value = arguments[1];"
-                        "s.dispatchEvent(new Event('input'))", line, points[key[line.get_attribute("data-code")]]
-                    )  # fmt: skip
+                    rater.move(line, points[key[line.get_attribute("data-code")]])
                 rater.press("#next")
             rater.wait.until(lambda _, rater=rater: "have arrived" in rater.find("#sent").text)
         assert severe(browser) == []
@@ -469,8 +478,7 @@ def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, se
     command += ["--directions", str(tmp_path / "directions.csv"), "--out", str(tmp_path / "survey")]
     made = CliRunner().invoke(mos, command)
     assert made.exit_code == 0, made.exception
-    with (tmp_path / "survey.key.csv").open() as file:
-        key = {row["code"]: row for row in csv.DictReader(file)}
+    key = key_of(tmp_path)
     assert "-45" not in (tmp_path / "survey" / "data.js").read_text(), "the page does not tell where the sounds are"
     with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         rater = Rater(browser, tmp_path / "survey")
@@ -487,10 +495,7 @@ def test_localisation_from_the_page_to_the_table(browser, tmp_path, material, se
             rater.find("#next").click()
             assert rater.step() == f"group-{place}", "a slider that nobody moved was taken for an answer"
             truth = int(row["expected"]) * (1 if row["system"] == "ThinkSound" else -1)
-            browser.execute_script(
-                "const s = document.querySelector('input.point'); s.value = arguments[0];"
-                "s.dispatchEvent(new Event('input'))", -truth + 1
-            )  # fmt: skip
+            rater.move(rater.find("main"), -truth + 1)
             rater.find("input.point").send_keys(Keys.ARROW_LEFT)
             assert rater.find("output").text == f"{abs(truth)}° {'left' if truth > 0 else 'right'}"
             rater.press("#next")
@@ -513,16 +518,11 @@ def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, ser
     command += ["--videos", str(videos), "--clips", "1", "--training", "none", "--design", "preference"]
     made = CliRunner().invoke(mos, [*command, "--per-rater", "2", "--out", str(tmp_path / "survey")])
     assert made.exit_code == 0, made.exception
-    with (tmp_path / "survey.key.csv").open() as file:
-        worth = {row["code"]: ["ThinkSound", "AudioX", "ViSAGe"].index(row["system"]) for row in csv.DictReader(file)}
+    worth = {code: ["ThinkSound", "AudioX", "ViSAGe"].index(row["system"]) for code, row in key_of(tmp_path).items()}
     with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
-        for number in range(2):
+        for _ in range(2):
             rater = Rater(browser, tmp_path / "survey")
-            browser.get(base)
-            if number:
-                browser.execute_script("localStorage.clear()")
-                browser.refresh()
-            rater.listen()
+            rater.come(base)
             assert "say which of the two sounds" in rater.find("#screen").text
             rater.begin()
             rater.go_on(step="guide")
@@ -556,8 +556,7 @@ def test_matching_from_the_page_to_the_table(browser, tmp_path, material, servin
     command += ["--videos", str(videos), "--clips", "2", "--training", "none", "--design", "matching"]
     made = CliRunner().invoke(mos, [*command, "--out", str(tmp_path / "survey")])
     assert made.exit_code == 0, made.exception
-    with (tmp_path / "survey.key.csv").open() as file:
-        key = {row["code"]: row for row in csv.DictReader(file)}
+    key = key_of(tmp_path)
     with serving(tmp_path / "survey", tmp_path / "survey.sqlite") as base:
         rater = Rater(browser, tmp_path / "survey")
         browser.get(base)
