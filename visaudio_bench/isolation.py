@@ -1,8 +1,9 @@
 """Work on files that nobody vouches for, in processes that may die or hang without harm to anything else.
 
-Decoders are written in C and fed with whatever users find on their disks. Each worker does one item at a time; one
-that dies or takes too long costs its own item, which gets the reason `crashed` or `timeout`, and is replaced. Workers
-are kept for the next call, because a new one imports what it works with.
+Decoders are written in C and fed with whatever users find on their disks. Each worker does one item at a time. An item
+whose process dies is given to a new one, because something else may have ended the first (a machine that runs out of
+memory does, also while a worker waits for work); one whose second process dies too gets the reason `crashed`, one that
+takes too long `timeout`. Workers are kept for the next call, because a new one imports what it works with.
 
 A second pool beside `pool`, because an executor of the standard library ends no item that hangs, and does not say
 which one killed its process. `pool` uses that executor all the same: its queue keeps workers busy while the caller
@@ -78,6 +79,10 @@ def map_isolated(
                 busy.remove(worker)
                 if worker.alive:
                     _idle.append(worker)
+                elif worker.died and not worker.second:
+                    busy.append(_Worker(second=True))
+                    busy[-1].begin(function, outcome.item)
+                    continue
                 yield outcome
     finally:  # the caller may stop early
         for worker in busy:
@@ -98,15 +103,17 @@ def _ready(busy: Sequence[_Worker]) -> list[_Worker]:
 
 
 class _Worker:
-    """One process and the pipe to it."""
+    """One process and the pipe to it; `second` where the one before died with the same item."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, second: bool = False) -> None:
         self.connection, other = CONTEXT.Pipe()
         self.process = CONTEXT.Process(target=_serve, args=(other, dict(os.environ)), daemon=True)
         with deaf_children():
             self.process.start()
         other.close()
         self.alive = True
+        self.died = False
+        self.second = second
         self.item: Any = None
         self.begun = False
         self.deadline = 0.0
@@ -114,7 +121,7 @@ class _Worker:
     def begin(self, function: Callable[[Any], Any], item: Any) -> None:
         self.item, self.begun = item, False
         self.deadline = time.monotonic() + START
-        with suppress(OSError):  # it died while idle: `finish` says so
+        with suppress(OSError):  # it died while idle: `answer` notices
             self.connection.send((function, item))
 
     def answer(self, timeout: float) -> Outcome[Any, Any] | None:
@@ -127,11 +134,13 @@ class _Worker:
             told = self.connection.recv()
         except (EOFError, OSError):
             self.kill()
-            code = self.process.exitcode
-            return Outcome(self.item, None, ClipError(CRASHED, f"reading ended the process with code {code}"))
+            self.died = True
+            said = f"reading ended the process with code {self.process.exitcode}, and another one before it"
+            return Outcome(self.item, None, ClipError(CRASHED, said))
         if told is None:
             self.begun, self.deadline = True, time.monotonic() + timeout
             return None
+        self.second = False
         return Outcome(self.item, *told)
 
     def kill(self) -> None:

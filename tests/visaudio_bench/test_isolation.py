@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from multiprocessing import active_children
+from pathlib import Path
 
 from visaudio_bench.errors import ClipError
 from visaudio_bench.isolation import map_isolated
@@ -16,6 +18,11 @@ from ..bench.cluster.doubles import InProcess
 def work(item: str) -> str:
     if item == "die":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if item.startswith("once"):  # what ends the process comes from outside: the next one meets it no more
+        mark = Path(item.removeprefix("once "))
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
     if item == "hang":
         time.sleep(600)
     if item == "refuse":
@@ -46,6 +53,18 @@ def test_workers_are_kept_and_stopping_early_leaves_none_behind() -> None:
     next(early)
     early.close()  # a hanging worker is ended with the loop, not waited for
     assert next(map_isolated(work, ["d"], 1, timeout=600)).result().startswith("d")
+
+
+def test_what_ends_a_process_from_outside_costs_no_item(tmp_path: Path) -> None:
+    for outcome in map_isolated(work, ["a"], 1, timeout=600):
+        assert outcome.error is None
+    for child in active_children():  # workers that wait for work
+        child.kill()
+        child.join()
+    items = ["b", f"once {tmp_path / 'mark'}", "die", "c"]
+    outcomes = {outcome.item: outcome for outcome in map_isolated(work, items, 1, timeout=600)}
+    assert [item for item in items if outcomes[item].error is not None] == ["die"]
+    assert "code -11, and another one before it" in str(outcomes["die"].error)
 
 
 def test_workers_of_another_engine_start_such_processes_themselves() -> None:
