@@ -1,11 +1,12 @@
 """Networks that one process runs for many others, in batches of what these have prepared.
 
 Worker processes read, decode, resample and hash; whoever runs the networks does nothing but that. A worker asks a
-`Distant` network as if it were the network itself. What it asks goes into memory that both processes see, and the
-answer comes back by value. Requests to one network whose rows have the same shape are put into one batch, so that a
-card is full whatever clips and systems they are of; which rows share a batch changes an answer by rounding alone
-(`tests/models/test_serving.py` has the bounds of every network). A worker has one request under way, and that bounds
-the memory.
+`Distant` network as if it were the network itself. What it asks goes into memory that both processes see, and so does
+the answer. What functions ask that take turns (`visaudio_bench.turns`) is one message, and has one answer: to be woken
+costs a process whose networks are fast more than all that it does then. Requests to one network whose rows have the
+same shape are put into one batch, so that a card is full whatever clips and systems they are of; which rows share a
+batch changes an answer by rounding alone (`tests/models/test_serving.py` has the bounds of every network). A worker has
+one message under way, and that bounds the memory.
 
 On a CPU every request is computed by itself: nothing is gained by batches there, and numbers stay the same to the bit.
 """
@@ -26,11 +27,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import accumulate
 from multiprocessing import reduction
 from multiprocessing.connection import Client, Connection, Listener
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -38,13 +40,14 @@ from torch import Tensor
 from visaudio_bench.errors import BenchError
 from visaudio_bench.guard import portable
 from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
+from visaudio_bench.turns import ask
 
-Bytes = NDArray[np.uint8]
+Array = NDArray[Any]
 
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
-_ROOM = 1 << 20  # bytes behind a request that an answer may take; a larger one comes by value
-_KNOWN = 64  # requests of one worker whose kind is remembered
+_ROOM = 1 << 20  # bytes that an answer may take; where several are larger together they come by value
+_KNOWN = 64  # messages of one worker that are remembered
 _AHEAD = 2  # batches that a card may have before the answers of the first are fetched
 _ALIGNED = 64  # bytes
 _START = 600.0  # s until a process that runs networks must be there
@@ -117,15 +120,19 @@ class _Client:
         self.values: dict[tuple[str, str], Any] = {}
 
     def call(self, network: str, call: str, *given: Any) -> Any:
-        arguments = given[0] if call == "__call__" else given
+        return ask(self._call_all, (network, call, given[0] if call == "__call__" else given))
+
+    def _call_all(self, calls: Sequence[tuple[str, str, tuple[Any, ...]]]) -> list[Any]:
+        """The answers to several calls, or what went wrong with them."""
         tensors: list[Tensor] = []
-        _mapped(arguments, tensors.append, Tensor)
-        places = self._places(tensors)
+        _mapped([arguments for _, _, arguments in calls], tensors.append, Tensor)
+        places = self._places(tensors, len(calls) * _ROOM)
         for tensor, placed in zip(tensors, places, strict=True):
             _at(self.memory, placed).copy_(tensor)
         follow = iter(places)
-        answer = self._asked("call", network, call, _mapped(arguments, lambda _: next(follow), Tensor), self.end)
-        return _mapped(answer, lambda placed: _at(self.memory, placed).clone(), _Placed)
+        placed_calls = _mapped(tuple(calls), lambda _: next(follow), Tensor)
+        answers: list[Any] = self._asked("calls", placed_calls, self.end)
+        return [_mapped(answer, lambda placed: _at(self.memory, placed).clone(), _Placed) for answer in answers]
 
     def value(self, network: str, name: str) -> Any:
         if (network, name) not in self.values:
@@ -135,11 +142,11 @@ class _Client:
     def send(self, request: tuple[Any, ...]) -> None:
         self.connection.send(request)
 
-    def _places(self, tensors: Sequence[Tensor]) -> list[_Placed]:
-        """A place for each, in memory that is made larger where it does not suffice."""
+    def _places(self, tensors: Sequence[Tensor], room: int) -> list[_Placed]:
+        """A place for each, in memory that is made larger where it does not suffice, with room behind them."""
         places, self.end = _placed(tensors, 0)
-        if self.end + _ROOM > self.size:
-            self.size = 1 << (self.end + _ROOM - 1).bit_length()
+        if self.end + room > self.size:
+            self.size = 1 << (self.end + room - 1).bit_length()
             with _nameless_file() as handle:
                 os.ftruncate(handle, self.size)
                 self.memory = mmap.mmap(handle, self.size)
@@ -213,14 +220,20 @@ def _mapped(value: Any, change: Callable[[Any], Any], kind: type) -> Any:
     return value
 
 
-def _bytes_of(tensor: Tensor) -> Bytes:
-    """What a tensor holds, without a copy where it lies in one piece."""
-    octets: Bytes = tensor.contiguous().view(-1).view(torch.uint8).numpy()
-    return octets
+_STAND_IN = {1: torch.uint8, 2: torch.int16}  # for numbers that numpy does not know, by their bytes
+
+
+def _as_array(tensor: Tensor) -> Array:
+    """What a tensor holds, without a copy. Copies by torch wake its threads, which then spin for the next."""
+    tensor = tensor.detach()
+    try:
+        return tensor.numpy()
+    except TypeError:
+        return tensor.view(_STAND_IN[tensor.itemsize]).numpy()
 
 
 def _to_value(tensor: Tensor) -> _Value:
-    return _Value(_bytes_of(tensor).tobytes(), tuple(tensor.shape), tensor.dtype)
+    return _Value(_as_array(tensor).tobytes(), tuple(tensor.shape), tensor.dtype)
 
 
 def _from_value(value: _Value) -> Tensor:
@@ -230,27 +243,38 @@ def _from_value(value: _Value) -> Tensor:
 
 
 class _Reply(NamedTuple):
-    """Where an answer of one kind goes in the worker's memory, and the message that says so."""
+    """Where answers of one kind go in the worker's memory, and the message that says so."""
 
-    places: tuple[Bytes, ...]
+    places: tuple[Array, ...]
     message: bytes
 
 
-class _Request(NamedTuple):
-    """What a worker asks: a call, where its answer may begin, and what those have in common that may share a batch.
+@dataclass(eq=False)
+class _Message:
+    """What a worker asks in one message: requests, and where the answers may begin.
 
     A worker that asks for the same with arguments of the same shapes sends the same message, and its arguments lie in
-    the same place: the request is then the same, as are the `replies` to it. Reading and writing messages would take
+    the same place: the message is then the same, as are the `replies` to it. Reading and writing messages would take
     most of the time of a process whose card is fast.
     """
 
     connection: Connection
+    end: int
+    requests: list[_Request] = field(default_factory=list)
+    replies: dict[tuple[Any, ...], _Reply] = field(default_factory=dict)
+    unanswered: int = 0
+
+
+@dataclass(eq=False)
+class _Request:
+    """One call that a worker asks for, what those have in common that may share a batch, and the answer."""
+
+    message: _Message
     network: str
     call: str
     arguments: tuple[Any, ...]
-    end: int
     alike: tuple[Any, ...]
-    replies: dict[tuple[Any, ...], _Reply | None]
+    answer: Any = None
 
     @property
     def rows(self) -> int:
@@ -272,12 +296,19 @@ def _joined(arguments: Sequence[Any], device: str) -> Any:
     return [row for rows in moved for row in rows] if isinstance(first, list) else first
 
 
-def _tensors_of(answer: Any) -> tuple[Tensor, ...] | None:
-    """The tensors of an answer that is one, or a tuple of them; None of any other."""
+def _divided(values: Any, rows: Sequence[int]) -> list[Any]:
+    """The parts of an answer that are of several requests, with as many rows each."""
+    ends = list(accumulate(rows))
+    parts = [slice(end - count, end) for end, count in zip(ends, rows, strict=True)]
+    return [_mapped(values, itemgetter(part), Tensor) for part in parts]
+
+
+def _kind(answer: Any) -> tuple[Any, ...] | None:
+    """What those answers have in common that are told alike; None of any that is no tensor and no tuple of tensors."""
     if isinstance(answer, Tensor):
-        return (answer,)
+        return (Tensor, answer.shape, answer.dtype)
     if isinstance(answer, tuple) and all(isinstance(part, Tensor) for part in answer):
-        return answer
+        return (type(answer), *((part.shape, part.dtype) for part in answer))
     return None
 
 
@@ -292,7 +323,7 @@ class _Server:
     waiting: list[_Request] = field(default_factory=list)
     launched: list[tuple[list[_Request], Any]] = field(default_factory=list)
     memory: dict[Connection, mmap.mmap] = field(default_factory=dict)
-    known: dict[Connection, dict[bytes, _Request]] = field(default_factory=dict)
+    known: dict[Connection, dict[bytes, _Message]] = field(default_factory=dict)
     stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -354,13 +385,13 @@ class _Server:
                     self.known[connection] = {}
             return
         try:
-            message = source.recv_bytes()
-            request = self.known[source].get(message)
-            if request is None:
-                self._read(source, message)
-            else:
-                self.waiting.append(request)
+            written = source.recv_bytes()
+            message = self.known[source].get(written) or self._read(source, written)
+            if message is not None:
+                message.unanswered = len(message.requests)
+                self.waiting.extend(message.requests)
         except (EOFError, OSError):  # the worker has ended; it is looked after elsewhere
+            self.waiting = [request for request in self.waiting if request.message.connection is not source]
             self.selector.unregister(source)
             self.memory.pop(source)
             self.known.pop(source)
@@ -368,27 +399,30 @@ class _Server:
         except Exception as error:  # what was sent cannot be read here
             self._send(source, (False, portable(error)))
 
-    def _read(self, source: Connection, message: bytes) -> None:
-        """Understand a message that this worker has not sent before."""
-        what, *request = reduction.ForkingPickler.loads(message)
+    def _read(self, source: Connection, written: bytes) -> _Message | None:
+        """Understand a message that this worker has not sent before; returns what asks for calls."""
+        what, *said = reduction.ForkingPickler.loads(written)
         if what == "memory":
             handle = reduction.recv_handle(source)
             try:
-                self.memory[source] = mmap.mmap(handle, request[0])
+                self.memory[source] = mmap.mmap(handle, said[0])
             finally:
                 os.close(handle)
             self.known[source].clear()
-        elif what == "value":
-            self._answer(source, partial(self._value, *request))
-        else:
-            network, call, placed, end = request
+            return None
+        if what == "value":
+            self._answer(source, partial(self._value, *said))
+            return None
+        calls, end = said
+        message = _Message(source, end)
+        for network, call, placed in calls:
             arguments = _mapped(tuple(placed), partial(_at, self.memory[source]), _Placed)
             alike = (network, call, *map(_likeness, arguments))
-            asked = _Request(source, network, call, arguments, end, alike, {})
-            if len(self.known[source]) >= _KNOWN:
-                self.known[source].clear()
-            self.known[source][message] = asked
-            self.waiting.append(asked)
+            message.requests.append(_Request(message, network, call, arguments, alike))
+        if len(self.known[source]) >= _KNOWN:
+            self.known[source].clear()
+        self.known[source][written] = message
+        return message
 
     def _batch(self) -> list[_Request]:
         """The request that has waited longest, with those that may share its batch."""
@@ -396,7 +430,8 @@ class _Server:
             return [self.waiting.pop(0)]
         alike = self.waiting[0].alike
         batch = [request for request in self.waiting if request.alike == alike][: self.at_once]
-        self.waiting = [request for request in self.waiting if not any(request is taken for taken in batch)]
+        taken = set(batch)
+        self.waiting = [request for request in self.waiting if request not in taken]
         return batch
 
     def _launch(self, batch: list[_Request]) -> None:
@@ -412,72 +447,59 @@ class _Server:
             self.launched.append((batch, getattr(served.module, first.call)(*arguments)))
         except Exception as error:
             if len(batch) == 1:
-                self._send(first.connection, (False, portable(error)))
+                self._done(first, portable(error))
             else:
                 for request in batch:
                     self._launch([request])
 
     def _finish(self, batch: list[_Request], output: Any) -> None:
-        """Send the answers of a batch to those who asked."""
+        """Give the answers of a batch to those who asked."""
         try:
             on_card = self.networks[batch[0].network].device != "cpu"
             values = _mapped(output, lambda tensor: tensor.to("cpu"), Tensor) if on_card else output
+            answers = [values] if len(batch) == 1 else _divided(values, [request.rows for request in batch])
         except Exception as error:  # a card says so late
-            for request in batch:
-                self._send(request.connection, (False, portable(error)))
-            return
-        start = 0
-        for request in batch:
-            part = None if len(batch) == 1 else slice(start, start := start + request.rows)
-            try:
-                self._put(request, values, part)
-            except Exception as error:
-                self._send(request.connection, (False, portable(error)))
+            answers = [portable(error)] * len(batch)
+        for request, answer in zip(batch, answers, strict=True):
+            self._done(request, answer)
 
-    def _put(self, request: _Request, values: Any, part: slice | None) -> None:
-        """Answer a request: the rows of an answer that are its own, in the worker's memory where they fit."""
-        tensors = _tensors_of(values)
-        if tensors is None:
-            self._send(request.connection, (True, self._written(request, values, part)))
+    def _done(self, request: _Request, answer: Any) -> None:
+        """Keep an answer; when it is the last that a message waits for, reply."""
+        request.answer, message = answer, request.message
+        message.unanswered -= 1
+        if message.unanswered:
             return
-        if part is not None:
-            tensors = tuple(tensor[part] for tensor in tensors)
-        kind = (type(values), *((tensor.shape, tensor.dtype) for tensor in tensors))
-        if kind not in request.replies:
-            request.replies[kind] = self._reply(request, values, tensors)
-        reply = request.replies[kind]
-        if reply is None:
-            self._send(request.connection, (True, self._written(request, values, part)))
-            return
-        for tensor, place in zip(tensors, reply.places, strict=True):
-            place[...] = _bytes_of(tensor)  # torch would wake threads for it, which then spin for the next
-        with suppress(OSError):  # it has ended
-            request.connection.send_bytes(reply.message)
+        try:
+            self._reply(message, [each.answer for each in message.requests])
+        except Exception as error:
+            self._send(message.connection, (False, portable(error)))
+        for each in message.requests:
+            each.answer = None
 
-    def _reply(self, request: _Request, values: Any, tensors: tuple[Tensor, ...]) -> _Reply | None:
-        """How such an answer is given; None where it does not fit."""
-        memory = self.memory[request.connection]
-        places, end = _placed(tensors, request.end)
-        if end > len(memory):
-            return None
-        follow = iter(places)
-        answer = (True, _mapped(values, lambda _: next(follow), Tensor))
-        ours = tuple(_bytes_of(_at(memory, placed)) for placed in places)
-        return _Reply(ours, bytes(reduction.ForkingPickler.dumps(answer)))
-
-    def _written(self, request: _Request, values: Any, part: slice | None) -> Any:
-        """An answer of any structure, with its tensors in the worker's memory or by value."""
+    def _reply(self, message: _Message, answers: list[Any]) -> None:
+        """Send the answers to a message, with their tensors in the worker's memory."""
         tensors: list[Tensor] = []
-        _mapped(values, lambda tensor: tensors.append(tensor if part is None else tensor[part]), Tensor)
-        places, end = _placed(tensors, request.end)
-        memory = self.memory[request.connection]
-        if end > len(memory):
-            follow: Iterator[Any] = map(_to_value, tensors)
-        else:
-            for tensor, placed in zip(tensors, places, strict=True):
-                _at(memory, placed).copy_(tensor)
-            follow = iter(places)
-        return _mapped(values, lambda _: next(follow), Tensor)
+        _mapped(answers, tensors.append, Tensor)
+        kind = tuple(map(_kind, answers))
+        reply = message.replies.get(kind)
+        if reply is None:
+            reply = self._how_to_reply(message, answers, tensors)
+            if None not in kind and len(reply.places) == len(tensors):
+                message.replies[kind] = reply
+        for tensor, place in zip(tensors, reply.places, strict=False):
+            place[...] = _as_array(tensor)
+        with suppress(OSError):  # it has ended
+            message.connection.send_bytes(reply.message)
+
+    def _how_to_reply(self, message: _Message, answers: list[Any], tensors: list[Tensor]) -> _Reply:
+        """Where the tensors of answers go, and what is said of them: that they come by value where there is no room."""
+        memory = self.memory[message.connection]
+        places, end = _placed(tensors, message.end)
+        fits = end <= len(memory)
+        follow: Iterator[Any] = iter(places) if fits else map(_to_value, tensors)
+        said = (True, _mapped(answers, lambda _: next(follow), Tensor))
+        ours = tuple(_as_array(_at(memory, placed)) for placed in places) if fits else ()
+        return _Reply(ours, bytes(reduction.ForkingPickler.dumps(said)))
 
     def _value(self, network: str, name: str) -> Any:
         value = getattr(self.networks[network].module, name)

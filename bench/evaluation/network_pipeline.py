@@ -25,6 +25,8 @@ from visaudio_bench.metrics.protocol import Protocol
 from visaudio_bench.pool import Needs, Outcome, is_elsewhere, map_unordered
 from visaudio_bench.suites import Clip
 
+_AT_ONCE = 8  # sounds of a clip that a worker asks about in one message
+
 
 class Heard(NamedTuple):
     """A clip with the file of each system's sound; `number` is its place among all."""
@@ -146,7 +148,7 @@ def _listen_far(asked: _Asked, task: Heard) -> list[NetworkAnswers]:
         family: {name: DistantNet(net, _name(family, name), address) for name, net in several.items()}
         for family, several in asked.nets.items()
     }
-    return list(listen(task.clip, task.sounds, asked.families, nets, asked.protocol))
+    return list(listen(task.clip, task.sounds, asked.families, nets, asked.protocol, _AT_ONCE))
 
 
 def _in_order(

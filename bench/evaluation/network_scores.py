@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from visaudio_bench.bench.evaluation.clip_inputs import ClipInputs, Ears, JudgedSound
 from visaudio_bench.bench.evaluation.family import Family, Judged
 from visaudio_bench.bench.evaluation.family_answers import WRONG, features_of, quantities_of, without
-from visaudio_bench.bench.evaluation.frozen_networks import Net
+from visaudio_bench.bench.evaluation.frozen_networks import Net, Seeing
 from visaudio_bench.bench.evaluation.signal_scores import pictures_of, predicted_ears, read_native, read_reference
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import atomic_path
@@ -26,6 +26,7 @@ from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, arrays_
 from visaudio_bench.metrics.protocol import Protocol
 from visaudio_bench.metrics.quantity import Quantity
 from visaudio_bench.suites import Clip
+from visaudio_bench.turns import in_turns
 
 T = TypeVar("T")
 Nets = Mapping[str, Mapping[str, Net]]
@@ -105,7 +106,7 @@ def join_features(paths: Sequence[Path], out: Path) -> None:
 
 
 def listen(
-    clip: Clip, sounds: Mapping[str, Path], families: Sequence[Family], nets: Nets, protocol: Protocol
+    clip: Clip, sounds: Mapping[str, Path], families: Sequence[Family], nets: Nets, protocol: Protocol, at_once: int = 1
 ) -> Iterator[NetworkAnswers]:
     """Ask families about every sound of one clip.
 
@@ -118,49 +119,98 @@ def listen(
         families: who is asked.
         nets: the networks.
         protocol: of the run.
+        at_once: sounds that are in hand at a time. What is asked about several of them goes to networks that another
+            process runs in one message.
 
     Returns:
         An iterator over the answers: of the reference (under `@reference`), and of every system.
     """
     seeing = pictures_of(clip, families, protocol)
-    true: dict[str, JudgedSound | ClipError | None] = {}
+    makers = [
+        partial(_Judgement, system, partial(_prediction, clip, path, protocol)) for system, path in sounds.items()
+    ]
+    reference: _Judgement | None = None
     if clip.audio is not None:
-        attempts = _Attempts()
-        sound = attempts(partial(_reference, clip, clip.audio, protocol))
-        features: dict[str, NDArray[np.float32]] = {}
-        for family in families:
-            true[family.name] = sound
-            if isinstance(sound, JudgedSound):
-                rows = attempts(partial(features_of, family, sound, nets[family.name]), of_features=True)
-                if isinstance(rows, ClipError):
-                    true[family.name] = rows  # it is not asked again
-                else:
-                    features |= rows
-        if features or attempts.problems:
-            yield NetworkAnswers(clip.id, REFERENCE_SET, {}, features, tuple(attempts.problems))
-    for system, path in sounds.items():
-        attempts = _Attempts()
-        prediction = attempts(partial(_prediction, clip, path, protocol))
+        makers.insert(0, partial(_Judgement, REFERENCE_SET, partial(_reference, clip, clip.audio, protocol)))
+    for first in range(0, len(makers), at_once):
+        several = [make() for make in makers[first : first + at_once]]
+        if several[0].system == REFERENCE_SET:
+            reference = several[0]
+        _do_all([partial(sound.describe, family, nets) for sound in several for family in families], at_once)
+        predictions = [sound for sound in several if sound is not reference]
+        inputs = _OfTheClip(clip, reference, seeing, protocol, nets)
+        _do_all([partial(sound.judge, family, inputs) for sound in predictions for family in families], at_once)
+        for sound in several:
+            answers = sound.answers(clip, families)
+            if sound is not reference or answers.features or answers.problems:
+                yield answers
+
+
+def _do_all(functions: Sequence[Callable[[], None]], at_once: int) -> None:
+    if at_once > 1:
+        in_turns(functions)
+    else:
+        for function in functions:
+            function()
+
+
+class _OfTheClip(NamedTuple):
+    """What every sound of a clip is judged by."""
+
+    clip: Clip
+    reference: _Judgement | None
+    seeing: Seeing | None
+    protocol: Protocol
+    nets: Nets
+
+
+class _Judgement:
+    """One sound of a clip, and what families say of it."""
+
+    def __init__(self, system: str, read: Callable[[], JudgedSound]):
+        self.system = system
+        self._reading = _Attempts()
+        self._sound = self._reading(read)
+        self._attempts: dict[str, _Attempts] = {}
+        self._features: dict[str, dict[str, NDArray[np.float32]] | ClipError] = {}
+        self._quantities: dict[str, Judged] = {}
+
+    def usable(self, family: Family) -> JudgedSound | ClipError:
+        """The sound as that family may use it, or why it cannot: of what has no features nothing else is asked."""
+        features = self._features.get(family.name)
+        return features if isinstance(features, ClipError) else self._sound
+
+    def describe(self, family: Family, nets: Nets) -> None:
+        """Ask a family for features."""
+        if isinstance(self._sound, JudgedSound):
+            attempts = self._attempts[family.name] = _Attempts()
+            compute = partial(features_of, family, self._sound, nets[family.name])
+            self._features[family.name] = attempts(compute, of_features=True)
+
+    def judge(self, family: Family, given: _OfTheClip) -> None:
+        """Ask a family for quantities, after the features of this sound and of the reference."""
+        answer: Judged | JudgedSound | ClipError = self.usable(family)
+        if isinstance(answer, JudgedSound):
+            true = given.reference.usable(family) if given.reference else None
+            nets = given.nets[family.name]
+            inputs = ClipInputs(given.clip, answer, true, given.seeing, given.protocol, nets)
+            answer = self._attempts[family.name](partial(quantities_of, family, inputs))
+        if isinstance(answer, ClipError):
+            answer = without(family, given.protocol, answer.reason)
+        self._quantities[family.name] = answer
+
+    def answers(self, clip: Clip, families: Sequence[Family]) -> NetworkAnswers:
+        """All that was said, in the order of the families, whoever was ready first."""
         quantities: dict[tuple[str, str], Quantity] = {}
-        features = {}
+        features: dict[str, NDArray[np.float32]] = {}
+        problems = list(self._reading.problems)
         for family in families:
-            if isinstance(prediction, ClipError):
-                quantities |= without(family, protocol, prediction.reason)
-                continue
-            inputs = ClipInputs(clip, prediction, true.get(family.name), seeing, protocol, nets[family.name])
-            answer, rows = _asked(family, inputs, attempts)
-            quantities |= answer
-            features |= rows
-        yield NetworkAnswers(clip.id, system, quantities, features, tuple(attempts.problems))
-
-
-def _asked(family: Family, inputs: ClipInputs, attempts: _Attempts) -> tuple[Judged, dict[str, NDArray[np.float32]]]:
-    """Quantities and features; where these cannot be had, those are not tried."""
-    rows = attempts(partial(features_of, family, inputs.prediction, inputs.networks), of_features=True)
-    if isinstance(rows, ClipError):
-        return without(family, inputs.protocol, rows.reason), {}
-    answer = attempts(partial(quantities_of, family, inputs))
-    return (without(family, inputs.protocol, answer.reason) if isinstance(answer, ClipError) else answer), rows
+            quantities |= self._quantities.get(family.name, {})
+            rows = self._features.get(family.name, {})
+            features |= {} if isinstance(rows, ClipError) else rows
+            if family.name in self._attempts:
+                problems += self._attempts[family.name].problems
+        return NetworkAnswers(clip.id, self.system, quantities, features, tuple(problems))
 
 
 def _reference(clip: Clip, path: Path, protocol: Protocol) -> JudgedSound:

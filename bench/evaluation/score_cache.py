@@ -20,6 +20,7 @@ import numpy as np
 from visaudio_bench.bench.evaluation.answer_store import AnswerStore
 from visaudio_bench.files import cache_dir
 from visaudio_bench.sources import source_revision
+from visaudio_bench.turns import alone
 
 FOLDER = "answers"
 
@@ -39,11 +40,12 @@ def cached(
     """
     key = hashlib.sha256("/".join([source_revision(compute, *others), *digests]).encode()).digest()
     store = answers(cache_dir())
-    kept = store.get(key)
-    if kept is not None:
-        return _unpacked(kept)
-    arrays = {name: np.asarray(value) for name, value in compute().items()}
-    store.put(key, _packed(arrays))
+    with alone(key):
+        kept = store.get(key)
+        if kept is not None:
+            return _unpacked(kept)
+        arrays = {name: np.asarray(value) for name, value in compute().items()}
+        store.put(key, _packed(arrays))
     return arrays
 
 

@@ -143,9 +143,9 @@ def test_a_kind_of_request_is_read_once_and_answered_anew_each_time(monkeypatch:
     read: list[bytes] = []
     plain = serving._Server._read
 
-    def counted(server: serving._Server, source: Any, message: bytes) -> None:
-        read.append(message)
-        plain(server, source, message)
+    def counted(server: serving._Server, source: Any, written: bytes) -> serving._Message | None:
+        read.append(written)
+        return plain(server, source, written)
 
     monkeypatch.setattr(serving._Server, "_read", counted)
     monkeypatch.setattr(serving, "_KNOWN", 2)
@@ -186,13 +186,13 @@ def test_one_that_fails_in_a_batch_fails_alone() -> None:
 def test_a_worker_that_goes_away_disturbs_nobody() -> None:
     with served([{"net": Sums()}]) as (address,):
         gone = _Client(address)
-        gone.connection.send(("call", "net", "__call__", (), 0))
+        gone.connection.send(("calls", (("net", "__call__", ()),), 0))
         gone.connection.close()
         lost = _Client(address)
         lost.connection.send_bytes(b"")
         lost.connection.close()
         odd = _Client(address)
-        odd.connection.send(("call", "net"))
+        odd.connection.send(("calls", "net"))
         assert odd.connection.recv()[0] is False
         assert Distant(address, "net", ("__call__",))(torch.ones(1, 2)).total.tolist() == [2.0]
 
