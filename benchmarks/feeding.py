@@ -52,15 +52,15 @@ class Free:
 
     def __call__(self, x: Tensor) -> Output:
         """As PANNs."""
-        return Output(nothing(len(x), 2048), nothing(len(x), 527))
+        return Output(nothing(x.shape[0], 2048), nothing(x.shape[0], 527))
 
     def embed(self, x: Tensor) -> Tensor:
         """As VGGish."""
-        return nothing(len(x), 8, 128)
+        return nothing(x.shape[0], 8, 128)
 
     def encode_video(self, frames: Tensor) -> Tensor:
         """As Synchformer."""
-        return nothing(len(frames), 24, 8, 768)
+        return nothing(frames.shape[0], 24, 8, 768)
 
     def encode_audio(self, segments: Tensor) -> Tensor:
         """As Synchformer."""
@@ -69,11 +69,11 @@ class Free:
     def offset_logits(self, video: Tensor, audio: Tensor) -> Tensor:
         """As Synchformer."""
         del audio
-        return nothing(len(video), 2, 21)
+        return nothing(video.shape[0], 2, 21)
 
     def embed_audio(self, clips: Tensor) -> Tensor:
         """As ImageBind."""
-        return nothing(len(clips), 1024)
+        return nothing(clips.shape[0], 1024)
 
     def embed_video(self, crops: list[Tensor]) -> Tensor:
         """As ImageBind."""

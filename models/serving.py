@@ -23,6 +23,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,7 +48,9 @@ Array = NDArray[Any]
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
 _ROOM = 1 << 20  # bytes that an answer may take; where several are larger together they come by value
+_LEAST = 1 << 28  # bytes of a worker's memory, which takes no more of the machine's than what was written there
 _KNOWN = 64  # messages of one worker that are remembered
+_LOOK = 0.01  # s between looks at what came in while requests wait that are computed one by one
 _AHEAD = 2  # batches that a card may have before the answers of the first are fetched
 _ALIGNED = 64  # bytes
 _START = 600.0  # s until a process that runs networks must be there
@@ -146,7 +149,7 @@ class _Client:
         """A place for each, in memory that is made larger where it does not suffice, with room behind them."""
         places, self.end = _placed(tensors, 0)
         if self.end + room > self.size:
-            self.size = 1 << (self.end + room - 1).bit_length()
+            self.size = max(_LEAST, 1 << (self.end + room - 1).bit_length())
             with _nameless_file() as handle:
                 os.ftruncate(handle, self.size)
                 self.memory = mmap.mmap(handle, self.size)
@@ -346,15 +349,13 @@ class _Server:
     @torch.inference_mode()
     def run(self) -> None:
         """Answer requests until the server is stopped."""
+        looked = -math.inf
         try:
             while not self.stopped:
                 busy = bool(self.waiting or self.launched)
-                while ready := self.selector.select(0 if busy else None):
-                    for key, _ in ready:
-                        self._take(key.fileobj)
-                    if self.at_once == 1:
-                        break
-                    busy = True  # take all that is there, for batches to be full; nobody asks twice at a time
+                if not (busy and self.at_once == 1 and time.monotonic() < looked + _LOOK):
+                    self._look(0 if busy else None)
+                    looked = time.monotonic()
                 if self.waiting:
                     self._launch(self._batch())
                 if self.launched and (not self.waiting or len(self.launched) >= _AHEAD):
@@ -372,6 +373,13 @@ class _Server:
         self.stopped = True
         with suppress(OSError):
             self.wake.send_bytes(b"stop")
+
+    def _look(self, patience: float | None) -> None:
+        """Take all that is there, for batches to be full; nobody asks twice at a time."""
+        while ready := self.selector.select(patience):
+            patience = 0
+            for key, _ in ready:
+                self._take(key.fileobj)
 
     def _take(self, source: Any) -> None:
         """Read what came in."""

@@ -214,9 +214,10 @@ def _drain(
     """Outcomes of what is `waiting`; when the pool breaks, `running` holds what has none yet."""
     try:
         while waiting or running:
-            while waiting and len(running) < ahead:
-                running[_submit(executor, function, waiting[0])] = waiting[0]
-                waiting.popleft()
+            if len(running) <= ahead // 2:  # several at once: each time the executor's thread is woken
+                while waiting and len(running) < ahead:
+                    running[_submit(executor, function, waiting[0])] = waiting[0]
+                    waiting.popleft()
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 outcome = _outcome(future, running[future])

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +22,7 @@ from visaudio_bench.models.backbones.synchformer import Synchformer
 from visaudio_bench.models.backbones.vggish import Vggish
 from visaudio_bench.models.serving import Distant, _Client
 from visaudio_bench.models.serving import serving as served
+from visaudio_bench.turns import in_turns
 
 BOUND = 2e-6  # of the largest value of an answer: what another batch may change
 
@@ -149,6 +151,7 @@ def test_a_kind_of_request_is_read_once_and_answered_anew_each_time(monkeypatch:
 
     monkeypatch.setattr(serving._Server, "_read", counted)
     monkeypatch.setattr(serving, "_KNOWN", 2)
+    monkeypatch.setattr(serving, "_LEAST", 1)
     net = Sums()
     with served([{"net": net}]) as (address,):
         distant = Distant(address, "net", ("__call__", "compare"))
@@ -163,6 +166,43 @@ def test_a_kind_of_request_is_read_once_and_answered_anew_each_time(monkeypatch:
         for rows in range(1, 6):  # more kinds than are remembered
             x = torch.randn(rows, 5)
             assert torch.equal(distant(x).total, net(x).total)
+
+
+@pytest.mark.parametrize("room", [serving._ROOM, 1])  # the second: answers that must come by value
+def test_what_functions_ask_in_turns_is_one_message_and_one_that_fails_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(serving, "_ROOM", room)
+    monkeypatch.setattr(serving, "_LEAST", room)
+    sent: list[Any] = []
+    plain = _Client.send
+    monkeypatch.setattr(_Client, "send", lambda client, request: (sent.append(request), plain(client, request))[1])
+    net = Sums()
+    wide = torch.randn(1, 9)
+    inputs = [torch.randn(3, 5), torch.randn(2, 7), torch.tensor([[torch.nan]]), wide.expand(400_000, 9)]
+    with served([{"net": net}]) as (address,):
+        distant = Distant(address, "net", ("__call__", "compare"))
+
+        def answer(x: Tensor) -> Any:
+            try:
+                return distant(x)
+            except ValueError as error:
+                return str(error)
+
+        for _ in range(2):
+            sent.clear()
+            *answers, sums, odd = in_turns(
+                [
+                    *(partial(answer, x) for x in inputs),
+                    partial(distant.compare, inputs[:2], torch.ones(2, 1), 2.0),
+                    list,
+                ]
+            )
+            assert [request[0] for request in sent] == ["calls"] and len(sent[0][1]) == 5
+            assert answers.pop(2) == "not a number"
+            for x, said in zip([inputs[0], inputs[1], inputs[3]], answers, strict=True):
+                assert torch.equal(said.total, net(x).total) and torch.equal(said.kind, net(x).kind)
+            assert torch.equal(sums["sums"], net.compare(inputs[:2], torch.ones(2, 1), 2.0)["sums"]) and odd == []
 
 
 def test_requests_of_one_shape_share_a_batch_and_others_do_not() -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 import visaudio_bench.registry
 from visaudio_bench.bench.evaluation import network_pipeline
+from visaudio_bench.models import serving
 from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE
 from visaudio_bench.suites.media import write_audio
 
@@ -148,6 +149,22 @@ def left(out: Path) -> dict[str, Any]:
     return files
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, *names: str) -> dict[str, int]:
+    """How often the process that runs networks does something."""
+    counts = dict.fromkeys(names, 0)
+
+    def count(name: str, plain: Callable) -> Callable:
+        def counting(*arguments: Any) -> Any:
+            counts[name] += 1
+            return plain(*arguments)
+
+        return counting
+
+    for name in names:
+        monkeypatch.setattr(serving._Server, name, count(name, getattr(serving._Server, name)))
+    return counts
+
+
 def test_one_worker_two_workers_and_three_devices_give_the_same_files(
     bench: Callable, clips: Path, tmp_path: Path, plug_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,8 +179,11 @@ def test_one_worker_two_workers_and_three_devices_give_the_same_files(
     def loaded() -> int:
         return len(set((plug_in / "loaded").read_text().split()))
 
+    counts = counted(monkeypatch, "_done", "_reply")
     two = made("two", 2)
     assert loaded() == 1
+    # The sounds of a clip are embedded together, then its pictures are looked at, unless another clip has the same.
+    assert 6 <= counts["_reply"] <= 12 and counts["_done"] > 2 * counts["_reply"]
     assert b"clip3" in two["failures.jsonl"] and b"is bad" in two["failures.jsonl"]
     # One worker does not ask again what two have asked: the keys are the same.
     assert (made("kept", 1), loaded()) == (two, 0)
