@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
+from types import FrameType
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -172,12 +173,10 @@ def _keeps_others_out() -> bool:
     """
     if sys.version_info >= (3, 12):
         return False
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code is _COMPUTES_A_PROPERTY:
-            return True
-        frame = cast(Any, frame.f_back)
-    return False
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not _COMPUTES_A_PROPERTY:
+        frame = frame.f_back
+    return frame is not None
 
 
 _COMPUTES_A_PROPERTY = functools.cached_property.__get__.__code__
