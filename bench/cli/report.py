@@ -38,8 +38,8 @@ def report(
     runs: tuple[Path, ...], mos: Path | None, summary: bool, html: Path | None, workers: int | None, form: str
 ) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv; of several RUNs side by side."""
-    from visaudio_bench.charts import plotly_script
     from visaudio_bench.leaderboards.schema import read_results
+    from visaudio_bench.plotly_script import plotly_script
 
     if html is not None:
         plotly_script()  # before minutes are spent

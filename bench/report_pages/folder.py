@@ -36,12 +36,12 @@ from visaudio_bench.bench.report_pages.run_content import (
     suite_scores,
     tables_data,
 )
-from visaudio_bench.charts import copy_plotly, plotly_script
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_text
 from visaudio_bench.leaderboards.schema import Failure, read_results
 from visaudio_bench.leaderboards.tables import Table
 from visaudio_bench.lock import hold
+from visaudio_bench.plotly_script import copy_plotly, plotly_script
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.suites import Clip
 
