@@ -25,7 +25,7 @@ from visaudio_bench.bench.evaluation.joint_runs import JointRuns, join_runs
 from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.bench.failures import failure_of, tell
 from visaudio_bench.bench.report_pages.clip_page import REFERENCE, ClipTask, clip_key, show_clip
-from visaudio_bench.bench.report_pages.page_data import write_data
+from visaudio_bench.bench.report_pages.data_scripts import write_data
 from visaudio_bench.bench.report_pages.run_content import (
     beside_published,
     cards_of,
