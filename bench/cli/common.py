@@ -429,7 +429,7 @@ def finish(
 
 def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
     """Write the pages of a run without sounds and pictures, which is cheap; which to open, or why there are none."""
-    from visaudio_bench.bench.report_pages.folder import write_report
+    from visaudio_bench.bench.report_pages.report_folder import write_report
     from visaudio_bench.errors import UsageError
 
     try:

@@ -76,7 +76,7 @@ def _tables(contents: Mapping[Path, Run], mos: Path | None) -> list[Table]:
 
 def _write_pages(runs: Sequence[Path], html: Path, workers: int | None, tables: Sequence[Table]) -> None:
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.report_pages.folder import write_report
+    from visaudio_bench.bench.report_pages.report_folder import write_report
     from visaudio_bench.pool import available_cores
 
     made = write_report(runs, html, tables, workers or available_cores())
