@@ -39,7 +39,7 @@ from visaudio_bench.bench.evaluation.system_comparison import comparison_tables,
 from visaudio_bench.metrics.aggregate import mean
 from visaudio_bench.metrics.uncertainty import Cell, interval
 from visaudio_bench.models.foleyspace.inference import at_usual_distance
-from visaudio_bench.models.foleyspace.training.rooms import MIRROR
+from visaudio_bench.models.foleyspace.training.room_scenes import MIRROR
 from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 from visaudio_bench.models.geometry_aware.spectra import loudness_gain, spectrum
 from visaudio_bench.models.geometry_aware.training.batches import Reader

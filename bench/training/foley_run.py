@@ -31,7 +31,7 @@ from visaudio_bench.models.foleyspace.training.batches import (
 )
 from visaudio_bench.models.foleyspace.training.learner import FoleyLearner
 from visaudio_bench.models.foleyspace.training.recipe import PRESETS, FoleyRecipe
-from visaudio_bench.models.foleyspace.training.rooms import RoomScenes, whole_scene
+from visaudio_bench.models.foleyspace.training.room_scenes import RoomScenes, whole_scene
 from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.training.recipe import configured
 from visaudio_bench.suites import open_suite

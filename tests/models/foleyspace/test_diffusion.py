@@ -15,9 +15,9 @@ from visaudio_bench.models.foleyspace.config import CONFIGS, FURTHEST, NEAREST, 
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through, with_mean
 from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, sound_of, spectrum, unit_of
-from visaudio_bench.models.foleyspace.training import rooms
+from visaudio_bench.models.foleyspace.training import room_scenes
 from visaudio_bench.models.foleyspace.training.batches import Heard, RenderedSounds, along_a_path, random_path, window
-from visaudio_bench.models.foleyspace.training.rooms import RoomScenes
+from visaudio_bench.models.foleyspace.training.room_scenes import RoomScenes
 from visaudio_bench.suites import Clip
 
 
