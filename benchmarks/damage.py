@@ -217,9 +217,9 @@ def _write_survey(folder: Path, design: str = "rating") -> dict[str, Any]:
 
 def _read_answers(here: Path, key: Path) -> object:
     """Every way out of a database: three exports, the long one read again, and the database itself."""
-    from visaudio_bench.bench.mos.export import export_text
     from visaudio_bench.bench.mos.questions import SCALE
     from visaudio_bench.bench.mos.reading import read_responses
+    from visaudio_bench.bench.mos.response_export import export_text
     from visaudio_bench.bench.mos.responses import ResponseRules
     from visaudio_bench.bench.mos.study import studies
 

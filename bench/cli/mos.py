@@ -259,7 +259,7 @@ def serve(
 @click.option("--dimension", help="For sureal and p808, which hold one number a sample.")
 def export(database: Path, out: Path | None, target: str, dimension: str | None) -> None:
     """Write the responses in a server's database, or a long responses.csv, as CSV or for another tool."""
-    from visaudio_bench.bench.mos.export import export_text
+    from visaudio_bench.bench.mos.response_export import export_text
     from visaudio_bench.files import write_text
 
     exported = export_text(database, target, dimension)

@@ -20,10 +20,10 @@ import soundfile
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.export import export_text
 from visaudio_bench.bench.mos.page_data import Wording
 from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.questions import KEYS
+from visaudio_bench.bench.mos.response_export import export_text
 from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.escapes import one_line
 from visaudio_bench.suites.media import write_clip

@@ -272,7 +272,7 @@ def test_a_damaged_questionnaire_is_not_served(data, tmp_path, change, said):
 
 @pytest.mark.timeout(60)
 def test_a_database_of_strangers_runs_no_program(tmp_path):
-    from visaudio_bench.bench.mos.export import database_rows, export_text
+    from visaudio_bench.bench.mos.response_export import database_rows, export_text
 
     endless = "WITH RECURSIVE n(id, body) AS (SELECT 1, '[]' UNION ALL SELECT id + 1, '[]' FROM n) SELECT * FROM n"
     path = tmp_path / "r.sqlite"
@@ -291,7 +291,7 @@ def test_a_database_of_strangers_runs_no_program(tmp_path):
 
 def test_a_damaged_byte_costs_no_other_session(survey, session, data, tmp_path):
     from visaudio_bench.bench.mos import server
-    from visaudio_bench.bench.mos.export import database_rows
+    from visaudio_bench.bench.mos.response_export import database_rows
 
     connection = server.connect(tmp_path / "r.sqlite")
     for rater in ("R01", "R02"):
