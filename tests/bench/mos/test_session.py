@@ -239,11 +239,11 @@ def test_a_full_disk_is_said_in_one_sentence(survey, session, tmp_path, monkeypa
 def test_a_studys_name_can_be_kept(material, tmp_path, name):
     from visaudio_bench.bench.mos.page_data import Wording
     from visaudio_bench.bench.mos.questionnaire import build
-    from visaudio_bench.bench.mos.sources import Sources
+    from visaudio_bench.bench.mos.study_material import StudyMaterial
 
-    sources = Sources("s", (), None, {}, {})
+    chosen = StudyMaterial("s", (), None, {}, {})
     with pytest.raises(UsageError, match="a study's name is 1 to 100 printable characters"):
-        build(sources, tmp_path / "x", wording=Wording("t"), study_id=name, progress=lambda line: None)
+        build(chosen, tmp_path / "x", wording=Wording("t"), study_id=name, progress=lambda line: None)
 
 
 @pytest.mark.parametrize(
