@@ -90,7 +90,7 @@ def test_all_stages_make_a_page_and_the_rates_of_a_plan(tmp_path: Path, benchmar
 def test_the_script_for_a_card_works_without_one(
     benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = benchmark("card")
+    card = benchmark("graphics_card")
     card.main(["--tiny"])
     assert "nothing was measured" in capsys.readouterr().out
     rates = card.judging("cpu", tiny=True)

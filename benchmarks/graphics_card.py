@@ -1,7 +1,7 @@
 """What a graphics card does, in at most ten minutes: judging with all four networks, and the flow network of ViSAudio.
 
-    PYTHONPATH=. python -m benchmarks.card                     on the card
-    PYTHONPATH=. python -m benchmarks.card --device cpu --tiny   whether it works; its figures mean nothing
+    PYTHONPATH=. python -m benchmarks.graphics_card                     on the card
+    PYTHONPATH=. python -m benchmarks.graphics_card --device cpu --tiny   whether it works; its figures mean nothing
 
 Clips a second of everything that `bench score` does with networks (reading, preparing, networks, keeping the answers),
 with random weights of full size, for several numbers of workers, and how busy the card was meanwhile. Beside it, in the
