@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks import flow
+from benchmarks import flow_network
 from benchmarks.feeding import FAMILIES, material, warm
 from benchmarks.networks import builders
 from visaudio_bench.bench.evaluation.family_registry import registry
