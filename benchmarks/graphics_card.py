@@ -1,6 +1,6 @@
 """What a graphics card does, in at most ten minutes: judging with all four networks, and the flow network of ViSAudio.
 
-    PYTHONPATH=. python -m benchmarks.graphics_card                     on the card
+    PYTHONPATH=. python -m benchmarks.graphics_card                       on the card
     PYTHONPATH=. python -m benchmarks.graphics_card --device cpu --tiny   whether it works; its figures mean nothing
 
 Clips a second of everything that `bench score` does with networks (reading, preparing, networks, keeping the answers),
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     judging(asked.device, tiny=asked.tiny)
     if asked.device.startswith("cuda"):
-        flow.on_card(CONFIGS["large_44k_v2"], [1, 8, 32], 790.0)
+        flow_network.on_card(CONFIGS["large_44k_v2"], [1, 8, 32], 790.0)
 
 
 if __name__ == "__main__":
