@@ -28,7 +28,7 @@ from benchmarks.feeding import FAMILIES, material, warm
 from benchmarks.networks import builders
 from visaudio_bench.bench.evaluation.family_registry import registry
 from visaudio_bench.bench.evaluation.frozen_networks import Net
-from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.bench.evaluation.network_pipeline import ClipSounds, answers_of
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.metrics.protocol import OURS
 from visaudio_bench.models.visaudio.config import CONFIGS
@@ -65,7 +65,7 @@ class Busy(threading.Thread):
         return sum(self.seen) / len(self.seen)
 
 
-def judged(clips: Sequence[Heard], device: str, workers: int, size: str) -> tuple[float, float]:
+def judged(clips: Sequence[ClipSounds], device: str, workers: int, size: str) -> tuple[float, float]:
     """Clips a second through the four networks, which are loaded before the clock starts; and how busy the card was."""
     families = [registry().get(name) for name in FAMILIES]
     nets = {

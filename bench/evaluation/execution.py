@@ -33,7 +33,7 @@ from visaudio_bench.bench.evaluation.accumulation import (
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
-from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.bench.evaluation.network_pipeline import ClipSounds, answers_of
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets
 from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, describe_prediction, refuse_strangers
 from visaudio_bench.bench.evaluation.run_media import write_media
@@ -232,7 +232,7 @@ def _listen_all(
     """
     families = [family for family in plan.families_for(job) if family.alone]
     usable_clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
-    clips = [Heard(n, clip, {p.system: p.path for p in paths[clip.id]}) for n, clip in enumerate(usable_clips)]
+    clips = [ClipSounds(n, clip, {p.system: p.path for p in paths[clip.id]}) for n, clip in enumerate(usable_clips)]
     answers: dict[tuple[str, str], Judged] = {}
     features: dict[str, FeatureRows] = {}
     answered = answers_of(clips, families, nets, plan.protocol, plan.workers)
