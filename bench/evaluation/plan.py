@@ -17,7 +17,7 @@ from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_tw
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
 from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
-from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Machine, Prediction, Work, measured, predict
+from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Forecast, Machine, Work, measured, predict
 from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
@@ -295,7 +295,7 @@ class Plan:
             "prediction": self._predicted(to_make).record(),
         }
 
-    def _predicted(self, to_make: Mapping[tuple[str, str], int]) -> Prediction:
+    def _predicted(self, to_make: Mapping[tuple[str, str], int]) -> Forecast:
         cards = int(self.device.startswith("cuda"))
         return predict([self._work(job, to_make) for job in self.jobs], self.machine or Machine(self.workers, 1, cards))
 
