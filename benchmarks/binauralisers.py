@@ -37,7 +37,7 @@ from visaudio_bench.bench.evaluation.metric_choice import find_metrics
 from visaudio_bench.bench.evaluation.plan import Job, Plan
 from visaudio_bench.bench.evaluation.system_comparison import comparison_tables, find_sides
 from visaudio_bench.metrics.aggregate import mean
-from visaudio_bench.metrics.uncertainty import Cell, interval
+from visaudio_bench.metrics.uncertainty import Statistic, interval
 from visaudio_bench.models.foleyspace.inference import at_usual_distance
 from visaudio_bench.models.foleyspace.training.room_scenes import MIRROR
 from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
@@ -255,7 +255,7 @@ def coherence(rows: Rows, scenes: int) -> None:
     reader = Reader(store, network.config, PRESETS["tiny"])
     learner = GeometryLearner(network, PRESETS["tiny"])
     right = np.array([_right(reader, learner, clip) for clip in range(len(store))])
-    told = interval(Cell(mean("right"), {"right": right}, 0.0, 1.0))
+    told = interval(Statistic(mean("right"), {"right": right}, 0.0, 1.0))
     print(
         f"coherence: right in {told.value:.3f} (95 % {told.low:.3f} to {told.high:.3f}) of {right.size * WINDOWS} "
         f"windows of {len(store)} held-out scenes; chance is 0.5"
