@@ -121,7 +121,9 @@ def test_windows_of_scenes_are_on_the_side_of_their_path_and_half_are_mirrored(
     turning = np.zeros((201, 3)) + np.array([2.0, 0, 0])
     turning[:100] = 0.0, 2.0, 0.0
     told = {"loud": loud, "silent": 0 * loud}
-    monkeypatch.setattr(room_scenes, "whole_scene", lambda audio, _: Heard(told[audio.name][0], told[audio.name], turning))
+    monkeypatch.setattr(
+        room_scenes, "whole_scene", lambda audio, _: Heard(told[audio.name][0], told[audio.name], turning)
+    )
     clips = [Clip(name, None, tmp_path / name, meta={"truth": tmp_path}) for name in told]
     source = RoomScenes.of(clips, tmp_path, "")
     assert len(source) == 1
