@@ -34,7 +34,7 @@ from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.two_stage import TwoStage
 from visaudio_bench.bench.cli.common import finish, print_tables
 from visaudio_bench.bench.evaluation.metric_choice import find_metrics
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.bench.evaluation.system_comparison import comparison_tables, find_sides
 from visaudio_bench.metrics.aggregate import mean
 from visaudio_bench.metrics.uncertainty import Statistic, interval
@@ -238,7 +238,7 @@ def table(
     systems: Sequence[System], pairs: Sequence[tuple[str, str]], suite: str, out: Path, arguments: argparse.Namespace
 ) -> None:
     """Print a leaderboard, then what differs between pairs of its rows."""
-    job = Job(open_suite(suite), (open_system("reference"), *systems), arguments.limit)
+    job = SuiteJob(open_suite(suite), (open_system("reference"), *systems), arguments.limit)
     finish(Plan((job,), find_metrics(METRICS), out, workers=arguments.workers), arguments.format, dry_run=False)
     rows = {system.card.name for system in systems}
     for first, second in pairs:

@@ -345,10 +345,10 @@ def records(folder: Path) -> FileKind:
     """The record beside a sound: one that is not ours has the sound made again."""
     from visaudio_bench.baselines import open_system
     from visaudio_bench.bench.evaluation.generation import generate, recorded
-    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
     from visaudio_bench.suites import open_suite
 
-    job = Job(open_suite(f"folder:{folder.parent / 'runs' / 'ours'}"), (open_system("mono"),))
+    job = SuiteJob(open_suite(f"folder:{folder.parent / 'runs' / 'ours'}"), (open_system("mono"),))
     made = folder / "made"
     list(generate(Plan((job,), None, made, workers=1, sounds=made), job, job.systems[0], ["a"]))
 

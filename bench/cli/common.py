@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:  # the command line starts without these
     from visaudio_bench.bench.cluster.opening import Machines
-    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
     from visaudio_bench.bench.evaluation.run_checks import Check
     from visaudio_bench.leaderboards.schema import Run
     from visaudio_bench.leaderboards.tables import Table
@@ -190,7 +190,7 @@ def run_options(command: Command) -> Command:
     return command
 
 
-def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
+def make_plan(jobs: tuple[SuiteJob, ...], default_out: str, options: dict[str, Any]) -> Plan:
     """Make the plan that the shared options ask for.
 
     Args:

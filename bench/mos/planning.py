@@ -174,9 +174,7 @@ def plan_table(plan: StudyPlan, spreads: Sequence[Spread]) -> Table:
         ):
             label = f"{spread.name}: {counted(raters, 'rater')}, {counted(clips, 'clip')}"
             rows.append(TableRow(label, _cells(plan, spread, raters, clips), spread.name))
-    return Table(
-        f"Plan for {counted(plan.systems, 'system')}", columns, tuple(rows), "study", _notes(plan, spreads)
-    )
+    return Table(f"Plan for {counted(plan.systems, 'system')}", columns, tuple(rows), "study", _notes(plan, spreads))
 
 
 def _tests(plan: StudyPlan, spread: Spread) -> str:
