@@ -151,7 +151,7 @@ class OraclePan(Binauraliser):
         return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))
 
 
-class Rows:
+class TrainedRows:
     """What has been trained in a folder, as rows of tables."""
 
     def __init__(self, out: Path):
@@ -196,7 +196,7 @@ def _named(system: FoleySpace | GeometryAwareSystem, name: str) -> System:
     return system
 
 
-def controls(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
+def controls(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """What sees, what sees nothing, and what sees a mirror."""
     seeing = ("geometry-aware", "mono2binaural", "foleyspace-rooms")
     systems = [open_system("mono"), *rows.trained(*seeing, "audio-only"), *rows.mirrored(*seeing)]
@@ -204,7 +204,7 @@ def controls(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
     return systems, [*pairs, ("geometry-aware", "mono2binaural")]
 
 
-def trajectory(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
+def trajectory(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """The same estimate, then the truth, through measured responses and through what has been learnt."""
     learnt = ("foleyspace", "foleyspace-rooms")
     systems = [*map(open_system, ("mono", "motion-pan", "foleyspace-like")), *rows.trained(*learnt)]
@@ -214,12 +214,12 @@ def trajectory(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
     return systems, [*pairs, *((f"oracle-{name}", name) for name in learnt), ("oracle-pan", "motion-pan")]
 
 
-def ablation(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
+def ablation(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """Each part of the loss left out."""
     return [open_system("mono"), *rows.trained(*ABLATION)], [(ABLATION[0], name) for name in ABLATION[1:]]
 
 
-def stages(rows: Rows, generators: Sequence[str]) -> tuple[list[System], list[tuple[str, str]]]:
+def stages(rows: TrainedRows, generators: Sequence[str]) -> tuple[list[System], list[tuple[str, str]]]:
     """Generators by themselves, and each with every binauraliser behind it."""
     learnt = ("foleyspace", "foleyspace-rooms", "geometry-aware", "mono2binaural")
     systems: list[System] = []
@@ -247,7 +247,7 @@ def table(
             print_tables(tables[:1], arguments.format)
 
 
-def coherence(rows: Rows, scenes: int) -> None:
+def coherence(rows: TrainedRows, scenes: int) -> None:
     """Print how often the classifier says rightly whether the ears were exchanged, with an interval over clips."""
     path = rows.file("geometry-aware")
     network = CHECKPOINTS.load(path)
@@ -289,7 +289,7 @@ def main() -> None:
     unknown = sorted(set(arguments.names) - TRAININGS.keys())
     if unknown:
         parser.error(f"there is no training {unknown[0]}; known: {', '.join(TRAININGS)}")
-    rows = Rows(arguments.out)
+    rows = TrainedRows(arguments.out)
     if arguments.task == "train":
         train(arguments.names or list(TRAININGS), arguments.out, arguments.scenes, arguments.minutes)
     elif arguments.task == "coherence":

@@ -152,5 +152,5 @@ def test_binauralisers_are_trained_for_a_while(
     binauralisers = benchmark("binauralisers")
     binauralisers.train(["geometry-aware"], tmp_path, scenes=16, minutes=1.0)
     assert int(header_notes(tmp_path / "geometry-aware" / "last.safetensors")["step"]) > 0
-    binauralisers.coherence(binauralisers.Rows(tmp_path), 2)
+    binauralisers.coherence(binauralisers.TrainedRows(tmp_path), 2)
     assert "of 16 windows of 2 held-out scenes" in capsys.readouterr().out
