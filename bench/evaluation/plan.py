@@ -415,14 +415,19 @@ def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) 
         Each suite with the systems asked for, and with the standing anchors where it has references.
 
     Raises:
-        UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
+        UsageError: an unknown name, two systems or suites of one name, a suite without clips, or no system that could
+            take part in any of them.
     """
     wanted = tuple(dict.fromkeys((*STANDING_ANCHORS, *(systems or DEFAULT_SYSTEMS))))
     opened = tuple(open_system(request) for request in wanted)
     _refuse_twins([system.card.name for system in opened], "systems")
     jobs = [SuiteJob(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
     _refuse_twins([job.suite.name for job in jobs], "suites")
-    return tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+    needed = tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+    if not any(job.present for job in needed):
+        reasons = dict.fromkeys(why for job in needed for why in job.absent.values())
+        raise UsageError(" ".join(["Nothing can be judged:", *reasons]))
+    return needed
 
 
 def score_job(
