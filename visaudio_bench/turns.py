@@ -33,11 +33,14 @@ def in_turns(functions: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def ask(everything: Ask, question: Any) -> Any:
-    """The answer to a question, which is asked together with those of the functions that this one takes turns with.
+    """Ask a question together with those of the functions that this one takes turns with.
 
     Args:
         everything: asks several questions.
         question: what is asked.
+
+    Returns:
+        The answer.
 
     Raises:
         Exception: there is none.
