@@ -18,8 +18,8 @@ SOUNDS = ("w1_44k_8s", "w2_16k_5s", "w3_48k_10s4")
 
 
 def but_slow(*names, quick):
-    """Of a network of full size one sound is asked always, the others by `make test-all`."""
-    return [pytest.param(name, marks=() if name == quick else pytest.mark.slow) for name in names]
+    """Of a network of full size one sound is asked by `make test-golden`, the others by `make test-all`."""
+    return [pytest.param(name, marks=pytest.mark.full_size if name == quick else pytest.mark.slow) for name in names]
 
 
 # Whole networks: with every operation wrong by an ulp (two draws each) VGGish moves by 1.3e-6 of its largest value,
