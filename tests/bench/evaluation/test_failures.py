@@ -16,7 +16,8 @@ from visaudio_bench.suites.media import read_sound, write_audio
 
 
 def score(bench: Callable, clips: Path, predictions: Path, out: Path, *more: object) -> object:
-    return bench("score", "--predictions", predictions, "--references", clips, "--out", out, "--workers", 1, *more)
+    asked = ("--predictions", predictions, "--references", clips, "--metric", "lr_acc,lat_err", "--workers", 1)
+    return bench("score", *asked, "--out", out, *more)
 
 
 @pytest.fixture
