@@ -71,10 +71,13 @@ def sound(waves):
     return to_16k(samples.mean(0, keepdim=True), rate, 2.0, remove_mean=True)
 
 
+# What panns_inference imports (librosa, numba) takes ten seconds; the golden values of Cnn14 are in make test.
+@pytest.mark.slow
 def test_importing_the_reference_touches_no_home(panns_models, tmp_path, monkeypatch):
     assert "panns_inference.config" not in sys.modules
 
 
+@pytest.mark.slow
 def test_cnn14_of_panns_inference(both_panns, sound):
     theirs, ours, constants = both_panns
     assert list(theirs.state_dict()) == list(ours.state_dict())
@@ -90,6 +93,7 @@ def test_cnn14_of_panns_inference(both_panns, sound):
     torch.testing.assert_close(found.logits.sigmoid(), expected["clipwise_output"], atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_cnn14_through_torchs_own_operators_is_the_same(both_panns, sound, monkeypatch):
     monkeypatch.setattr("visaudio_bench.models.backbones.layers._onednn_applies", lambda x, weight: False)
     theirs, ours, _ = both_panns
