@@ -121,7 +121,7 @@ def generate(plan: Plan, job: SuiteJob, system: System, missing: Sequence[str]) 
         An iterator over what became of each clip, its record already written.
     """
     shared = system.shared_by_processes(plan.device)
-    if (not shared or plan.workers == 1) and not is_elsewhere():  # its networks are loaded once
+    if not shared and not is_elsewhere():
         yield from _generate_some(plan, job, system, tuple(missing))
         return
     size = max(1, min(16 if shared else LOADED, -(-len(missing) // (4 * plan.workers))))
