@@ -17,19 +17,21 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import settings
 
 from visaudio_bench.suites.media import Frame, Samples, round_to_16_bit, write_audio, write_video
 
-from .rounding import other_rounding
+if TYPE_CHECKING:  # the process that hands the tests out to others needs none of it
+    import torch
+
+os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # that of trio, which comes with selenium, is not used
+from hypothesis import settings
 
 # Shared machines are slow at random; where a result must not depend on luck, neither may the examples.
-settings.register_profile("ours", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("ours", deadline=None, derandomize="CI" in os.environ, max_examples=50)
 settings.load_profile("ours")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +61,8 @@ def _rounding(request: pytest.FixtureRequest) -> Iterator[None]:
     if not request.config.getoption("--other-rounding") or not request.node.get_closest_marker("golden"):
         yield
         return
+    from .rounding import other_rounding
+
     with other_rounding(0):
         yield
 
@@ -78,6 +82,8 @@ def _cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """Inputs that a test draws without a generator of its own are the same in every run."""
+    import torch
+
     torch.manual_seed(0)
 
 
@@ -169,9 +175,16 @@ def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def clips(tmp_path: Path) -> Path:
+def clips(tmp_path: Path, written_clips: Path) -> Path:
     """A folder of six 2 s clips: noise on alternating sides, with a video that flickers on that side."""
-    folder = tmp_path / "clips"
+    shutil.copytree(written_clips, tmp_path / "clips", copy_function=shutil.copy)
+    return tmp_path / "clips"
+
+
+@pytest.fixture(scope="session")
+def written_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `clips` is a copy of."""
+    folder = tmp_path_factory.mktemp("written_clips")
     for index in range(6):
         side = "left" if index % 2 == 0 else "right"
         write_audio(folder / f"clip{index}.wav", lateral_noise(2.0, side=side, seed=index), 44100)
@@ -270,6 +283,8 @@ def make_frames(seed: int, count: int, height: int, width: int) -> np.ndarray:
 
 
 def fill_tensor(key: str, like: torch.Tensor, salt: str) -> torch.Tensor:
+    import torch
+
     if not like.is_floating_point():
         return torch.zeros(like.shape, dtype=like.dtype)
     generator = torch.Generator().manual_seed(zlib.crc32((salt + key).encode()))
@@ -289,6 +304,8 @@ def fill_tensor(key: str, like: torch.Tensor, salt: str) -> torch.Tensor:
 
 def filled_state(network: Callable[[], torch.nn.Module], salt: str = "dev") -> dict[str, torch.Tensor]:
     """A state dict for a network class, without building the network in memory; constants as the class makes them."""
+    import torch
+
     with torch.device("meta"):
         shapes = network().state_dict()
     constants = {}
@@ -328,6 +345,8 @@ def filled() -> Callable[..., dict[str, torch.Tensor]]:
 @pytest.fixture(scope="session")
 def build() -> Callable[[Callable[[], torch.nn.Module]], torch.nn.Module]:
     """A network with filled weights, through the strict loading of the product."""
+    import torch
+
     from visaudio_bench.models.weight_loading import fill
 
     def make(network: Callable[[], torch.nn.Module], salt: str = "dev") -> torch.nn.Module:
@@ -354,6 +373,8 @@ def waves(wave: Callable[[int, float, int], np.ndarray]) -> dict[str, tuple[torc
 
 
 def to_float(samples: np.ndarray) -> torch.Tensor:
+    import torch
+
     return torch.from_numpy(samples.astype(np.float32) / 32768)
 
 

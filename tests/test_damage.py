@@ -24,7 +24,7 @@ def damaged(count: int, keep: Path, *more: str) -> dict[str, int]:
 def test_some_damaged_files_of_every_cheap_kind(tmp_path: Path) -> None:
     kinds = "features,manifests,ratings,cache,state,store,opinions,posts,surveys,answers,shown,weights,"
     kinds += "tools,directions,lists,trainings,preparations,systems"
-    assert damaged(300, tmp_path / "damaged", "--seed", "1", "--kinds", kinds)["bad"] == 0
+    assert damaged(180, tmp_path / "damaged", "--seed", "1", "--kinds", kinds)["bad"] == 0
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,14 @@ FRAGMENT = re.compile(r"^(?:Of|From|To|In|With|By|For|At) [^.:]*\.$")  # without
 VAGUE = {"found", "one", "heard", "there"}
 
 
-def modules(room: str) -> Iterator[tuple[Path, ast.Module]]:
-    """The modules of a room."""
-    for path in sorted((ROOT / room).rglob("*.py")):
-        if room == "visaudio_bench" and path.parent != ROOT / room:
-            continue  # in the package are links to the rooms
-        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules(room: str) -> tuple[tuple[Path, ast.Module], ...]:
+    """The modules of a room; in the package are links to the rooms."""
+    return tuple(
+        (path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if room != "visaudio_bench" or path.parent == ROOT / room
+    )
 
 
 def functions(room: str) -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ FLOOR = {
 FORBIDDEN = {("models", "metrics"), ("leaderboards", "suites"), ("baselines", "metrics"), ("baselines", "leaderboards")}
 
 
+@cache
 def imported_rooms(path: Path) -> set[str]:
     """Rooms that a file names, in imports and in the `module:object` of registries."""
     names: set[str] = set()

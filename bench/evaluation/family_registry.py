@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import chain
 
 from visaudio_bench.bench.evaluation import families
@@ -20,20 +21,19 @@ HELP = "See docs/add-a-metric.md"
 
 def registry() -> Registry[Family]:
     """Families by name; nothing is imported before it is asked for."""
-    modules = sorted(module.name for module in pkgutil.iter_modules(families.__path__))
+    modules = sorted(_modules_in(tuple(families.__path__)))
     return Registry("metric", GROUP, {name: f"{families.__name__}.{name}:FAMILY" for name in modules})
 
 
 def built_in() -> tuple[Family, ...]:
     """The families of this project."""
-    known = registry()
-    return tuple(_opened(known, module.name) for module in pkgutil.iter_modules(families.__path__))
+    return _built_in(tuple(families.__path__))
 
 
 def plug_ins() -> Iterator[tuple[str, Family | UsageError]]:
     """The names of all others, each with its family, or with what is wrong with it."""
     known = registry()
-    ours = {module.name for module in pkgutil.iter_modules(families.__path__)}
+    ours = _modules_in(tuple(families.__path__))
     for name in known.names():
         if name not in ours:
             try:
@@ -92,6 +92,18 @@ def tell_weights() -> list[UsageError]:
 def quantity_names(family: Family) -> set[str]:
     """The names of the quantities that a family's metrics read; a vector is `name[]`."""
     return {name.removeprefix(REFERENCE) for metric in family.metrics for name in metric.quantities}
+
+
+@cache
+def _modules_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the modules in some folders, which a run asks for hundreds of times."""
+    return tuple(module.name for module in pkgutil.iter_modules(folders))
+
+
+@cache
+def _built_in(folders: tuple[str, ...]) -> tuple[Family, ...]:
+    known = registry()
+    return tuple(_opened(known, name) for name in _modules_in(folders))
 
 
 def _opened(known: Registry[Family], name: str) -> Family:

@@ -20,6 +20,23 @@ Activation = Literal["none", "gelu"]
 Products = Literal["ieee", "tf32"]
 
 
+def drawn(*shape: int, scale: float) -> Tensor:
+    """Draw numbers to train from.
+
+    Nothing is drawn where a network is built without memory ("meta"), to be filled from a file: to calculate with
+    nothing, PyTorch would import its compiler first, two seconds of processor time.
+
+    Args:
+        shape: of the tensor.
+        scale: standard deviation.
+
+    Returns:
+        Normal numbers around zero.
+    """
+    numbers = torch.empty(shape)
+    return numbers if numbers.is_meta else scale * numbers.normal_()
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
     """Compute `x @ weight.T + bias`, then nothing or the exact (erf) GELU.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from visaudio_bench.models.backbones.layers import drawn
 from visaudio_bench.models.foleyspace.config import BINS, Config
 from visaudio_bench.models.foleyspace.spectra import PLACE
 
@@ -24,7 +25,7 @@ class SpatialDiffusion(nn.Module):
             nn.Linear(PLACE, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU(),
             nn.Linear(config.hidden, config.rank),
         )  # fmt: skip
-        self.frequencies = nn.Parameter(torch.randn(EARS, BINS, config.rank) / config.rank**0.5)
+        self.frequencies = nn.Parameter(drawn(EARS, BINS, config.rank, scale=config.rank**-0.5))
         self.start = nn.Parameter(torch.zeros(EARS, BINS, 1))
         # noisy ears, mono, what the transfer functions say of the ears, time, frequency
         inputs = EARS + 2 + EARS + 2

@@ -190,7 +190,12 @@ class FlowNetwork(nn.Module):
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Random weights to train from: convolutions as PyTorch makes them, every gate and the output zero."""
+        """Random weights to train from: convolutions as PyTorch makes them, every gate and the output zero.
+
+        Nothing happens where the network has no memory ("meta"), as in `layers.drawn`.
+        """
+        if self.empty_clip_feat.is_meta:
+            return
         xavier(self)
         for layer in (self.t_embed.mlp[0], self.t_embed.mlp[2]):
             nn.init.normal_(cast(nn.Linear, layer).weight, std=0.02)

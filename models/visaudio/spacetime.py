@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from visaudio_bench.models.backbones.layers import Linear, unflatten
+from visaudio_bench.models.backbones.layers import Linear, drawn, unflatten
 from visaudio_bench.models.visaudio.blocks import ChannelLastConv1d, ConvMLP, xavier
 from visaudio_bench.models.visaudio.config import Config
 
@@ -20,8 +20,8 @@ class SpatialProjection(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         dim, grid, width = config.spatial_dim, config.spatial_grid, config.hidden
-        self.pos_l = nn.Parameter(0.02 * torch.randn(1, 1, grid, grid, dim))
-        self.pos_r = nn.Parameter(0.02 * torch.randn(1, 1, grid, grid, dim))
+        self.pos_l = nn.Parameter(drawn(1, 1, grid, grid, dim, scale=0.02))
+        self.pos_r = nn.Parameter(drawn(1, 1, grid, grid, dim, scale=0.02))
         self.conv1d = ChannelLastConv1d(dim, width, config.pe_conv1d_kernel)
         self.down1 = nn.Conv2d(width, width, 3, stride=2, padding=1)
         self.down2 = nn.Conv2d(width, width, 3, stride=2, padding=1)
@@ -69,7 +69,7 @@ class Spacetime(nn.Module):
             for linear in (self.linear_l, self.linear_r):
                 nn.init.zeros_(linear.bias)
                 nn.init.zeros_(linear.weight)
-                nn.init.eye_(linear.weight[:, :width])
+                linear.weight.fill_diagonal_(1.0)
 
     def forward(self, condition: Tensor, spatial: Tensor) -> tuple[Tensor, Tensor]:
         """Condition `(B, n, h)` and spatial features `(B, 2, n, h)` to a condition `(B, n, h)` for each ear."""

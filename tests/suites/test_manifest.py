@@ -43,7 +43,7 @@ entries = st.builds(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(rows=st.lists(entries, min_size=1, max_size=6, unique_by=lambda entry: entry.clip_id))
 def test_both_forms_give_back_every_row(tmp_path_factory: pytest.TempPathFactory, rows: list[Entry]) -> None:
     folder = tmp_path_factory.mktemp("manifest")

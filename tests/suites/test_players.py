@@ -63,7 +63,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("late", [0.0, 0.3])
+@pytest.mark.parametrize("late", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_time_counts_from_the_files_own_start(
     tmp_path: Path, movie: Callable, sound: Callable, kind: str, late: float
 ) -> None:

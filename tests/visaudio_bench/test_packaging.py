@@ -99,7 +99,7 @@ def test_installed_it_works_beside_code_of_the_same_names(archives, tmp_path, so
     works_in(somebodys_project, home)
 
 
-@pytest.mark.parametrize("origin", ["checkout", "unpacked"])
+@pytest.mark.parametrize("origin", ["checkout", pytest.param("unpacked", marks=pytest.mark.slow)])
 def test_an_editable_installation_works_beside_code_of_the_same_names(origin, request, tmp_path, somebodys_project):
     source = request.getfixturevalue(origin)
     home = environment(tmp_path / "env")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -50,13 +51,17 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def installed(doubles: Path, source: Path, bench: Callable) -> Callable[..., PublishedSystem]:
-    """Install the double and open it."""
+    """Open the double, which is installed when a test asks for it first."""
 
-    def open_it(argument: str | None = None, variant: str = "") -> PublishedSystem:
+    @cache
+    def install() -> None:
         told = bench(
             "systems", "install", "test-double", "--source", source, "--python", sys.executable, "--accept-licence"
         )
         assert told.code == 0, told.err
+
+    def open_it(argument: str | None = None, variant: str = "") -> PublishedSystem:
+        install()
         return PublishedSystem(find_card("test-double"), variant, argument)
 
     return open_it

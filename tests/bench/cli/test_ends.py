@@ -68,7 +68,7 @@ def test_ctrl_c_while_libraries_are_loaded(library: tuple[str, ...], tmp_path: P
 @pytest.mark.parametrize(
     "call",
     [
-        ("data", "build", "twin", "--suite", "simroom-mini", "--height", 256),
+        pytest.param(("data", "build", "twin", "--suite", "simroom-mini", "--height", 256), marks=pytest.mark.slow),
         ("features", "build", "--suite", "simroom-mini", "--parts", "built-in"),
     ],
 )

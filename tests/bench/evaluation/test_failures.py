@@ -16,7 +16,8 @@ from visaudio_bench.suites.media import read_sound, write_audio
 
 
 def score(bench: Callable, clips: Path, predictions: Path, out: Path, *more: object) -> object:
-    return bench("score", "--predictions", predictions, "--references", clips, "--out", out, "--workers", 1, *more)
+    asked = ("--predictions", predictions, "--references", clips, "--metric", "lr_acc,lat_err", "--workers", 1)
+    return bench("score", *asked, "--out", out, *more)
 
 
 @pytest.fixture
@@ -177,7 +178,8 @@ def test_a_full_disk_is_told_and_what_was_made_stays(references: Path, tmp_path:
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
         "from visaudio_bench.bench.cli import main; main()"
     )
-    arguments = ["run", "--suite", f"folder:{references}", "--out", str(tmp_path / "run"), "--workers", "1"]
+    arguments = ["run", "--suite", f"folder:{references}", "--system", "noise", "--workers", "1"]
+    arguments += ["--out", str(tmp_path / "run")]
     done = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -223,7 +225,7 @@ def test_one_clip_is_a_run_whose_repaired_row_says_why_it_is_empty(
         if path.stem != "clip0":
             path.unlink()
     out = tmp_path / "run"
-    told = bench("run", "--suite", f"folder:{clips}", "--out", out, "--workers", 1)
+    told = bench("run", "--suite", f"folder:{clips}", "--system", "noise", "--out", out, "--workers", 1)
     assert told.code == 0, told.err
     (failure,) = failures(out)
     assert (failure["system"], failure["reason"]) == ("repaired", "no_partner")

@@ -27,8 +27,8 @@ def test_a_real_clip_is_run_and_its_sides_are_heard(bench: Callable, recording: 
     folder.mkdir()
     for path in recording:
         shutil.copy(path, folder)
-    asked = ("run", "--suite", f"folder:{folder}", "--out", tmp_path / "run", "--workers", 1)
-    told = bench(*asked)
+    asked = ("--suite", f"folder:{folder}", "--system", "motion-pan", "--out", tmp_path / "run", "--workers", 1)
+    told = bench("run", *asked)
     assert told.code == 0, told.err
     assert "without another clip whose reference could stand for it" in " ".join(told.out.split())
     value = results(tmp_path / "run")
@@ -84,7 +84,8 @@ def test_a_folder_of_real_clips_runs_and_names_what_it_refuses(bench: Callable, 
     for name in ("0B4dYTMsgHA_000130.mp4", "F8Zt3mYlOqU_000094.mp4", "sphere360_foa_sitar.webm"):
         shutil.copy(media / name, folder / name)
     shutil.copy(media / "fairplay_000001" / "audio" / "audio.wav", folder / "fairplay.wav")
-    told = bench("run", "--suite", f"folder:{folder}", "--system", "noise", "--out", tmp_path / "run", "--workers", 1)
+    asked = ("--suite", f"folder:{folder}", "--system", "noise", "--metric", "lr_acc,stft", "--workers", 1)
+    told = bench("run", *asked, "--out", tmp_path / "run")
     assert told.code == 1
     (failure,) = [json.loads(line) for line in (tmp_path / "run" / "failures.jsonl").read_text().splitlines()]
     assert (failure["clip"], failure["reason"]) == ("sphere360_foa_sitar", "not_two_channel")

@@ -549,6 +549,7 @@ def test_preferences_from_the_page_to_the_table(browser, tmp_path, material, ser
     assert strength["ThinkSound"] > strength["AudioX"] > strength["ViSAGe"]
 
 
+@pytest.mark.slow
 def test_matching_from_the_page_to_the_table(browser, tmp_path, material, serving):
     """A rater who knows what belongs to the video for one system, and never for the other."""
     folders, videos = material(tmp_path, 2)
@@ -581,7 +582,7 @@ def test_matching_from_the_page_to_the_table(browser, tmp_path, material, servin
         assert {row["system"]: float(row["mean"]) for row in csv.DictReader(file)} == {"ThinkSound": 1.0, "AudioX": 0.0}
 
 
-@pytest.mark.parametrize("service", ["prolific", "mturk"])
+@pytest.mark.parametrize("service", ["prolific", pytest.param("mturk", marks=pytest.mark.slow)])
 def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, material, service):
     folders, videos = material(tmp_path, 1)
     options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
@@ -633,7 +634,7 @@ def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
     assert severe(browser) == []
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [pytest.param(1280, 900, marks=pytest.mark.slow), (390, 844)])
 def test_nothing_is_wider_than_the_screen(browser, survey, width, height):
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

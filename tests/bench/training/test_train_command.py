@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -187,32 +190,62 @@ def test_a_state_whose_plan_is_none_is_refused(bench, tmp_path, plan, told):
     assert told in said.err
 
 
-def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, data, tmp_path):
-    settings = (*MICRO, "steps=100000", "save_every=100000")
+def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, tmp_path):
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        command("visaudio", *call_options(data, out, *settings)), env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and not ((out / "metrics.jsonl").exists() and losses(out)):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=600)
-    assert process.returncode == 75, said
-    assert "--resume" in said
-    assert "Traceback" not in said
+
+    def stop_soon() -> None:
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline and not ((out / "metrics.jsonl").exists() and losses(out)):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # what is told to stop when it is not at work any more is this test, which then fails
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody listened"))
+    other = threading.Thread(target=stop_soon)
+    other.start()
+    told = train("run", settings=(*MICRO, "steps=100000", "save_every=100000"))
+    other.join()
+    signal.signal(signal.SIGTERM, before)
+    assert told.code == 75, told.err
+    assert "--resume" in told.err
+    assert "Traceback" not in told.err
     done = max(losses(out))
     assert train("run", "--resume", settings=(f"steps={done + 2}",)).code == 0
     assert sorted(losses(out)) == list(range(1, done + 3))
 
 
-@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
-def test_two_processes_do_what_one_does_and_one_goes_on_from_there(parallel, train, data, watched, tmp_path):
-    assert train("one", "--validation", watched, settings=(*MICRO, "steps=6")).code == 0
+def test_two_processes_do_what_one_does_and_one_goes_on_from_there(bench, train, data, watched, tmp_path, monkeypatch):
+    """This process is the first of the two, as a launcher other than torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    settings = (*MICRO, "steps=4", "parallel=ddp", "accumulate=2")
+    asked = (*call_options(data, tmp_path / "two", *settings), "--validation", watched)
+    second = subprocess.Popen(
+        command("visaudio", *asked), env={**environment(), **told, "RANK": "1"}, stderr=subprocess.PIPE, text=True
+    )
+    with monkeypatch.context() as patch:
+        for name, value in {**told, "RANK": "0"}.items():
+            patch.setenv(name, value)
+        first = bench("train", "visaudio", *asked)
+    _, said = second.communicate(timeout=600)
+    assert (first.code, second.returncode) == (0, 0), first.err + said[-3000:]
+    goes_on_alone_as_one_does(train, watched, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_of_torchrun_do_what_one_does(parallel, train, data, watched, tmp_path):
     settings = (*MICRO, "steps=4", f"parallel={parallel}", "accumulate=2")
     both = command("visaudio", *call_options(data, tmp_path / "two", *settings), "--validation", watched, processes=2)
     done = subprocess.run(both, env=environment(), check=False, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr[-3000:]
+    goes_on_alone_as_one_does(train, watched, tmp_path)
+
+
+def goes_on_alone_as_one_does(train, watched, tmp_path):
+    """What two processes left in `two` is what one does, and one goes on from there."""
+    assert train("one", "--validation", watched, settings=(*MICRO, "steps=6")).code == 0
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert [two[step] for step in range(1, 5)] == pytest.approx([one[step] for step in range(1, 5)], rel=1e-5)
     told = train("two", "--resume", settings=("steps=6", "parallel=ddp", "accumulate=1"))

@@ -17,9 +17,12 @@ from ...rounding import close_to_rounding
 SOUNDS = ("w1_44k_8s", "w2_16k_5s", "w3_48k_10s4")
 
 
-def but_slow(*names, quick):
-    """Of a network of full size one sound is asked always, the others by `make test-all`."""
-    return [pytest.param(name, marks=() if name == quick else pytest.mark.slow) for name in names]
+def but_slow(*names, quick, marks=()):
+    """Of a network of full size one sound is asked always, or as `marks` say, the others by `make test-all`."""
+    return [pytest.param(name, marks=marks if name == quick else pytest.mark.slow) for name in names]
+
+
+FULL = pytest.mark.full_size
 
 
 # Whole networks: with every operation wrong by an ulp (two draws each) VGGish moves by 1.3e-6 of its largest value,
@@ -344,7 +347,7 @@ def test_networks_print_and_write_nothing(capfd, tmp_path, monkeypatch, vggish_n
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", but_slow(*SOUNDS, quick="w2_16k_5s"))
+@pytest.mark.parametrize("name", but_slow(*SOUNDS, quick="w2_16k_5s", marks=FULL))
 def test_synchformer_audio_features(golden, waves, build, name):
     length, step = (5.0 if name == "w2_16k_5s" else 8.0), (4 if name == "w1_44k_8s" else 7)
     sound, rate = waves[name]
@@ -361,7 +364,7 @@ def imagebind_audio(build):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", but_slow(*SOUNDS, "w4_16k_1s5", "w1_mono_float", quick="w4_16k_1s5"))
+@pytest.mark.parametrize("name", but_slow(*SOUNDS, "w4_16k_1s5", "w1_mono_float", quick="w4_16k_1s5", marks=FULL))
 def test_imagebind_audio_features(golden, waves, imagebind_audio, name):
     stored = archive(golden, "imagebind_audio")
     clips = imagebind.audio_clips(*waves[name])
@@ -373,7 +376,7 @@ def test_imagebind_audio_features(golden, waves, imagebind_audio, name):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("index", but_slow(0, 3, quick=3))
+@pytest.mark.parametrize("index", but_slow(0, 3, quick=3, marks=FULL))
 def test_imagebind_features_of_stereo_and_mono_files(golden, end_to_end_sound, imagebind_audio, index):
     stored = archive(golden, "end_to_end_features")
     samples, rate = end_to_end_sound(index)["prediction"]
@@ -386,7 +389,7 @@ def test_imagebind_features_of_stereo_and_mono_files(golden, end_to_end_sound, i
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("index", but_slow(*range(6), quick=3))
+@pytest.mark.parametrize("index", but_slow(*range(6), quick=3, marks=FULL))
 def test_features_of_the_end_to_end_clips(golden, end_to_end_sound, vggish_network, cnn14, index):
     """All three views in one batch; clip 3 changes its rate between reference and prediction, clip 4 is too long."""
     stored = archive(golden, "end_to_end_features")

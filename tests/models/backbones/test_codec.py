@@ -133,6 +133,7 @@ def test_vae_layer_is_the_authors(architecture, filled, name):
     close(layer(stored["in.small_x"]), stored[f"out.small.{name}"], 2e-5)
 
 
+@pytest.mark.full_size
 @pytest.mark.golden
 def test_full_size_vae_is_the_authors(architecture, filled):
     stored = load_file(architecture / "vae_44k.safetensors")
@@ -160,7 +161,7 @@ def small(filled):
     return network.eval()
 
 
-@settings(max_examples=30)
+@settings(max_examples=8)
 @given(frames=st.integers(2, 40), rows=st.integers(1, 3))
 def test_vae_halves_and_doubles_time(small, frames, rows):
     mean, std = small.encode(torch.randn(rows, 128, frames))
@@ -253,6 +254,7 @@ def with_filters(state):
     return {key: bigvgan.lowpass() if key.endswith("filter") else value for key, value in state.items()}
 
 
+@pytest.mark.full_size
 @pytest.mark.golden
 def test_full_size_vocoder_is_the_authors(architecture, filled):
     stored = load_file(architecture / "bigvgan_v2_44k.safetensors")
@@ -294,7 +296,7 @@ def test_three_ways_to_write_the_weights_are_one(tmp_path, small_vocoder_state, 
         for key, value in small_vocoder_state.items()
     }
     assert sum("parametrizations" in key for key in newer) == 2 * (1 + 6 + 6 * 3 * 6 + 1)
-    x = torch.randn(1, 128, 6)
+    x = torch.randn(1, 128, 2)
     expected = vocoder(x)
     assert 0.01 < float(expected.abs().max()) < 1
     for state in (small_vocoder_state, newer, vocoder.state_dict()):
@@ -356,8 +358,8 @@ def test_a_slow_wave_passes_the_two_changes_of_rate():
     torch.testing.assert_close(activation(x)[..., 20:-20], x[..., 20:-20], atol=2e-3, rtol=0)
 
 
-@settings(max_examples=15)
-@given(frames=st.integers(1, 12), rows=st.integers(1, 2))
+@settings(max_examples=4)
+@given(frames=st.integers(1, 6), rows=st.integers(1, 2))
 def test_vocoder_makes_512_samples_a_frame_within_full_scale(vocoder, frames, rows):
     sound = vocoder(8 * torch.randn(rows, 128, frames))
     assert sound.shape == (rows, 512 * frames)
@@ -372,8 +374,8 @@ def both(small, vocoder):
     return mmaudio_codec.Codec44k(small, vocoder).eval()
 
 
-@settings(max_examples=15)
-@given(samples=st.integers(1024, 9000))
+@settings(max_examples=6)
+@given(samples=st.integers(1024, 5000))
 def test_latents_cover_the_sound_with_zeros_behind(both, samples):
     sound = torch.randn(1, samples)
     mean, std = both.encode(sound)

@@ -467,8 +467,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
 
     code = (
-        "import sys; from visaudio_bench.models.backbones import dfn_clip, mmaudio_codec, perception_encoder;"
-        "print([name for name in ('open_clip', 'timm', 'torchvision') if name in sys.modules])"
+        "import sys; from visaudio_bench.models.backbones import dfn_clip, mmaudio_codec, perception_encoder\n"
+        "from visaudio_bench.models.visaudio.checkpoints import load_network\n"
+        "from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint\n"
+        "load_network(shipped_checkpoint())\n"
+        "print([name for name in ('open_clip', 'timm', 'torchvision', 'torch._dynamo') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -39,9 +39,19 @@ def without_init(monkeypatch, package: str, module: str, how: str) -> types.Modu
     return importlib.import_module(f"{package}.{module}")
 
 
-@pytest.fixture
-def panns_models(monkeypatch):
-    return without_init(monkeypatch, "panns_inference", "models", "it comes with the extra `reference`")
+@pytest.fixture(scope="module")
+def panns_models():
+    with pytest.MonkeyPatch.context() as patch:
+        yield without_init(patch, "panns_inference", "models", "it comes with the extra `reference`")
+
+
+@pytest.fixture(scope="module")
+def both_panns(panns_models, build):
+    """Theirs and ours with the same filled weights, and the constants with which theirs begins."""
+    theirs, ours = panns_models.Cnn14(16000, 512, 160, 64, 50, 8000, 527), build(Cnn14)
+    constants = {key: value.clone() for key, value in theirs.state_dict().items() if "extractor" in key}
+    theirs.load_state_dict(ours.state_dict())
+    return theirs.eval(), ours, constants
 
 
 @pytest.fixture
@@ -61,20 +71,20 @@ def sound(waves):
     return to_16k(samples.mean(0, keepdim=True), rate, 2.0, remove_mean=True)
 
 
+# What panns_inference imports (librosa, numba) takes ten seconds; the golden values of Cnn14 are in make test.
+@pytest.mark.slow
 def test_importing_the_reference_touches_no_home(panns_models, tmp_path, monkeypatch):
     assert "panns_inference.config" not in sys.modules
 
 
-def test_cnn14_of_panns_inference(panns_models, sound, build):
-    theirs = panns_models.Cnn14(16000, 512, 160, 64, 50, 8000, 527)
-    assert list(theirs.state_dict()) == list(Cnn14().state_dict())
-    ours = build(Cnn14)
-    constants = {k: v for k, v in theirs.state_dict().items() if "extractor" in k}
+@pytest.mark.slow
+def test_cnn14_of_panns_inference(both_panns, sound):
+    theirs, ours, constants = both_panns
+    assert list(theirs.state_dict()) == list(ours.state_dict())
     for key, value in constants.items():
         torch.testing.assert_close(ours.state_dict()[key], value, atol=1e-6, rtol=0)
-    theirs.load_state_dict(ours.state_dict())
     with torch.no_grad():
-        expected = theirs.eval()(sound)
+        expected = theirs(sound)
         found = ours(sound)
         logits = theirs.fc_audioset(expected["embedding"])
     scale = float(expected["embedding"].abs().max())
@@ -83,12 +93,12 @@ def test_cnn14_of_panns_inference(panns_models, sound, build):
     torch.testing.assert_close(found.logits.sigmoid(), expected["clipwise_output"], atol=1e-6, rtol=0)
 
 
-def test_cnn14_through_torchs_own_operators_is_the_same(panns_models, sound, build, monkeypatch):
+@pytest.mark.slow
+def test_cnn14_through_torchs_own_operators_is_the_same(both_panns, sound, monkeypatch):
     monkeypatch.setattr("visaudio_bench.models.backbones.layers._onednn_applies", lambda x, weight: False)
-    theirs, ours = panns_models.Cnn14(16000, 512, 160, 64, 50, 8000, 527), build(Cnn14)
-    theirs.load_state_dict(ours.state_dict())
+    theirs, ours, _ = both_panns
     with torch.no_grad():
-        expected = theirs.eval()(sound)["embedding"]
+        expected = theirs(sound)["embedding"]
         torch.testing.assert_close(ours(sound).features, expected, atol=2e-6 * float(expected.max()), rtol=0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.errors import ClipError
@@ -29,7 +29,8 @@ def noise(seconds: float = 1.5, ears: int = 2, seed: int = 0, *, lead: int = 0, 
     return torch.stack([left * louder, right])[None, :ears]
 
 
-@given(st.integers(1, 3 * 44100), st.integers(1, 2))
+@settings(max_examples=25)
+@given(st.integers(1, 44100), st.integers(1, 2))
 def test_any_length_becomes_whole_tokens(samples: int, ears: int) -> None:
     sound = torch.ones(1, ears, samples)
     mean, deviation = CODEC.encode(sound)
