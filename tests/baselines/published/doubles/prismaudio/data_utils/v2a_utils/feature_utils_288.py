@@ -10,11 +10,11 @@ class FeaturesUtils:
     def __init__(
         self, *, vae_ckpt=None, vae_config=None, synchformer_ckpt=None, enable_conditions=True, need_vae_encoder=True
     ):
-        os.stat(synchformer_ckpt)
+        os.stat("google/t5gemma-l-l-ul2-it")  # found by name in the current directory
         folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         open(os.path.join(folder, "ext", "synchformer", "divided_224_16x4.yaml")).close()
+        os.stat(synchformer_ckpt)
         os.stat(vp.TEXT_TOKENIZERS["c4_en"]["model_path"])
-        os.stat("google/t5gemma-l-l-ul2-it")  # found by name in the current directory
 
     def to(self, device):
         return self
