@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # pandas is imported by the functions that make frames
     import numpy.typing as npt
     from pandas import DataFrame
 
-    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
     from visaudio_bench.leaderboards.schema import ClipTable, Failure
 
 Folder = str | PathLike[str]
@@ -271,7 +271,7 @@ def _failures_frame(failures: Iterable[Failure]) -> DataFrame:
     return pd.DataFrame(list(failures), columns=list(Failure._fields)).drop(columns="trace")
 
 
-def _evaluate(name: str, jobs: tuple[Job, ...], given: Mapping[str, Any]) -> RunFrames:
+def _evaluate(name: str, jobs: tuple[SuiteJob, ...], given: Mapping[str, Any]) -> RunFrames:
     """Carry out what was asked for and read what it left behind."""
     from visaudio_bench.bench.cli.common import make_plan
     from visaudio_bench.bench.evaluation.execution import execute

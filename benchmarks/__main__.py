@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import clips, features, feeding, judging, networks, prepare, reporting
+from benchmarks import clips, feature_reading, feeding, judging, networks, prepare, reporting
 from benchmarks.measuring import TINY, Bench, Figure, Size
 from visaudio_bench.bench.evaluation.rates import RATES
 from visaudio_bench.pool import available_cores
@@ -36,7 +36,7 @@ STAGES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "metric": judging.metrics,
     "report": reporting.report,
     "pipeline": feeding.feeding,
-    "features": features.features,
+    "features": feature_reading.features,
     "network": networks.measured,
 }
 PACKAGES = ("torch", "numpy", "scipy", "av", "soundfile", "pandas")

@@ -14,7 +14,7 @@ from pathlib import Path
 from visaudio_bench.baselines import open_system
 from visaudio_bench.bench.cli.common import finish
 from visaudio_bench.bench.evaluation.metric_choice import find_metrics
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.bench.training.run_folder import Asked
 from visaudio_bench.bench.training.training_run import EVALUATION_SUITE, train, trained_system
 from visaudio_bench.pool import available_cores
@@ -42,7 +42,7 @@ def main() -> None:
         train(Asked(out=folder, settings=settings, resume=resume, workers=arguments.workers))
         # The last weights and not the best ones: a mono network has no best direction.
         systems.append(trained_system(folder / "last.safetensors"))
-    job = Job(open_suite(arguments.suite), tuple(systems))
+    job = SuiteJob(open_suite(arguments.suite), tuple(systems))
     metrics = find_metrics(("default", "lat_r"))
     finish(Plan((job,), metrics, arguments.out / "evaluation", workers=arguments.workers), "text", dry_run=False)
 

@@ -36,7 +36,7 @@ from pathlib import Path
 
 from visaudio_bench.bench.evaluation.execution import execute
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
-from visaudio_bench.bench.evaluation.plan import Job, Plan, score_job
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob, score_job
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.leaderboards.schema import read_results
 from visaudio_bench.metrics.catalogue import METRICS
@@ -66,7 +66,7 @@ def main() -> None:
         )
 
 
-def scored(job: Job, out: Path, dtype: Dtype, device: str) -> Values:
+def scored(job: SuiteJob, out: Path, dtype: Dtype, device: str) -> Values:
     """Every value of the metrics by networks, by system, metric and view; the anchors are left out."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     metrics = tuple(metric for metric in METRICS.values() if metric.weights)

@@ -34,12 +34,12 @@ from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.two_stage import TwoStage
 from visaudio_bench.bench.cli.common import finish, print_tables
 from visaudio_bench.bench.evaluation.metric_choice import find_metrics
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.bench.evaluation.system_comparison import comparison_tables, find_sides
 from visaudio_bench.metrics.aggregate import mean
-from visaudio_bench.metrics.uncertainty import Cell, interval
+from visaudio_bench.metrics.uncertainty import Statistic, interval
 from visaudio_bench.models.foleyspace.inference import at_usual_distance
-from visaudio_bench.models.foleyspace.training.rooms import MIRROR
+from visaudio_bench.models.foleyspace.training.room_scenes import MIRROR
 from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 from visaudio_bench.models.geometry_aware.spectra import loudness_gain, spectrum
 from visaudio_bench.models.geometry_aware.training.batches import Reader
@@ -151,7 +151,7 @@ class OraclePan(Binauraliser):
         return pan(mono, np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)))
 
 
-class Rows:
+class TrainedRows:
     """What has been trained in a folder, as rows of tables."""
 
     def __init__(self, out: Path):
@@ -196,7 +196,7 @@ def _named(system: FoleySpace | GeometryAwareSystem, name: str) -> System:
     return system
 
 
-def controls(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
+def controls(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """What sees, what sees nothing, and what sees a mirror."""
     seeing = ("geometry-aware", "mono2binaural", "foleyspace-rooms")
     systems = [open_system("mono"), *rows.trained(*seeing, "audio-only"), *rows.mirrored(*seeing)]
@@ -204,7 +204,7 @@ def controls(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
     return systems, [*pairs, ("geometry-aware", "mono2binaural")]
 
 
-def trajectory(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
+def trajectory(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """The same estimate, then the truth, through measured responses and through what has been learnt."""
     learnt = ("foleyspace", "foleyspace-rooms")
     systems = [*map(open_system, ("mono", "motion-pan", "foleyspace-like")), *rows.trained(*learnt)]
@@ -214,12 +214,12 @@ def trajectory(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
     return systems, [*pairs, *((f"oracle-{name}", name) for name in learnt), ("oracle-pan", "motion-pan")]
 
 
-def ablation(rows: Rows) -> tuple[list[System], list[tuple[str, str]]]:
+def ablation(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """Each part of the loss left out."""
     return [open_system("mono"), *rows.trained(*ABLATION)], [(ABLATION[0], name) for name in ABLATION[1:]]
 
 
-def stages(rows: Rows, generators: Sequence[str]) -> tuple[list[System], list[tuple[str, str]]]:
+def stages(rows: TrainedRows, generators: Sequence[str]) -> tuple[list[System], list[tuple[str, str]]]:
     """Generators by themselves, and each with every binauraliser behind it."""
     learnt = ("foleyspace", "foleyspace-rooms", "geometry-aware", "mono2binaural")
     systems: list[System] = []
@@ -238,7 +238,7 @@ def table(
     systems: Sequence[System], pairs: Sequence[tuple[str, str]], suite: str, out: Path, arguments: argparse.Namespace
 ) -> None:
     """Print a leaderboard, then what differs between pairs of its rows."""
-    job = Job(open_suite(suite), (open_system("reference"), *systems), arguments.limit)
+    job = SuiteJob(open_suite(suite), (open_system("reference"), *systems), arguments.limit)
     finish(Plan((job,), find_metrics(METRICS), out, workers=arguments.workers), arguments.format, dry_run=False)
     rows = {system.card.name for system in systems}
     for first, second in pairs:
@@ -247,7 +247,7 @@ def table(
             print_tables(tables[:1], arguments.format)
 
 
-def coherence(rows: Rows, scenes: int) -> None:
+def coherence(rows: TrainedRows, scenes: int) -> None:
     """Print how often the classifier says rightly whether the ears were exchanged, with an interval over clips."""
     path = rows.file("geometry-aware")
     network = CHECKPOINTS.load(path)
@@ -255,7 +255,7 @@ def coherence(rows: Rows, scenes: int) -> None:
     reader = Reader(store, network.config, PRESETS["tiny"])
     learner = GeometryLearner(network, PRESETS["tiny"])
     right = np.array([_right(reader, learner, clip) for clip in range(len(store))])
-    told = interval(Cell(mean("right"), {"right": right}, 0.0, 1.0))
+    told = interval(Statistic(mean("right"), {"right": right}, 0.0, 1.0))
     print(
         f"coherence: right in {told.value:.3f} (95 % {told.low:.3f} to {told.high:.3f}) of {right.size * WINDOWS} "
         f"windows of {len(store)} held-out scenes; chance is 0.5"
@@ -289,7 +289,7 @@ def main() -> None:
     unknown = sorted(set(arguments.names) - TRAININGS.keys())
     if unknown:
         parser.error(f"there is no training {unknown[0]}; known: {', '.join(TRAININGS)}")
-    rows = Rows(arguments.out)
+    rows = TrainedRows(arguments.out)
     if arguments.task == "train":
         train(arguments.names or list(TRAININGS), arguments.out, arguments.scenes, arguments.minutes)
     elif arguments.task == "coherence":

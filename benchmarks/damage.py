@@ -36,14 +36,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "bench" / "mos"))
 
 from benchmarks import damaged_lists, damaged_work
-from benchmarks.mutation import Kind, bench, mutate
+from benchmarks.mutation import FileKind, bench, mutate
 from visaudio_bench.errors import BenchError
 
 BUSY = 30  # s of the processor that a reader may take
 LONGEST = 600  # s that it may take, on a machine that does much else
 
 
-def runs(folder: Path) -> Kind:
+def runs(folder: Path) -> FileKind:
     """A finished run, through tables, comparison and recomputation."""
     from visaudio_bench import score
     from visaudio_bench.bench.evaluation.recomputation import recompute
@@ -68,20 +68,20 @@ def runs(folder: Path) -> Kind:
         return [page(tables, "theirs"), *(render(tables, form) for form in FORMATS)]
 
     names = ("results.json", "clips.csv", "failures.jsonl")
-    return Kind(folder / "whole", tuple(folder / "whole" / name for name in names), look, share=4)
+    return FileKind(folder / "whole", tuple(folder / "whole" / name for name in names), look, share=4)
 
 
-def set_features(folder: Path) -> Kind:
+def set_features(folder: Path) -> FileKind:
     """The features that distances between sets are computed from."""
     from visaudio_bench.leaderboards.feature_distances import read_features
 
     path = folder / "set.npz"
     rows = np.random.default_rng(0).standard_normal((4, 3, 8)).astype(np.float32)
     np.savez(path, clips=np.array(["a", "b"]), net=rows, net_clip=np.array([0, 0, 1, 1]))
-    return Kind(folder, (path,), lambda here: read_features(here / "set.npz", "net"))
+    return FileKind(folder, (path,), lambda here: read_features(here / "set.npz", "net"))
 
 
-def opinions(folder: Path) -> Kind:
+def opinions(folder: Path) -> FileKind:
     """A `mos.json` beside a table."""
     from visaudio_bench.leaderboards.opinion_tables import read_opinions, with_opinions
     from visaudio_bench.leaderboards.tables import FORMATS, Cell, Column, Table, TableRow, render
@@ -94,10 +94,10 @@ def opinions(folder: Path) -> Kind:
     def look(here: Path) -> object:
         return [render([with_opinions(table, read_opinions(here / "mos.json"))], form) for form in FORMATS]
 
-    return Kind(folder / "study", (folder / "study" / "mos.json",), look)
+    return FileKind(folder / "study", (folder / "study" / "mos.json",), look)
 
 
-def ratings(folder: Path) -> Kind:
+def ratings(folder: Path) -> FileKind:
     """Responses of a listening test, up to the votes."""
     from visaudio_bench.bench.mos.questions import SCALE
     from visaudio_bench.bench.mos.reading import read_responses
@@ -110,7 +110,7 @@ def ratings(folder: Path) -> Kind:
     def look(here: Path) -> object:
         return studies([read_responses(here / "responses.csv", "auto", rules, "SI", None)], rules)
 
-    return Kind(folder, (folder / "responses.csv",), look, share=2)
+    return FileKind(folder, (folder / "responses.csv",), look, share=2)
 
 
 def _write_ratings(path: Path) -> None:
@@ -126,7 +126,7 @@ def _write_ratings(path: Path) -> None:
                 )
 
 
-def posts(folder: Path) -> Kind:
+def posts(folder: Path) -> FileKind:
     """A session of each design that is posted to the questionnaire's server: refused, or kept, exported, and read."""
     from sessions import whole_session
 
@@ -152,10 +152,10 @@ def posts(folder: Path) -> Kind:
             connection.close()
         return _read_answers(here, folder / "asked" / path.stem / "r.key.csv")
 
-    return Kind(folder, tuple(folder.glob("*.json")), look, share=2, alone=True)
+    return FileKind(folder, tuple(folder.glob("*.json")), look, share=2, alone=True)
 
 
-def surveys(folder: Path) -> Kind:
+def surveys(folder: Path) -> FileKind:
     """A questionnaire's folder that is served, and a whole session posted to it."""
     from sessions import whole_session
 
@@ -172,10 +172,10 @@ def surveys(folder: Path) -> Kind:
         except RefusedError as refused:
             return refused
 
-    return Kind(folder, (folder / "survey.json",), look)
+    return FileKind(folder, (folder / "survey.json",), look)
 
 
-def databases(folder: Path) -> Kind:
+def databases(folder: Path) -> FileKind:
     """Answers that a server kept, and their key, exported in every way and read to votes."""
     from sessions import whole_session
 
@@ -188,7 +188,7 @@ def databases(folder: Path) -> Kind:
         server.store(connection, check_session(json.dumps(whole_session(folder, f"R{rater}")).encode(), survey))
     connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
-    return Kind(
+    return FileKind(
         folder, (folder / "r.sqlite", folder / "r.key.csv"), lambda here: _read_answers(here, here / "r.key.csv")
     )
 
@@ -217,9 +217,9 @@ def _write_survey(folder: Path, design: str = "rating") -> dict[str, Any]:
 
 def _read_answers(here: Path, key: Path) -> object:
     """Every way out of a database: three exports, the long one read again, and the database itself."""
-    from visaudio_bench.bench.mos.export import export_text
     from visaudio_bench.bench.mos.questions import SCALE
     from visaudio_bench.bench.mos.reading import read_responses
+    from visaudio_bench.bench.mos.response_export import export_text
     from visaudio_bench.bench.mos.responses import ResponseRules
     from visaudio_bench.bench.mos.study import studies
 
@@ -233,7 +233,7 @@ def _read_answers(here: Path, key: Path) -> object:
     return [studies([responses], rules) for responses in read]
 
 
-def manifests(folder: Path) -> Kind:
+def manifests(folder: Path) -> FileKind:
     """Manifests in both forms."""
     from visaudio_bench.suites.manifest import NAMES, Entry, Manifest, read_manifest, write_manifest
 
@@ -251,10 +251,10 @@ def manifests(folder: Path) -> Kind:
             found.append((manifest.hashes(), [str(manifest.path(one.video)) for one in manifest.entries]))
         return found
 
-    return Kind(folder, tuple(folder / name for name in NAMES), look, share=4)
+    return FileKind(folder, tuple(folder / name for name in NAMES), look, share=4)
 
 
-def caches(folder: Path) -> Kind:
+def caches(folder: Path) -> FileKind:
     """A segment of the store of answers: whatever happens to it, an answer is right or is not there."""
     from visaudio_bench.bench.evaluation.answer_store import AnswerStore
 
@@ -278,10 +278,10 @@ def caches(folder: Path) -> Kind:
                 damaged.put(key, data)
         return [damaged.get(key) for key in entries]
 
-    return Kind(folder, (folder / "index", folder / "data"), look, sealed=True, share=4)
+    return FileKind(folder, (folder / "index", folder / "data"), look, sealed=True, share=4)
 
 
-def states(folder: Path) -> Kind:
+def states(folder: Path) -> FileKind:
     """The state of a training."""
     import torch
 
@@ -313,10 +313,10 @@ def states(folder: Path) -> Kind:
         state.restore(trained, here / "state.safetensors", progress.step)
         return progress, {name: value.tolist() for name, value in trained.tensors().items()}
 
-    return Kind(folder, (folder / "state.safetensors",), look, sealed=True, share=3)
+    return FileKind(folder, (folder / "state.safetensors",), look, sealed=True, share=3)
 
 
-def shards(folder: Path) -> Kind:
+def shards(folder: Path) -> FileKind:
     """A feature store, as `bench features check` reads it."""
     import torch
 
@@ -338,27 +338,27 @@ def shards(folder: Path) -> Kind:
         return {name: value.tolist() for name, value in store.read(0).items()}
 
     files = (path, folder / "index.parquet")
-    return Kind(folder, files, look, sealed=True, share=2, beside=(folder / "meta.json",))
+    return FileKind(folder, files, look, sealed=True, share=2, beside=(folder / "meta.json",))
 
 
-def records(folder: Path) -> Kind:
+def records(folder: Path) -> FileKind:
     """The record beside a sound: one that is not ours has the sound made again."""
     from visaudio_bench.baselines import open_system
     from visaudio_bench.bench.evaluation.generation import generate, recorded
-    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
     from visaudio_bench.suites import open_suite
 
-    job = Job(open_suite(f"folder:{folder.parent / 'runs' / 'ours'}"), (open_system("mono"),))
+    job = SuiteJob(open_suite(f"folder:{folder.parent / 'runs' / 'ours'}"), (open_system("mono"),))
     made = folder / "made"
     list(generate(Plan((job,), None, made, workers=1, sounds=made), job, job.systems[0], ["a"]))
 
     def look(here: Path) -> object:
         return sorted(recorded(Plan((job,), None, here, sounds=here), job, job.systems[0]))
 
-    return Kind(made, (made / "a.json",), look, beside=(made / "a.wav",))
+    return FileKind(made, (made / "a.json",), look, beside=(made / "a.wav",))
 
 
-def shown_runs(folder: Path) -> Kind:
+def shown_runs(folder: Path) -> FileKind:
     """What a report reads of a run besides its tables: which files its clips are, its sounds' records, the truth."""
     from visaudio_bench.bench.evaluation.generation import made_sounds
     from visaudio_bench.bench.evaluation.run_media import NAME, read_media
@@ -379,10 +379,10 @@ def shown_runs(folder: Path) -> Kind:
         read_truth(here / "truth.json")
         return read_media(here)
 
-    return Kind(folder, tuple(folder / name for name in (NAME, "a.json", "truth.json")), look)
+    return FileKind(folder, tuple(folder / name for name in (NAME, "a.json", "truth.json")), look)
 
 
-def checkpoints(folder: Path) -> Kind:
+def checkpoints(folder: Path) -> FileKind:
     """Weights of a network of ours, as safetensors and as PyTorch writes them."""
     import torch
 
@@ -404,10 +404,10 @@ def checkpoints(folder: Path) -> Kind:
             config_in(notes)
         return [open_weights(path).state for path in (here / "ours.safetensors", here / "theirs.pth")]
 
-    return Kind(folder, (folder / "ours.safetensors", folder / "theirs.pth"), look)
+    return FileKind(folder, (folder / "ours.safetensors", folder / "theirs.pth"), look)
 
 
-def media(folder: Path) -> Kind:
+def media(folder: Path) -> FileKind:
     """Sounds and videos, in a process of their own as preparation reads them."""
     from visaudio_bench.isolation import map_isolated
     from visaudio_bench.suites.media import write_audio, write_clip, write_video
@@ -425,7 +425,7 @@ def media(folder: Path) -> Kind:
         return outcome.result()
 
     files = tuple(folder / f"x{suffix}" for suffix in (".wav", ".flac", ".mp4"))
-    return Kind(folder, files, look, share=2, alone=True)
+    return FileKind(folder, files, look, share=2, alone=True)
 
 
 def read_media(path: Path) -> str:
@@ -448,7 +448,7 @@ def read_media(path: Path) -> str:
     return "read"
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {
+KINDS: dict[str, Callable[[Path], FileKind]] = {
     "runs": runs,
     "features": set_features,
     "opinions": opinions,
@@ -478,7 +478,7 @@ def _too_long(number: int, frame: FrameType | None) -> None:
     raise TooLongError
 
 
-def outcomes(name: str, kind: Kind, count: int, draw: random.Random, keep: Path) -> Iterator[str]:
+def outcomes(name: str, kind: FileKind, count: int, draw: random.Random, keep: Path) -> Iterator[str]:
     """What becomes of `count` damaged folders: `read`, `refused`, `same`, or what must not be; such are kept."""
     if kind.sealed:
         right = repr(kind.look(kind.folder))

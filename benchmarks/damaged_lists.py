@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.mutation import Kind, bench
+from benchmarks.mutation import FileKind, bench
 
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "bench" / "mos" / "fixtures"
 # What `bench mos` must be told of an answer file, by the beginning of its name.
@@ -35,7 +35,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
 INSTEAD = {"key": "--codes", "prolific": "--recruited"}  # options that name the file, where it holds no answers
 
 
-def tools(folder: Path) -> Kind:
+def tools(folder: Path) -> FileKind:
     """Answers as each tool and service writes them, their keys and lists of participants, up to the tables."""
     sources = [path for path in FIXTURES.rglob("*") if path.suffix in (".csv", ".json", ".txt")]
     for path in sources:
@@ -58,10 +58,10 @@ def tools(folder: Path) -> Kind:
         bench("mos", *named, *TOOLS[path.stem], "--ci", "normal", "--allow-missing", 99, "--out", here / "out")
         return "read"
 
-    return Kind(folder, tuple(folder.glob("*.*")), look, share=2, alone=True)
+    return FileKind(folder, tuple(folder.glob("*.*")), look, share=2, alone=True)
 
 
-def directions(folder: Path) -> Kind:
+def directions(folder: Path) -> FileKind:
     """Labels of directions in each format, true azimuths for a questionnaire, and what other programs saw and heard."""
     from visaudio_bench.bench.evaluation.clip_inputs import LackingError
     from visaudio_bench.bench.evaluation.companions import Companions
@@ -106,10 +106,10 @@ def directions(folder: Path) -> Kind:
         (path,) = here.iterdir()
         return readers[path.stem](path)
 
-    return Kind(folder, tuple(folder.iterdir()), look, share=2, alone=True)
+    return FileKind(folder, tuple(folder.iterdir()), look, share=2, alone=True)
 
 
-def clip_lists(folder: Path) -> Kind:
+def clip_lists(folder: Path) -> FileKind:
     """Lists of clips with captions, as a data set has them, and captions beside a folder of sounds."""
     from visaudio_bench.suites import open_suite
     from visaudio_bench.suites.biaudio import read_rows
@@ -128,7 +128,7 @@ def clip_lists(folder: Path) -> Kind:
             (here / f"c{number}.wav").touch()
         return [clip.caption for clip in open_suite(f"folder:{here}").clips()]
 
-    return Kind(folder, tuple(folder.iterdir()), look, alone=True)
+    return FileKind(folder, tuple(folder.iterdir()), look, alone=True)
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {"tools": tools, "directions": directions, "lists": clip_lists}
+KINDS: dict[str, Callable[[Path], FileKind]] = {"tools": tools, "directions": directions, "lists": clip_lists}

@@ -10,10 +10,10 @@ from zlib import crc32
 
 import numpy as np
 
-from benchmarks.mutation import Kind, bench
+from benchmarks.mutation import FileKind, bench
 
 
-def submissions(folder: Path) -> Kind:
+def submissions(folder: Path) -> FileKind:
     """A run folder that somebody hands in, through the checks, a merge, and a report with pages."""
     from visaudio_bench.suites.media import write_audio
 
@@ -51,7 +51,7 @@ def submissions(folder: Path) -> Kind:
             raise refused[0]
         return "read"
 
-    return Kind(folder, tuple(path for path in folder.iterdir() if path.is_file()), look)
+    return FileKind(folder, tuple(path for path in folder.iterdir() if path.is_file()), look)
 
 
 def _refusal(*words: object) -> Exception | None:
@@ -66,7 +66,7 @@ def _refusal(*words: object) -> Exception | None:
     return None
 
 
-def trainings(folder: Path) -> Kind:
+def trainings(folder: Path) -> FileKind:
     """The log of a training that goes on, and the record of an index of sharded weights."""
     from visaudio_bench.models.formats import locate
     from visaudio_bench.models.training.loop import MetricsFile
@@ -88,10 +88,10 @@ def trainings(folder: Path) -> Kind:
             (here / name).touch()
         return locate(path)
 
-    return Kind(folder, tuple(folder.iterdir()), look, alone=True)
+    return FileKind(folder, tuple(folder.iterdir()), look, alone=True)
 
 
-def preparations(folder: Path) -> Kind:
+def preparations(folder: Path) -> FileKind:
     """The journal of a preparation, and the records of a data set that is being built."""
     from visaudio_bench.suites.construction.dataset import _record, claim
     from visaudio_bench.suites.preparation import _journal_line, _read_journal
@@ -112,10 +112,10 @@ def preparations(folder: Path) -> Kind:
             return _record(path)
         return claim(path, {"builder": 1, "size": 64, "seconds": 2.0})
 
-    return Kind(folder, tuple(folder.iterdir()), look, alone=True)
+    return FileKind(folder, tuple(folder.iterdir()), look, alone=True)
 
 
-def systems(folder: Path) -> Kind:
+def systems(folder: Path) -> FileKind:
     """The card of a published system, what was written down of its installation, and what its worker says."""
     from visaudio_bench.baselines.published import fetching, installed
     from visaudio_bench.baselines.published.card import read_card
@@ -145,10 +145,10 @@ def systems(folder: Path) -> Kind:
             raise BenchError(why)
         return installed.installation(mmaudio)
 
-    return Kind(folder, tuple(folder.iterdir()), look, alone=True)
+    return FileKind(folder, tuple(folder.iterdir()), look, alone=True)
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {
+KINDS: dict[str, Callable[[Path], FileKind]] = {
     "submissions": submissions,
     "trainings": trainings,
     "preparations": preparations,

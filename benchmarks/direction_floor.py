@@ -18,7 +18,7 @@ from visaudio_bench.bench.evaluation.signal_scores import read_reference
 from visaudio_bench.metrics.direction import Labels, label_quantities, segment_labels
 from visaudio_bench.metrics.interaural import Cues, interaural_cues
 from visaudio_bench.metrics.quantity import Quantity, undefined
-from visaudio_bench.metrics.uncertainty import Cell, interval
+from visaudio_bench.metrics.uncertainty import Statistic, interval
 from visaudio_bench.pool import available_cores
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.direction_labels import clip_labels
@@ -84,7 +84,7 @@ def told(key: str, table: Mapping[str, np.ndarray]) -> str:
     """`5.3 (4.1 to 6.8)`, and without brackets where clips are too few for an interval."""
     metric = next(metric for metric in FAMILY.metrics if metric.key == key)
     value, low, high, clips, _ = interval(
-        Cell(metric.aggregate, {name: table[name] for name in metric.quantities}, metric.low, metric.high)
+        Statistic(metric.aggregate, {name: table[name] for name in metric.quantities}, metric.low, metric.high)
     )
     digits = metric.digits
     ends = f" ({low:.{digits}f} to {high:.{digits}f})" if clips >= metric.minimum_clips and np.isfinite(low) else ""

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.measuring import Bench, Figure
 from visaudio_bench.bench.evaluation.family_registry import registry
 from visaudio_bench.bench.evaluation.frozen_networks import Net
-from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.bench.evaluation.network_pipeline import ClipSounds, answers_of
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.metrics.protocol import OURS
 from visaudio_bench.models.weights import Located
@@ -86,7 +86,7 @@ def load(path: Path, device: str, dtype: torch.dtype) -> Free:
     return Free()
 
 
-def material(folder: Path, count: int, pixels: int, systems: int, seconds: float = SECONDS) -> list[Heard]:
+def material(folder: Path, count: int, pixels: int, systems: int, seconds: float = SECONDS) -> list[ClipSounds]:
     """Clips with a video, a reference, and a sound of each system."""
     clips = []
     for number in range(count):
@@ -99,11 +99,11 @@ def material(folder: Path, count: int, pixels: int, systems: int, seconds: float
             sounds[system] = folder / f"{number}-{system}.wav"
             write_audio(sounds[system], sound, RATE)
         clip = Clip(str(number), folder / f"{number}.mp4", sounds.pop("reference"), 0.0, seconds)
-        clips.append(Heard(number, clip, sounds))
+        clips.append(ClipSounds(number, clip, sounds))
     return clips
 
 
-def measured(clips: list[Heard], workers: int) -> dict[str, Any]:
+def measured(clips: list[ClipSounds], workers: int) -> dict[str, Any]:
     """One run over the clips."""
     families = [registry().get(name) for name in FAMILIES]
     nets = {

@@ -33,7 +33,7 @@ PARTS = (None, True, 0, -1, 5, 2**70, 0.5, "", "x", "../../x", "/etc/passwd", "a
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """Files, the reader of their folder, and whether a change must not go unseen.
 
     Attributes:

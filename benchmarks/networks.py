@@ -2,7 +2,7 @@
 
 Weights are random: they change nothing about the time. The reference of every network is a plain product of matrices
 with as many operations, which says how near to the machine's limit it is; a graphics card is measured by
-`benchmarks.card`.
+`benchmarks.graphics_card`.
 
 Beside av-benchmark's own networks, CPU seconds of one idle core of an AMD Zen 5 server for one clip of 8 s (that
 package is no dependency, so the figures stand here): VGGish 0.11 (theirs 0.13), Cnn14 0.20 (0.36), Synchformer's sound

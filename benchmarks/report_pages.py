@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.reporting import METRICS, rows
 from visaudio_bench.bench.evaluation.recomputation import recompute
-from visaudio_bench.bench.report_pages.folder import write_report
+from visaudio_bench.bench.report_pages.report_folder import write_report
 from visaudio_bench.files import write_json
 from visaudio_bench.leaderboards.schema import SuiteInfo, SystemInfo, write_clip_rows, write_failures, write_results
 from visaudio_bench.metrics.protocol import OURS

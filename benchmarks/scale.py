@@ -31,7 +31,7 @@ from visaudio_bench.bench.evaluation import execution
 from visaudio_bench.bench.evaluation.execution import Scored
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, NetworkAnswers
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.bench.evaluation.score_cache import cached
 from visaudio_bench.bench.failures import Ledger
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file
@@ -78,7 +78,7 @@ def steps(count: int, out: Path) -> dict[str, float]:
     draw = np.random.default_rng(count)
     with timed("plan"):
         systems = tuple(open_system(name) for name in SYSTEMS)
-        job = Job(Many(count), systems)
+        job = SuiteJob(Many(count), systems)
         plan = Plan((job,), tuple(METRICS[key] for key in CHOSEN), out, workers=1)
         vars(plan)["missing_weights"] = ()  # networks are left out, what they say is not
         plan.summary({("many", name): count for name in SYSTEMS})

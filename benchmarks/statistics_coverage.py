@@ -21,7 +21,7 @@ from visaudio_bench.metrics.aggregate import MOMENTS, concordance, mean
 from visaudio_bench.metrics.frechet import frechet_replicates
 from visaudio_bench.metrics.interaural_sets import cue_frechet, wasserstein
 from visaudio_bench.metrics.kernel_distance import kernel_replicates
-from visaudio_bench.metrics.uncertainty import POOLED_CLIPS, Cell, Replicates, intervals, jackknife
+from visaudio_bench.metrics.uncertainty import POOLED_CLIPS, Replicates, Statistic, intervals, jackknife
 
 FEW_SUITES, SUITES, SET_SUITES, RESAMPLES = 8000, 2000, 1000, 999
 TRUE_SETS, TRUE_CLIPS = 24, 1500  # whose mean is the truth of a distance
@@ -97,7 +97,7 @@ def means() -> None:
         for clips in CLIPS:
             generator = own_generator(kind, clips)
             scores = draw(generator, (FEW_SUITES if clips == 10 else SUITES, clips))
-            cells = [Cell(mean("v"), {"v": row}, low, high) for row in scores]
+            cells = [Statistic(mean("v"), {"v": row}, low, high) for row in scores]
             ours, none = covered(cells, truth)
             counts = generator.multinomial(clips, np.full(clips, 1 / clips), RESAMPLES).astype(float)
             found = others(scores.T, truth, counts)
@@ -105,7 +105,7 @@ def means() -> None:
             print(f"| {kind} | {clips} | {' | '.join(told)} |", flush=True)
 
 
-def covered(cells: list[Cell], truth: float) -> tuple[float, float]:
+def covered(cells: list[Statistic], truth: float) -> tuple[float, float]:
     """Share of the intervals that hold the truth, and of cells without one."""
     found = intervals(cells, resamples=RESAMPLES)
     given = [one for one in found if not one.reason]
@@ -145,7 +145,7 @@ def pooled() -> None:
         truth = float(aggregate(lateralisation(own_generator(kind), 200_000, kind)))
         for clips in (*CLIPS[:1], POOLED_CLIPS, *CLIPS[1:]):
             generator = own_generator(kind, clips)
-            cells = [Cell(aggregate, lateralisation(generator, clips, kind), -1.0, 1.0) for _ in range(SET_SUITES)]
+            cells = [Statistic(aggregate, lateralisation(generator, clips, kind), -1.0, 1.0) for _ in range(SET_SUITES)]
             ours, none = covered(cells, truth)
             print(f"| LatCCC, {words} ({truth:.2f}) | {clips} | {percent(ours)} | {percent(none)} |", flush=True)
 

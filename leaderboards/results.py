@@ -30,9 +30,9 @@ from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
 from visaudio_bench.metrics.protocol import OURS, Protocol
 from visaudio_bench.metrics.quantity import gather, positions, select
 from visaudio_bench.metrics.uncertainty import (
-    Cell,
     Difference,
     Interval,
+    Statistic,
     differences,
     holm,
     intervals,
@@ -196,7 +196,7 @@ class _Table:
     def draw_intervals(self, columns: Sequence[_Column]) -> None:
         """Compute at once the intervals of all cells that have one over clips."""
         cells = {
-            (metric.key, view, system.name): Cell(
+            (metric.key, view, system.name): Statistic(
                 metric.aggregate, self.values(metric, view, system.name), metric.low, metric.high
             )
             for metric, view, systems in columns

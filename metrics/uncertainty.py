@@ -7,7 +7,7 @@ differ far more than systems do.
 - `intervals`: studentised bootstrap (Efron 1979; Hall 1988) with symmetric quantiles, on a scale where the metric is
   unbounded: the logarithm of what has one bound, the log-odds of what has two. So no end lies outside the range, and
   the long tail of an error lies on its upper side. Where a bound is nearer than the standard error, the scale is the
-  metric's own. `interval` is that of one cell.
+  metric's own. `interval` is that of one statistic.
 - `differences`: interval and p of the difference of two systems, by the same bootstrap in the metric's unit: what p
   says, the interval says too. `difference` is that of one pair.
 - `jackknife`, `Replicates`: value, interval and p of distances between sets by leaving out groups of clips (Busing,
@@ -70,7 +70,7 @@ ONE_CLIP = "no interval: it hangs on a single clip"
 LONELY = 1.25  # effective number of clips below which one decides
 
 
-class Cell(NamedTuple):
+class Statistic(NamedTuple):
     """What an interval is computed from.
 
     Attributes:
@@ -158,11 +158,13 @@ def few(clips: int) -> str:
     return f"no interval below {MINIMUM_CLIPS} clips" if clips < MINIMUM_CLIPS else ""
 
 
-def interval(cell: Cell, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """Compute the interval of one cell over clips.
+def interval(
+    statistic: Statistic, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Compute the interval of one statistic over clips.
 
     Args:
-        cell: aggregate, quantities and range.
+        statistic: aggregate, quantities and range.
         confidence: coverage of the interval.
         resamples: number of resamples.
         seed: of the resamples.
@@ -175,26 +177,26 @@ def interval(cell: Cell, *, confidence: float = CONFIDENCE, resamples: int = RES
 
     Example:
         >>> from visaudio_bench.metrics.aggregate import mean
-        >>> found = interval(Cell(mean("x"), {"x": np.arange(100.0)}))
+        >>> found = interval(Statistic(mean("x"), {"x": np.arange(100.0)}))
         >>> found.value, found.n, 43 < found.low < 45, 54 < found.high < 56
         (49.5, 100, True, True)
     """
-    return intervals([cell], confidence=confidence, resamples=resamples, seed=seed)[0]
+    return intervals([statistic], confidence=confidence, resamples=resamples, seed=seed)[0]
 
 
 def intervals(
-    cells: Sequence[Cell], *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+    statistics: Sequence[Statistic], *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Interval]:
-    """Compute the `interval` of every cell of a table for the price of drawing once.
+    """Compute the `interval` of every statistic of a table for the price of drawing once.
 
     Args:
-        cells: what the intervals are of, all over the same clips.
+        statistics: what the intervals are of, all over the same clips.
         confidence: coverage of the intervals.
-        resamples: number of resamples, the same clips for every cell.
+        resamples: number of resamples, the same clips for every statistic.
         seed: of the resamples; the same for all systems of a table.
 
     Returns:
-        The interval of each cell, in their order.
+        The interval of each statistic, in their order.
 
     Raises:
         ValueError: the quantities are not over the same clips.
@@ -204,15 +206,20 @@ def intervals(
 
         >>> from visaudio_bench.metrics.aggregate import mean
         >>> errors = np.array([0, 0, 0.1, 0.2, 0.2, 0.4, 0.5, 0.7, 1, 2])
-        >>> found = intervals([Cell(mean("x"), {"x": errors}, low=0.0)])[0]
+        >>> found = intervals([Statistic(mean("x"), {"x": errors}, low=0.0)])[0]
         >>> 0 < found.low < found.value < found.high
         True
-        >>> intervals([Cell(mean("x"), {"x": np.arange(9.0)})])[0].reason
+        >>> intervals([Statistic(mean("x"), {"x": np.arange(9.0)})])[0].reason
         'no interval below 10 clips'
     """
     samples = [
-        _Sample(cell.aggregate, cell.quantities, int(_defined(cell.quantities).sum()), (cell.low, cell.high))
-        for cell in cells
+        _Sample(
+            statistic.aggregate,
+            statistic.quantities,
+            int(_defined(statistic.quantities).sum()),
+            (statistic.low, statistic.high),
+        )
+        for statistic in statistics
     ]
     drawn = _draw(samples, resamples, seed)
     return [_interval(sample, drawn.get(number), confidence) for number, sample in enumerate(samples)]
@@ -600,11 +607,14 @@ class _Sums:
         return bool(squares.sum() ** 2 < LONELY * (squares @ squares))
 
     def _gradient(self, sums: Floats) -> Floats:
+        """Derivatives (m, B) by each of the sums (m, B), by central differences that are computed at once."""
+        moved = np.flatnonzero(self._steps)
+        steps = np.zeros((len(sums), len(moved), 1))
+        steps[moved, np.arange(len(moved)), 0] = self._steps[moved]
+        ends = np.stack([sums[:, None] + steps, sums[:, None] - steps], axis=1)
+        above, below = self.finish(ends.reshape(len(sums), -1)).reshape(ends.shape[1:])
         gradient = np.zeros_like(sums)
-        for row in np.flatnonzero(self._steps):
-            step = np.zeros((len(sums), 1))
-            step[row] = self._steps[row]
-            gradient[row] = (self.finish(sums + step) - self.finish(sums - step)) / (2 * self._steps[row])
+        gradient[moved] = (above - below) / (2 * self._steps[moved, None])
         return gradient
 
 
@@ -618,7 +628,7 @@ class _Drawn(NamedTuple):
 def _draw(samples: Sequence[_Sample], draws: int, seed: int) -> dict[int, _Drawn]:
     """Resample the clips of all samples together; those that are refused or constant are left out."""
     if len({sample.clips for sample in samples}) > 1:
-        raise ValueError(f"cells must be over the same clips, got {sorted({one.clips for one in samples})}")
+        raise ValueError(f"statistics must be over the same clips, got {sorted({one.clips for one in samples})}")
     kept = {number: one for number, one in enumerate(samples) if not (one.refusal or one.constant)}
     if not kept:
         return {}
@@ -647,10 +657,10 @@ def _resampler(samples: Sequence[_Sample]) -> Callable[[npt.NDArray[np.integer]]
     def evaluate(picked: npt.NDArray[np.integer]) -> list[_Drawn]:
         parts: Iterator[Floats] = iter(())
         if stack is not None:
-            clips = picked.shape[-1]
-            flat = picked + clips * np.arange(len(picked))[:, None]
-            times = np.bincount(flat.ravel(), minlength=len(picked) * clips).reshape(len(picked), clips)
-            parts = iter(stack.parts(stack.terms @ times.T.astype(np.float64)))
+            times = np.empty(picked.shape)
+            for row, chosen in zip(times, picked, strict=True):
+                row[:] = np.bincount(chosen, minlength=len(row))
+            parts = iter(stack.parts(stack.terms @ times.T))
         found = []
         for one in samples:
             if one.sums is not None:

@@ -32,7 +32,7 @@ FADE = 32
 
 
 @dataclass(frozen=True)
-class Decoder:
+class FoaDecoder:
     """A binaural decoder for a head that is alike left and right.
 
     Attributes:
@@ -45,7 +45,7 @@ class Decoder:
 
 
 @cache
-def load_decoder(name: str) -> Decoder:
+def load_decoder(name: str) -> FoaDecoder:
     """The decoder of that name (one of `DECODERS`); read or made once a process.
 
     Raises:
@@ -54,13 +54,13 @@ def load_decoder(name: str) -> Decoder:
     if name == "omnitone":
         return _omnitone()
     if name == "kemar":
-        return Decoder(_kemar_taps(), SAMPLE_RATE)
+        return FoaDecoder(_kemar_taps(), SAMPLE_RATE)
     raise UsageError(f'unknown decoder "{name}".{did_you_mean(name, DECODERS)} Known: {", ".join(DECODERS)}')
 
 
-def _omnitone() -> Decoder:
+def _omnitone() -> FoaDecoder:
     with as_file(files("visaudio_bench.suites") / "assets" / "omnitone_foa_48k.npz") as path, np.load(path) as data:
-        return Decoder((data["taps"] / 32768).astype(np.float32), int(data["sample_rate"]))
+        return FoaDecoder((data["taps"] / 32768).astype(np.float32), int(data["sample_rate"]))
 
 
 def _kemar_taps() -> Samples:

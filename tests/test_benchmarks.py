@@ -90,7 +90,7 @@ def test_all_stages_make_a_page_and_the_rates_of_a_plan(tmp_path: Path, benchmar
 def test_the_script_for_a_card_works_without_one(
     benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = benchmark("card")
+    card = benchmark("graphics_card")
     card.main(["--tiny"])
     assert "nothing was measured" in capsys.readouterr().out
     rates = card.judging("cpu", tiny=True)
@@ -152,5 +152,5 @@ def test_binauralisers_are_trained_for_a_while(
     binauralisers = benchmark("binauralisers")
     binauralisers.train(["geometry-aware"], tmp_path, scenes=16, minutes=1.0)
     assert int(header_notes(tmp_path / "geometry-aware" / "last.safetensors")["step"]) > 0
-    binauralisers.coherence(binauralisers.Rows(tmp_path), 2)
+    binauralisers.coherence(binauralisers.TrainedRows(tmp_path), 2)
     assert "of 16 windows of 2 held-out scenes" in capsys.readouterr().out

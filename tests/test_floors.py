@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,60 @@ def test_the_picture_of_the_rooms_shows_their_imports() -> None:
         for other in imported_rooms(path) - {room}
     }
     assert drawn == real
+
+
+# Folders that are built alike, so that the path says which of their files is meant.
+ALIKE = (
+    r"models/(foleyspace|geometry_aware|visaudio)",  # networks of ours
+    r"models/((foleyspace|geometry_aware|visaudio)/)?training",
+    r"baselines/published/\w+",  # systems: a card, a lock and a runner each
+    r"bench/evaluation/families|metrics",  # who computes what `metrics` defines
+    r"bench/evaluation/families|models/backbones|models/hear_api",  # and of which network; HEAR's modules are its names
+)
+# Modules of bench/cli have the names of their commands.
+NAMED_TWICE = {
+    "catalogue.py": {"baselines", "metrics", "suites"},  # what may be asked for by name
+    "weights.py": {"bench/cli", "models"},  # which plug-ins import
+}
+# Networks and readers of `ALIKE` folders; `worker_kit` is a program in other people's environments.
+CLASSES_TWICE = {
+    "Batch": {"models/training/loading.py", "models/visaudio/training/batches.py"},
+    "Clip": {"baselines/published/worker_kit.py", "suites/clip.py"},
+    "Config": {f"models/{network}/config.py" for network in ("foleyspace", "geometry_aware", "visaudio")},
+    "Reader": {
+        "models/training/loading.py",
+        *(f"models/{network}/training/batches.py" for network in ("foleyspace", "geometry_aware", "visaudio")),
+    },
+    "SelfAttention": {"models/backbones/layers.py", "models/visaudio/blocks.py"},  # of other authors each
+    "Sound": {"baselines/published/worker_kit.py", "suites/media.py"},
+}
+
+
+def modules() -> Iterator[Path]:
+    """The modules of the rooms, of the ground, and of the benchmarks."""
+    for room in (*FLOOR, "benchmarks"):
+        yield from (ROOT / room).rglob("*.py")
+    yield from (ROOT / PACKAGE).glob("*.py")
+
+
+def test_a_file_has_a_name_of_its_own() -> None:
+    """Who opens a file by its name opens the right one."""
+    folders: dict[str, set[str]] = defaultdict(set)
+    for path in modules():
+        folders[path.name].add(path.parent.relative_to(ROOT).as_posix())
+    twice = {
+        name: where
+        for name, where in folders.items()
+        if len(where) > 1
+        and not name.startswith("__")
+        and not any(all(re.fullmatch(alike, folder) for folder in where) for alike in ALIKE)
+    }
+    assert twice == NAMED_TWICE
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    files: dict[str, set[str]] = defaultdict(set)
+    for path in modules():
+        for name in re.findall(r"^class ([A-Z]\w*)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            files[name].add(path.relative_to(ROOT).as_posix())
+    assert {name: where for name, where in files.items() if len(where) > 1} == CLASSES_TWICE

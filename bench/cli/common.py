@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:  # the command line starts without these
     from visaudio_bench.bench.cluster.opening import Machines
-    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
     from visaudio_bench.bench.evaluation.run_checks import Check
     from visaudio_bench.leaderboards.schema import Run
     from visaudio_bench.leaderboards.tables import Table
@@ -190,7 +190,7 @@ def run_options(command: Command) -> Command:
     return command
 
 
-def make_plan(jobs: tuple[Job, ...], default_out: str, options: dict[str, Any]) -> Plan:
+def make_plan(jobs: tuple[SuiteJob, ...], default_out: str, options: dict[str, Any]) -> Plan:
     """Make the plan that the shared options ask for.
 
     Args:
@@ -429,7 +429,7 @@ def finish(
 
 def _look_at(run: Path, pages: Path, tables: Sequence[Table]) -> str:
     """Write the pages of a run without sounds and pictures, which is cheap; which to open, or why there are none."""
-    from visaudio_bench.bench.report_pages.folder import write_report
+    from visaudio_bench.bench.report_pages.report_folder import write_report
     from visaudio_bench.errors import UsageError
 
     try:

@@ -18,7 +18,7 @@ from visaudio_bench.bench.cli.common import (
 
 if TYPE_CHECKING:
     from visaudio_bench.baselines import System
-    from visaudio_bench.bench.evaluation.plan import Job
+    from visaudio_bench.bench.evaluation.plan import SuiteJob
 
 EPILOG = """\b
 Examples
@@ -114,9 +114,9 @@ def _jobs(
     duration: float,
     suites: tuple[str, ...],
     limit: int | None,
-) -> list[tuple[Job, Path]]:
+) -> list[tuple[SuiteJob, Path]]:
     """What to make, and the folder of each suite's sounds."""
-    from visaudio_bench.bench.evaluation.plan import Job
+    from visaudio_bench.bench.evaluation.plan import SuiteJob
     from visaudio_bench.bench.evaluation.unscored_generation import VideoSuite
     from visaudio_bench.errors import UsageError
     from visaudio_bench.suites import open_suite
@@ -126,10 +126,10 @@ def _jobs(
     if not videos and not suites:
         raise UsageError("give either --video FILE or --suite NAME. Suites: bench list suites")
     if videos:
-        return [(Job(VideoSuite(_files(videos), caption, duration), (system,), limit), out)]
+        return [(SuiteJob(VideoSuite(_files(videos), caption, duration), (system,), limit), out)]
     if caption is not None:
         raise UsageError("--caption is for --video; the clips of a suite have captions of their own.")
-    jobs = [Job(open_suite(request), (system,), limit) for request in dict.fromkeys(suites)]
+    jobs = [SuiteJob(open_suite(request), (system,), limit) for request in dict.fromkeys(suites)]
     return [(job, out / job.suite.name) for job in jobs]
 
 

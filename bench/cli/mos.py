@@ -17,7 +17,7 @@ from visaudio_bench.leaderboards.opinion_tables import METHODS, TESTS
 from visaudio_bench.leaderboards.tables import FORMATS
 
 if TYPE_CHECKING:
-    from visaudio_bench.bench.mos.sources import Sources
+    from visaudio_bench.bench.mos.study_material import StudyMaterial
 
 CI_METHODS = tuple(METHODS)
 TABLES = ("mos", "pairs", "agreement", "raters", "clips", "votes")
@@ -160,14 +160,14 @@ def page(allow_missing: int, **options: Any) -> None:
     if (service or options["post"]) and not consent:
         raise UsageError(f"people of {service or 'a crowd'} are asked for their consent in your words: --consent FILE")
     wording = Wording(options["title"], options["contact"], options["post"], service, address, consent)
-    sources = _sources(options)
+    material = _material(options)
     truth = options["directions"]
-    azimuths = with_truth(read_directions(truth), [clip.id for clip in sources.clips], truth) if truth else {}
+    azimuths = with_truth(read_directions(truth), [clip.id for clip in material.clips], truth) if truth else {}
     design = Design(options["design"], options["per_rater"] or 0, azimuths)
     out = options["out"]
     with hold(out.parent, "bench mos page", name=f".{out.name}.in-use"):
         made = build(
-            sources,
+            material,
             out,
             wording=wording,
             study_id=options["study_id"] or out.name,
@@ -208,8 +208,8 @@ def _check_design(options: dict[str, Any], in_a_form: bool) -> None:
         )
 
 
-def _sources(options: dict[str, Any]) -> Sources:
-    from visaudio_bench.bench.mos.sources import from_folders, from_run
+def _material(options: dict[str, Any]) -> StudyMaterial:
+    from visaudio_bench.bench.mos.study_material import from_folders, from_run
 
     chosen = {key: options[key] for key in ("clips", "training", "hidden_reference", "low_anchor", "seed")}
     if options["folders"]:
@@ -259,7 +259,7 @@ def serve(
 @click.option("--dimension", help="For sureal and p808, which hold one number a sample.")
 def export(database: Path, out: Path | None, target: str, dimension: str | None) -> None:
     """Write the responses in a server's database, or a long responses.csv, as CSV or for another tool."""
-    from visaudio_bench.bench.mos.export import export_text
+    from visaudio_bench.bench.mos.response_export import export_text
     from visaudio_bench.files import write_text
 
     exported = export_text(database, target, dimension)

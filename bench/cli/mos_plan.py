@@ -46,14 +46,14 @@ def plan(form: str, **options: Any) -> None:
     to rater and from clip to clip beyond what all systems share, and otherwise. In the design matching votes are
     right (1) or wrong (0), and systems are also compared with guessing.
     """
-    from visaudio_bench.bench.mos.planning import Design, assumed, estimated, estimated_matching, plan_table
+    from visaudio_bench.bench.mos.planning import StudyPlan, assumed, estimated, estimated_matching, plan_table
 
     matching = options["kind"] == "matching"
     for name, value in zip(GIVEN, DEFAULTS[options["kind"]], strict=True):
         options[name] = value if options[name] is None else options[name]
     if matching and options["difference"] > 0.5:
         raise UsageError(f"--difference {options['difference']:g}: shares lie at most 0.5 above guessing.")
-    design = Design(options["raters"], options["clips"], options["systems"], options["difference"])
+    study = StudyPlan(options["raters"], options["clips"], options["systems"], options["difference"])
     if options["ratings"]:
         unused = {
             "form": "auto",
@@ -70,4 +70,4 @@ def plan(form: str, **options: Any) -> None:
             raise UsageError("no two systems of the earlier study have votes of the same raters on the same clips.")
     else:
         spreads = assumed(*(options[name] for name in GIVEN[:3]), matching=matching)
-    print_tables([plan_table(design, spreads)], form)
+    print_tables([plan_table(study, spreads)], form)

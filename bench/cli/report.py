@@ -38,8 +38,8 @@ def report(
     runs: tuple[Path, ...], mos: Path | None, summary: bool, html: Path | None, workers: int | None, form: str
 ) -> None:
     """Print the tables of the finished RUN again, recomputed from its clips.csv; of several RUNs side by side."""
-    from visaudio_bench.charts import plotly_script
     from visaudio_bench.leaderboards.schema import read_results
+    from visaudio_bench.plotly_script import plotly_script
 
     if html is not None:
         plotly_script()  # before minutes are spent
@@ -76,7 +76,7 @@ def _tables(contents: Mapping[Path, Run], mos: Path | None) -> list[Table]:
 
 def _write_pages(runs: Sequence[Path], html: Path, workers: int | None, tables: Sequence[Table]) -> None:
     from visaudio_bench.bench.console import note
-    from visaudio_bench.bench.report_pages.folder import write_report
+    from visaudio_bench.bench.report_pages.report_folder import write_report
     from visaudio_bench.pool import available_cores
 
     made = write_report(runs, html, tables, workers or available_cores())

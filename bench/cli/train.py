@@ -145,11 +145,11 @@ def _judge(
     """Generate the evaluation clips and print the leaderboard."""
     from visaudio_bench.baselines import open_system
     from visaudio_bench.bench.evaluation.metric_choice import find_metrics
-    from visaudio_bench.bench.evaluation.plan import Job, Plan
+    from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
     from visaudio_bench.bench.training import training_run
     from visaudio_bench.suites import open_suite
 
-    job = Job(open_suite(training_run.EVALUATION_SUITE), (*map(open_system, anchors), *systems))
+    job = SuiteJob(open_suite(training_run.EVALUATION_SUITE), (*map(open_system, anchors), *systems))
     out = asked.folder(network) / "evaluation"
     plan = Plan((job,), find_metrics(metrics), out, workers=asked.workers, device=asked.device)
     finish(plan, form, dry_run=False)

@@ -19,7 +19,7 @@ def validate(result: Path, suites: tuple[str, ...], form: str) -> None:
     Nothing is computed again; bench verify does that. Exit code 1 if anything is wrong.
     """
     from visaudio_bench.bench.evaluation.run_checks import suites_here
-    from visaudio_bench.bench.evaluation.validation import validate as checks_of
+    from visaudio_bench.bench.evaluation.run_validation import validate as checks_of
 
     checks = checks_of(result, lambda run: suites_here(run, suites))
     print_checks(f"{result}: is it what it says", checks, form)

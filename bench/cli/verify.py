@@ -29,11 +29,11 @@ def verify(
     show; features of networks within 1e-3 of their norm. Exit code 1 if any does not.
     """
     from visaudio_bench.bench.evaluation.run_checks import suites_here
-    from visaudio_bench.bench.evaluation.verification import Sample
+    from visaudio_bench.bench.evaluation.verification import Rescoring
     from visaudio_bench.bench.evaluation.verification import verify as checks_of
     from visaudio_bench.leaderboards.schema import read_results
     from visaudio_bench.pool import available_cores
 
-    sample = Sample(clips, seed, workers or available_cores(), find_device(device))
+    sample = Rescoring(clips, seed, workers or available_cores(), find_device(device))
     checks = checks_of(result, suites_here(read_results(result), suites), sample)
     print_checks(f"{result}: do its numbers come out again", checks, form)

@@ -38,7 +38,7 @@ _SHARE = 20  # looking for others' entries takes at most this part of the time
 _OPEN = 64  # files that a reader keeps open
 
 
-class Contents(NamedTuple):
+class StoreContents(NamedTuple):
     """What a store holds: entries (of one key perhaps several), bytes on disk, and segments."""
 
     entries: int
@@ -147,13 +147,13 @@ class AnswerStore:
             own = self._segment_of_ours()
             self._written[key] = own.append(key, _seal(key, data) + data)
 
-    def contents(self) -> Contents:
+    def contents(self) -> StoreContents:
         """How much there is."""
         with self._lock:
             self._look()
             entries = sum(len(segment.rows) for segment in self._segments.values())
             size = sum(_size(segment.path / name) for segment in self._segments.values() for name in ("index", "data"))
-            return Contents(entries, size, len(self._segments))
+            return StoreContents(entries, size, len(self._segments))
 
     def clear(self) -> None:
         """Remove everything. Who is writing meanwhile begins a new segment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from visaudio_bench.bench.evaluation.plan import Job
+from visaudio_bench.bench.evaluation.plan import SuiteJob
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.beside_published import binauralisation_table
 from visaudio_bench.leaderboards.published_tables import read_published
@@ -16,7 +16,7 @@ SYSTEMS = ("motion-pan", "foleyspace-like")  # those that need no weights
 METRICS = ("stft", "env", "lat_r", "lr_acc", "lat_err", "delta_ild", "delta_itd")
 
 
-def require_binauralisers(jobs: Sequence[Job]) -> None:
+def require_binauralisers(jobs: Sequence[SuiteJob]) -> None:
     """See that every system is given the reference's mono sound; the anchors stand beside them.
 
     Raises:

@@ -33,9 +33,9 @@ from visaudio_bench.bench.evaluation.accumulation import (
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
-from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.bench.evaluation.network_pipeline import ClipSounds, answers_of
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets
-from visaudio_bench.bench.evaluation.plan import Job, Plan, describe, describe_prediction, refuse_strangers
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob, describe, describe_prediction, refuse_strangers
 from visaudio_bench.bench.evaluation.run_media import write_media
 from visaudio_bench.bench.evaluation.run_writing import REMARKS, RunContent, write_run
 from visaudio_bench.bench.evaluation.signal_scores import (
@@ -128,11 +128,11 @@ def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
     return _write(plan, ClipTable.of(rows), ledger, nets, before)
 
 
-def _job(plan: Plan, suite: str) -> Job:
+def _job(plan: Plan, suite: str) -> SuiteJob:
     return next(job for job in plan.jobs if job.suite.name == suite)
 
 
-def _admit(plan: Plan, job: Job, unmade: Mapping[str, ClipError]) -> dict[str, Problem]:
+def _admit(plan: Plan, job: SuiteJob, unmade: Mapping[str, ClipError]) -> dict[str, Problem]:
     """Clips that cannot be used, with what is wrong; they are out for every system.
 
     Those that were not prepared, and, in a suite with references, those without a usable one.
@@ -148,7 +148,7 @@ def _admit(plan: Plan, job: Job, unmade: Mapping[str, ClipError]) -> dict[str, P
     return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
 
 
-def _generate_all(plan: Plan, job: Job, ledger: Ledger) -> dict[str, list[Prediction]]:
+def _generate_all(plan: Plan, job: SuiteJob, ledger: Ledger) -> dict[str, list[Prediction]]:
     """Predictions by clip; the ledger gets what could not be made."""
     paths: dict[str, list[Prediction]] = {clip.id: [] for clip in job.clips if clip.id not in job.refused}
     failures = []
@@ -171,7 +171,7 @@ def _generate_all(plan: Plan, job: Job, ledger: Ledger) -> dict[str, list[Predic
     return paths
 
 
-def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list[Scored]:
+def _score_all(plan: Plan, job: SuiteJob, paths: dict[str, list[Prediction]]) -> list[Scored]:
     """Every prediction judged, in the order of clips and systems whatever order the workers finish in."""
     families = tuple(family for family in plan.families_for(job) if not family.alone)
     tasks = [
@@ -186,7 +186,7 @@ def _score_all(plan: Plan, job: Job, paths: dict[str, list[Prediction]]) -> list
     return [prediction for clip in job.clips for prediction in scored.get(clip.id, [])]
 
 
-def _tell_padded(job: Job, scored: Sequence[Scored]) -> None:
+def _tell_padded(job: SuiteJob, scored: Sequence[Scored]) -> None:
     """One line for each system whose sounds had to be filled to their clips' lengths."""
     for system in dict.fromkeys(prediction.system for prediction in scored):
         said = [
@@ -224,7 +224,7 @@ def _networks(plan: Plan) -> Nets:
 
 
 def _listen_all(
-    plan: Plan, job: Job, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger, *, keep: bool
+    plan: Plan, job: SuiteJob, paths: Mapping[str, list[Prediction]], nets: Nets, ledger: Ledger, *, keep: bool
 ) -> dict[tuple[str, str], Judged]:
     """What the networks say of every prediction, by system and clip; their features are saved for set distances.
 
@@ -232,7 +232,7 @@ def _listen_all(
     """
     families = [family for family in plan.families_for(job) if family.alone]
     usable_clips = [clip for clip in job.clips if paths.get(clip.id)] if families else []
-    clips = [Heard(n, clip, {p.system: p.path for p in paths[clip.id]}) for n, clip in enumerate(usable_clips)]
+    clips = [ClipSounds(n, clip, {p.system: p.path for p in paths[clip.id]}) for n, clip in enumerate(usable_clips)]
     answers: dict[tuple[str, str], Judged] = {}
     features: dict[str, FeatureRows] = {}
     answered = answers_of(clips, families, nets, plan.protocol, plan.workers)
@@ -247,7 +247,7 @@ def _listen_all(
     return answers
 
 
-def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
+def _problems(job: SuiteJob, scored: Iterable[Scored]) -> list[Failure]:
     return [
         Failure(
             job.suite.name,
@@ -265,7 +265,7 @@ def _problems(job: Job, scored: Iterable[Scored]) -> list[Failure]:
 
 def _rows(
     plan: Plan,
-    job: Job,
+    job: SuiteJob,
     scored: Sequence[Scored],
     answers: Mapping[tuple[str, str], Judged],
     failures: Sequence[Failure],
@@ -348,7 +348,7 @@ def _absent_table(absent: Mapping[str, str]) -> Table:
     return Table("suites that are not here", (Column("todo", "what to do", left=True),), rows, corner="suite")
 
 
-def _record_of(plan: Plan, job: Job, failures: Sequence[Failure]) -> SuiteRecord:
+def _record_of(plan: Plan, job: SuiteJob, failures: Sequence[Failure]) -> SuiteRecord:
     return SuiteRecord(
         _suite_info(job),
         job.suite.manifest_hash(),
@@ -358,7 +358,7 @@ def _record_of(plan: Plan, job: Job, failures: Sequence[Failure]) -> SuiteRecord
     )
 
 
-def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> SystemInfo:
+def _system_info(job: SuiteJob, system: System, failures: Iterable[Failure]) -> SystemInfo:
     card = system.card
     counts = Counter(
         failure.reason for failure in failures if (failure.suite, failure.system) == (job.suite.name, card.name)
@@ -370,6 +370,6 @@ def _system_info(job: Job, system: System, failures: Iterable[Failure]) -> Syste
     return SystemInfo(card.name, card.title, card.anchor, card.binauralises, absent, remarks, card.optimised)
 
 
-def _suite_info(job: Job) -> SuiteInfo:
+def _suite_info(job: SuiteJob) -> SuiteInfo:
     suite = job.suite
     return SuiteInfo(suite.name, suite.title, len(job.clips), suite.synthetic, suite.remarks())

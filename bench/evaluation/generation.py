@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from visaudio_bench.baselines import Generation, System
 from visaudio_bench.baselines.system import clip_seed
 from visaudio_bench.bench.console import note
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, file_sha256, file_stamp, read_json, write_json
 from visaudio_bench.guard import one_clip
@@ -39,7 +39,7 @@ class Generated(NamedTuple):
     trace: str = ""
 
 
-def folder_of(plan: Plan, job: Job, system: System) -> Path:
+def folder_of(plan: Plan, job: SuiteJob, system: System) -> Path:
     """Name the folder of one system's sounds for one suite.
 
     Args:
@@ -53,7 +53,7 @@ def folder_of(plan: Plan, job: Job, system: System) -> Path:
     return plan.sounds or plan.out / "audio" / job.suite.name / system.card.name
 
 
-def recorded(plan: Plan, job: Job, system: System) -> dict[str, Path]:
+def recorded(plan: Plan, job: SuiteJob, system: System) -> dict[str, Path]:
     """Look up which sounds are there already and up to date.
 
     Args:
@@ -108,7 +108,7 @@ def made_sounds(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> Iterator[Generated]:
+def generate(plan: Plan, job: SuiteJob, system: System, missing: Sequence[str]) -> Iterator[Generated]:
     """Make the sounds that are missing.
 
     Args:
@@ -135,11 +135,11 @@ def generate(plan: Plan, job: Job, system: System, missing: Sequence[str]) -> It
             yield from _unmade(outcome.item, error)
 
 
-def _generate_chunk(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> list[Generated]:
+def _generate_chunk(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...]) -> list[Generated]:
     return list(_generate_some(plan, job, system, ids))
 
 
-def _generate_some(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> Iterator[Generated]:
+def _generate_some(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...]) -> Iterator[Generated]:
     """Have a system make some clips; where it raises, the first clip of which it has said nothing is made by itself.
 
     So a clip that a system cannot bear costs itself, whatever the system does at once or keeps from clip to clip. One
@@ -171,7 +171,7 @@ def _generate_some(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -
         batch = tuple(left)
 
 
-def _attempted(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> Iterator[Generated | ClipError]:
+def _attempted(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...]) -> Iterator[Generated | ClipError]:
     """What a system makes of some clips, each with its record written; last the error that ended it, if one did."""
     try:
         with one_clip():
@@ -189,7 +189,7 @@ def _attempted(plan: Plan, job: Job, system: System, ids: tuple[str, ...]) -> It
         yield error
 
 
-def _kept(plan: Plan, job: Job, system: System, clip: Clip | None, generation: Generation) -> Generated:
+def _kept(plan: Plan, job: SuiteJob, system: System, clip: Clip | None, generation: Generation) -> Generated:
     """What a system said of a clip, after its record is written; a sound that gets none does not stay."""
     name, folder = generation.clip, folder_of(plan, job, system)
     written = False
@@ -215,7 +215,7 @@ def _unmade(ids: Sequence[str], error: ClipError) -> Iterator[Generated]:
         yield Generated(name, None, error.reason, error.message, "" if number else error.trace)
 
 
-def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:
+def _record(plan: Plan, job: SuiteJob, system: System, clip: Clip, generation: Generation) -> dict[str, Any]:
     """The provenance of one sound; it is written after the sound, so that a record always means a whole file."""
     assert generation.path is not None  # failed generations leave no record
     inside = generation.path.parent == folder_of(plan, job, system)
@@ -235,7 +235,7 @@ def _record(plan: Plan, job: Job, system: System, clip: Clip, generation: Genera
     }
 
 
-def _key(plan: Plan, job: Job, system: System, clip: Clip) -> str:
+def _key(plan: Plan, job: SuiteJob, system: System, clip: Clip) -> str:
     """Everything a sound depends on, as one hash."""
     parts: dict[str, Any] = {
         "system": system.card.name,

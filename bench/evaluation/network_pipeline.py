@@ -26,7 +26,7 @@ from visaudio_bench.pool import Needs, Outcome, is_elsewhere, map_unordered
 from visaudio_bench.suites import Clip
 
 
-class Heard(NamedTuple):
+class ClipSounds(NamedTuple):
     """A clip with the file of each system's sound; `number` is its place among all."""
 
     number: int
@@ -44,7 +44,7 @@ class _Asked(NamedTuple):
 
 
 def answers_of(
-    clips: Sequence[Heard], families: Sequence[Family], nets: Nets, protocol: Protocol, workers: int
+    clips: Sequence[ClipSounds], families: Sequence[Family], nets: Nets, protocol: Protocol, workers: int
 ) -> Iterator[list[NetworkAnswers]]:
     """Ask families about every sound of every clip.
 
@@ -80,8 +80,8 @@ def _is_portable(family: Family) -> bool:
 
 
 def _answered_far(
-    clips: Sequence[Heard], families: tuple[Family, ...], nets: Nets, protocol: Protocol, workers: int
-) -> Iterator[tuple[Heard, list[NetworkAnswers]]]:
+    clips: Sequence[ClipSounds], families: tuple[Family, ...], nets: Nets, protocol: Protocol, workers: int
+) -> Iterator[tuple[ClipSounds, list[NetworkAnswers]]]:
     """What families say that are asked in workers, in the order of the clips; nothing where there are none."""
     from visaudio_bench.models import serving
 
@@ -105,8 +105,8 @@ def _answered_far(
 
 
 def _answered_elsewhere(
-    clips: Sequence[Heard], families: tuple[Family, ...], nets: Nets, protocol: Protocol, workers: int
-) -> Iterator[tuple[Heard, list[NetworkAnswers]]]:
+    clips: Sequence[ClipSounds], families: tuple[Family, ...], nets: Nets, protocol: Protocol, workers: int
+) -> Iterator[tuple[ClipSounds, list[NetworkAnswers]]]:
     """As `_answered_far`, by workers of a cluster, each of which loads the networks once."""
     work = partial(_listen_alone, _Asked(families, _described(families, nets), protocol, ()))
     on_card = any(net.computed_on == "cuda" for family in families for net in nets[family.name].values())
@@ -121,7 +121,7 @@ def _described(families: tuple[Family, ...], nets: Nets) -> Nets:
     return {f.name: {name: net.on(net.device) for name, net in nets[f.name].items()} for f in families}
 
 
-def _listen_alone(asked: _Asked, task: Heard) -> list[NetworkAnswers]:
+def _listen_alone(asked: _Asked, task: ClipSounds) -> list[NetworkAnswers]:
     """In a worker of a cluster: everything about one clip, with networks that this process has."""
     return list(listen(task.clip, task.sounds, asked.families, asked.nets, asked.protocol))
 
@@ -139,7 +139,7 @@ def devices_of(device: str) -> tuple[str, ...]:
     return tuple(f"cuda:{card}" for card in range(torch.cuda.device_count())) or (device,)
 
 
-def _listen_far(asked: _Asked, task: Heard) -> list[NetworkAnswers]:
+def _listen_far(asked: _Asked, task: ClipSounds) -> list[NetworkAnswers]:
     """In a worker process: everything about one clip, with networks that another process runs."""
     address = asked.addresses[task.number % len(asked.addresses)]
     nets = {
@@ -150,9 +150,9 @@ def _listen_far(asked: _Asked, task: Heard) -> list[NetworkAnswers]:
 
 
 def _in_order(
-    outcomes: Iterable[Outcome[Heard, list[NetworkAnswers]]],
-) -> Iterator[Outcome[Heard, list[NetworkAnswers]]]:
-    early: dict[int, Outcome[Heard, list[NetworkAnswers]]] = {}
+    outcomes: Iterable[Outcome[ClipSounds, list[NetworkAnswers]]],
+) -> Iterator[Outcome[ClipSounds, list[NetworkAnswers]]]:
+    early: dict[int, Outcome[ClipSounds, list[NetworkAnswers]]] = {}
     wanted = 0
     for outcome in outcomes:
         early[outcome.item.number] = outcome
@@ -161,7 +161,7 @@ def _in_order(
             wanted += 1
 
 
-def _lost(task: Heard, families: Sequence[Family], protocol: Protocol, error: ClipError) -> list[NetworkAnswers]:
+def _lost(task: ClipSounds, families: Sequence[Family], protocol: Protocol, error: ClipError) -> list[NetworkAnswers]:
     """The answers about a clip that ended its process: none, and why."""
     quantities = {key: q for family in families for key, q in without(family, protocol, error.reason).items()}
     return [

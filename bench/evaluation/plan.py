@@ -17,7 +17,7 @@ from visaudio_bench.bench.evaluation.family_registry import family_of, refuse_tw
 from visaudio_bench.bench.evaluation.frozen_networks import Dtype
 from visaudio_bench.bench.evaluation.hear_scenes import HearScenes
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics, under_protocol
-from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Machine, Prediction, Work, measured, predict
+from visaudio_bench.bench.evaluation.rates import MEASURED_SECONDS, Forecast, Machine, Work, measured, predict
 from visaudio_bench.bench.provenance import command_line
 from visaudio_bench.errors import UsageError
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET
@@ -37,7 +37,7 @@ NAMING = "To name a folder of sounds, write NAME=DIR in place of DIR."
 
 
 @dataclass(frozen=True)
-class Job:
+class SuiteJob:
     """One suite, the clips of it that are asked for, and the systems that will make sound for them."""
 
     suite: Suite
@@ -133,7 +133,7 @@ class Plan:
     `command` is what the user wrote.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[SuiteJob, ...]
     metrics: tuple[Metric, ...] | None
     out: Path
     seed: int = 0
@@ -165,7 +165,7 @@ class Plan:
                 "with the columns clip, t and azimuth_deg, in the folder of a suite or given to bench score."
             )
 
-    def metrics_for(self, job: Job) -> tuple[Metric, ...]:
+    def metrics_for(self, job: SuiteJob) -> tuple[Metric, ...]:
         """The metrics asked for, else the default ones that the suite can have; and the distances of HEAR modules."""
         chosen = self.metrics
         if chosen is None:
@@ -173,7 +173,7 @@ class Plan:
         added = [metric for family in self._scenes(job) for metric in family.metrics]
         return under_protocol((*chosen, *added), self.protocol)
 
-    def _scenes(self, job: Job) -> tuple[HearScenes, ...]:
+    def _scenes(self, job: SuiteJob) -> tuple[HearScenes, ...]:
         """The HEAR modules that listen to a suite: none without references, which their distances are from."""
         return self._all_scenes if job.has_references else ()
 
@@ -181,7 +181,7 @@ class Plan:
     def _all_scenes(self) -> tuple[HearScenes, ...]:
         return tuple(HearScenes(backbone) for backbone in self.backbones.values())
 
-    def families_for(self, job: Job) -> tuple[Family, ...]:
+    def families_for(self, job: SuiteJob) -> tuple[Family, ...]:
         """The families that compute the metrics of a suite, each once; all that can work here, with their weights.
 
         Raises:
@@ -295,11 +295,11 @@ class Plan:
             "prediction": self._predicted(to_make).record(),
         }
 
-    def _predicted(self, to_make: Mapping[tuple[str, str], int]) -> Prediction:
+    def _predicted(self, to_make: Mapping[tuple[str, str], int]) -> Forecast:
         cards = int(self.device.startswith("cuda"))
         return predict([self._work(job, to_make) for job in self.jobs], self.machine or Machine(self.workers, 1, cards))
 
-    def _work(self, job: Job, to_make: Mapping[tuple[str, str], int]) -> Work:
+    def _work(self, job: SuiteJob, to_make: Mapping[tuple[str, str], int]) -> Work:
         families = self.families_for(job)
         seconds = job.suite.duration or MEASURED_SECONDS
         rendering = measured().seconds("render", "scene") * seconds / MEASURED_SECONDS
@@ -315,7 +315,7 @@ class Plan:
         )
 
 
-def _own_files(system: System, job: Job) -> dict[str, Any]:
+def _own_files(system: System, job: SuiteJob) -> dict[str, Any]:
     if not isinstance(system, Outputs):
         return {}
     return {"unmatched_files": system.unmatched(job.every_id), "folders": system.contents.told()}
@@ -387,7 +387,7 @@ def present_suites(requests: Sequence[str]) -> tuple[tuple[str, ...], dict[str, 
     return tuple(present), absent
 
 
-def refuse_strangers(jobs: Sequence[Job]) -> None:
+def refuse_strangers(jobs: Sequence[SuiteJob]) -> None:
     """Refuse a folder of outputs of which no name is that of a clip of any suite.
 
     Raises:
@@ -403,7 +403,7 @@ def refuse_strangers(jobs: Sequence[Job]) -> None:
             )
 
 
-def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[Job, ...]:
+def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) -> tuple[SuiteJob, ...]:
     """Open what `bench run` is asked for.
 
     Args:
@@ -415,14 +415,19 @@ def open_jobs(suites: Sequence[str], systems: Sequence[str], limit: int | None) 
         Each suite with the systems asked for, and with the standing anchors where it has references.
 
     Raises:
-        UsageError: an unknown name, two systems or suites of one name, or a suite without clips.
+        UsageError: an unknown name, two systems or suites of one name, a suite without clips, or no system that could
+            take part in any of them.
     """
     wanted = tuple(dict.fromkeys((*STANDING_ANCHORS, *(systems or DEFAULT_SYSTEMS))))
     opened = tuple(open_system(request) for request in wanted)
     _refuse_twins([system.card.name for system in opened], "systems")
-    jobs = [Job(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
+    jobs = [SuiteJob(open_suite(request), opened, limit) for request in dict.fromkeys(suites)]
     _refuse_twins([job.suite.name for job in jobs], "suites")
-    return tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+    needed = tuple(_without_needless(job, asked=set(systems)) for job in jobs)
+    if not any(job.present for job in needed):
+        reasons = dict.fromkeys(why for job in needed for why in job.absent.values())
+        raise UsageError(" ".join(["Nothing can be judged:", *reasons]))
+    return needed
 
 
 def score_job(
@@ -433,7 +438,7 @@ def score_job(
     binauralised: bool,
     duration: float | None,
     labels: Path | None = None,
-) -> Job:
+) -> SuiteJob:
     """Open what `bench score` is asked for.
 
     Args:
@@ -480,7 +485,7 @@ def score_job(
         ),
     )
     anchors = tuple(open_system(name) for name in STANDING_ANCHORS) if sounds else ()
-    return Job(suite, (*anchors, *outputs))
+    return SuiteJob(suite, (*anchors, *outputs))
 
 
 def _told_of_labels(files: Mapping[str, Path], systems: Sequence[Outputs]) -> Iterable[str]:
@@ -492,7 +497,7 @@ def _told_of_labels(files: Mapping[str, Path], systems: Sequence[Outputs]) -> It
             yield f"direction labels: {behind:,} row(s) behind the end of the sounds of {system.card.name} are not used"
 
 
-def open_backbones(requests: Sequence[str], jobs: Sequence[Job], device: str) -> dict[str, HearBackbone]:
+def open_backbones(requests: Sequence[str], jobs: Sequence[SuiteJob], device: str) -> dict[str, HearBackbone]:
     """Load the HEAR modules of `--backbone`, and try them on noise.
 
     Args:
@@ -550,14 +555,14 @@ def _told_of_videos(pictures: Contents | None) -> list[str]:
     return [f"videos, {line}" for line in unread_words([*pictures.unread, *pictures.sounds.values()])]
 
 
-def _without_needless(job: Job, asked: set[str]) -> Job:
+def _without_needless(job: SuiteJob, asked: set[str]) -> SuiteJob:
     """A suite without references leaves out the systems that hear the reference, unless they were asked for."""
     if not job.ids:
         raise UsageError(f'suite "{job.suite.name}" has no clips.')
     if job.has_references:
         return job
     kept = tuple(s for s in job.systems if s.card.name in asked or not s.card.binauralises)
-    return Job(job.suite, kept, job.limit)
+    return SuiteJob(job.suite, kept, job.limit)
 
 
 def _refuse_twins(names: Sequence[str], kind: str) -> None:

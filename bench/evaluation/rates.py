@@ -76,7 +76,7 @@ class Work(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Forecast:
     """What a run will take on the machine that was asked for.
 
     Attributes:
@@ -127,7 +127,7 @@ class Machine:
     cards: int = 0
 
 
-def predict(work: Sequence[Work], machine: Machine, rates: Rates | None = None) -> Prediction:
+def predict(work: Sequence[Work], machine: Machine, rates: Rates | None = None) -> Forecast:
     """Predict what a run takes.
 
     Args:
@@ -157,7 +157,7 @@ def predict(work: Sequence[Work], machine: Machine, rates: Rates | None = None) 
         disk += scale * _disk(part, rates)
     workers = machine.cores if machine.cores > 1 else 0
     memory = rates.worker_mb * (1 + workers) + weights * max(1, machine.cards)
-    return Prediction(stages, memory, disk, _basis(work, rates, machine))
+    return Forecast(stages, memory, disk, _basis(work, rates, machine))
 
 
 def _networks(work: Work, rates: Rates, reading: float, machine: Machine) -> float:

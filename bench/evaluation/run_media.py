@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.bench.evaluation.plan import Job
+from visaudio_bench.bench.evaluation.plan import SuiteJob
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import read_json, write_json
 from visaudio_bench.names import fault
@@ -19,7 +19,7 @@ _CLIP = {"id": str, "video": _PATH, "audio": _PATH, "labels?": _PATH, "start": f
          "caption": (str, None)}  # fmt: skip
 
 
-def write_media(run: Path, jobs: Iterable[Job], *, keep: bool) -> None:
+def write_media(run: Path, jobs: Iterable[SuiteJob], *, keep: bool) -> None:
     """Write `media.json`: for each suite its clips, with absolute paths.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 from visaudio_bench.bench.console import note, track
 from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
 from visaudio_bench.bench.evaluation.generation import Generated, generate, recorded
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import write_json
@@ -51,7 +51,7 @@ class VideoSuite(Suite):
         return self._clips
 
 
-def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool, workers: int) -> None:
+def produce(job: SuiteJob, folder: Path, *, seed: int, device: str, mux: bool, workers: int) -> None:
     """Make what is not there yet; what could not be made is listed in the folder's `failures.jsonl`.
 
     Args:
@@ -106,7 +106,7 @@ def produce(job: Job, folder: Path, *, seed: int, device: str, mux: bool, worker
         )
 
 
-def _refuse_to_overwrite(job: Job, folder: Path, *, mux: bool) -> None:
+def _refuse_to_overwrite(job: SuiteJob, folder: Path, *, mux: bool) -> None:
     """Refuse a folder where a file of a clip's name lies that no record of ours is beside, a source first of all."""
     for clip in job.clips:
         if (folder / f"{clip.id}.json").is_file():
@@ -119,7 +119,7 @@ def _refuse_to_overwrite(job: Job, folder: Path, *, mux: bool) -> None:
                 )
 
 
-def _too_short(job: Job) -> dict[str, Generated]:
+def _too_short(job: SuiteJob) -> dict[str, Generated]:
     """Clips of `--video` whose pictures end before the sound would, whatever system makes it."""
     refused = {}
     for clip in job.clips if isinstance(job.suite, VideoSuite) else ():
@@ -131,7 +131,7 @@ def _too_short(job: Job) -> dict[str, Generated]:
     return refused
 
 
-def _mux_all(job: Job, sounds: Mapping[str, Path], folder: Path, system: str) -> Iterator[Failure]:
+def _mux_all(job: SuiteJob, sounds: Mapping[str, Path], folder: Path, system: str) -> Iterator[Failure]:
     """A video beside each sound, with the gain of its sound in the record; what was turned down is said once.
 
     Yields:

@@ -59,7 +59,7 @@ class Rescored(NamedTuple):
     features: Mapping[str, Mapping[str, NDArray[np.float32]]]
 
 
-class Sample(NamedTuple):
+class Rescoring(NamedTuple):
     """Which clips are scored again: how many of each suite, drawn with a seed, by how many processes, and on what."""
 
     clips: int
@@ -68,7 +68,7 @@ class Sample(NamedTuple):
     device: str
 
 
-def verify(path: Path, suites: Mapping[str, Suite], sample: Sample) -> list[Check]:
+def verify(path: Path, suites: Mapping[str, Suite], sample: Rescoring) -> list[Check]:
     """Compute again what a run folder says.
 
     Args:
@@ -123,7 +123,7 @@ def _near(mine: float, theirs: float, tolerance: float) -> bool:
     return mine == theirs or abs(mine - theirs) <= tolerance
 
 
-def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Sample) -> list[Check]:
+def _scores(path: Path, run: Run, suites: Mapping[str, Suite], sample: Rescoring) -> list[Check]:
     """Some clips of each suite, every system's sound of them scored again; and their features, where there are some."""
     rows = read_clip_rows(path / "clips.csv")
     media, metrics = read_media(path), metrics_of(run)
@@ -221,7 +221,7 @@ def _drawn(
     clips: Sequence[str],
     sounds: Mapping[str, Mapping[str, Path]],
     seed: Sequence[int],
-    sample: Sample,
+    sample: Rescoring,
 ) -> list[str]:
     """The clips that are scored again, in the suite's order.
 
@@ -319,7 +319,7 @@ def _families(metrics: Sequence[Metric]) -> tuple[tuple[Family, ...], list[str]]
     return able, [f"not scored again, for want of weights or packages: {', '.join(left)}."] if left else []
 
 
-def _again(tasks: Sequence[ScoringTask], sample: Sample, run: Run) -> Iterator[Rescored]:
+def _again(tasks: Sequence[ScoringTask], sample: Rescoring, run: Run) -> Iterator[Rescored]:
     """Each clip with what is computed of every system's sound; nothing of one that cannot be scored."""
     families = tasks[0].families
     signals = tuple(family for family in families if not family.alone)

@@ -18,7 +18,7 @@ from visaudio_bench.metrics.opinion_correlation import over_clips, over_systems
 SIGNS = {"higher": 1, "lower": -1}
 
 
-class Column(NamedTuple):
+class MetricColumn(NamedTuple):
     """One metric in one view: which way is better, values by system, and by system and clip where there are any."""
 
     metric: str
@@ -79,7 +79,7 @@ def _suite(study: dict[str, Any], results: Sequence[Result], run: Path) -> str:
     return common[0]
 
 
-def _columns(results: Sequence[Result], rows: ClipTable, suite: str) -> Iterator[Column]:
+def _columns(results: Sequence[Result], rows: ClipTable, suite: str) -> Iterator[MetricColumn]:
     mine = [result for result in results if result.suite == suite and result.value is not None]
     scores: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
     for (system, metric, view), by_clip in rows.by_clip(suite).items():
@@ -87,13 +87,13 @@ def _columns(results: Sequence[Result], rows: ClipTable, suite: str) -> Iterator
     for metric, view in dict.fromkeys((result.metric, result.view) for result in mine):
         here = [result for result in mine if (result.metric, result.view) == (metric, view)]
         values = {result.system: float(result.value) for result in here if result.value is not None}
-        yield Column(metric, view, here[0].better, values, scores.get((metric, view), {}))
+        yield MetricColumn(metric, view, here[0].better, values, scores.get((metric, view), {}))
 
 
 def _agreements(
     study: dict[str, Any],
     dimension: str,
-    column: Column,
+    column: MetricColumn,
     systems: Sequence[str],
     clips: Sequence[str],
     confidence: float,

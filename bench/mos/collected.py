@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visaudio_bench.bench.mos.export import database_rows, is_database
 from visaudio_bench.bench.mos.questions import COLUMNS
+from visaudio_bench.bench.mos.response_export import database_rows, is_database
 from visaudio_bench.bench.mos.responses import Responses
 from visaudio_bench.bench.mos.services import CODE
 from visaudio_bench.errors import UsageError

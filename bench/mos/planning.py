@@ -32,7 +32,7 @@ from visaudio_bench.metrics.opinion_planning import (
 WANTED = 0.8
 
 
-class Design(NamedTuple):
+class StudyPlan(NamedTuple):
     """Raters, clips and systems of a study, and the difference that it should find.
 
     The difference is in points of the scale; of a study of matching, in shares of right answers.
@@ -143,11 +143,11 @@ def _deviations(parts: Components) -> str:
     return ", ".join(f"{math.sqrt(part):.2f} {word}" for part, word in zip(parts, words, strict=True))
 
 
-def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
+def plan_table(plan: StudyPlan, spreads: Sequence[Spread]) -> Table:
     """Tabulate what a study can tell apart as planned, with twice the raters, twice the clips and twice both.
 
     Args:
-        design: number of systems, raters and clips, and the difference that is asked for.
+        plan: number of systems, raters and clips, and the difference that is asked for.
         spreads: how much votes differ.
 
     Returns:
@@ -155,11 +155,11 @@ def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
         wanted power, each alone and corrected for all pairs of systems.
     """
     columns = (
-        Column("power", "power", f"difference {design.difference:g}"),
+        Column("power", "power", f"difference {plan.difference:g}"),
         Column(
             "power_corrected",
             "power corrected",
-            " or ".join(dict.fromkeys(_tests(design, spread) for spread in spreads)),
+            " or ".join(dict.fromkeys(_tests(plan, spread) for spread in spreads)),
         ),
         Column("smallest", "smallest found", f"power {WANTED:g}"),
         Column("smallest_corrected", "smallest corrected", f"power {WANTED:g}"),
@@ -167,37 +167,35 @@ def plan_table(design: Design, spreads: Sequence[Spread]) -> Table:
     rows = []
     for spread in spreads:
         for raters, clips in (
-            (design.raters, design.clips),
-            (2 * design.raters, design.clips),
-            (design.raters, 2 * design.clips),
-            (2 * design.raters, 2 * design.clips),
+            (plan.raters, plan.clips),
+            (2 * plan.raters, plan.clips),
+            (plan.raters, 2 * plan.clips),
+            (2 * plan.raters, 2 * plan.clips),
         ):
             label = f"{spread.name}: {counted(raters, 'rater')}, {counted(clips, 'clip')}"
-            rows.append(TableRow(label, _cells(design, spread, raters, clips), spread.name))
-    return Table(
-        f"Plan for {counted(design.systems, 'system')}", columns, tuple(rows), "study", _notes(design, spreads)
-    )
+            rows.append(TableRow(label, _cells(plan, spread, raters, clips), spread.name))
+    return Table(f"Plan for {counted(plan.systems, 'system')}", columns, tuple(rows), "study", _notes(plan, spreads))
 
 
-def _tests(design: Design, spread: Spread) -> str:
-    return counted(spread.tests(design.systems), "system" if spread.alone else "pair")
+def _tests(plan: StudyPlan, spread: Spread) -> str:
+    return counted(spread.tests(plan.systems), "system" if spread.alone else "pair")
 
 
-def _cells(design: Design, spread: Spread, raters: int, clips: int) -> tuple[Cell, ...]:
-    levels = (ALPHA, _corrected(design, spread))
-    powers = [power(design.difference, spread.parts, raters, clips, alpha) for alpha in levels]
+def _cells(plan: StudyPlan, spread: Spread, raters: int, clips: int) -> tuple[Cell, ...]:
+    levels = (ALPHA, _corrected(plan, spread))
+    powers = [power(plan.difference, spread.parts, raters, clips, alpha) for alpha in levels]
     smallest = [smallest_difference(spread.parts, raters, clips, alpha, WANTED) for alpha in levels]
     return (*(Cell(f"{value:.0%}", value) for value in powers), *(Cell(f"{value:.2f}", value) for value in smallest))
 
 
-def _corrected(design: Design, spread: Spread) -> float:
+def _corrected(plan: StudyPlan, spread: Spread) -> float:
     """The level of the first of Holm's steps: what the smallest p has to reach."""
-    return ALPHA / spread.tests(design.systems)
+    return ALPHA / spread.tests(plan.systems)
 
 
-def _notes(design: Design, spreads: Sequence[Spread]) -> tuple[str, ...]:
-    gap = f"{design.difference:g}"
-    alone = f"a share of {0.5 + design.difference:g} is told from guessing, and that " if spreads[0].alone else ""
+def _notes(plan: StudyPlan, spreads: Sequence[Spread]) -> tuple[str, ...]:
+    gap = f"{plan.difference:g}"
+    alone = f"a share of {0.5 + plan.difference:g} is told from guessing, and that " if spreads[0].alone else ""
     notes = [
         f"power: probability that {alone}two systems that differ by {gap} over all raters and clips are told "
         f"apart at {ALPHA:.0%} (test crossed, what bench mos marks)",
@@ -205,13 +203,13 @@ def _notes(design: Design, spreads: Sequence[Spread]) -> tuple[str, ...]:
         + ("; against guessing over all systems" if alone else ""),
     ]
     for spread in spreads:
-        alpha, parts = _corrected(design, spread), spread.parts
-        raters = needed(design.difference, parts, clips=design.clips, alpha=alpha, wanted=WANTED)
-        clips = needed(design.difference, parts, raters=design.raters, alpha=alpha, wanted=WANTED)
+        alpha, parts = _corrected(plan, spread), spread.parts
+        raters = needed(plan.difference, parts, clips=plan.clips, alpha=alpha, wanted=WANTED)
+        clips = needed(plan.difference, parts, raters=plan.raters, alpha=alpha, wanted=WANTED)
         notes.append(spread.source)
         notes.append(
             f"{spread.name}: for {WANTED:.0%} corrected it takes {_or_more(raters, 'rater')} with "
-            f"{counted(design.clips, 'clip')}, or {_or_more(clips, 'clip')} with {counted(design.raters, 'rater')}"
+            f"{counted(plan.clips, 'clip')}, or {_or_more(clips, 'clip')} with {counted(plan.raters, 'rater')}"
         )
     return tuple(notes)
 

@@ -37,8 +37,8 @@ from visaudio_bench.bench.mos.page_data import (
 )
 from visaudio_bench.bench.mos.questions import TOGETHER
 from visaudio_bench.bench.mos.service_forms import FORM_SERVICES, WRITERS
-from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE, Sources
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
+from visaudio_bench.bench.mos.study_material import ANCHOR, REFERENCE, StudyMaterial
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.escapes import one_line, script_json, visible
 from visaudio_bench.files import atomic_path, csv_text, scratch_folder, write_json, write_text
@@ -92,7 +92,7 @@ class Questionnaire(NamedTuple):
 
 
 def build(
-    sources: Sources,
+    material: StudyMaterial,
     folder: Path,
     *,
     wording: Wording,
@@ -108,7 +108,7 @@ def build(
     folder `OUT.failures`.
 
     Args:
-        sources: clips, sounds and controls.
+        material: clips, sounds and controls.
         folder: which is made.
         wording: title, contact, consent and service.
         study_id: name of the study, which every answer carries.
@@ -124,7 +124,7 @@ def build(
         UsageError: the folder exists, the study's name cannot be kept, or a sample would clip at this loudness.
         BenchError: no clip can be shown.
     """
-    if design.name == "mushra" and not {REFERENCE, ANCHOR} <= sources.controls.keys():
+    if design.name == "mushra" and not {REFERENCE, ANCHOR} <= material.controls.keys():
         raise UsageError("a test of the kind of MUSHRA has a hidden reference and a low anchor.")
     if not (study_id.isprintable() and 0 < len(study_id) <= LONGEST_ID):
         raise UsageError(
@@ -139,21 +139,21 @@ def build(
             )
     with scratch_folder(folder.parent, folder.name) as scratch:
         work = scratch / "survey"
-        filled = _fill(sources, work, wording, study_id, design, loudness, seed, progress, ledger)
+        filled = _fill(material, work, wording, study_id, design, loudness, seed, progress, ledger)
         listed = ledger.write() if ledger.failures else None
         if filled is None:
             first = ledger.failures[0].message
-            raise BenchError(f"no clip of {sources.suite} can be shown, first: {first} All are listed in {listed}.")
+            raise BenchError(f"no clip of {material.suite} can be shown, first: {first} All are listed in {listed}.")
         data, rows = filled
         paste = _write_paste(folder, data, wording)
         with atomic_path(key, mode=0o600) as temporary:
             temporary.write_text(rows, encoding="utf-8")
         work.replace(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    samples = len(sources.sounds) + len(sources.controls)
-    lost = {failure.clip for failure in ledger.failures} & {clip.id for clip in sources.clips}
+    samples = len(material.sounds) + len(material.controls)
+    lost = {failure.clip for failure in ledger.failures} & {clip.id for clip in material.clips}
     return Questionnaire(
-        folder, key, len(sources.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures), paste
+        folder, key, len(material.clips) - len(lost), samples, size / 1e6, tuple(ledger.failures), paste
     )
 
 
@@ -168,7 +168,7 @@ def _write_paste(folder: Path, data: dict[str, Any], wording: Wording) -> Path |
 
 
 def _fill(
-    sources: Sources,
+    material: StudyMaterial,
     work: Path,
     wording: Wording,
     study_id: str,
@@ -180,30 +180,30 @@ def _fill(
 ) -> tuple[dict[str, Any], str] | None:
     """Everything below `work`; returns the page's data and the key, None where no clip can be shown."""
     rng = random.Random(f"{study_id}/{seed}")
-    order = [*sources.sounds, *sources.controls]
+    order = [*material.sounds, *material.controls]
     systems = order.copy()
     rng.shuffle(systems)  # the page knows systems by position; the position must not tell
-    others = _others(sources, rng) if design.name == "matching" else {}
+    others = _others(material, rng) if design.name == "matching" else {}
     codes: set[str] = set()
     groups, key, seconds = [], [], 0.0
-    shown = [*sources.clips, *([sources.training] if sources.training else [])]
+    shown = [*material.clips, *([material.training] if material.training else [])]
     for number, clip in enumerate(shown, 1):
         progress(f"{number}/{len(shown)} {clip.id}")
         samples: list[Sample] = []
         named: list[Sample] = []
         try:
             with one_clip():
-                if clip.id in sources.unmade:
-                    raise sources.unmade[clip.id]
+                if clip.id in material.unmade:
+                    raise material.unmade[clip.id]
                 samples = [
                     sample
                     for system in systems
-                    for sample in _asked(sources, clip, system, design, others, lambda: _code(rng, codes))
+                    for sample in _asked(material, clip, system, design, others, lambda: _code(rng, codes))
                 ]
-                named = [_sample(sources, clip, clip, REFERENCE, _code(rng, codes))] if design.name == "mushra" else []
+                named = [_sample(material, clip, clip, REFERENCE, _code(rng, codes))] if design.name == "mushra" else []
                 _write_samples(work / "media", clip, [*samples, *named], loudness)
         except ClipError as error:
-            ledger.add([failure_of(error, sources.suite, clip.id, "page")])
+            ledger.add([failure_of(error, material.suite, clip.id, "page")])
             _remove_samples(work / "media", clip, [*samples, *named])
             continue
         groups.append(
@@ -215,20 +215,20 @@ def _fill(
                 "reference": named[0].code if named else None,
             }
         )
-        if clip is not sources.training:
+        if clip is not material.training:
             samples.sort(key=lambda sample: order.index(sample.system))  # the key keeps the study's order
             seconds += sum(sample.samples.shape[1] / RATE for sample in samples)
-            key += [_key_row(sample, sources.suite, loudness) for sample in samples]
+            key += [_key_row(sample, material.suite, loudness) for sample in samples]
     if not key:
         return None
-    last = sources.training
+    last = material.training
     training = groups.pop() if last is not None and groups[-1]["clip"] == last.id else None
     if design.name in TOGETHER:
         groups = items_of(groups, design.name, rng)
         training = items_of([training], design.name, rng)[0] if training else None
     if design.per_rater > len(groups):
         raise UsageError(f"--per-rater {design.per_rater}: there are {len(groups)} questions.")
-    data = page_data(groups, training, wording, study_id, design, len(systems), sources.suite)
+    data = page_data(groups, training, wording, study_id, design, len(systems), material.suite)
     data |= {
         "attention": None,
         "crowd": crowd_ending(wording, rng),
@@ -236,7 +236,7 @@ def _fill(
     }
     if wording.service in FORM_SERVICES:
         data["attention"] = check = attention_check(groups, rng, _code(rng, codes))
-        key.append(_attention_row(check, groups, sources.suite))
+        key.append(_attention_row(check, groups, material.suite))
     write_page(work, data)
     for name, sound in check_sounds(loudness, seed).items():
         write_audio(work / "checks" / f"{name}.flac", sound, RATE)
@@ -257,18 +257,18 @@ def _attention_row(check: dict[str, Any], groups: list[dict[str, Any]], suite: s
     return {**told, "expected": str(check["expected"])}
 
 
-def _others(sources: Sources, rng: random.Random) -> dict[str, Clip]:
+def _others(material: StudyMaterial, rng: random.Random) -> dict[str, Clip]:
     """For each clip another one, whose sounds do not belong to it: round a circle, so that each serves once."""
-    circle = [clip for clip in sources.clips if clip.id not in sources.unmade]
+    circle = [clip for clip in material.clips if clip.id not in material.unmade]
     if len(circle) < 2:
         raise UsageError(f"matching takes 2 clips or more, whose sounds are exchanged; there are {len(circle)}.")
     rng.shuffle(circle)
     others = {clip.id: other for clip, other in zip(circle, [*circle[1:], circle[0]], strict=True)}
-    return others | ({sources.training.id: circle[0]} if sources.training else {})
+    return others | ({material.training.id: circle[0]} if material.training else {})
 
 
 def _asked(
-    sources: Sources,
+    material: StudyMaterial,
     clip: Clip,
     system: str,
     design: Design,
@@ -277,19 +277,19 @@ def _asked(
 ) -> list[Sample]:
     """A system's sound for a clip; with that for another clip where the two are to be told apart."""
     if not others:
-        return [_sample(sources, clip, clip, system, new_code(), design.azimuths.get(clip.id, ""))]
+        return [_sample(material, clip, clip, system, new_code(), design.azimuths.get(clip.id, ""))]
     pair = [
-        _sample(sources, clip, made_for, system, new_code(), expected)
+        _sample(material, clip, made_for, system, new_code(), expected)
         for made_for, expected in ((clip, "1"), (others[clip.id], "-1"))
     ]
     length = min(sample.samples.shape[1] for sample in pair)  # a longer one would tell
     return [sample._replace(samples=sample.samples[:, :length]) for sample in pair]
 
 
-def _sample(sources: Sources, clip: Clip, made_for: Clip, system: str, code: str, expected: str = "") -> Sample:
-    role = sources.controls.get(system, "test")
+def _sample(material: StudyMaterial, clip: Clip, made_for: Clip, system: str, code: str, expected: str = "") -> Sample:
+    role = material.controls.get(system, "test")
     if role == "test":
-        sound = read_binaural(sources.sounds[system][made_for.id], sample_rate=RATE)
+        sound = read_binaural(material.sounds[system][made_for.id], sample_rate=RATE)
     elif made_for.audio is None:
         raise UsageError(
             f'clip "{made_for.id}" has no reference sound, which --hidden-reference and --low-anchor need.'

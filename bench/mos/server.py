@@ -201,7 +201,9 @@ def application(
             return JSONResponse({"rater": number_of_rater(connection)})
 
     async def answers(request: Request) -> Response:
-        from visaudio_bench.bench.mos.export import export_text  # what it needs would delay the start of every server
+        from visaudio_bench.bench.mos.response_export import (
+            export_text,  # what it needs would delay the start of every server
+        )
 
         limit.count(request)
         if not _knows(request, password):

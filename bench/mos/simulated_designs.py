@@ -24,7 +24,7 @@ import numpy as np
 
 from visaudio_bench.bench.mos.questions import AZIMUTH, DESIGNS, MATCHING, PREFERENCE, QUALITY
 from visaudio_bench.bench.mos.simulate import Panel, common_columns, qualities, require_panel
-from visaudio_bench.bench.mos.sources import ANCHOR, REFERENCE
+from visaudio_bench.bench.mos.study_material import ANCHOR, REFERENCE
 from visaudio_bench.metrics.opinion import ROLES, Floats, Votes
 from visaudio_bench.metrics.opinion_preference import Preferences
 

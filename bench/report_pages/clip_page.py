@@ -21,7 +21,7 @@ from visaudio_bench.bench.evaluation.clip_pictures import pictures_file
 from visaudio_bench.bench.evaluation.families.direction import as_arrays
 from visaudio_bench.bench.evaluation.signal_scores import predicted_ears, read_reference
 from visaudio_bench.bench.failures import failure_of
-from visaudio_bench.bench.report_pages.page_data import write_data
+from visaudio_bench.bench.report_pages.data_scripts import write_data
 from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError

@@ -11,7 +11,7 @@ import torch
 from visaudio_bench.bench.failures import prepare as prepare_clips
 from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
 from visaudio_bench.bench.training.geometry_run import TRAINING_SUITE, VALIDATION_SUITE
-from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, Prepared, Training
+from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, PreparedTraining, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
 from visaudio_bench.bench.training.validation import direction_columns
 from visaudio_bench.errors import BenchError, UsageError
@@ -31,7 +31,7 @@ from visaudio_bench.models.foleyspace.training.batches import (
 )
 from visaudio_bench.models.foleyspace.training.learner import FoleyLearner
 from visaudio_bench.models.foleyspace.training.recipe import PRESETS, FoleyRecipe
-from visaudio_bench.models.foleyspace.training.rooms import RoomScenes, whole_scene
+from visaudio_bench.models.foleyspace.training.room_scenes import RoomScenes, whole_scene
 from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.training.recipe import configured
 from visaudio_bench.suites import open_suite
@@ -68,7 +68,7 @@ class FoleyTraining(Training[FoleyRecipe]):
 
     def prepare(
         self, begun: SpatialDiffusion | tuple[()] | None, preset: str, recipe: FoleyRecipe, data: Data, world: World
-    ) -> Prepared:
+    ) -> PreparedTraining:
         """As `Training.prepare`."""
         config = configured(CONFIGS[preset], recipe)
         assert isinstance(data.learnt, RenderedSounds | RoomScenes)  # what `data` has made
@@ -76,7 +76,7 @@ class FoleyTraining(Training[FoleyRecipe]):
         torch.manual_seed(recipe.seed)
         learner = FoleyLearner(begun or SpatialDiffusion(config))
         notes = {"preset": preset, "data": data.learnt.manifest_hash}
-        return Prepared(
+        return PreparedTraining(
             learner,
             Reader(data.learnt, recipe),
             partial(_validate, data.watched, world),

@@ -10,7 +10,7 @@ import torch
 
 from visaudio_bench.bench.training.feature_extraction import WindowKeeping, extract
 from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
-from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, Prepared, Training
+from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, PreparedTraining, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
 from visaudio_bench.bench.training.training_run import stores_of
 from visaudio_bench.bench.training.validation import direction_columns
@@ -72,7 +72,7 @@ class GeometryTraining(Training[GeometryRecipe]):
 
     def prepare(
         self, begun: GeometryAware | tuple[()] | None, preset: str, recipe: GeometryRecipe, data: Data, world: World
-    ) -> Prepared:
+    ) -> PreparedTraining:
         """As `Training.prepare`."""
         config = configured(CONFIGS[preset], recipe)
         learnt, watched = stores_of(data)
@@ -81,7 +81,7 @@ class GeometryTraining(Training[GeometryRecipe]):
         learner = GeometryLearner(begun or GeometryAware(config), recipe)
         validate = partial(_validate, Reader(watched, config, recipe), world) if watched else None
         notes = {"preset": preset, "data": learnt.manifest_hash}
-        return Prepared(learner, reader, validate, notes, partial(CHECKPOINTS.save, config), config.to_dict())
+        return PreparedTraining(learner, reader, validate, notes, partial(CHECKPOINTS.save, config), config.to_dict())
 
 
 def _embedded_store(name: str, asked: Asked, world: World) -> FeatureStore:

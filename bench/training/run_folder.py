@@ -52,7 +52,7 @@ class Asked:
         return self.out or Path("runs") / f"{network}-{self.preset or EMBEDDED}"
 
 
-class Source(Protocol):
+class DataSource(Protocol):
     """What is learnt from: a store, or what is made on the fly."""
 
     @property
@@ -73,8 +73,8 @@ class Source(Protocol):
 class Data:
     """The store that the network learns from, and the one that it is validated on now and then."""
 
-    learnt: Source
-    watched: Source | None
+    learnt: DataSource
+    watched: DataSource | None
     embedded: bool
 
 
@@ -85,7 +85,7 @@ class FinishedTraining(NamedTuple):
     to_judge: bool
 
 
-class Prepared(NamedTuple):
+class PreparedTraining(NamedTuple):
     """What a training is about to begin with.
 
     learner: the network with its loss. reader: of what is learnt. validate: what looks at it now and then.
@@ -133,7 +133,7 @@ class Training(ABC, Generic[AnyRecipe]):
         """The stores; those of the embedded default are made on first use."""
 
     @abstractmethod
-    def prepare(self, begun: Any, preset: str, recipe: AnyRecipe, data: Data, world: World) -> Prepared:
+    def prepare(self, begun: Any, preset: str, recipe: AnyRecipe, data: Data, world: World) -> PreparedTraining:
         """Everything that the loop needs; `begun` is None where a training goes on, whose weights are read later."""
 
 

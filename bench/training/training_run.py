@@ -14,7 +14,7 @@ from visaudio_bench.baselines.visaudio import DUAL, MMAUDIO_DUP, VISAUDIO, FlowS
 from visaudio_bench.bench.console import note
 from visaudio_bench.bench.training.feature_extraction import Extraction, extract
 from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
-from visaudio_bench.bench.training.run_folder import EMBEDDED, Asked, Data, FinishedTraining, Prepared, Training
+from visaudio_bench.bench.training.run_folder import EMBEDDED, Asked, Data, FinishedTraining, PreparedTraining, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
 from visaudio_bench.bench.training.validation import Validator
 from visaudio_bench.errors import BenchError, UsageError
@@ -65,7 +65,7 @@ class FlowTraining(Training[FlowRecipe]):
 
     def prepare(
         self, begun: Started | tuple[()] | None, preset: str, recipe: FlowRecipe, data: Data, world: World
-    ) -> Prepared:
+    ) -> PreparedTraining:
         """As `Training.prepare`."""
         config = configured(CONFIGS[preset], recipe)
         learnt, watched = stores_of(data)
@@ -73,7 +73,7 @@ class FlowTraining(Training[FlowRecipe]):
         network = build(config) if begun is None else _network(begun or None, config, reader, world)
         validate = _validator(watched, config, recipe, world)
         notes = _notes(preset, recipe, learnt)
-        return Prepared(FlowLearner(network), reader, validate, notes, partial(_save, config), config.to_dict())
+        return PreparedTraining(FlowLearner(network), reader, validate, notes, partial(_save, config), config.to_dict())
 
 
 def stores_of(data: Data) -> tuple[FeatureStore, FeatureStore | None]:

@@ -21,7 +21,7 @@ from visaudio_bench.models.geometry_aware.spectra import response_spectrum, samp
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Frame, iter_frames, read_binaural, resample
-from visaudio_bench.suites.simulator.responses import scene_responses
+from visaudio_bench.suites.simulator.impulse_responses import scene_responses
 from visaudio_bench.suites.simulator.truth import read_truth
 
 RESPONSE_EVERY = 0.5  # s

@@ -30,7 +30,7 @@ _DOUBLED = {
 }
 
 
-class Report(NamedTuple):
+class WeightOrigins(NamedTuple):
     """Where the weights of a network came from, by its own keys.
 
     copied: as they are in MMAudio's file. duplicated: in pairs, the same weights for either ear.
@@ -52,7 +52,7 @@ class Loaded(NamedTuple):
     """A network and where its weights came from."""
 
     network: FlowNetwork
-    report: Report
+    report: WeightOrigins
 
 
 def recognise(state: State, source: str) -> Config:
@@ -142,7 +142,7 @@ def load_mmaudio(state: State, config: Config | None = None, *, source: str = "t
     initialised = tuple(key for key in fresh if key not in taken)
     network.load_state_dict({**taken, **{key: fresh[key] for key in initialised}}, strict=True, assign=True)
     copied = tuple(key for key in taken if key not in duplicated)
-    return Loaded(network, Report(copied, tuple(duplicated), initialised))
+    return Loaded(network, WeightOrigins(copied, tuple(duplicated), initialised))
 
 
 def save_network(network: FlowNetwork, path: Path, notes: Mapping[str, str] | None = None) -> None:

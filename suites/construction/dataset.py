@@ -44,7 +44,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
-class Engine(Protocol):
+class BuildEngine(Protocol):
     """Applies a function to many items, wherever, and says what became of each as it is done.
 
     As `visaudio_bench.isolation.map_isolated` and `visaudio_bench.pool.map_unordered` do, with their workers filled in.
@@ -108,7 +108,7 @@ class Build:
         wanted = (files.video, files.audio, *([files.labels] if "labels" in record else []))
         return "reason" in record or all(path.is_file() for path in wanted)
 
-    def run(self, engine: Engine) -> Iterator[str]:
+    def run(self, engine: BuildEngine) -> Iterator[str]:
         """Make what is pending, yielding the id of each clip as it is made or refused.
 
         Raises:

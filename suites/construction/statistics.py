@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from visaudio_bench.charts import SCRIPT, copy_plotly
 from visaudio_bench.escapes import script_json
 from visaudio_bench.files import write_json, write_text
+from visaudio_bench.plotly_script import SCRIPT, copy_plotly
 from visaudio_bench.suites.construction import charts
 from visaudio_bench.suites.construction.build import trajectory_of
 from visaudio_bench.suites.construction.dataset import BuiltDataset

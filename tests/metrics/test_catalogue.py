@@ -11,7 +11,7 @@ from visaudio_bench.metrics.catalogue import METRICS, defaults
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_sets import REFERENCE, half_split_floor
 from visaudio_bench.metrics.quantity import select
-from visaudio_bench.metrics.uncertainty import Cell, interval, jackknife
+from visaudio_bench.metrics.uncertainty import Statistic, interval, jackknife
 
 from .conftest import side_by_side
 
@@ -85,7 +85,7 @@ def test_direction_and_range_hold_for_bad_systems(metric, table):
 def test_intervals_can_be_had_as_declared(metric, table):
     quantities = of(metric, table["mono"])
     if metric.interval == "bootstrap":
-        found = interval(Cell(metric.aggregate, quantities, metric.low, metric.high))
+        found = interval(Statistic(metric.aggregate, quantities, metric.low, metric.high))
         assert found.n == CLIPS - 2 * (metric.key in ("lr_acc", "motion_r"))  # two clips stay near the centre
         assert found.reason or found.low < found.value < found.high
     else:

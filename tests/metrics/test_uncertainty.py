@@ -14,8 +14,8 @@ from visaudio_bench.metrics.uncertainty import (
     MINIMUM_CLIPS,
     ONE_CLIP,
     TOO_ALIKE,
-    Cell,
     Replicates,
+    Statistic,
     difference,
     differences,
     holm,
@@ -49,7 +49,7 @@ SCORES = {
 def test_intervals_cover_the_truth_as_often_as_they_say(kind, clips):
     draw, truth, (low, high) = SCORES[kind]
     scores = draw(np.random.default_rng(1), clips)
-    found = intervals([Cell(the_mean, of(row), low, high) for row in scores], resamples=499)
+    found = intervals([Statistic(the_mean, of(row), low, high) for row in scores], resamples=499)
     given = [one for one in found if not one.reason]
     assert len(given) > 0.9 * STUDIES  # of ten clips of which nine are zero nothing can be said
     inside = np.mean([one.low <= truth <= one.high for one in given])
@@ -67,14 +67,14 @@ def test_intervals_of_a_pooled_concordance_cover_the_truth():
         columns = np.full(clips, 8.0), x.sum(1), y.sum(1), (x * x).sum(1), (y * y).sum(1), (x * y).sum(1)
         return {f"v.{name}": column for name, column in zip(MOMENTS, columns, strict=True)}
 
-    found = intervals([Cell(concordance("v"), sums(20), -1.0, 1.0) for _ in range(STUDIES)], resamples=499)
+    found = intervals([Statistic(concordance("v"), sums(20), -1.0, 1.0) for _ in range(STUDIES)], resamples=499)
     assert 0.92 <= np.mean([one.low <= 0.5 <= one.high for one in found]) <= 0.985
     assert all(-1 <= one.low < one.value < one.high <= 1 for one in found)
 
 
 def test_the_interval_of_many_clips_is_that_of_the_normal_theory():
     values = np.random.default_rng(1).normal(3, 2, size=400)
-    found = interval(Cell(the_mean, of(values)))
+    found = interval(Statistic(the_mean, of(values)))
     half = 1.96 * values.std() / np.sqrt(400)
     assert found.value == pytest.approx(values.mean()) and found.n == 400
     assert found.low == pytest.approx(values.mean() - half, abs=0.1 * half)
@@ -83,7 +83,7 @@ def test_the_interval_of_many_clips_is_that_of_the_normal_theory():
 
 @pytest.mark.parametrize("values", [[], [1.0], [np.nan, 2.0], np.arange(9.0), [*range(9), *[np.nan] * 30]])
 def test_few_clips_give_no_interval_and_no_test(values):
-    found = interval(Cell(the_mean, of(values)))
+    found = interval(Statistic(the_mean, of(values)))
     assert np.isnan(found.low) and np.isnan(found.high) and found.reason
     assert found.n == np.isfinite(values).sum() < MINIMUM_CLIPS
     gap = difference(the_mean, of(values), of(np.zeros(len(values))))
@@ -103,7 +103,7 @@ def test_few_clips_give_no_interval_and_no_test(values):
 )
 def test_clips_that_say_the_same_give_no_interval(values, low, high, reason):
     """An interval of zero width would claim that no other clip could say anything else."""
-    found = interval(Cell(the_mean, of(values), low, high))
+    found = interval(Statistic(the_mean, of(values), low, high))
     assert found.value == pytest.approx(np.mean(values))
     assert (np.isnan(found.low), np.isnan(found.high), found.reason) == (True, True, reason)
 
@@ -123,18 +123,18 @@ def test_two_clips_that_differ_give_no_interval_however_numbers_are_rounded(clip
 def test_undefined_clips_stay_out_of_the_value_and_count_as_fewer_clips():
     values = np.random.default_rng(3).normal(size=50)
     holed = np.append(values, np.full(50, np.nan))
-    plain, sparse = interval(Cell(the_mean, of(values))), interval(Cell(the_mean, of(holed)))
+    plain, sparse = interval(Statistic(the_mean, of(values))), interval(Statistic(the_mean, of(holed)))
     assert sparse.value == pytest.approx(plain.value) and sparse.n == plain.n == 50
     assert sparse.high - sparse.low == pytest.approx(plain.high - plain.low, rel=0.15)
 
 
 def test_the_interval_depends_on_the_seed_only():
-    cell = Cell(the_mean, of(np.random.default_rng(4).normal(size=30)))
+    cell = Statistic(the_mean, of(np.random.default_rng(4).normal(size=30)))
     assert interval(cell) == interval(cell) != interval(cell, seed=1)
 
 
 def test_chunks_do_not_change_the_interval(monkeypatch):
-    cells = [Cell(one, of(np.random.default_rng(4).normal(size=30))) for one in (the_mean, the_median)]
+    cells = [Statistic(one, of(np.random.default_rng(4).normal(size=30))) for one in (the_mean, the_median)]
     whole = intervals(cells)
     monkeypatch.setattr("visaudio_bench.metrics.uncertainty.CHUNK", 700)
     np.testing.assert_allclose([one[:4] for one in intervals(cells)], [one[:4] for one in whole], rtol=1e-12)
@@ -142,7 +142,7 @@ def test_chunks_do_not_change_the_interval(monkeypatch):
 
 def test_a_median_has_an_interval_and_a_test_too():
     generator = np.random.default_rng(5)
-    cells = [Cell(the_median, of(generator.exponential(size=40)), 0.0, None) for _ in range(100)]
+    cells = [Statistic(the_median, of(generator.exponential(size=40)), 0.0, None) for _ in range(100)]
     found = intervals(cells, resamples=499)
     assert 0.92 <= np.mean([one.low <= np.log(2) <= one.high for one in found]) <= 1
     clips = generator.exponential(size=40)
@@ -199,9 +199,9 @@ def test_one_difference_on_all_clips_has_the_p_of_a_sign_test():
 
 def test_quantities_over_different_clips_are_refused():
     with pytest.raises(ValueError, match="same clips"):
-        interval(Cell(the_mean, {"v": np.zeros(13), "w": np.zeros(14)}))
+        interval(Statistic(the_mean, {"v": np.zeros(13), "w": np.zeros(14)}))
     with pytest.raises(ValueError, match="same clips"):
-        intervals([Cell(the_mean, of(np.zeros(13))), Cell(the_mean, of(np.zeros(14)))])
+        intervals([Statistic(the_mean, of(np.zeros(13))), Statistic(the_mean, of(np.zeros(14)))])
 
 
 def several_cells(generator, clips=30):
@@ -212,11 +212,11 @@ def several_cells(generator, clips=30):
     sums = {"n": np.full(clips, 6.0), "sum_x": x.sum(1), "sum_y": y.sum(1), "sum_xx": (x * x).sum(1),
             "sum_yy": (y * y).sum(1), "sum_xy": (x * y).sum(1)}  # fmt: skip
     return [
-        Cell(the_mean, of(generator.normal(size=clips))),
-        Cell(the_median, of(gaps)),
-        Cell(concordance("c"), {f"c.{name}": values for name, values in sums.items()}, -1.0, 1.0),
-        Cell(the_mean, of(np.full(clips, np.nan))),
-        Cell(the_mean, of(gaps)),
+        Statistic(the_mean, of(generator.normal(size=clips))),
+        Statistic(the_median, of(gaps)),
+        Statistic(concordance("c"), {f"c.{name}": values for name, values in sums.items()}, -1.0, 1.0),
+        Statistic(the_mean, of(np.full(clips, np.nan))),
+        Statistic(the_mean, of(gaps)),
     ]
 
 

@@ -22,7 +22,7 @@ SAMPLES_A_FRAME = 640  # of its sound at 16 kHz
 SECONDS = 4.8  # of the windows that it compares
 
 
-class Desync(Family):
+class DesyncScore(Family):
     """DeSync."""
 
     name = "synchformer"
@@ -110,4 +110,4 @@ def _as_long_as_pictures(row: Tensor, seeing: Seeing, hearing: Hearing) -> Tenso
     return functional.pad(row, (0, wanted - row.shape[-1]))
 
 
-FAMILY = Desync()
+FAMILY = DesyncScore()

@@ -14,7 +14,7 @@ from visaudio_bench.bench.evaluation.families.direction import FAMILY, as_arrays
 from visaudio_bench.bench.evaluation.metric_choice import default_metrics
 from visaudio_bench.metrics.direction import Labels, label_quantities
 from visaudio_bench.metrics.interaural import Cues, interaural_cues
-from visaudio_bench.metrics.uncertainty import Cell, Interval, interval
+from visaudio_bench.metrics.uncertainty import Interval, Statistic, interval
 from visaudio_bench.suites.direction_labels import LabelledFrame, read_labels
 from visaudio_bench.suites.media import write_audio
 from visaudio_bench.suites.simulator.hrtf import pan
@@ -120,7 +120,7 @@ def judged(heard: list[Cues], labels: list[Labels]) -> dict[str, Interval]:
     for metric in FAMILY.metrics:
         if metric.key in ("label_side", "label_ccc"):
             columns = {name: np.array([row[name].value for row in rows]) for name in metric.quantities}
-            intervals[metric.key] = interval(Cell(metric.aggregate, columns, metric.low, metric.high))
+            intervals[metric.key] = interval(Statistic(metric.aggregate, columns, metric.low, metric.high))
     return intervals
 
 

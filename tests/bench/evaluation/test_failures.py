@@ -211,6 +211,9 @@ def test_a_system_that_hears_a_reference_is_an_empty_row_where_there_is_none(
     assert rows["Noise"]["value"] is not None
     (empty,) = (cell for name, cell in rows.items() if name.startswith("Motion pan"))
     assert empty["value"] is None and "visaudio-tiny+ before its name" in empty["reason"]
+    alone = bench("run", "--suite", f"folder:{clips}", "--system", "motion-pan", "--out", tmp_path / "alone")
+    assert alone.code == 2 and "Nothing can be judged: motion-pan is given the sound of a reference" in alone.err
+    assert not (tmp_path / "alone").exists()
 
 
 def test_one_clip_is_a_run_whose_repaired_row_says_why_it_is_empty(

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import lateral_noise
 from visaudio_bench import registry
 from visaudio_bench.baselines.catalogue import SYSTEMS
-from visaudio_bench.bench.evaluation.plan import Job
+from visaudio_bench.bench.evaluation.plan import SuiteJob
 from visaudio_bench.errors import UsageError
 from visaudio_bench.names import fault
 from visaudio_bench.suites.clip import Clip, Suite
@@ -74,9 +74,9 @@ class Theirs(Suite):
 
 def test_clips_of_a_plug_in_are_checked() -> None:
     with pytest.raises(UsageError, match=r"suite \"theirs\" is called '../../victim'"):
-        _ = Job(Theirs(), ()).clips
+        _ = SuiteJob(Theirs(), ()).clips
     with pytest.raises(UsageError, match="the suite is called"):
-        Job(type("Other", (Theirs,), {"name": "../x"})(), ())
+        SuiteJob(type("Other", (Theirs,), {"name": "../x"})(), ())
 
 
 def test_plug_ins_with_such_names_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -470,7 +470,7 @@ def test_pages_of_a_report(bench: Callable, three: Path, tmp_path: Path, throw: 
     assert run_of(bench, f"folder:{three}", tmp_path / "run", "--system", "noise").code == 0
     for where in ("predicted_ears", "pictures_file"):
         throw(f"visaudio_bench.bench.report_pages.clip_page:{where}", BAD)
-    throw("visaudio_bench.bench.report_pages.folder:show_clip", "clip2")
+    throw("visaudio_bench.bench.report_pages.report_folder:show_clip", "clip2")
     told = bench("report", tmp_path / "run", "--html", tmp_path / "pages", "--workers", 1)
     assert (told.code, "Traceback" in told.err) == (0, False), told.err
     assert "2 clips" in told.err
@@ -528,7 +528,7 @@ SITES = {
     "bench.evaluation.network_pipeline:_answered_elsewhere": "test_network_pipeline.py",
     "bench.cluster.slurm_engine:_answers": "tests/bench/cluster/test_engines.py",
     "bench.mos.questionnaire:_fill": "test_questionnaires",
-    "bench.report_pages.folder:_show_clips": "test_pages_of_a_report",
+    "bench.report_pages.report_folder:_show_clips": "test_pages_of_a_report",
     "bench.report_pages.clip_page:_Maker._ears": "test_pages_of_a_report",
     "bench.report_pages.clip_page:_Maker._video": "test_pages_of_a_report",
     "bench.evaluation.unscored_generation:_mux_all": "test_generation",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from visaudio_bench.bench.evaluation.rates import Machine, Prediction, Rates, Work, machine_of, measured, predict
+from visaudio_bench.bench.evaluation.rates import Forecast, Machine, Rates, Work, machine_of, measured, predict
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import CACHE_VARIABLE
 
@@ -31,7 +31,7 @@ RATES = Rates(
 WORK = Work(100, 8.0, 4, {"mono": 100, "reference": 0}, 60.0, ["cues"], ["panns", "imagebind"])
 
 
-def of(work: Work = WORK, *, cores: int = 1, speed: float = 1.0, cards: int = 0) -> Prediction:
+def of(work: Work = WORK, *, cores: int = 1, speed: float = 1.0, cards: int = 0) -> Forecast:
     return predict([work], Machine(cores, speed, cards), RATES)
 
 

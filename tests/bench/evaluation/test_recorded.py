@@ -9,7 +9,7 @@ import pytest
 
 from visaudio_bench.baselines import open_system, trivial
 from visaudio_bench.bench.evaluation import generation
-from visaudio_bench.bench.evaluation.plan import Job, Plan
+from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.suites import folder
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.folder import FolderSuite
@@ -40,7 +40,7 @@ def test_pairs_are_made_once_for_all_clips(asked: list[str]) -> None:
 def test_a_sound_without_a_record_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suite = FolderSuite("s", {clip.id: tmp_path / f"{clip.id}.wav" for clip in CLIPS}, {})
     system = open_system("mono")
-    job = Job(suite, (system,))
+    job = SuiteJob(suite, (system,))
     assert len(job.clips) == len(CLIPS)
     guarded = []
     plain = generation.one_clip

@@ -14,7 +14,7 @@ import pytest
 
 from visaudio_bench.bench.mos.page_data import Wording
 from visaudio_bench.bench.mos.questionnaire import Questionnaire, build
-from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.bench.mos.study_material import from_folders
 from visaudio_bench.suites.media import write_audio, write_video
 
 from .sessions import whole_session
@@ -48,11 +48,11 @@ def write_material(root: Path, clips: int) -> tuple[list[str], Path]:
 def make_survey(root: Path, clips: int, study_id: str = "trial") -> Questionnaire:
     """A questionnaire of all clips but one, which is for practice."""
     folders, videos = write_material(root, clips)
-    sources = from_folders(
+    chosen = from_folders(
         folders, videos, clips=str(clips - 1), training=None, hidden_reference=False, low_anchor=False, seed=1
     )
     wording = Wording("Listening test: sound for videos", "lab@example.org")
-    return build(sources, root / "survey", wording=wording, study_id=study_id, seed=1, progress=lambda line: None)
+    return build(chosen, root / "survey", wording=wording, study_id=study_id, seed=1, progress=lambda line: None)
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,11 @@ import soundfile
 from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
-from visaudio_bench.bench.mos.export import export_text
 from visaudio_bench.bench.mos.page_data import Wording
 from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.questions import KEYS
-from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.bench.mos.response_export import export_text
+from visaudio_bench.bench.mos.study_material import from_folders
 from visaudio_bench.escapes import one_line
 from visaudio_bench.suites.media import write_clip
 
@@ -585,9 +585,9 @@ def test_matching_from_the_page_to_the_table(browser, tmp_path, material, servin
 def test_people_of_a_crowd_service_get_their_code_at_the_end(browser, tmp_path, material, service):
     folders, videos = material(tmp_path, 1)
     options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
-    sources = from_folders(folders[:2], videos, clips="1", **options)
+    chosen = from_folders(folders[:2], videos, clips="1", **options)
     wording = Wording("t", service=service, address="https://example.org")
-    made = build(sources, tmp_path / "survey", wording=wording, study_id="trial", progress=lambda line: None)
+    made = build(chosen, tmp_path / "survey", wording=wording, study_id="trial", progress=lambda line: None)
     rater = Rater(browser, made.folder)
     person = "5f00000000000000000000a1"
     rater.open(f"?PROLIFIC_PID={person}")
@@ -613,11 +613,11 @@ EVERY = " ".join(text for text in (NASTY, *TEXTS) if "\ud800" not in text)
 def test_words_of_a_study_are_shown_and_never_run(browser, tmp_path, material):
     folders, videos = material(tmp_path, 1)
     options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
-    sources = from_folders(folders[:2], videos, clips="1", **options)
-    sources = replace(sources, suite=EVERY, clips=(replace(sources.clips[0], caption=EVERY),))
+    chosen = from_folders(folders[:2], videos, clips="1", **options)
+    chosen = replace(chosen, suite=EVERY, clips=(replace(chosen.clips[0], caption=EVERY),))
     study_id = NASTY.replace("\u2028", "").replace("\u202e", "")[:100]
     wording = Wording(EVERY, contact=EVERY, consent=f"{NASTY}\n\nsecond paragraph")
-    made = build(sources, tmp_path / "survey", wording=wording, study_id=study_id, progress=lambda line: None)
+    made = build(chosen, tmp_path / "survey", wording=wording, study_id=study_id, progress=lambda line: None)
     rater = Rater(browser, made.folder)
     rater.open("?rater=<script>window.broken=3</script>")
     assert one_line(EVERY) == browser.execute_script("return document.querySelector('header .title').textContent")

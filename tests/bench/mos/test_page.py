@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from visaudio_bench.bench.cli.mos import mos
 from visaudio_bench.bench.mos.questions import DIMENSIONS
-from visaudio_bench.bench.mos.sources import from_folders
 from visaudio_bench.bench.mos.stimuli import RATE, check_sounds
+from visaudio_bench.bench.mos.study_material import from_folders
 from visaudio_bench.errors import UsageError
 from visaudio_bench.metrics.loudness import integrated_loudness
 from visaudio_bench.suites.media import probe, read_binaural, write_audio
@@ -195,8 +195,8 @@ def test_sounds_of_every_kind_are_taken_and_others_are_counted(
     (sounds / "._clip00.wav").write_bytes(b"")
     (sounds / "notes.txt").write_text("")
     options = {"clips": "2", "training": None, "hidden_reference": False, "low_anchor": False, "seed": 0}
-    sources = from_folders(folders[:1], videos, **options)
-    assert [clip.id for clip in sources.clips] == ["clip00", "clip01"]
+    chosen = from_folders(folders[:1], videos, **options)
+    assert [clip.id for clip in chosen.clips] == ["clip00", "clip01"]
     assert capsys.readouterr().err == "ThinkSound: not read: 1 hidden file, 1 .txt\n"
 
 

@@ -12,7 +12,7 @@ from visaudio_bench.bench.mos.page_data import Design, Wording
 from visaudio_bench.bench.mos.questionnaire import build
 from visaudio_bench.bench.mos.questions import COLUMNS
 from visaudio_bench.bench.mos.session import RefusedError, check_session
-from visaudio_bench.bench.mos.sources import from_folders
+from visaudio_bench.bench.mos.study_material import from_folders
 
 from .command import refused, run, write_responses
 
@@ -24,9 +24,9 @@ def folder(tmp_path_factory, material) -> Path:
     root = tmp_path_factory.mktemp("pairs")
     folders, videos = material(root, 2)
     options = {"training": None, "hidden_reference": False, "low_anchor": False, "seed": 1}
-    sources = from_folders(folders[:3], videos, clips="2", **options)
+    chosen = from_folders(folders[:3], videos, clips="2", **options)
     design = Design("preference", 4)
-    build(sources, root / "survey", wording=Wording("t"), study_id="p", design=design, progress=lambda line: None)
+    build(chosen, root / "survey", wording=Wording("t"), study_id="p", design=design, progress=lambda line: None)
     return root / "survey"
 
 

@@ -239,11 +239,11 @@ def test_a_full_disk_is_said_in_one_sentence(survey, session, tmp_path, monkeypa
 def test_a_studys_name_can_be_kept(material, tmp_path, name):
     from visaudio_bench.bench.mos.page_data import Wording
     from visaudio_bench.bench.mos.questionnaire import build
-    from visaudio_bench.bench.mos.sources import Sources
+    from visaudio_bench.bench.mos.study_material import StudyMaterial
 
-    sources = Sources("s", (), None, {}, {})
+    chosen = StudyMaterial("s", (), None, {}, {})
     with pytest.raises(UsageError, match="a study's name is 1 to 100 printable characters"):
-        build(sources, tmp_path / "x", wording=Wording("t"), study_id=name, progress=lambda line: None)
+        build(chosen, tmp_path / "x", wording=Wording("t"), study_id=name, progress=lambda line: None)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_damaged_questionnaire_is_not_served(data, tmp_path, change, said):
 
 @pytest.mark.timeout(60)
 def test_a_database_of_strangers_runs_no_program(tmp_path):
-    from visaudio_bench.bench.mos.export import database_rows, export_text
+    from visaudio_bench.bench.mos.response_export import database_rows, export_text
 
     endless = "WITH RECURSIVE n(id, body) AS (SELECT 1, '[]' UNION ALL SELECT id + 1, '[]' FROM n) SELECT * FROM n"
     path = tmp_path / "r.sqlite"
@@ -291,7 +291,7 @@ def test_a_database_of_strangers_runs_no_program(tmp_path):
 
 def test_a_damaged_byte_costs_no_other_session(survey, session, data, tmp_path):
     from visaudio_bench.bench.mos import server
-    from visaudio_bench.bench.mos.export import database_rows
+    from visaudio_bench.bench.mos.response_export import database_rows
 
     connection = server.connect(tmp_path / "r.sqlite")
     for rater in ("R01", "R02"):

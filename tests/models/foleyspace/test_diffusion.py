@@ -15,9 +15,9 @@ from visaudio_bench.models.foleyspace.config import CONFIGS, FURTHEST, NEAREST, 
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through, with_mean
 from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, sound_of, spectrum, unit_of
-from visaudio_bench.models.foleyspace.training import rooms
+from visaudio_bench.models.foleyspace.training import room_scenes
 from visaudio_bench.models.foleyspace.training.batches import Heard, RenderedSounds, along_a_path, random_path, window
-from visaudio_bench.models.foleyspace.training.rooms import RoomScenes
+from visaudio_bench.models.foleyspace.training.room_scenes import RoomScenes
 from visaudio_bench.suites import Clip
 
 
@@ -121,7 +121,9 @@ def test_windows_of_scenes_are_on_the_side_of_their_path_and_half_are_mirrored(
     turning = np.zeros((201, 3)) + np.array([2.0, 0, 0])
     turning[:100] = 0.0, 2.0, 0.0
     told = {"loud": loud, "silent": 0 * loud}
-    monkeypatch.setattr(rooms, "whole_scene", lambda audio, _: Heard(told[audio.name][0], told[audio.name], turning))
+    monkeypatch.setattr(
+        room_scenes, "whole_scene", lambda audio, _: Heard(told[audio.name][0], told[audio.name], turning)
+    )
     clips = [Clip(name, None, tmp_path / name, meta={"truth": tmp_path}) for name in told]
     source = RoomScenes.of(clips, tmp_path, "")
     assert len(source) == 1

@@ -100,7 +100,7 @@ def test_directions_are_drawn_where_they_are(tmp_path: Path) -> None:
 
 
 def test_without_the_library_of_charts_there_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("visaudio_bench.charts.find_spec", lambda name: None)
+    monkeypatch.setattr("visaudio_bench.plotly_script.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"plotly, which is not installed"):
         write_statistics(tmp_path, BuiltDataset([], [], {}))
     assert [path.name for path in tmp_path.iterdir()] == ["statistics.json"]

@@ -1,7 +1,7 @@
 """What a graphics card does, in at most ten minutes: judging with all four networks, and the flow network of ViSAudio.
 
-    PYTHONPATH=. python -m benchmarks.card                     on the card
-    PYTHONPATH=. python -m benchmarks.card --device cpu --tiny   whether it works; its figures mean nothing
+    PYTHONPATH=. python -m benchmarks.graphics_card                       on the card
+    PYTHONPATH=. python -m benchmarks.graphics_card --device cpu --tiny   whether it works; its figures mean nothing
 
 Clips a second of everything that `bench score` does with networks (reading, preparing, networks, keeping the answers),
 with random weights of full size, for several numbers of workers, and how busy the card was meanwhile. Beside it, in the
@@ -23,12 +23,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks import flow
+from benchmarks import flow_network
 from benchmarks.feeding import FAMILIES, material, warm
 from benchmarks.networks import builders
 from visaudio_bench.bench.evaluation.family_registry import registry
 from visaudio_bench.bench.evaluation.frozen_networks import Net
-from visaudio_bench.bench.evaluation.network_pipeline import Heard, answers_of
+from visaudio_bench.bench.evaluation.network_pipeline import ClipSounds, answers_of
 from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.metrics.protocol import OURS
 from visaudio_bench.models.visaudio.config import CONFIGS
@@ -65,7 +65,7 @@ class Busy(threading.Thread):
         return sum(self.seen) / len(self.seen)
 
 
-def judged(clips: Sequence[Heard], device: str, workers: int, size: str) -> tuple[float, float]:
+def judged(clips: Sequence[ClipSounds], device: str, workers: int, size: str) -> tuple[float, float]:
     """Clips a second through the four networks, which are loaded before the clock starts; and how busy the card was."""
     families = [registry().get(name) for name in FAMILIES]
     nets = {
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     judging(asked.device, tiny=asked.tiny)
     if asked.device.startswith("cuda"):
-        flow.on_card(CONFIGS["large_44k_v2"], [1, 8, 32], 790.0)
+        flow_network.on_card(CONFIGS["large_44k_v2"], [1, 8, 32], 790.0)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from visaudio_bench.bench.evaluation.joint_runs import JointRuns, join_runs
 from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.bench.failures import failure_of, tell
 from visaudio_bench.bench.report_pages.clip_page import REFERENCE, ClipTask, clip_key, show_clip
-from visaudio_bench.bench.report_pages.page_data import write_data
+from visaudio_bench.bench.report_pages.data_scripts import write_data
 from visaudio_bench.bench.report_pages.run_content import (
     beside_published,
     cards_of,
@@ -36,12 +36,12 @@ from visaudio_bench.bench.report_pages.run_content import (
     suite_scores,
     tables_data,
 )
-from visaudio_bench.charts import copy_plotly, plotly_script
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import write_text
 from visaudio_bench.leaderboards.schema import Failure, read_results
 from visaudio_bench.leaderboards.tables import Table
 from visaudio_bench.lock import hold
+from visaudio_bench.plotly_script import copy_plotly, plotly_script
 from visaudio_bench.pool import map_unordered
 from visaudio_bench.suites import Clip
 

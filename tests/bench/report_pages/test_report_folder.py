@@ -13,7 +13,7 @@ import pytest
 
 from visaudio_bench.bench.report_pages.paired import paired_differences
 from visaudio_bench.bench.report_pages.pictures import SPECTRUM_ROWS, WAVE_ROWS, WIDTH, picture, spectra, thumbnail
-from visaudio_bench.charts import copy_plotly, plotly_script
+from visaudio_bench.plotly_script import copy_plotly, plotly_script
 from visaudio_bench.suites.media import read_sound, write_audio
 
 from .conftest import BELL, CAPTION, CLIPS, RATE
@@ -158,7 +158,7 @@ def test_a_folder_of_something_else_is_refused(finished: Path, tmp_path: Path, b
 def test_without_the_library_of_charts_runs_go_on_and_reports_say_what_to_install(
     finished: Path, tmp_path: Path, bench: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("visaudio_bench.charts.find_spec", lambda name: None)
+    monkeypatch.setattr("visaudio_bench.plotly_script.find_spec", lambda name: None)
     told = bench("report", finished, "--html", tmp_path / "pages")
     assert (told.code, told.out) == (2, "")
     assert "plotly, which is not installed" in told.err and 'pip install "visaudio-bench[report]"' in told.err

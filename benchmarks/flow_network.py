@@ -1,8 +1,8 @@
 """Time and memory of the flow network of ViSAudio (or MMAudio), full size, for clips of 8 s.
 
-    PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/flow.py                     one evaluation on the CPU
-    PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/flow.py --mono              of MMAudio
-    PYTHONPATH=. python benchmarks/flow.py --device cuda                         whole clips on a graphics card
+    PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/flow_network.py          one evaluation on the CPU
+    PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/flow_network.py --mono   of MMAudio
+    PYTHONPATH=. python benchmarks/flow_network.py --device cuda              whole clips on a graphics card
 
 One core of an AMD Zen 5 server (torch 2.11, the second core busy), `large_44k_v2`, random weights, one clip, CPU
 seconds. `off by` is the largest difference from float32 as a share of the largest value. 1.51 G weights are 6.0 GB.

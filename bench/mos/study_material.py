@@ -22,7 +22,7 @@ ANCHOR = "low anchor"
 
 
 @dataclass(frozen=True)
-class Sources:
+class StudyMaterial:
     """Clips to rate, a clip to practise on or None, and where each system's sound of each clip lies.
 
     `sounds` is system -> clip id -> file. `controls` names the roles of systems that are made from the reference
@@ -48,7 +48,7 @@ def from_run(
     hidden_reference: bool,
     low_anchor: bool,
     seed: int,
-) -> Sources:
+) -> StudyMaterial:
     """Take the sounds of a run folder, `audio/<suite>/<system>/<clip>.wav`, and the suite's videos.
 
     Args:
@@ -96,7 +96,7 @@ def from_folders(
     hidden_reference: bool,
     low_anchor: bool,
     seed: int,
-) -> Sources:
+) -> StudyMaterial:
     """Take the sounds of plain folders, and videos of the same names; a video's own sound is its reference.
 
     Args:
@@ -146,7 +146,7 @@ def _choose(
     training: str | None,
     controls: Mapping[str, str],
     seed: int,
-) -> Sources:
+) -> StudyMaterial:
     for name in controls:
         if name in sounds:
             raise UsageError(f'the control "{name}" and a system have the same name; leave one of them out.')
@@ -167,7 +167,7 @@ def _choose(
         _check(name, by_id, sounds, suite)
     spare = [name for name in full if name not in chosen]
     practice = training or (spare[0] if spare else "none")
-    return Sources(
+    return StudyMaterial(
         suite,
         tuple(by_id[name] for name in chosen),
         by_id.get(practice) if practice != "none" else None,
