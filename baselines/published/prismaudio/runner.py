@@ -80,7 +80,9 @@ def _encoder(job: worker_kit.Job) -> Encode:
         data_set.get_video_duration = functools.partial(_length, clip.seconds)
         seen = data.sample(number[clip.id])
         said = [clip.cot or ""]
-        _, pictures, _, _ = encoders.encode_video_and_text_with_videoprism(seen["clip_video"][None], said)
+        # Their script's loader makes a tensor of these, which are an array.
+        clip_video = torch.from_numpy(seen["clip_video"])[None]
+        _, pictures, _, _ = encoders.encode_video_and_text_with_videoprism(clip_video, said)
         return {
             "video_features": torch.from_numpy(numpy.array(pictures)),
             "text_features": encoders.encode_t5_text(said)[0].float(),

@@ -127,8 +127,8 @@ def sounds(folder: Path) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in folder.glob("*.wav")}
 
 
-def test_every_runnable_system_has_a_double() -> None:
-    assert not [name for name in RUNNABLE if not (DOUBLES / SAME_DEMO.get(name, CARDS[name].folder.name)).is_dir()]
+def test_every_runnable_system_has_a_double_made_from_what_its_program_opens() -> None:
+    assert not [name for name in RUNNABLE if not (double_of(name) / "opened.txt").is_file()]
 
 
 @pytest.mark.parametrize("name", FAULTY)

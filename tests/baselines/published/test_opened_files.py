@@ -25,7 +25,7 @@ from .conftest import read_opened
 DOUBLES = Path(__file__).parent / "doubles"
 RECORDED = sorted(path.parent.name for path in DOUBLES.glob("*/opened.txt"))
 CARDS = {name: read_card(Path(worker_kit.__file__).parent / name) for name in RECORDED}
-NEED_WEIGHTS = {"see2sound", "selva", "hunyuanvideo_foley", "thinksound", "audiox"}  # others are built without
+NEED_WEIGHTS = {"see2sound", "selva", "hunyuanvideo_foley", "thinksound", "audiox", "prismaudio"}  # others do without
 TORCH = {"thinksound", "audiox", "visage"}  # their doubles compute with it, which takes seconds to start
 LIGHT = set(RECORDED) - TORCH - {"see2sound"}  # their doubles take torch for granted
 MAIN = "    worker_kit.main(load)\n"

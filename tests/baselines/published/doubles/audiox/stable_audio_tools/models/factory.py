@@ -17,6 +17,7 @@ class _Model:
 
 
 def create_model_from_config(model_config):
-    Path("t5-base").stat()  # found by name in the current directory
+    for hub in ("openai/clip-vit-base-patch32", "t5-base"):
+        Path(hub).stat()  # found by name in the current directory
     assert model_config["sample_rate"] == 44100
     return _Model()

@@ -9,9 +9,10 @@ class FeaturesUtils:
     def __init__(
         self, *, vae_ckpt=None, vae_config=None, synchformer_ckpt=None, enable_conditions=True, need_vae_encoder=True
     ):
-        assert Path(synchformer_ckpt).is_file()
+        for hub in ("facebook/metaclip-h14-fullcc2.5b", "google/t5-v1_1-xl"):
+            Path(hub).stat()  # found by name in the current directory
         (Path(__file__).absolute().parents[1] / "ext" / "synchformer" / "divided_224_16x4.yaml").read_text()
-        Path("google/t5-v1_1-xl").stat()  # found by name in the current directory
+        assert Path(synchformer_ckpt).is_file()
         self.evaluating = False
 
     def to(self, device):

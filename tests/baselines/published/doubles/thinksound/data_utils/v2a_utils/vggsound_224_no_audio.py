@@ -29,6 +29,7 @@ class VGGSound:
         self.duration_sec = duration_sec
         self.clip_expected_length = int(8 * duration_sec)
         self.sync_expected_length = int(25 * duration_sec)
+        Path("facebook/metaclip-h14-fullcc2.5b").stat()  # for what makes its pictures, found by name as the encoders
 
     def sample(self, idx):
         assert (self.root / (self.videos[idx] + ".mp4")).is_file()
