@@ -27,7 +27,8 @@ def registry() -> Registry[Family]:
 
 def built_in() -> tuple[Family, ...]:
     """The families of this project."""
-    return _built_in(tuple(families.__path__))
+    known = registry()
+    return tuple(_opened(known, name) for name in _modules_in(tuple(families.__path__)))
 
 
 def plug_ins() -> Iterator[tuple[str, Family | UsageError]]:
@@ -98,12 +99,6 @@ def quantity_names(family: Family) -> set[str]:
 def _modules_in(folders: tuple[str, ...]) -> tuple[str, ...]:
     """The names of the modules in some folders, which a run asks for hundreds of times."""
     return tuple(module.name for module in pkgutil.iter_modules(folders))
-
-
-@cache
-def _built_in(folders: tuple[str, ...]) -> tuple[Family, ...]:
-    known = registry()
-    return tuple(_opened(known, name) for name in _modules_in(folders))
 
 
 def _opened(known: Registry[Family], name: str) -> Family:
