@@ -26,7 +26,7 @@ from visaudio_bench.models.formats import locate
 from visaudio_bench.models.visaudio.checkpoint_notes import config_in, notes_of
 from visaudio_bench.models.visaudio.config import BUILT_IN, PUBLISHED
 from visaudio_bench.models.visaudio.parts import kind_of, open_parts, require_same_parts, required_weights
-from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS, Settings
+from visaudio_bench.models.visaudio.settings import GUIDANCE, STEPS, WINDOW, Settings
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
@@ -185,12 +185,13 @@ def _notes_of(path: Path) -> Mapping[str, str]:
 
 
 def _settings(notes: Mapping[str, str], *, small: bool) -> Settings:
-    """Those that the checkpoint was validated with. Small networks make each clip by itself.
+    """Those that the checkpoint was trained and validated with. Small networks make each clip by itself.
 
     So a clip's sound is the same to the last bit whatever else is made with it, and batches would not be faster.
     """
     guidance, steps = float(notes.get("guidance", GUIDANCE)), int(notes.get("sampling_steps", STEPS))
-    return Settings(steps=steps, guidance=guidance, batch=1) if small else Settings(steps=steps, guidance=guidance)
+    made = Settings(steps=steps, guidance=guidance, window=float(notes.get("duration", WINDOW)))
+    return replace(made, batch=1) if small else made
 
 
 def _kept(sounded: Sounded, out: Path, how: Mapping[str, Any], *, rounded: bool) -> Generation:

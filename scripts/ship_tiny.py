@@ -31,7 +31,7 @@ model, and its numbers are never shown as those.
 - **Data**: {clips} simulated scenes of 2 s (`simroom-filmed`), rendered by this project: synthetic sounds of seven
   kinds, rooms with the head responses of MIT KEMAR, pictures that are filmed as real videos are. No recording.
 - **Training**: `{command}`, {steps} steps of {batch} clips, seed {seed}, on processors.
-- **Heard with**: {sampling} Euler steps, guidance {guidance}.
+- **Heard with**: {sampling} Euler steps, guidance {guidance}, in windows of {window} s, as long as what it learnt from.
 - **Licence**: Apache-2.0, as the code; the head responses are free to use with citation (Gardner and Martin 1995).
 - **File**: `visaudio-tiny.safetensors`, {size:.1f} MB, SHA-256 `{sha256}`
 
@@ -67,6 +67,7 @@ def main() -> None:
     network = load_network(checkpoint)
     kept = {key: value for key, value in notes.items() if key not in ("format", "config", "data")}
     kept |= {name: str(recipe[name]) for name in ("guidance", "sampling_steps")} | {"recipe": json.dumps(recipe)}
+    kept["duration"] = str(training["features"]["duration"])
     save_network(network, shipped_checkpoint(), kept)
     figures = json.loads(asked.figures.read_text())
     text = CARD.format(
@@ -77,6 +78,7 @@ def main() -> None:
         batch=recipe["batch"],
         seed=recipe["seed"],
         sampling=recipe["sampling_steps"],
+        window=kept["duration"].removesuffix(".0"),
         guidance=f"{recipe['guidance']:g}",
         size=shipped_checkpoint().stat().st_size / 1e6,
         sha256=weights.sha256(shipped_checkpoint()),

@@ -39,7 +39,7 @@ from visaudio_bench.suites.simulator.video import FPS
 from visaudio_bench.suites.training_scenes import TO_LEARN, EndlessDesign, TrainingSuite, open_counted
 
 IN_VIEW = EndlessDesign(TO_LEARN.seed, TO_LEARN.offset, tuple(f for f in FACTORS if f != "invisible source"))
-FILMED = SuiteSize("simroom-filmed", 8 * IN_VIEW.block, 2.0, 96, "Simulated rooms, filmed as videos are, clips of 2 s")
+FILMED = SuiteSize("simroom-filmed", 42 * IN_VIEW.block, 2.0, 96, "Simulated rooms, filmed as videos are, clips of 2 s")
 
 
 class FilmedSuite(TrainingSuite):

@@ -187,12 +187,13 @@ def _validator(watched: FeatureStore | None, config: Config, recipe: FlowRecipe,
 
 
 def _notes(preset: str, recipe: FlowRecipe, store: FeatureStore) -> dict[str, str]:
-    """What a checkpoint says of its origin, and with which guidance it was validated and is to be heard."""
+    """What a checkpoint says of its origin, and how it was trained, validated, and is to be heard."""
     return {
         "conditioners": json.dumps(dict(store.kind.conditioners)),
         "codec": json.dumps(dict(store.kind.codec)),
         "preset": preset,
         "guidance": str(recipe.guidance),
         "sampling_steps": str(recipe.sampling_steps),
+        "duration": str(store.kind.duration),
         "data": store.manifest_hash,
     }

@@ -23,7 +23,7 @@ from visaudio_bench.models.visaudio.config import Lengths, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.sampler import clip_noise, sample
 from visaudio_bench.models.visaudio.settings import Settings
-from visaudio_bench.models.visaudio.windows import LONGEST, WINDOW, sample_long, starts
+from visaudio_bench.models.visaudio.windows import is_whole, sample_long, starts
 from visaudio_bench.models.weight_loading import narrow
 
 
@@ -105,11 +105,12 @@ class Pipeline:
     def _encode(self, request: Request) -> Conditions:
         if request.video is None:
             raise ClipError("no_video", f"clip {request.id} has no video, and the sound is made for pictures.")
-        shown = WINDOW if request.duration > LONGEST else request.duration
+        window = self.settings.window
+        shown = request.duration if is_whole(request.duration, window) else window
         conditions = Conditions.concatenate(
             [
                 self.conditioners.encode(request.video, request.caption, start=request.start + start, duration=shown)
-                for start in starts(request.duration)
+                for start in starts(request.duration, window)
             ]
         )
         return conditions if self.network.config.spacetime else replace(conditions, spatial=None)
@@ -151,9 +152,7 @@ class Pipeline:
         duration = requests[0].duration
         wanted = lengths(duration, config.text_tokens)
         noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
-        if duration > LONGEST:
-            latent = torch.stack([self._long(shown, own, duration) for shown, own in zip(several, noise, strict=True)])
-        else:
+        if is_whole(duration, self.settings.window):
             latent = sample(
                 self.network,
                 Conditions.concatenate(several).to(self.device),
@@ -162,6 +161,8 @@ class Pipeline:
                 guidance=self.settings.guidance,
                 negative=self._negative(wanted),
             )
+        else:
+            latent = torch.stack([self._long(shown, own, duration) for shown, own in zip(several, noise, strict=True)])
         latent = self.network.unnormalise(latent)
         ears = latent if config.dual else latent[:, None]
         # One clip at a time: the vocoder wants more memory for a clip than the flow does.
@@ -176,7 +177,8 @@ class Pipeline:
             duration,
             steps=self.settings.steps,
             guidance=self.settings.guidance,
-            negative=self._negative(lengths(WINDOW, self.network.config.text_tokens)),
+            negative=self._negative(lengths(self.settings.window, self.network.config.text_tokens)),
+            window=self.settings.window,
         )
 
     def _negative(self, wanted: Lengths) -> Conditions | None:

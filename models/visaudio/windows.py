@@ -17,21 +17,32 @@ from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import LATENT_HOP, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
 from visaudio_bench.models.visaudio.sampler import follow, guided_conditions, guided_velocity
+from visaudio_bench.models.visaudio.settings import WINDOW
 
-WINDOW = 8.0  # s
-LONGEST = 10.0  # s: up to this a clip is made as a whole, as MMAudio does
-_OVERLAP = 2.0  # s, at least
+OVERLAP = 0.25  # of a window, at least: two seconds of eight
 
 
-def starts(duration: float) -> tuple[float, ...]:
-    """Where the windows of a clip begin, in seconds: one at 0 for a clip that is made as a whole.
+def is_whole(duration: float, window: float = WINDOW) -> bool:
+    """Whether a clip is made as a whole: up to 10 s of a network that was trained with 8 s, as MMAudio does."""
+    return duration <= (1 + OVERLAP) * window
 
-    They are equally far apart, overlap by at least two seconds, and the last one ends with the clip.
+
+def starts(duration: float, window: float = WINDOW) -> tuple[float, ...]:
+    """Where the windows of a clip begin: one at 0 for a clip that is made as a whole.
+
+    They are equally far apart, overlap by at least a quarter, and the last one ends with the clip.
+
+    Args:
+        duration: of the clip, seconds.
+        window: seconds of one.
+
+    Returns:
+        Times in seconds.
     """
-    if duration <= LONGEST:
+    if is_whole(duration, window):
         return (0.0,)
-    count = 1 + math.ceil((duration - WINDOW) / (WINDOW - _OVERLAP))
-    return tuple(index * (duration - WINDOW) / (count - 1) for index in range(count))
+    count = 1 + math.ceil((duration - window) / ((1 - OVERLAP) * window))
+    return tuple(index * (duration - window) / (count - 1) for index in range(count))
 
 
 @torch.no_grad()
@@ -44,23 +55,25 @@ def sample_long(
     steps: int,
     guidance: float,
     negative: Conditions | None = None,
+    window: float = WINDOW,
 ) -> Tensor:
     """`sampler.sample` of one long clip.
 
     Args:
         network: the flow.
-        windows: conditions of the windows that begin at `starts(duration)`.
+        windows: conditions of the windows that begin at `starts(duration, window)`.
         noise: `(2, n, C)` or `(n, C)` of the whole clip.
         duration: of the clip, seconds.
         steps: Euler steps.
         guidance: strength of classifier-free guidance.
         negative: conditions of one window to steer away from; nothing when left out.
+        window: seconds of one.
 
     Returns:
         Normalised latents, as `noise`.
     """
-    size = lengths(WINDOW).latent
-    firsts = first_frames(duration, noise.shape[-2], size)
+    size = lengths(window).latent
+    firsts = first_frames(duration, noise.shape[-2], window)
     projected = guided_conditions(network, windows, size, guidance, negative)
     weights = shares(firsts, noise.shape[-2], size).to(noise)
 
@@ -75,18 +88,19 @@ def sample_long(
     return follow(velocity, noise, steps)
 
 
-def first_frames(duration: float, length: int, size: int) -> list[int]:
+def first_frames(duration: float, length: int, window: float = WINDOW) -> list[int]:
     """Find the latent frame that each window begins with.
 
     Args:
         duration: of the clip, seconds.
         length: of the clip, latent frames.
-        size: of a window, latent frames.
+        window: seconds of one.
 
     Returns:
         One frame a window; the last window ends with the clip's last frame.
     """
-    return [min(round(start * SAMPLE_RATE / LATENT_HOP), length - size) for start in starts(duration)]
+    last = length - lengths(window).latent
+    return [min(round(start * SAMPLE_RATE / LATENT_HOP), last) for start in starts(duration, window)]
 
 
 def shares(firsts: list[int], length: int, size: int) -> Tensor:

@@ -104,6 +104,7 @@ def test_a_training_leaves_what_the_manual_says(train, watched, tmp_path):
     network = load_network(run / "best.safetensors")
     assert network.config.hidden == 16
     assert json.loads(read_notes(run / "best.safetensors")["conditioners"]) == dict(KIND.conditioners)
+    assert float(read_notes(run / "best.safetensors")["duration"]) == KIND.duration
     assert "validation after step 12" in told.err
     assert "samples/s" in told.err or "step 24" in told.err
     plan = json.loads((run / "training.json").read_text())

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from visaudio_bench.baselines import open_system
+from visaudio_bench.baselines.visaudio import FlowSystem
 from visaudio_bench.models import weights
 from visaudio_bench.models.training.recipe import changed
 from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.parts import open_parts, require_same_parts
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
+from visaudio_bench.suites.filmed_scenes import FILMED
 from visaudio_bench.suites.media import probe, read_sound, write_video
 
 CARD = shipped_checkpoint().with_name("CARD.md").read_text(encoding="utf-8")
@@ -37,6 +40,9 @@ def test_the_command_on_the_card_is_the_recipe_in_the_file() -> None:
         assert getattr(said, name) == getattr(kept, name), name
     assert notes["step"] == str(kept.steps)
     assert notes["sampling_steps"] == str(kept.sampling_steps)
+    system = open_system("visaudio-tiny")
+    assert isinstance(system, FlowSystem)
+    assert system.settings.window == float(notes["duration"]) == FILMED.duration
 
 
 def test_it_was_trained_with_the_parts_that_are_here() -> None:
