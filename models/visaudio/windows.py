@@ -23,7 +23,15 @@ OVERLAP = 0.25  # of a window, at least: two seconds of eight
 
 
 def is_whole(duration: float, window: float = WINDOW) -> bool:
-    """Whether a clip is made as a whole: up to 10 s of a network that was trained with 8 s, as MMAudio does."""
+    """Say whether a clip is made as a whole: up to 10 s by a network that was trained with 8 s, as MMAudio does.
+
+    Args:
+        duration: of the clip, seconds.
+        window: seconds of the clips that the network was trained with.
+
+    Returns:
+        Whether one window is enough.
+    """
     return duration <= (1 + OVERLAP) * window
 
 
