@@ -67,7 +67,6 @@ def main() -> None:
     network = load_network(checkpoint)
     kept = {key: value for key, value in notes.items() if key not in ("format", "config", "data")}
     kept |= {name: str(recipe[name]) for name in ("guidance", "sampling_steps")} | {"recipe": json.dumps(recipe)}
-    kept["duration"] = str(training["features"]["duration"])
     save_network(network, shipped_checkpoint(), kept)
     figures = json.loads(asked.figures.read_text())
     text = CARD.format(

@@ -79,9 +79,9 @@ def map_isolated(
                 busy.remove(worker)
                 if worker.alive:
                     _idle.append(worker)
-                elif worker.died and not worker.second:
-                    busy.append(_Worker(second=True))
-                    busy[-1].begin(function, outcome.item)
+                elif worker.died and not worker.again:
+                    busy.append(_Worker())
+                    busy[-1].begin(function, outcome.item, again=True)
                     continue
                 yield outcome
     finally:  # the caller may stop early
@@ -103,9 +103,9 @@ def _ready(busy: Sequence[_Worker]) -> list[_Worker]:
 
 
 class _Worker:
-    """One process and the pipe to it; `second` where the one before died with the same item."""
+    """One process and the pipe to it; `again` where another one died with the same item."""
 
-    def __init__(self, *, second: bool = False) -> None:
+    def __init__(self) -> None:
         self.connection, other = CONTEXT.Pipe()
         self.process = CONTEXT.Process(target=_serve, args=(other, dict(os.environ)), daemon=True)
         with deaf_children():
@@ -113,13 +113,12 @@ class _Worker:
         other.close()
         self.alive = True
         self.died = False
-        self.second = second
         self.item: Any = None
-        self.begun = False
+        self.begun = self.again = False
         self.deadline = 0.0
 
-    def begin(self, function: Callable[[Any], Any], item: Any) -> None:
-        self.item, self.begun = item, False
+    def begin(self, function: Callable[[Any], Any], item: Any, *, again: bool = False) -> None:
+        self.item, self.begun, self.again = item, False, again
         self.deadline = time.monotonic() + START
         with suppress(OSError):  # it died while idle: `answer` notices
             self.connection.send((function, item))
@@ -140,7 +139,6 @@ class _Worker:
         if told is None:
             self.begun, self.deadline = True, time.monotonic() + timeout
             return None
-        self.second = False
         return Outcome(self.item, *told)
 
     def kill(self) -> None:

@@ -12,7 +12,15 @@ from visaudio_bench.models.visaudio.config import Config
 from visaudio_bench.shapes import require
 
 FORMAT = "visaudio-bench flow network 1"
-_READ = {"conditioners?": {"conditioners?": str}, "codec?": {str: object}}  # of the notes, beside the configuration
+# What is read of the notes, beside the configuration.
+_READ = {
+    "conditioners?": {"conditioners?": str},
+    "codec?": {str: object},
+    "guidance?": float,
+    "sampling_steps?": int,
+    "duration?": float,
+}
+_LEAST = {"guidance": 0, "sampling_steps": 1, "duration": 0.1}  # as commands take them; windows of less have no end
 
 
 def notes_of(path: Path) -> Mapping[str, str]:
@@ -33,7 +41,11 @@ def notes_of(path: Path) -> Mapping[str, str]:
         return {}
     try:
         require(notes, {"config": str}, "its header")
-        require({name: parse_json(notes[name]) for name in ("conditioners", "codec") if name in notes}, _READ)
+        kept = {name: parse_json(notes[name]) for key in _READ if (name := key.removesuffix("?")) in notes}
+        require(kept, _READ)
+        for name, least in _LEAST.items():
+            if name in kept and kept[name] < least:
+                raise ValueError(f"{name} is {kept[name]}, at least {least} was expected")
         config_in(notes)
     except ValueError as error:
         raise BenchError(f"{path} does not say what network it holds: {error}. Get it again") from error

@@ -204,9 +204,11 @@ def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, tmp_path):
     before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody listened"))
     other = threading.Thread(target=stop_soon)
     other.start()
-    told = train("run", settings=(*MICRO, "steps=100000", "save_every=100000"))
-    other.join()
-    signal.signal(signal.SIGTERM, before)
+    try:
+        told = train("run", settings=(*MICRO, "steps=100000", "save_every=100000"))
+        other.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert told.code == 75, told.err
     assert "--resume" in told.err
     assert "Traceback" not in told.err

@@ -225,13 +225,17 @@ def test_what_is_no_checkpoint_is_named(tmp_path, small, filled_network):
         ({"shoe": 43}, "configuration.shoe is not a field"),
         ({"conditioners": "[]"}, "conditioners is \\[\\], an object was expected"),
         ({"codec": "{"}, "does not say what network"),
+        ({"guidance": "strong"}, "does not say what network"),
+        ({"sampling_steps": "0"}, "sampling_steps is 0, at least 1 was expected"),
+        ({"duration": "1e-9"}, "duration is 1e-09, at least 0.1 was expected"),
+        ({"duration": "NaN"}, "duration is nan, a finite number was expected"),
     ],
 )
 def test_notes_of_strangers_are_checked_before_a_network_is_built(tmp_path, small, notes, said):
     config = small().to_dict()
     texts = {"conditioners": "{}", "config": json.dumps(config), "format": "visaudio-bench flow network 1"}
-    texts |= {name: value for name, value in notes.items() if name in ("config", "conditioners", "codec")}
-    changed = {name: value for name, value in notes.items() if name not in texts}
+    changed = {name: value for name, value in notes.items() if not isinstance(value, str)}  # of the configuration
+    texts |= {name: value for name, value in notes.items() if name not in changed}
     if changed:
         texts["config"] = json.dumps({**config, **changed})
     path = tmp_path / "theirs.safetensors"
