@@ -25,14 +25,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import accumulate
 from multiprocessing import reduction
 from multiprocessing.connection import Client, Connection, Listener
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -40,10 +40,12 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.guard import portable
+from visaudio_bench.models.lazy_networks import LazyNetwork
 from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
 from visaudio_bench.turns import ask
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
@@ -69,6 +71,13 @@ class Served(Protocol):
     @property
     def device(self) -> str:
         """Where inputs belong."""
+
+
+class Movable(Served, Protocol):
+    """One that can be had on another device."""
+
+    def on(self, device: str, /) -> Movable:
+        """The same, picklable, with a network that is not loaded."""
 
 
 class _Placed(NamedTuple):
@@ -530,6 +539,41 @@ class _Server:
 def at_once(device: str) -> int:
     """How many requests may share a batch on a device."""
     return AT_ONCE.get(device.partition(":")[0], _ON_A_CARD)
+
+
+def devices_of(device: str) -> tuple[str, ...]:
+    """The devices that a name stands for: `cuda` for every card that can be seen, any other for itself."""
+    if device != "cuda":
+        return (device,)
+    return tuple(f"cuda:{card}" for card in range(torch.cuda.device_count())) or (device,)
+
+
+def on_every_device(networks: Mapping[str, Movable]) -> AbstractContextManager[tuple[str, ...]]:
+    """As `serving`: networks, all of which are on one device, on every device that its name stands for."""
+    devices = devices_of(next(iter(networks.values())).device)
+    groups: list[Mapping[str, Served]] = [networks]
+    if len(devices) > 1:
+        groups = [{name: network.on(device) for name, network in networks.items()} for device in devices]
+    return serving(groups)
+
+
+def far(networks: Mapping[str, LazyNetwork], address: str) -> dict[str, LazyNetwork]:
+    """Networks that are run under their names by the process that has this address."""
+    return {
+        name: LazyNetwork(partial(_far, address, name, network.by_row), "cpu", network.by_row)
+        for name, network in networks.items()
+    }
+
+
+def _far(address: str, name: str, by_row: Sequence[str], device: str) -> Distant:
+    del device  # inputs go to the other process from the CPU's memory
+    return Distant(address, name, by_row)
+
+
+def of_this_worker(addresses: Sequence[T]) -> T:
+    """Which of several this worker asks: always the same, and each has as many. Workers are numbered as they start."""
+    number = multiprocessing.current_process().name.rpartition("-")[2]
+    return addresses[int(number) % len(addresses) if number.isdecimal() else 0]
 
 
 @contextmanager
