@@ -62,7 +62,10 @@ POSSIBLE = hasattr(socket, "AF_UNIX") and hasattr(socket, "send_fds")
 
 
 class Served(Protocol):
-    """Something that has a network, which it may load when it is first asked for, and knows where that computes."""
+    """Something that has a network, which it may load when it is first asked for, and knows where that computes.
+
+    Where it says that it is `alone`, requests to it never share a batch.
+    """
 
     @property
     def module(self) -> Any:
@@ -443,7 +446,8 @@ class _Server:
 
     def _batch(self) -> list[_Request]:
         """The request that has waited longest, with those that may share its batch."""
-        if len(self.waiting) == 1 or self.at_once == 1:
+        by_itself = getattr(self.networks.get(self.waiting[0].network), "alone", False)
+        if len(self.waiting) == 1 or self.at_once == 1 or by_itself:
             return [self.waiting.pop(0)]
         alike = self.waiting[0].alike
         batch = [request for request in self.waiting if request.alike == alike][: self.at_once]

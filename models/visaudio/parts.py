@@ -39,7 +39,12 @@ class Parts(NamedTuple):
 
     def with_networks(self, networks: Mapping[str, LazyNetwork]) -> Parts:
         """The same parts, asking these networks instead."""
-        return Parts(*(part.with_networks(networks) if isinstance(part, AsksNetworks) else part for part in self))
+        conditioners, codec = self.conditioners, self.codec
+        if isinstance(conditioners, AsksNetworks):
+            conditioners = conditioners.with_networks(networks)
+        if isinstance(codec, AsksNetworks):
+            codec = codec.with_networks(networks)
+        return Parts(conditioners, codec)
 
 
 def open_parts(

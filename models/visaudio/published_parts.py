@@ -58,13 +58,14 @@ class PublishedConditioners(AsksNetworks):
         names = (*ENCODER_WEIGHTS, *((SPATIAL_WEIGHTS,) if spatial else ()))
         files = {name: weights.require(name) for name in names}
         clip, sync = (files[name].path for name in ENCODER_WEIGHTS)
-        self.networks = {
+        networks = {
             _CLIP: LazyNetwork(partial(load, DfnClip, clip), device, ("encode_frames", "encode_text")),
             _SYNC: LazyNetwork(partial(load, SynchformerVisual, sync), device, ("encode_videos",)),
         }
         if spatial:
             encoder = partial(load, PerceptionEncoder, files[SPATIAL_WEIGHTS].path)
-            self.networks[_SPATIAL] = LazyNetwork(encoder, device, ("encode_frames",))
+            networks[_SPATIAL] = LazyNetwork(encoder, device, ("encode_frames",))
+        self.networks = networks
         self.identity: dict[str, Any] = {
             "conditioners": self.name,
             "version": "1",
