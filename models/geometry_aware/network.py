@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from visaudio_bench.models.geometry_aware.config import BINS, FRAMES, RESPONSE, Config
+from visaudio_bench.models.geometry_aware.spectra import interaural
 
 LEAK = 0.2
 GROUP = 8  # channels
@@ -124,7 +125,7 @@ class ChannelMasks(nn.Module):
 
 
 class Coherence(nn.Module):
-    """Says whether the ears were exchanged: spectra of both `(B, 4, 256, 64)` and the visual vector to a logit."""
+    """Says whether the ears were exchanged: spectra `(B, 2, 2, 256, 64)` and the visual vector to a logit."""
 
     def __init__(self, channels: int, visual: int):
         super().__init__()
@@ -134,7 +135,7 @@ class Coherence(nn.Module):
 
     def forward(self, ears: Tensor, visual: Tensor) -> Tensor:
         """`(B,)`, above 0 for exchanged."""
-        sound = self.encoder(ears)[-1]
+        sound = self.encoder(interaural(ears))[-1]
         met = self.meeting(torch.cat([sound, _tiled(visual, sound)], 1))
         logit: Tensor = self.answer(met.mean((2, 3)))
         return logit[:, 0]

@@ -17,7 +17,7 @@ from visaudio_bench.models.geometry_aware.training.recipe import GeometryRecipe
 from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.optimisation import Learner
 
-AUDIO = ("encoder.", "decoder.", "fusion.")
+AUDIO = ("encoder.", "decoder.", "fusion.", "coherence.")
 OTHERS_RATE = 0.1  # of the audio networks' learning rate: 0.0001 beside 0.001
 
 
@@ -33,7 +33,7 @@ class GeometryLearner(Learner):
         self.losses = ("loss_backbone", *(f"loss_{name}" for name, is_wanted in wanted.items() if is_wanted))
 
     def relative_rate(self, parameter: str) -> float:
-        """The paper's rates: 0.001 for what hears and fuses, 0.0001 for the rest."""
+        """The paper's rates: 0.001 for what hears and fuses, the classifier among it, 0.0001 for the rest."""
         return 1.0 if parameter.startswith(AUDIO) else OTHERS_RATE
 
     def forward(self, batch: TensorBatch) -> Tensor:
@@ -57,8 +57,7 @@ class GeometryLearner(Learner):
     def flipped_logit(self, ears: Tensor, seen: Seen, batch: TensorBatch) -> Tensor:
         """What the classifier says of spectra `(B, 2, 2, 256, 64)` whose ears it is given as `flipped` says."""
         flipped = batch.tensors["flipped"][:, None, None, None, None]
-        stacked = torch.where(flipped, ears.flip(1), ears).flatten(1, 2)
-        logit: Tensor = self.network.coherence(stacked, seen.vector)
+        logit: Tensor = self.network.coherence(torch.where(flipped, ears.flip(1), ears), seen.vector)
         return logit
 
     def _backbone(self, ears: Tensor, seen: Seen) -> Tensor:
