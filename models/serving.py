@@ -562,7 +562,15 @@ def on_every_device(networks: Mapping[str, Movable]) -> AbstractContextManager[t
 
 
 def far(networks: Mapping[str, LazyNetwork], address: str) -> dict[str, LazyNetwork]:
-    """Networks that are run under their names by the process that has this address."""
+    """Have networks asked that another process runs.
+
+    Args:
+        networks: by their names there.
+        address: of the process.
+
+    Returns:
+        What asks for them, in place of each.
+    """
     return {
         name: LazyNetwork(partial(_far, address, name, network.by_row), "cpu", network.by_row)
         for name, network in networks.items()

@@ -80,7 +80,7 @@ def scenes(net: Net, hearing: Hearing) -> Arrays:
         rate = hearing.sound.source_rate
         views = hearing.views[:, : round(hearing.seconds * rate)]
         own_rate = net.module.sample_rate
-        heard = [resample(view[None], rate, own_rate) for view in views]
-        return {"features": torch.cat([net.module.embed(view, own_rate) for view in heard]).numpy()}
+        resampled = [resample(view[None], rate, own_rate) for view in views]
+        return {"features": torch.cat([net.module.embed(view, own_rate) for view in resampled]).numpy()}
 
     return net.answer("scenes", compute, hearing)
