@@ -14,6 +14,7 @@ from visaudio_bench.models.geometry_aware.spectra import interaural
 
 LEAK = 0.2
 GROUP = 8  # channels
+MEETING = 64  # products of what is heard and what is seen
 
 
 def _norm(channels: int) -> nn.Module:
@@ -129,15 +130,16 @@ class Coherence(nn.Module):
 
     def __init__(self, channels: int, visual: int):
         super().__init__()
+        width = 8 * channels
         self.encoder = AudioEncoder(4, channels)
-        self.meeting = nn.Sequential(nn.Conv2d(8 * channels + visual, 8 * channels, 1), nn.ReLU())
-        self.answer = nn.Linear(8 * channels, 1)
+        self.hears = nn.Linear(width, MEETING)
+        self.sees = nn.Sequential(nn.LayerNorm(visual), nn.Linear(visual, MEETING))
+        self.answer = nn.Linear(MEETING, 1)
 
     def forward(self, ears: Tensor, visual: Tensor) -> Tensor:
         """`(B,)`, above 0 for exchanged."""
-        sound = self.encoder(interaural(ears))[-1]
-        met = self.meeting(torch.cat([sound, _tiled(visual, sound)], 1))
-        logit: Tensor = self.answer(met.mean((2, 3)))
+        sound = self.hears(self.encoder(interaural(ears))[-1].mean((2, 3)))
+        logit: Tensor = self.answer(sound * self.sees(visual))
         return logit[:, 0]
 
 

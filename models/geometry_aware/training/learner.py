@@ -17,7 +17,7 @@ from visaudio_bench.models.geometry_aware.training.recipe import GeometryRecipe
 from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.optimisation import Learner
 
-AUDIO = ("encoder.", "decoder.", "fusion.", "coherence.")
+AUDIO = ("encoder.", "decoder.", "fusion.")
 OTHERS_RATE = 0.1  # of the audio networks' learning rate: 0.0001 beside 0.001
 
 
@@ -33,7 +33,7 @@ class GeometryLearner(Learner):
         self.losses = ("loss_backbone", *(f"loss_{name}" for name, is_wanted in wanted.items() if is_wanted))
 
     def relative_rate(self, parameter: str) -> float:
-        """The paper's rates: 0.001 for what hears and fuses, the classifier among it, 0.0001 for the rest."""
+        """The paper's rates: 0.001 for what hears and fuses, 0.0001 for the rest."""
         return 1.0 if parameter.startswith(AUDIO) else OTHERS_RATE
 
     def forward(self, batch: TensorBatch) -> Tensor:
