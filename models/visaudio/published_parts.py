@@ -125,7 +125,7 @@ class PublishedCodec(AsksNetworks):
         """
         vae, vocoder = (weights.require(name) for name in CODEC_WEIGHTS)
         opened = partial(load_codec, vae.path, vocoder.path, encoder=encoder)
-        self.networks = {_CODEC: LazyNetwork(opened, device, ("encode", "decode"))}
+        self.networks = {_CODEC: LazyNetwork(opened, device, ("encode",))}
         self.identity: dict[str, Any] = {
             "codec": self.name,
             "version": "1",

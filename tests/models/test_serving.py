@@ -325,9 +325,6 @@ SMALL: dict[str, tuple[Callable[[], torch.nn.Module], str, Callable[[], tuple[An
     "codec encoder": (
         small_codec, "encode", lambda: (torch.randn(2, 11_025) / 10,),
     ),
-    "codec decoder": (
-        small_codec, "decode", lambda: (torch.randn(1, 4, 40),),
-    ),
     "clip pictures": (
         tiny_clip, "encode_frames", lambda: (torch.randint(0, 256, (3, 3, 48, 48), dtype=torch.uint8),),
     ),

@@ -88,7 +88,7 @@ def test_the_codec_takes_ears_one_by_one(small: None, monkeypatch: pytest.Monkey
 
         def encode(self, sound: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             frames = sound.unfold(-1, 1024, 1024)
-            return frames.mean(-1, keepdim=True).expand(-1, -1, 2), torch.ones(len(sound), frames.shape[1], 2)
+            return frames.mean(-1, keepdim=True).expand(-1, -1, 2), sound.new_ones(len(sound), frames.shape[1], 2)
 
         def decode(self, latent: torch.Tensor) -> torch.Tensor:
             return latent[..., 0].repeat_interleave(1024, dim=-1)
