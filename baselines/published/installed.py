@@ -52,6 +52,12 @@ def find_card(name: str) -> Card:
 
     folders = card_folders()
     if name not in folders:
+        folder, variant = published_names().get(name, (None, ""))
+        if folder is not None:
+            raise UsageError(
+                f'"{name}" is a row of its own, the variant {variant} of a system that is installed as a whole. Write: '
+                f"{name.removesuffix(f'-{variant}')}"
+            )
         raise UsageError(
             f'no published system is called "{name}".{did_you_mean(name, folders)} '
             f"Known: {', '.join(folders)}. See: bench systems list"
