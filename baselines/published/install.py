@@ -19,7 +19,7 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.baselines.published.fetching import folder_of
-from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
+from visaudio_bench.baselines.published.installed import home_of, install_command, read_state, weights_stamp
 from visaudio_bench.baselines.published.machine import lacking
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import CACHE_VARIABLE, digest, parse_json, write_json
@@ -227,18 +227,18 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
     if wishes.random_weights:
         return {"weights": None}
     folder.mkdir()
-    sums, absent = {}, []
+    sums, stamps, absent = {}, {}, []
     for wanted in card.weights:
         path = locate(card, wanted, wishes.weights)
         if path is None:
             absent += [] if wanted.optional else [wanted]
             continue
-        sums[wanted.file] = _check(wanted, path)
+        sums[wanted.file], stamps[wanted.file] = _check(wanted, path), weights_stamp(path)
         (folder / wanted.file).parent.mkdir(parents=True, exist_ok=True)
         (folder / wanted.file).symlink_to(path.resolve())
     if absent:
         raise UsageError(_missing(card, absent))
-    return {"weights": sums}
+    return {"weights": sums, "stamps": stamps}
 
 
 def _missing(card: Card, absent: Sequence[Weights]) -> str:

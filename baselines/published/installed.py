@@ -11,7 +11,7 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import cache_dir, digest, is_there, read_json
+from visaudio_bench.files import cache_dir, digest, file_stamp, is_there, read_json
 from visaudio_bench.shapes import require
 
 SYSTEMS_VARIABLE = "VISAUDIO_BENCH_SYSTEMS"
@@ -102,7 +102,10 @@ def install_command(card: Card) -> str:
 
 
 _BEGUN = {"commit": str, "complete?": bool, "source?": str, "python?": str, "extras?": [str]}
-_INSTALLED = {"commit": str, "source": str, "python": str, "extras": [str], "weights": object, "packages": object}
+_INSTALLED = {
+    "commit": str, "source": str, "python": str, "extras": [str], "weights": object, "packages": object,
+    "stamps?": {str: str},
+}  # fmt: skip
 
 
 def read_state(card: Card) -> dict[str, Any]:
@@ -137,7 +140,25 @@ def why_unavailable(card: Card) -> str:
     gone = [Path(state[part]) for part in ("source", "python") if not is_there(state[part])]
     if gone:
         return f"{card.title} was installed with {gone[0]}, which is not there any more. Again: {install_command(card)}"
+    for name, stamp in state.get("stamps", {}).items() if state["weights"] is not None else ():
+        if weights_stamp(home_of(card) / "weights" / name) != stamp:
+            return (
+                f"{card.title} was installed with another {name} than lies there now: weights were changed or removed "
+                f"since. Again: {install_command(card)}"
+            )
     return ""
+
+
+def weights_stamp(path: Path) -> str:
+    """Tell changed weights from unchanged ones without reading them: a file, or a folder as model hubs keep it.
+
+    Returns:
+        A hash of sizes and times; empty where there is nothing.
+    """
+    if not path.exists():
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return digest([[str(file.relative_to(path)), file_stamp(file)] for file in files])
 
 
 def installation(card: Card) -> Installation:

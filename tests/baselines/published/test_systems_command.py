@@ -239,6 +239,13 @@ def test_what_a_user_brings_is_named_when_it_is_not_there(card: Card, tmp_path: 
     assert here.weights is not None
     assert (here.weights / "net.pth").read_text() == "weights"
     assert read_state(right)["weights"].keys() == {"net.pth"}
+    (folder / "net.pth").write_text("others' weights")
+    with pytest.raises(UsageError, match=r"with another net.pth than lies there now.* bench systems install"):
+        installation(right)
+    list(installer.install(right, installer.Wishes(python=python, weights=folder)))
+    (folder / "net.pth").unlink()
+    with pytest.raises(UsageError, match=r"with another net.pth than lies there now"):
+        installation(right)
     list(installer.install(right, installer.Wishes(python=python, random_weights=True)))
     assert installation(right).is_random
 
