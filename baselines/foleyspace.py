@@ -47,9 +47,7 @@ class FoleySpace(Binauraliser):
         self.card = SystemCard(
             name=row or NAME + ("-rooms" if rooms else "") + ("-tiny" if small else ""),
             title=row
-            or "FoleySpace (open, from its abstract)"
-            + (", in rooms" if rooms else "")
-            + (", tiny" if small else ""),
+            or "FoleySpace (open, from its abstract)" + (", in rooms" if rooms else "") + (", tiny" if small else ""),
             summary=f"{SUMMARY}; weights of {path.name}",
             inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.estimator.revision, self.sha256])[:24],

@@ -182,7 +182,7 @@ class ClipwiseSystem(System):
 
 
 def told_of(clip: Clip) -> list[Any]:
-    """What a sound depends on of a clip beside its files: name, window and words; the chain of thought if it has one."""
+    """What a sound depends on of a clip beside its files: name, window, words, and its chain of thought if any."""
     thought = clip.meta.get("cot")
     return [clip.id, clip.start, clip.duration, clip.caption, *([thought] if thought else [])]
 

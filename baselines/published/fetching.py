@@ -149,7 +149,9 @@ def _take(card: Card, wanted: Weights, source: Path, path: Path) -> str:
         raise UsageError(f"there is no {source}; {wanted.file} of {card.title} comes from {wanted.origin}.")
     if source.is_dir() if wanted.url or wanted.registry else wanted.hub and not source.is_dir():
         kinds = ("folder", "file") if source.is_dir() else ("file", "folder")
-        raise UsageError(f"{source} is a {kinds[0]}; {wanted.file} of {card.title} is a {kinds[1]}, from {wanted.origin}.")
+        raise UsageError(
+            f"{source} is a {kinds[0]}; {wanted.file} of {card.title} is a {kinds[1]}, from {wanted.origin}."
+        )
     if source.is_file():
         check_file(_entry(card, wanted, wanted.url or wanted.origin), source)
     if path.exists():

@@ -137,6 +137,11 @@ def why_unavailable(card: Card) -> str:
             f"{card.title} is installed at commit {state['commit'][:10]}, its card asks for {card.commit[:10]}. "
             f"Renew it: bench systems remove {card.name} && {install_command(card)}"
         )
+    return _what_changed(card, state)
+
+
+def _what_changed(card: Card, state: dict[str, Any]) -> str:
+    """What is not there any more of that with which a system was installed, or is another; empty if nothing is."""
     gone = [Path(state[part]) for part in ("source", "python") if not is_there(state[part])]
     if gone:
         return f"{card.title} was installed with {gone[0]}, which is not there any more. Again: {install_command(card)}"

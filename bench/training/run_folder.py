@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -237,7 +237,11 @@ def _recipe(training: Training[AnyRecipe], asked: Asked, progress: Progress | No
     preset = progress.plan["preset"]
     if asked.preset not in (None, preset):
         raise UsageError(f"{_folder(asked)} is a training of {preset}, not of {asked.preset}.")
+    known = [field.name for field in fields(next(iter(training.presets.values())))]
+    strange = [name for name in progress.plan["recipe"] if name not in known]
     try:
+        if strange:
+            raise ValueError(f'{training.name} has no setting "{strange[0]}"')
         before = training.recipe_from(progress.plan["recipe"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(

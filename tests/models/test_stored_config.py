@@ -52,7 +52,7 @@ def test_a_file_without_its_configuration_is_told_of_in_words(
     checkpoints: Checkpoints[Any, Any], tmp_path: Path
 ) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", {"format": checkpoints.format})
-    with pytest.raises(BenchError, match="its header.config is missing"):
+    with pytest.raises(BenchError, match=r"its header\.config is missing"):
         checkpoints.read_config(tmp_path / "a.safetensors")
 
 

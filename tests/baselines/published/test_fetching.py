@@ -124,7 +124,7 @@ def test_weights_come_from_a_folder_and_from_people(card: Card, hub: str, tmp_pa
     (given / "net.pth").write_bytes(b"a network")
     list(fetch_weights(card, given))
     assert (folder_of(card) / "people" / "net" / "config.json").is_file()
-    assert not [path for path in folder_of(card).rglob("*.part*")]
+    assert not list(folder_of(card).rglob("*.part*"))
     (given / "people" / "net" / "config.json").write_text("{ }")
     with pytest.raises(BenchError, match=r"net is here already, and .*net is another. What is here is kept"):
         list(fetch_weights(card, given))

@@ -94,13 +94,16 @@ def test_a_training_leaves_what_visaudios_does_and_is_judged_by_ear(
     assert CHECKPOINTS.read_config(run / "best.safetensors").system == "geometry-aware"
 
 
-def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, tmp_path: Path) -> None:
+def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, bench: Callable, tmp_path: Path) -> None:
     assert train("whole").code == 0
     assert train("halves", settings=(*MICRO, "steps=2")).code == 0
     assert train("halves", "--resume", settings=("steps=4",)).code == 0
     assert losses(tmp_path / "whole") == losses(tmp_path / "halves")
     one, other = (safetensors.torch.load_file(tmp_path / name / "state.safetensors") for name in ("whole", "halves"))
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
+    for other in ("foleyspace", "visaudio"):
+        told = bench("train", other, "--resume", "--out", tmp_path / "halves", "--device", "cpu")
+        assert (told.code, f'{other} has no setting "backbone"' in told.err) == (2, True), told.err
     told = train("halves", "--resume", settings=("steps=5", "mirror=false"))
     assert (told.code, "mirror cannot change" in told.err) == (2, True)
 
@@ -161,9 +164,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, data: Path, 
 
 
 @pytest.mark.parametrize("network", ["visaudio", "geometry-aware"])
-def test_a_store_to_watch_with_is_none_to_learn_from(
-    bench: Callable, data: Path, tmp_path: Path, network: str
-) -> None:
+def test_a_store_to_watch_with_is_none_to_learn_from(bench: Callable, data: Path, tmp_path: Path, network: str) -> None:
     told = bench("train", network, "--validation", data, "--out", tmp_path / "run", "--device", "cpu")
     assert (told.code, "there is no --data" in told.err) == (2, True), told.err
 
@@ -251,7 +252,7 @@ def test_its_rows_are_opened_by_what_they_are(train: Callable, trained: Path, cl
         open_system(f"geometry-aware:{tmp_path / 'other.safetensors'}")
     assert open_system(f"geometry-aware:ablated={trained}").card.name == "ablated"
     assert open_system(f"flipped-visual:ablated={trained}").card.title == "ablated"
-    with pytest.raises(UsageError, match="is a folder; .* Write: --system geometry-aware:.*/best.safetensors"):
+    with pytest.raises(UsageError, match=r"is a folder; .* Write: --system geometry-aware:.*/best.safetensors"):
         shutil.copy(trained, tmp_path / "best.safetensors")
         open_system(f"geometry-aware:{tmp_path}")
     with pytest.raises(UsageError, match="there is no file"):
