@@ -96,15 +96,18 @@ def open_system(request: str) -> System:
 def _stages(request: str) -> tuple[str, str] | None:
     """Generator and binauraliser: parted at the last plus that a known system's name follows.
 
-    An argument may hold a plus too, and a file of that whole name is meant by it.
+    An argument may hold a plus too, and a file of that whole name is meant by it, of either system.
     """
-    name, _, argument = request.partition(":")
-    is_file = any(path and is_there(path) for path in (argument, argument.partition("=")[2]))
-    if "+" not in request or ("+" not in name and is_file):
+    if "+" not in request or ("+" not in request.partition(":")[0] and _names_file(request)):
         return None
     known = SYSTEMS.names()
-    at = len(request)
-    while (at := request.rfind("+", 0, at)) > 0:
-        if request[at + 1 :].partition(":")[0] in known:
-            return request[:at], request[at + 1 :]
-    return None
+    signs = [at for at, sign in enumerate(request) if sign == "+" and at > 0]
+    pairs = [(request[:at], request[at + 1 :]) for at in signs if request[at + 1 :].partition(":")[0] in known]
+    whole = (pair for pair in pairs if "+" in pair[1] and _names_file(pair[1]))
+    return next(whole, pairs[-1] if pairs else None)
+
+
+def _names_file(request: str) -> bool:
+    """Whether the argument of one system is a file or folder that is there."""
+    argument = request.partition(":")[2]
+    return any(path and is_there(path) for path in (argument, argument.partition("=")[2]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
-from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_of
 from visaudio_bench.baselines.foleyspace_like import track_of
 from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimator, trajectory
@@ -37,7 +37,7 @@ SUMMARY = "a mono sound along the path of what moves, by diffusion"
 class FoleySpace(Binauraliser):
     """A trained diffusion network behind an estimator of where the source is."""
 
-    def __init__(self, path: Path, estimator: SourceEstimator | None = None):
+    def __init__(self, path: Path, estimator: SourceEstimator | None = None, *, row: str | None = None):
         from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
 
         self.path = path
@@ -45,10 +45,9 @@ class FoleySpace(Binauraliser):
         self.estimator: SourceEstimator = estimator or MotionEstimator()
         small, rooms = self.config.name.endswith("tiny"), self.config.keeps_mean
         self.card = SystemCard(
-            name=NAME + ("-rooms" if rooms else "") + ("-tiny" if small else ""),
-            title="FoleySpace (open, from its abstract)"
-            + (", in rooms" if rooms else "")
-            + (", tiny" if small else ""),
+            name=row or NAME + ("-rooms" if rooms else "") + ("-tiny" if small else ""),
+            title=row
+            or "FoleySpace (open, from its abstract)" + (", in rooms" if rooms else "") + (", tiny" if small else ""),
             summary=f"{SUMMARY}; weights of {path.name}",
             inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.estimator.revision, self.sha256])[:24],
@@ -107,9 +106,10 @@ class FoleySpace(Binauraliser):
 
 
 def open_foleyspace(argument: str | None = None) -> FoleySpace:
-    """The system behind `foleyspace:FILE`.
+    """The system behind `foleyspace:FILE`, or `foleyspace:ROW=FILE`.
 
     Raises:
         UsageError: no file is given, or it is not there.
     """
-    return FoleySpace(checkpoint_file(NAME, argument, "foleyspace", summary=SUMMARY, inputs=FoleySpace.INPUTS))
+    row, path = checkpoint_of(NAME, argument, "foleyspace", summary=SUMMARY, inputs=FoleySpace.INPUTS)
+    return FoleySpace(path, row=row)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
-from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_of
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
@@ -27,6 +27,8 @@ from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples, iter_frames, resample
 
 if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of systems
+    from torch import Tensor
+
     from visaudio_bench.models.geometry_aware.network import GeometryAware
 
 FLIPPED = "flipped-visual"
@@ -40,9 +42,9 @@ PAPERS = {"mono2binaural": "our implementation of Gao and Grauman, 2.5D Visual S
 
 
 class GeometryAwareSystem(Binauraliser):
-    """A trained network as a row; `name` is one of `TITLES`."""
+    """A trained network as a row, called `row` where that is given; `name` is one of `TITLES`."""
 
-    def __init__(self, name: str, path: Path):
+    def __init__(self, name: str, path: Path, *, row: str | None = None):
         from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 
         self.path = path
@@ -59,10 +61,10 @@ class GeometryAwareSystem(Binauraliser):
         small = self.config.height < 224
         of = f" ({self.config.system})" if self.mirrored else ""
         self.card = SystemCard(
-            name=name + ("-tiny" if small else ""),
-            title=title + of + (", tiny" if small else ""),
+            name=row or name + ("-tiny" if small else ""),
+            title=row or title + of + (", tiny" if small else ""),
             summary=f"{summary}; weights of {path.name}",
-            inputs=self.INPUTS,
+            inputs=self.INPUTS if self.config.pictures else ("reference_mono",),
             revision=digest([source_revision(__name__), self.sha256, name])[:24],
             paper=PAPERS.get(self.config.system, "our implementation of Garg et al., arXiv 2111.10882"),
             weights_licence="of the file",
@@ -85,19 +87,28 @@ class GeometryAwareSystem(Binauraliser):
         """As `Binauraliser.binauralise`; nothing above 8 kHz comes out."""
         import torch
 
-        from visaudio_bench.models.geometry_aware.clip_windows import resized
         from visaudio_bench.models.geometry_aware.inference import binauralise
 
         del rng
-        if clip.video is None:
-            raise ClipError("no_video", f"clip {clip.id} has no video, which {self.card.name} needs.")
-        seconds = max(mono.shape[0] / SAMPLE_RATE, 1 / PICTURE_RATE)
-        shown = iter_frames(clip.video, fps=PICTURE_RATE, start=clip.start, duration=seconds)
-        frames = torch.stack([resized(picture, self.config.stored) for _, picture in shown])
+        frames = self._shown(clip, mono.shape[0] / SAMPLE_RATE)
         low = torch.from_numpy(resample(mono[None], SAMPLE_RATE, NETWORK_RATE)[0])
         made = binauralise(self.network, low, frames, mirrored=self.mirrored).numpy()
         ears = resample(made, NETWORK_RATE, SAMPLE_RATE)
         return np.pad(ears, ((0, 0), (0, max(0, mono.shape[0] - ears.shape[1]))))[:, : mono.shape[0]]
+
+    def _shown(self, clip: Clip, seconds: float) -> Tensor:
+        """The clip's pictures, ten a second; one without anything for a network that sees nothing."""
+        import torch
+
+        from visaudio_bench.models.geometry_aware.clip_windows import resized
+
+        if not self.config.pictures:
+            return torch.zeros((1, 3, *self.config.stored), dtype=torch.uint8)
+        if clip.video is None:
+            raise ClipError("no_video", f"clip {clip.id} has no video, which {self.card.name} needs.")
+        seen = max(seconds, 1 / PICTURE_RATE)
+        frames = iter_frames(clip.video, fps=PICTURE_RATE, start=clip.start, duration=seen)
+        return torch.stack([resized(picture, self.config.stored) for _, picture in frames])
 
     def provenance(self) -> dict[str, object]:
         """Weights and network."""
@@ -119,7 +130,8 @@ def trained_systems(checkpoint: Path) -> Sequence[GeometryAwareSystem]:
 
 def _open(name: str, argument: str | None) -> GeometryAwareSystem:
     summary, inputs = TITLES[name][1], GeometryAwareSystem.INPUTS
-    return GeometryAwareSystem(name, checkpoint_file(name, argument, "geometry-aware", summary=summary, inputs=inputs))
+    row, path = checkpoint_of(name, argument, "geometry-aware", summary=summary, inputs=inputs)
+    return GeometryAwareSystem(name, path, row=row)
 
 
 Opener = Callable[[str | None], GeometryAwareSystem]

@@ -181,6 +181,12 @@ class ClipwiseSystem(System):
         return {"gain": gain}
 
 
+def told_of(clip: Clip) -> list[Any]:
+    """What a sound depends on of a clip beside its files: name, window, words, and its chain of thought if any."""
+    thought = clip.meta.get("cot")
+    return [clip.id, clip.start, clip.duration, clip.caption, *([thought] if thought else [])]
+
+
 def clip_seed(seed: int, system: str, clip: str) -> int:
     """Compute a clip's own seed.
 

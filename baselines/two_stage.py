@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
+from visaudio_bench.baselines.system import Generation, Input, System, SystemCard, told_of
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
 from visaudio_bench.files import cache_dir, digest, file_sha256, file_stamp, read_json, scratch_folder, write_json
@@ -44,6 +44,7 @@ class TwoStage(System):
             code_licence=_joined(first.code_licence, second.code_licence),
             weights_licence=_joined(first.weights_licence, second.weights_licence),
             may_be_mono=second.may_be_mono,
+            optimised=tuple(dict.fromkeys((*first.optimised, *second.optimised))),
         )
 
     @property
@@ -99,7 +100,7 @@ class TwoStage(System):
 
     def _key(self, clip: Clip, clips: Sequence[Clip]) -> str:
         files = [file_stamp(path) for path in self.generator.sources(clip, clips) if path.exists()]
-        return digest([clip.id, clip.start, clip.duration, clip.caption, files])[:32]
+        return digest([*told_of(clip), files])[:32]
 
 
 def _record(path: Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from visaudio_bench.baselines.checkpoint_argument import checkpoint_file
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_of
 from visaudio_bench.baselines.system import Generation, Input, System, SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError, UsageError
@@ -262,13 +262,11 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
     Raises:
         UsageError: no file is given where none is published, it is not there, or it belongs to another system.
     """
-    whole = argument is not None and Path(argument).is_file()  # a path may hold "=": runs/lr=0.1/last.safetensors
-    row, separator, file = ("", "", argument or "") if whole else (argument or "").rpartition("=")
     if not argument and variant is MMAUDIO_DUP:
         return FlowSystem(variant, weights.path_of(MMAUDIO_WEIGHTS))
-    path = checkpoint_file(
+    row, path = checkpoint_of(
         variant.name,
-        file,
+        argument,
         "visaudio",
         summary=f"{variant.title}: {variant.summary}",
         inputs=INPUTS,
@@ -276,7 +274,7 @@ def open_variant(variant: Variant, argument: str | None) -> FlowSystem:
         ours="visaudio-tiny" if variant is VISAUDIO else "",
     )
     files = locate(path)
-    return FlowSystem(variant, files[0] if len(files) == 1 else path, name=row if separator else None)
+    return FlowSystem(variant, files[0] if len(files) == 1 else path, name=row)
 
 
 def open_tiny(argument: str | None = None) -> FlowSystem:

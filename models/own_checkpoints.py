@@ -16,6 +16,7 @@ from visaudio_bench.files import atomic_path, parse_json
 from visaudio_bench.models.formats import STATE_FORMAT, header_notes
 from visaudio_bench.models.unwrapping import State
 from visaudio_bench.models.weight_loading import fill, open_weights
+from visaudio_bench.shapes import require
 
 
 class NetworkConfig(Protocol):
@@ -78,12 +79,13 @@ class Checkpoints(Generic[AnyConfig, AnyNetwork]):
                 f"Train one: {self.command}"
             )
         try:
+            require(notes, {"config": str}, "its header")
             return self.config.from_dict(parse_json(notes["config"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise BenchError(f"{path} does not say what network it holds: {error}") from error
 
     def load(self, path: Path, device: torch.device | str = "cpu") -> AnyNetwork:
-        """The network of a checkpoint, frozen.
+        """The network of a checkpoint, frozen; it computes in float32, whatever precision the file keeps.
 
         Raises:
             BenchError: as `read_config`, or the tensors do not fit.
@@ -92,4 +94,4 @@ class Checkpoints(Generic[AnyConfig, AnyNetwork]):
         with torch.device("meta"):
             network = self.network(config)
         fill(network, open_weights(path).state, str(path))
-        return network.to(device).eval().requires_grad_(False)
+        return network.float().to(device).eval().requires_grad_(False)

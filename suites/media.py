@@ -218,8 +218,13 @@ def within_full_scale(samples: Samples) -> tuple[Samples, float]:
 
     What is to be written with 16 bits goes through here first: cutting each sample off by itself would change the
     level between the ears.
+
+    Raises:
+        ClipError: `not_finite`: there are values that are not numbers.
     """
     peak = float(np.abs(samples).max(initial=0))
+    if not math.isfinite(peak):
+        raise ClipError("not_finite", "the sound that was made has values that are not numbers.")
     if peak <= 1:
         return samples, 1.0
     return np.asarray(samples / np.float32(peak), dtype=np.float32), 1 / peak

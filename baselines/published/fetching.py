@@ -19,7 +19,7 @@ from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.files import parse_json, read_json, write_json
 from visaudio_bench.models.download import Progress, fetch, fetch_to
-from visaudio_bench.models.weights import WeightFile, check_file, weights_dir
+from visaudio_bench.models.weights import WeightFile, check_file, checksums, weights_dir
 from visaudio_bench.names import fault
 from visaudio_bench.shapes import require
 
@@ -147,15 +147,39 @@ def _version(url: str) -> str:
 def _take(card: Card, wanted: Weights, source: Path, path: Path) -> str:
     if not source.exists():
         raise UsageError(f"there is no {source}; {wanted.file} of {card.title} comes from {wanted.origin}.")
+    if source.is_dir() if wanted.url or wanted.registry else wanted.hub and not source.is_dir():
+        kinds = ("folder", "file") if source.is_dir() else ("file", "folder")
+        raise UsageError(
+            f"{source} is a {kinds[0]}; {wanted.file} of {card.title} is a {kinds[1]}, from {wanted.origin}."
+        )
     if source.is_file():
         check_file(_entry(card, wanted, wanted.url or wanted.origin), source)
     if path.exists():
+        if _contents(path) != _contents(source):
+            raise BenchError(
+                f"{path} is here already, and {source} is another. What is here is kept. To take the other, remove "
+                f"{path} and: bench systems fetch {card.name} --from {source.parent}"
+            )
         return f"is here, in {path}"
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    _clear(part)  # of a copy that was interrupted, and may have been of another folder
     if source.is_dir():
-        shutil.copytree(source, part, dirs_exist_ok=True)
+        shutil.copytree(source, part)
     else:
         shutil.copyfile(source, part)
     part.replace(path)
     return f"copied to {path}"
+
+
+def _contents(path: Path) -> list[tuple[str, str]]:
+    """The files that a path has, with their checksums."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return [(str(file.relative_to(path)), checksums(file)["sha256"]) for file in files]
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

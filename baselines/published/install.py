@@ -8,7 +8,6 @@ where it lies and never changed.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -20,10 +19,10 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, Weights
 from visaudio_bench.baselines.published.fetching import folder_of
-from visaudio_bench.baselines.published.installed import home_of, install_command, read_state
+from visaudio_bench.baselines.published.installed import home_of, install_command, read_state, weights_stamp
 from visaudio_bench.baselines.published.machine import lacking
 from visaudio_bench.errors import BenchError, UsageError
-from visaudio_bench.files import CACHE_VARIABLE, digest, write_json
+from visaudio_bench.files import CACHE_VARIABLE, digest, parse_json, write_json
 from visaudio_bench.lock import hold
 from visaudio_bench.models.weights import check_file, checksums, entry, missing, path_of
 
@@ -44,26 +43,55 @@ class Wishes:
     random_weights: bool = False
 
 
-def refuse_impossible(card: Card) -> None:
+def refuse_impossible(card: Card, wishes: Wishes) -> None:
     """Complain before anybody is asked to accept a licence.
 
+    Args:
+        card: the system's.
+        wishes: what the user brings.
+
     Raises:
-        UsageError: nobody can run the system, or this machine lacks a program or a library that it needs.
+        UsageError: nobody can run the system, something that the user brings is not there, or this machine lacks a
+            program or a library that it needs.
     """
     refuse_outputs_only(card)
+    refuse_wishes(card, wishes)
     for sentence in lacking(card):
         raise UsageError(sentence)
 
 
-def refuse_outputs_only(card: Card) -> None:
+def refuse_wishes(card: Card, wishes: Wishes) -> None:
+    """Complain of what a user brings and is not there.
+
+    Args:
+        card: the system's.
+        wishes: what the user brings.
+
+    Raises:
+        UsageError: a folder is none, or the interpreter cannot be run.
+    """
+    if wishes.source is not None and not wishes.source.is_dir():
+        raise UsageError(f"--source {wishes.source} is not a folder; a checkout of {card.title} is expected.")
+    if wishes.weights is not None and not wishes.weights.is_dir():
+        raise UsageError(f"--weights {wishes.weights} is not a folder; one with weights of {card.title} is expected.")
+    python = wishes.python.expanduser() if wishes.python is not None else None
+    if python is not None and not (python.is_file() and os.access(python, os.X_OK)):
+        raise UsageError(f"--python {wishes.python} is not a Python interpreter.")
+
+
+def refuse_outputs_only(card: Card, what: str = "installed") -> None:
     """Complain that nobody can run a system.
+
+    Args:
+        card: the system's.
+        what: what cannot be done with it.
 
     Raises:
         UsageError: its authors published no code that makes sounds.
     """
     if card.status == "outputs_only":
         raise UsageError(
-            f"{card.title} cannot be installed: {card.reason} Score sounds that you have of it: "
+            f"{card.title} cannot be {what}: {card.reason} Score sounds that you have of it: "
             f"bench run --system outputs:{card.name}=DIR"
         )
 
@@ -82,6 +110,7 @@ def install(card: Card, wishes: Wishes) -> Iterator[str]:
         UsageError: something that the user brought or must bring is not there.
         BenchError: a step failed; what is done is kept.
     """
+    refuse_wishes(card, wishes)
     home = home_of(card)
     with hold(home, f"bench systems install {card.name}", otherwise=f"set {CACHE_VARIABLE}"):
         yield from _install(card, wishes, home)
@@ -114,8 +143,6 @@ def remove(card: Card) -> bool:
 def _source(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
     assert card.source is not None  # a runnable system has one
     if wishes.source is not None:
-        if not wishes.source.is_dir():
-            raise UsageError(f"--source {wishes.source} is not a folder; a checkout of {card.title} is expected.")
         return {"source": str(wishes.source.resolve())}
     if "source" in state and Path(state["source"]).is_dir():
         return {}
@@ -148,8 +175,6 @@ def _clone(repository: str, commit: str, target: Path) -> Path:
 def _environment(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> dict[str, Any]:
     if wishes.python is not None:
         python = wishes.python.expanduser().absolute()  # resolving a venv's link would leave the venv
-        if not (python.is_file() and os.access(python, os.X_OK)):
-            raise UsageError(f"--python {wishes.python} is not a Python interpreter.")
         return {"python": str(python), "lock": "", **_packages(python)}
     lock = hashlib.sha256(card.lock.read_bytes()).hexdigest()
     if state.get("lock") == lock and Path(state["python"]).exists():
@@ -181,7 +206,16 @@ def _interpreter(version: str) -> str:
 
 def _packages(python: Path) -> dict[str, Any]:
     """Version of the interpreter, and a hash of the names and versions of everything in its environment."""
-    version, packages = json.loads(_run([str(python), "-c", LIST_PACKAGES], Path.cwd()))
+    done = subprocess.run([str(python), "-c", LIST_PACKAGES], capture_output=True, text=True, check=False)
+    try:
+        version, packages = parse_json(done.stdout)
+    except (TypeError, ValueError) as error:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        said = f": {words[-1]}" if words else ""
+        raise UsageError(
+            f"{python} is not a Python interpreter, or one that does not work: asked for its packages, it ended with "
+            f"exit code {done.returncode}{said}"
+        ) from error
     return {"version": version, "packages": digest(packages)}
 
 
@@ -193,18 +227,18 @@ def _weights(card: Card, wishes: Wishes, home: Path, state: dict[str, Any]) -> d
     if wishes.random_weights:
         return {"weights": None}
     folder.mkdir()
-    sums, absent = {}, []
+    sums, stamps, absent = {}, {}, []
     for wanted in card.weights:
         path = locate(card, wanted, wishes.weights)
         if path is None:
             absent += [] if wanted.optional else [wanted]
             continue
-        sums[wanted.file] = _check(wanted, path)
+        sums[wanted.file], stamps[wanted.file] = _check(wanted, path), weights_stamp(path)
         (folder / wanted.file).parent.mkdir(parents=True, exist_ok=True)
         (folder / wanted.file).symlink_to(path.resolve())
     if absent:
         raise UsageError(_missing(card, absent))
-    return {"weights": sums}
+    return {"weights": sums, "stamps": stamps}
 
 
 def _missing(card: Card, absent: Sequence[Weights]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from visaudio_bench.baselines.published.card import Card, read_card
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import cache_dir, digest, is_there, read_json
+from visaudio_bench.files import cache_dir, digest, file_stamp, is_there, read_json
 from visaudio_bench.shapes import require
 
 SYSTEMS_VARIABLE = "VISAUDIO_BENCH_SYSTEMS"
@@ -52,6 +52,12 @@ def find_card(name: str) -> Card:
 
     folders = card_folders()
     if name not in folders:
+        folder, variant = published_names().get(name, (None, ""))
+        if folder is not None:
+            raise UsageError(
+                f'"{name}" is a row of its own, the variant {variant} of a system that is installed as a whole. Write: '
+                f"{name.removesuffix(f'-{variant}')}"
+            )
         raise UsageError(
             f'no published system is called "{name}".{did_you_mean(name, folders)} '
             f"Known: {', '.join(folders)}. See: bench systems list"
@@ -96,7 +102,10 @@ def install_command(card: Card) -> str:
 
 
 _BEGUN = {"commit": str, "complete?": bool, "source?": str, "python?": str, "extras?": [str]}
-_INSTALLED = {"commit": str, "source": str, "python": str, "extras": [str], "weights": object, "packages": object}
+_INSTALLED = {
+    "commit": str, "source": str, "python": str, "extras": [str], "weights": object, "packages": object,
+    "stamps?": {str: str},
+}  # fmt: skip
 
 
 def read_state(card: Card) -> dict[str, Any]:
@@ -128,10 +137,33 @@ def why_unavailable(card: Card) -> str:
             f"{card.title} is installed at commit {state['commit'][:10]}, its card asks for {card.commit[:10]}. "
             f"Renew it: bench systems remove {card.name} && {install_command(card)}"
         )
+    return _what_changed(card, state)
+
+
+def _what_changed(card: Card, state: dict[str, Any]) -> str:
+    """What is not there any more of that with which a system was installed, or is another; empty if nothing is."""
     gone = [Path(state[part]) for part in ("source", "python") if not is_there(state[part])]
     if gone:
         return f"{card.title} was installed with {gone[0]}, which is not there any more. Again: {install_command(card)}"
+    for name, stamp in state.get("stamps", {}).items() if state["weights"] is not None else ():
+        if weights_stamp(home_of(card) / "weights" / name) != stamp:
+            return (
+                f"{card.title} was installed with another {name} than lies there now: weights were changed or removed "
+                f"since. Again: {install_command(card)}"
+            )
     return ""
+
+
+def weights_stamp(path: Path) -> str:
+    """Tell changed weights from unchanged ones without reading them: a file, or a folder as model hubs keep it.
+
+    Returns:
+        A hash of sizes and times; empty where there is nothing.
+    """
+    if not path.exists():
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return digest([[str(file.relative_to(path)), file_stamp(file)] for file in files])
 
 
 def installation(card: Card) -> Installation:

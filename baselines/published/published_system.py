@@ -105,7 +105,13 @@ class PublishedSystem(System):
         """As `System.hearing`."""
         if MONO not in self.details.given:
             super().hearing(monos)  # says that it takes none
+        if self.monos is not None:
+            raise UsageError(
+                f"{self.details.name} is told by its option mono which sounds to hear, and hears those of the first "
+                f"stage here. Leave one of the two out: GENERATOR+{self.details.name}, or without GENERATOR"
+            )
         other = copy(self)
+        other.options = {name: value for name, value in self.options.items() if name != MONO}  # it hears no reference
         other.monos = dict(monos)
         return other
 

@@ -91,7 +91,7 @@ def install(
     if dry_run:
         _show_plan(card, wishes)
         return
-    installer.refuse_impossible(card)
+    installer.refuse_impossible(card, wishes)
     _agree(card, accept_licence)
     for line in installer.install(card, wishes):
         note(line)
@@ -100,11 +100,12 @@ def install(
 
 def _show_plan(card: Card, wishes: Wishes) -> None:
     from visaudio_bench.baselines.published.card_text import licences
-    from visaudio_bench.baselines.published.install import refuse_outputs_only
+    from visaudio_bench.baselines.published.install import refuse_outputs_only, refuse_wishes
     from visaudio_bench.baselines.published.install_plan import planned
     from visaudio_bench.bench.console import note
 
     refuse_outputs_only(card)
+    refuse_wishes(card, wishes)
     for line in licences(card):
         note(line)
     for label, text in planned(card, wishes):
@@ -173,11 +174,13 @@ def check(name: str, source: Path | None, opened: Path | None, device: str, form
 def fetch(name: str, source: Path | None) -> None:
     """Fetch the weights of a system: sizes and checksums are checked, interrupted downloads go on."""
     from visaudio_bench.baselines.published.fetching import fetch_weights
+    from visaudio_bench.baselines.published.install import refuse_outputs_only
     from visaudio_bench.baselines.published.installed import find_card
     from visaudio_bench.bench.cli.weights import progress_line
     from visaudio_bench.bench.console import note
 
     card = find_card(name)
+    refuse_outputs_only(card, "fetched")
     note(f"{card.title}: licence of the weights: {card.weights_licence}")
     for line in fetch_weights(card, source, progress_line(name)):
         note(line)

@@ -27,7 +27,7 @@ GEOMETRY_EPILOG = """\b
 Examples
   bench train geometry-aware                           tiny model on simulated rooms, then its leaderboard
   bench train geometry-aware --preset mono2binaural-tiny
-  bench features build --parts windows --suite fairplay:split1:train --duration 9.9 --out windows
+  bench features build --parts windows --suite fairplay:split1:train --out windows
   bench train geometry-aware --preset fairplay --data windows --out runs/mine
 """
 

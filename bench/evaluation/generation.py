@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from visaudio_bench.baselines import Generation, System
-from visaudio_bench.baselines.system import clip_seed
+from visaudio_bench.baselines.system import clip_seed, told_of
 from visaudio_bench.bench.console import note
 from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.errors import ClipError
@@ -243,7 +243,7 @@ def _key(plan: Plan, job: SuiteJob, system: System, clip: Clip) -> str:
         "code": source_revision(type(system).__module__),  # a plug-in's card may have another system's revision
         "seed": plan.seed,
         "device": plan.device,
-        "clip": [clip.id, clip.start, clip.duration, clip.caption],
+        "clip": told_of(clip),
         "sources": [file_stamp(path) for path in system.sources(clip, job.usable) if path.exists()],
     }
     return digest(parts)

@@ -33,7 +33,7 @@ from visaudio_bench.suites.folder import Contents, FolderSuite, look_into, probe
 if TYPE_CHECKING:
     from visaudio_bench.models.hear_modules import HearBackbone
 
-NAMING = "To name a folder of sounds, write NAME=DIR in place of DIR."
+NAMING = "To name a folder of sounds, write NAME=DIR in place of DIR, and NAME=FILE for a checkpoint."
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,14 @@ def require_same_network(theirs: NetworkConfig, ours: NetworkConfig, path: Path)
     Raises:
         UsageError: they differ.
     """
-    if {**theirs.to_dict(), "name": ""} != {**ours.to_dict(), "name": ""}:
-        raise UsageError(f"{path} holds another network ({theirs}) than is to be trained ({ours}).")
+    wanted = ours.to_dict()
+    differing = [
+        f"its {key} is {value}, not {wanted[key]}"
+        for key, value in theirs.to_dict().items()
+        if key != "name" and value != wanted[key]
+    ]
+    if differing:
+        raise UsageError(f"{path} holds another network than is to be trained: {'; '.join(differing)}.")
 
 
 def require_finite(network: nn.Module, path: Path) -> None:

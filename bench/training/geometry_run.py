@@ -12,7 +12,7 @@ from visaudio_bench.bench.training.feature_extraction import WindowKeeping, extr
 from visaudio_bench.bench.training.first_weights import require_finite, require_same_network
 from visaudio_bench.bench.training.run_folder import Asked, Data, FinishedTraining, PreparedTraining, Training
 from visaudio_bench.bench.training.run_folder import train as train_in_folder
-from visaudio_bench.bench.training.training_run import stores_of
+from visaudio_bench.bench.training.training_run import stores_given, stores_of
 from visaudio_bench.bench.training.validation import direction_columns
 from visaudio_bench.conventions import SAMPLE_RATE as FULL_RATE
 from visaudio_bench.errors import BenchError, UsageError
@@ -25,7 +25,7 @@ from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE
 from visaudio_bench.models.geometry_aware.inference import binauralise
 from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.models.geometry_aware.spectra import loudness_gain, spectrum
-from visaudio_bench.models.geometry_aware.training.batches import Reader
+from visaudio_bench.models.geometry_aware.training.batches import Reader, require_responses
 from visaudio_bench.models.geometry_aware.training.learner import GeometryLearner
 from visaudio_bench.models.geometry_aware.training.recipe import PRESETS, GeometryRecipe
 from visaudio_bench.models.training.distributed import World
@@ -60,8 +60,8 @@ class GeometryTraining(Training[GeometryRecipe]):
     def data(self, asked: Asked, preset: str, recipe: GeometryRecipe, world: World) -> Data:
         """As `Training.data`; presets that end with `tiny` learn from simulated rooms where nothing else is given."""
         del recipe
-        if asked.data is not None:
-            return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None, False)
+        if (given := stores_given(asked)) is not None:
+            return given
         if not preset.endswith("tiny"):
             raise UsageError(
                 f"{preset} learns from your data: --data DIR, a store of pictures and sounds. "
@@ -77,6 +77,7 @@ class GeometryTraining(Training[GeometryRecipe]):
         config = configured(CONFIGS[preset], recipe)
         learnt, watched = stores_of(data)
         reader = Reader(learnt, config, recipe)
+        require_responses(learnt, config)
         torch.manual_seed(recipe.seed)
         learner = GeometryLearner(begun or GeometryAware(config), recipe)
         validate = partial(_validate, Reader(watched, config, recipe), world) if watched else None

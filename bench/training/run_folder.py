@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from visaudio_bench.models.training.loop import CheckpointWriter, Listener, Scor
 from visaudio_bench.models.training.optimisation import Learner
 from visaudio_bench.models.training.recipe import Recipe, changed, find_preset
 from visaudio_bench.models.training.state import Progress, read_progress
+from visaudio_bench.registry import did_you_mean
 from visaudio_bench.shapes import require
 
 EMBEDDED = "tiny"
@@ -175,6 +176,7 @@ def _train(training: Training[Any], asked: Asked, world: World) -> FinishedTrain
     begun = training.begin(asked, preset, recipe, world) if progress is None else None
     data = training.data(asked, preset, recipe, world)
     prepared = training.prepare(begun, preset, recipe, data, world)
+    _require_sources(recipe, training.recipe(preset), prepared.reader)
     plan = _plan(preset, prepared.network, recipe, data)
     if progress is not None:
         _require_same_data(progress, plan, folder)
@@ -235,7 +237,11 @@ def _recipe(training: Training[AnyRecipe], asked: Asked, progress: Progress | No
     preset = progress.plan["preset"]
     if asked.preset not in (None, preset):
         raise UsageError(f"{_folder(asked)} is a training of {preset}, not of {asked.preset}.")
+    known = [field.name for field in fields(next(iter(training.presets.values())))]
+    strange = [name for name in progress.plan["recipe"] if name not in known]
     try:
+        if strange:
+            raise ValueError(f'{training.name} has no setting "{strange[0]}"')
         before = training.recipe_from(progress.plan["recipe"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -250,6 +256,17 @@ def _recipe(training: Training[AnyRecipe], asked: Asked, progress: Progress | No
                 "Begin another one: --out DIR"
             )
     return preset, recipe
+
+
+def _require_sources(recipe: Recipe, usual: Recipe, reader: Reader[Any]) -> None:
+    """Refuse the weight of a source that nothing comes from; those of a preset are meant for whoever has such data."""
+    sources = sorted(set(reader.sources))
+    for name in recipe.weights:
+        if name not in sources and name not in usual.weights:
+            raise UsageError(
+                f'weights.{name} is set, and no clip comes from "{name}".{did_you_mean(name, sources)} '
+                f"Sources of these data: {', '.join(sources)}"
+            )
 
 
 def _plan(preset: str, network: Mapping[str, Any], recipe: Recipe, data: Data) -> dict[str, Any]:

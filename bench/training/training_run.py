@@ -76,6 +76,22 @@ class FlowTraining(Training[FlowRecipe]):
         return PreparedTraining(FlowLearner(network), reader, validate, notes, partial(_save, config), config.to_dict())
 
 
+def stores_given(asked: Asked) -> Data | None:
+    """The stores that somebody names, None for those that a training makes for itself.
+
+    Raises:
+        UsageError: one of them is none, or there is only one to watch with.
+    """
+    if asked.data is not None:
+        return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None, False)
+    if asked.validation is not None:
+        raise UsageError(
+            f"--validation {asked.validation} is a store to watch with beside one to learn from, and there is no "
+            "--data: without it a training learns from scenes of its own, and watches others of them."
+        )
+    return None
+
+
 def stores_of(data: Data) -> tuple[FeatureStore, FeatureStore | None]:
     """The stores of a training that reads some.
 
@@ -105,8 +121,8 @@ def trained_system(checkpoint: Path) -> FlowSystem:
 
 def _data(asked: Asked, preset: str, world: World) -> Data:
     """The stores; those of the embedded default are made on first use."""
-    if asked.data is not None:
-        return Data(FeatureStore(asked.data), FeatureStore(asked.validation) if asked.validation else None, False)
+    if (given := stores_given(asked)) is not None:
+        return given
     if preset != EMBEDDED:
         raise UsageError(
             f"{preset} learns from your data: --data DIR, a feature store. "

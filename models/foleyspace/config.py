@@ -28,17 +28,14 @@ class Config(StoredConfig):
             sound again, whose levels are left alone; else it is the source itself.
     """
 
+    depths = ("layers",)
+
     name: str
     rank: int = 96
     hidden: int = 256
     channels: int = 64
     layers: int = 6
     keeps_mean: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("rank", "hidden", "channels", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
 
 
 CONFIGS = {

@@ -45,10 +45,11 @@ class Config(StoredConfig):
     consistency: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.height % 32 or self.width % 32:
             raise ValueError(f"pictures are {self.height} x {self.width}, expected multiples of 32")
         for name in ("trunk", "audio"):
-            if getattr(self, name) < 8 or getattr(self, name) % 8:
+            if getattr(self, name) % 8:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a multiple of 8")
         if not self.pictures and (self.coherence or self.response or self.consistency):
             raise ValueError("coherence, response and consistency are asked of pictures, and there are none")

@@ -253,7 +253,8 @@ class Trainer:
         self.trained.network.train()
         self._record({"step": self.progress.step, **{f"validation/{key}": value for key, value in scores.items()}})
         score = scores.get("score")
-        if score is not None and (self.progress.best is None or score > self.progress.best):
+        # Correlations of silent sounds are no numbers, which nothing is better than.
+        if score is not None and math.isfinite(score) and (self.progress.best is None or score > self.progress.best):
             self.progress.best, self.progress.best_step = score, self.progress.step
             self._save_weights("best")
 
@@ -324,7 +325,12 @@ class MetricsFile:
     def add(self, record: Mapping[str, Any]) -> None:
         """Append one line; it is with the system when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(record)) + "\n")
+            file.write(json.dumps({key: _number(value) for key, value in record.items()}) + "\n")
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON has it: what is none is null."""
+    return value if math.isfinite(value) else None
 
 
 def _until(path: Path, step: int) -> list[str]:

@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
+# What torch and NumPy take, and what a training can be meant by; no number lies between any two of them.
+_RANGES = {
+    "seed": (0, 2**63 - 1),
+    "ema": (1e-3, 0.28),
+    "learning_rate": (0.0, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "beta1": (0.0, 1 - 1e-9),
+    "beta2": (0.0, 1 - 1e-9),
+    "epsilon": (0.0, 1.0),
+    "clip_norm": (1e-9, 1e9),
+    "warmup": (0, 10**12),
+    "decay": (0.0, 1.0),
+}
+_MOST_OFTEN = 10_000  # times that a clip comes in an epoch
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained; a kind of network adds settings of its own.
@@ -71,10 +87,16 @@ class Recipe:
         for name in ("steps", "batch", "accumulate", "validate_every", "save_every", "log_every", "threads", "ahead"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        self.require_between("ema", 1e-3, 0.28)
-        self.require_between("learning_rate", 0.0, 1.0)
-        if any(weight <= 0 for weight in self.weights.values()):
-            raise UsageError("the weight of a source must be above 0; leave out what should not be learnt from.")
+        for name, (low, high) in _RANGES.items():
+            if getattr(self, name) is not None:
+                self.require_between(name, low, high)
+        if any(at < 0 for at in self.decay_at):
+            raise UsageError(f"decay_at takes steps after the warm-up, from 0 on, got {min(self.decay_at)}.")
+        if not all(0 < weight <= _MOST_OFTEN for weight in self.weights.values()):
+            raise UsageError(
+                f"the weight of a source must be above 0 and at most {_MOST_OFTEN}; leave out what should not be "
+                "learnt from."
+            )
 
     def require_between(self, name: str, low: float, high: float) -> None:
         """Refuse a setting outside its range."""

@@ -11,7 +11,8 @@ from visaudio_bench.models.formats import STATE_FORMAT, header_notes
 from visaudio_bench.models.visaudio.config import Config
 from visaudio_bench.shapes import require
 
-FORMAT = "visaudio-bench flow network 1"
+OURS = "visaudio-bench "  # how formats of this project begin
+FORMAT = OURS + "flow network 1"
 # What is read of the notes, beside the configuration.
 _READ = {
     "conditioners?": {"conditioners?": str},
@@ -29,7 +30,7 @@ def notes_of(path: Path) -> Mapping[str, str]:
     Whether the file is ours is seen in its header, whatever it is called.
 
     Raises:
-        BenchError: the file is missing, damaged or no weight file, or the state of a training.
+        BenchError: the file is missing, damaged or no weight file, the state of a training, or another network of ours.
     """
     notes = header_notes(path)
     if notes.get("format") == STATE_FORMAT:
@@ -38,6 +39,8 @@ def notes_of(path: Path) -> Mapping[str, str]:
             "beside it"
         )
     if notes.get("format") != FORMAT:
+        if notes.get("format", "").startswith(OURS):
+            raise BenchError(f'{path} is no checkpoint of a flow network: its format is "{notes["format"]}"')
         return {}
     try:
         require(notes, {"config": str}, "its header")

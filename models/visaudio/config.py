@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from visaudio_bench.conventions import SAMPLE_RATE
@@ -26,8 +26,6 @@ CODEC_WEIGHTS = ("mmaudio-vae-44k", "bigvgan-v2-44k")
 JointTokens = Literal["sequence", "pooled"]
 JointUpdate = Literal["sequential", "parallel"]
 Ear = Literal["left", "right"]
-# Beyond any network there is: what somebody's file says must not have one built that fills the memory.
-_LARGEST, _DEEPEST = 2**20, 1024
 
 
 class Lengths(NamedTuple):
@@ -78,6 +76,8 @@ class Config(StoredConfig):
     pe_conv1d_kernel: size of Algorithm 1's first convolution, over the places of a picture in rows.
     """
 
+    depths = ("depth",)
+
     name: str
     latent_dim: int
     hidden: int
@@ -99,12 +99,7 @@ class Config(StoredConfig):
     pe_conv1d_kernel: int = 1
 
     def __post_init__(self) -> None:
-        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.type == "int"}
-        for key, value in numbers.items():
-            if not 1 <= value <= _LARGEST:
-                raise ValueError(f"{key} must be from 1 to {_LARGEST}, got {value}")
-        if self.depth > _DEEPEST:
-            raise ValueError(f"depth must be at most {_DEEPEST}, got {self.depth}")
+        super().__post_init__()
         if self.hidden % (2 * self.heads):
             raise ValueError(
                 f"hidden ({self.hidden}) must be an even number of channels for each of {self.heads} heads"

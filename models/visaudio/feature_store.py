@@ -207,7 +207,8 @@ def claim(folder: Path, kind: Kind) -> None:
     Raises:
         UsageError: it holds features of another kind; says what differs.
     """
-    if (folder / "meta.json").exists():
+    # What nothing has come into yet is nobody's: a first try with a wrong duration must not decide on the second.
+    if (folder / "meta.json").exists() and any(folder.glob("shard-*.safetensors")):
         require_same(kind, read_kind(folder), str(folder))
     else:
         write_json(folder / "meta.json", kind.to_dict())
@@ -302,8 +303,11 @@ def merge(folder: Path, others: Iterable[Path]) -> int:
         UsageError: one of them is no store, or of another kind.
     """
     stores = [FeatureStore(other) for other in others]
-    for store in stores:
-        claim(folder, store.kind)
+    for number, store in enumerate(stores):
+        if number:  # nothing has come into a new folder yet, and the first decides for all
+            require_same(store.kind, read_kind(folder), str(folder))
+        else:
+            claim(folder, store.kind)
     for store in stores:
         for name in sorted({row.shard for row in store.rows}):
             if not (folder / name).exists():

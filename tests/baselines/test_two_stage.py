@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from visaudio_bench.baselines import open_system
+from visaudio_bench.baselines.published.published_system import PublishedSystem
 from visaudio_bench.baselines.trivial import Noise
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
@@ -91,6 +92,20 @@ def test_who_hears_the_reference_binauralises() -> None:
     assert open_system("noise+visual-sound-25d").card.inputs == ("video",)
 
 
+def test_what_either_stage_was_trained_on_is_said_of_the_row() -> None:
+    assert open_system("mono+visual-sound-25d").card.optimised == ("stft",)
+    assert open_system("prismaudio+motion-pan").card.optimised == open_system("prismaudio").card.optimised != ()
+    assert open_system("noise+motion-pan").card.optimised == ()
+
+
+def test_a_second_stage_hears_the_first_and_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="told by its option mono which sounds to hear"):
+        open_system(f"noise+visual-sound-25d:mono={tmp_path}")
+    alone = open_system("visual-sound-25d")
+    assert isinstance(alone, PublishedSystem)
+    assert (alone.options["mono"], alone.hearing({}).options.get("mono")) == ("reference", None)
+
+
 def test_a_second_stage_that_takes_no_mono_sound_is_refused(bench: Callable, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="takes no mono sound"):
         open_system("noise+swapped")
@@ -124,8 +139,11 @@ def test_a_first_stage_is_made_again_when_its_clip_changes(clips: Path, tmp_path
     system = open_system(PAIRS[0])
     (clip, *_) = suite = open_suite(f"folder:{clips}").clips()
     (tmp_path / "out").mkdir()
-    for caption, seed, expected in ((None, 0, 1), (None, 0, 1), ("a bell", 0, 2), (None, 5, 3)):
-        changed = [Clip(clip.id, clip.video, clip.audio, 0.0, 2.0, caption), *suite[1:]]
+    for caption, thought, seed, expected in (
+        (None, "", 0, 1), (None, "", 0, 1), ("a bell", "", 0, 2), (None, "", 5, 3), (None, "it rings", 5, 4),
+    ):  # fmt: skip
+        meta = {"cot": thought} if thought else {}
+        changed = [Clip(clip.id, clip.video, clip.audio, 0.0, 2.0, caption, meta), *suite[1:]]
         (done,) = system.generate(changed, tmp_path / "out", only={clip.id}, seed=seed)
         assert done.path is not None
         assert len(made) == expected

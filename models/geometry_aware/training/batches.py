@@ -34,11 +34,6 @@ class Reader:
         self.frames, self.samples = _lengths(store, config)
         if self.samples < SAMPLES:
             raise UsageError(f"the clips of {store.folder} last {store.kind.duration:g} s, and a window 0.63 s.")
-        if config.response and not any("responses" in store.describe(i) for i in range(min(len(store), 64))):
-            raise UsageError(
-                f"no clip of {store.folder} has an impulse response, and {config.name} learns to predict them. Only "
-                "simulated scenes have: train without (--preset fairplay, or --set network.response=false)."
-            )
 
     def empty(self, size: int, *, pinned: bool) -> dict[str, Tensor]:
         """Memory for `size` samples."""
@@ -98,6 +93,23 @@ class Reader:
         response = self.store.read_rows(clip, "responses", number, 1)[0]
         row["responses"].copy_(response.flip(0) if mirrored else response)
         row["seconds"].copy_(self.store.read_rows(clip, "seconds", number, 1)[0])
+
+
+def require_responses(store: FeatureStore, config: Config) -> None:
+    """Refuse to learn impulse responses where there are none.
+
+    Args:
+        store: that is to be learnt from.
+        config: of the network.
+
+    Raises:
+        UsageError: the network predicts responses, and no clip has one.
+    """
+    if config.response and not any("responses" in store.describe(index) for index in range(len(store))):
+        raise UsageError(
+            f"no clip of {store.folder} has an impulse response, and {config.name} learns to predict them. Only "
+            "simulated scenes have: train without (--preset fairplay, or --set network.response=false)."
+        )
 
 
 def _lengths(store: FeatureStore, config: Config) -> tuple[int, int]:

@@ -35,6 +35,7 @@ class FlowRecipe(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_between("drop", 0.0, 1.0)
+        self.require_between("guidance", 0.0, 1e6)
         if self.drop_text is not None:
             self.require_between("drop_text", 0.0, 1.0)
         if self.sampling_steps < 1:

@@ -124,10 +124,41 @@ def test_weights_come_from_a_folder_and_from_people(card: Card, hub: str, tmp_pa
     (given / "net.pth").write_bytes(b"a network")
     list(fetch_weights(card, given))
     assert (folder_of(card) / "people" / "net" / "config.json").is_file()
+    assert not list(folder_of(card).rglob("*.part*"))
+    (given / "people" / "net" / "config.json").write_text("{ }")
+    with pytest.raises(BenchError, match=r"net is here already, and .*net is another. What is here is kept"):
+        list(fetch_weights(card, given))
+    (given / "net.pth").write_bytes(b"a NETWORK")
+    with pytest.raises(BenchError, match=r"net.pth is here already, and .*net.pth is another"):
+        list(fetch_weights(card, given))
+    assert (folder_of(card) / "net.pth").read_bytes() == b"a network"
     by_hand = replace(card, weights=(*card.weights, Weights("hand.pth", "a form to be filled in")))
     with pytest.raises(UsageError, match=r"not offered to programs: hand.pth from a form to be filled in"):
         list(fetch_weights(by_hand, None, hub=hub))
     assert (folder_of(card) / "net.pth").is_file(), "the others were fetched first"
+
+
+def test_a_copy_that_was_interrupted_leaves_nothing_of_another_folder(card: Card, tmp_path: Path) -> None:
+    given, part = tmp_path / "given", folder_of(card) / "people" / "net.part"
+    for folder in (given / "people" / "net", part):
+        folder.mkdir(parents=True)
+    (part / "old.bin").write_bytes(b"of another folder")
+    (given / "people" / "net" / "config.json").write_text("{}")
+    (given / "net.pth").write_bytes(b"a network")
+    list(fetch_weights(card, given))
+    assert [path.name for path in (folder_of(card) / "people" / "net").iterdir()] == ["config.json"]
+
+
+def test_a_file_is_no_folder_and_a_folder_no_file(card: Card, tmp_path: Path) -> None:
+    (tmp_path / "net.pth").mkdir()
+    with pytest.raises(UsageError, match=r"net.pth is a folder; net.pth of Test double is a file"):
+        list(fetch_weights(card, tmp_path))
+    (tmp_path / "net.pth").rmdir()
+    (tmp_path / "net.pth").touch()
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "net").touch()
+    with pytest.raises(UsageError, match=r"net is a file; people/net of Test double is a folder"):
+        list(fetch_weights(card, tmp_path))
 
 
 @pytest.mark.parametrize("name", ["thinksound", "audiox", "visage", "see2sound"])
@@ -142,3 +173,5 @@ def test_the_command_says_what_is_missing_in_the_folder(bench: Callable, own_cac
     assert told.code == 2
     assert "licence of the weights: CC-BY-NC-4.0" in told.err
     assert "model.ckpt of AudioX comes from" in told.err
+    told = bench("systems", "fetch", "dynfoa", "--from", tmp_path)
+    assert (told.code, "DynFOA cannot be fetched: no code of its authors" in told.err) == (2, True), told.err

@@ -168,6 +168,17 @@ def test_a_runner_that_does_not_link_what_is_opened_relative_fails(tmp_path: Pat
     assert "configs/model/" in str(last["message"])
 
 
+LINKED = [name for name in RECORDED if "worker_kit.link_weights(job)" in CARDS[name].runner.read_text()]
+
+
+@pytest.mark.parametrize("system", systems(LINKED))
+def test_a_runner_that_does_not_link_the_folders_of_model_hubs_fails(system: str, tmp_path: Path) -> None:
+    text = CARDS[system].runner.read_text()
+    last = run_double(tmp_path, system, text.replace("worker_kit.link_weights(job)", "pass")).last
+    assert last["event"] == "not_loaded"
+    assert any(wanted.file in str(last["message"]) for wanted in CARDS[system].weights if is_hub(wanted.file)), last
+
+
 def test_check_tries_another_checkout_and_lists_what_it_opens(
     bench: Callable, doubles: Path, source: Path, tmp_path: Path
 ) -> None:

@@ -239,8 +239,47 @@ def test_what_a_user_brings_is_named_when_it_is_not_there(card: Card, tmp_path: 
     assert here.weights is not None
     assert (here.weights / "net.pth").read_text() == "weights"
     assert read_state(right)["weights"].keys() == {"net.pth"}
+    (folder / "net.pth").write_text("others' weights")
+    with pytest.raises(UsageError, match=r"with another net.pth than lies there now.* bench systems install"):
+        installation(right)
+    list(installer.install(right, installer.Wishes(python=python, weights=folder)))
+    (folder / "net.pth").unlink()
+    with pytest.raises(UsageError, match=r"with another net.pth than lies there now"):
+        installation(right)
     list(installer.install(right, installer.Wishes(python=python, random_weights=True)))
     assert installation(right).is_random
+
+
+@pytest.mark.parametrize("dry", [("--dry-run",), ("--accept-licence",)])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--source", "is not a folder; a checkout of Test double is expected"),
+        ("--weights", "is not a folder; one with weights of Test double is expected"),
+        ("--python", "is not a Python interpreter"),
+    ],
+)
+def test_what_is_not_there_is_told_before_anything_is_planned(
+    bench: Callable, doubles: Path, tmp_path: Path, option: str, said: str, dry: tuple[str, ...]
+) -> None:
+    told = bench("systems", "install", "test-double", option, tmp_path / "nowhere", *dry)
+    assert (told.code, said in told.err, "licence of" in told.err) == (2, True, False), told.err
+
+
+@pytest.mark.parametrize("program", ["exit 3", "echo hello", "echo '[1]'"])
+def test_a_program_that_is_no_python_is_said_to_be_none(
+    bench: Callable, doubles: Path, source: Path, tmp_path: Path, program: str
+) -> None:
+    (tmp_path / "python").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "python").chmod(0o755)
+    asked = ("--source", source, "--python", tmp_path / "python", "--accept-licence")
+    told = bench("systems", "install", "test-double", *asked)
+    assert (told.code, "is not a Python interpreter, or one that does not work" in told.err) == (2, True), told.err
+
+
+def test_a_variant_is_installed_with_its_system(bench: Callable) -> None:
+    told = bench("systems", "show", "thinksound-cot")
+    assert (told.code, "the variant cot of a system" in told.err, "Write: thinksound" in told.err) == (2, True, True)
 
 
 def test_every_fault_of_a_folder_is_named(doubles: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, tmp_path: Pa
     for options, settings, said in (
         (("--data", tmp_path), (), "makes its sounds itself"),
         (("--preset", "tine"), (), 'Did you mean "tiny"'),
-        ((), ("network.rank=0",), "at least 1"),
+        ((), ("network.rank=0",), "rank must be from 1 to"),
     ):
         told = train("run", *options, settings=settings)
         assert (told.code, said in told.err, "Traceback" in told.err) == (2, True, False), told.err

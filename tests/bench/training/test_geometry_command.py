@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,6 +16,7 @@ import safetensors.torch
 import torch
 
 from visaudio_bench.baselines import open_system
+from visaudio_bench.bench.training import geometry_run
 from visaudio_bench.bench.training.geometry_run import train as begin
 from visaudio_bench.bench.training.run_folder import Asked
 from visaudio_bench.errors import BenchError, UsageError
@@ -21,12 +24,13 @@ from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 from visaudio_bench.models.geometry_aware.clip_windows import identity
 from visaudio_bench.models.geometry_aware.config import CONFIGS, SAMPLE_RATE
 from visaudio_bench.models.geometry_aware.inference import binauralise
+from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.models.geometry_aware.training.batches import Reader
 from visaudio_bench.models.geometry_aware.training.recipe import PRESETS
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import FeatureRow, FeatureStore, Kind, claim, write_shard
-from visaudio_bench.suites import open_suite
-from visaudio_bench.suites.media import read_sound
+from visaudio_bench.suites import Clip, open_suite
+from visaudio_bench.suites.media import read_sound, write_audio, write_video
 
 from .trainings import call_options, command, environment, killed_at_work, losses
 
@@ -90,13 +94,16 @@ def test_a_training_leaves_what_visaudios_does_and_is_judged_by_ear(
     assert CHECKPOINTS.read_config(run / "best.safetensors").system == "geometry-aware"
 
 
-def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, tmp_path: Path) -> None:
+def test_a_training_in_two_halves_is_the_one_in_one(train: Callable, bench: Callable, tmp_path: Path) -> None:
     assert train("whole").code == 0
     assert train("halves", settings=(*MICRO, "steps=2")).code == 0
     assert train("halves", "--resume", settings=("steps=4",)).code == 0
     assert losses(tmp_path / "whole") == losses(tmp_path / "halves")
     one, other = (safetensors.torch.load_file(tmp_path / name / "state.safetensors") for name in ("whole", "halves"))
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
+    for other in ("foleyspace", "visaudio"):
+        told = bench("train", other, "--resume", "--out", tmp_path / "halves", "--device", "cpu")
+        assert (told.code, f'{other} has no setting "backbone"' in told.err) == (2, True), told.err
     told = train("halves", "--resume", settings=("steps=5", "mirror=false"))
     assert (told.code, "mirror cannot change" in told.err) == (2, True)
 
@@ -151,6 +158,28 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, data: Path, 
     told = train("run", learnt=recorded)
     assert (told.code, "has an impulse response" in told.err) == (2, True), told.err
     assert train("run", learnt=recorded, settings=(*MICRO, "steps=1", "network.response=false")).code == 0
+    told = train("weighted", settings=(*MICRO, "weights.siute=3"))
+    assert (told.code, 'no clip comes from "siute". Did you mean "suite"' in told.err) == (2, True), told.err
+    assert train("watched", "--validation", recorded, settings=(*MICRO, "steps=1")).code == 0, "asked for no response"
+
+
+@pytest.mark.parametrize("network", ["visaudio", "geometry-aware"])
+def test_a_store_to_watch_with_is_none_to_learn_from(bench: Callable, data: Path, tmp_path: Path, network: str) -> None:
+    told = bench("train", network, "--validation", data, "--out", tmp_path / "run", "--device", "cpu")
+    assert (told.code, "there is no --data" in told.err) == (2, True), told.err
+
+
+def test_a_score_that_is_no_number_is_never_the_best(
+    train: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where silence is heard, correlations are none; the first of them must not stand for ever."""
+    scores = iter([float("nan"), -2.0, float("nan"), -1.0])
+    monkeypatch.setattr(geometry_run, "_validate", lambda *arguments: {"score": next(scores)})
+    told = train("run", "--validation", data, settings=(*MICRO, "validate_every=1"))
+    assert (told.code, "best at step 4" in told.err) == (0, True), told.err
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text()
+    seen = [json.loads(line, parse_constant=pytest.fail) for line in lines.splitlines()]
+    assert [row["validation/score"] for row in seen if "validation/score" in row] == [None, -2.0, None, -1.0]
 
 
 def test_a_mirror_exchanges_ears_and_pictures_and_never_one_of_them(data: Path) -> None:
@@ -227,6 +256,15 @@ def test_its_rows_are_opened_by_what_they_are(train: Callable, trained: Path, cl
     with pytest.raises(BenchError, match="its format is"):
         safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
         open_system(f"geometry-aware:{tmp_path / 'other.safetensors'}")
+    assert open_system(f"geometry-aware:ablated={trained}").card.name == "ablated"
+    assert open_system(f"flipped-visual:ablated={trained}").card.title == "ablated"
+    with pytest.raises(UsageError, match=r"is a folder; .* Write: --system geometry-aware:.*/best.safetensors"):
+        shutil.copy(trained, tmp_path / "best.safetensors")
+        open_system(f"geometry-aware:{tmp_path}")
+    with pytest.raises(UsageError, match="there is no file"):
+        open_system(f"geometry-aware:{'a' * 300}")
+    named = shutil.copy(trained, tmp_path / "lr=1+noise")
+    assert open_system(f"noise+geometry-aware:{named}").card.name == "noise+geometry-aware-tiny"
     system = open_system(f"noise+geometry-aware:{trained}")
     assert (system.card.name, system.card.inputs) == ("noise+geometry-aware-tiny", ("video",))
     (tmp_path / "out").mkdir()
@@ -234,3 +272,56 @@ def test_its_rows_are_opened_by_what_they_are(train: Callable, trained: Path, cl
     assert made.path is not None, made.message
     assert read_sound(made.path).samples.shape == (2, 88200)
     assert len(made.provenance["binauraliser"]["weights"]["sha256"]) == 64
+
+
+# Real parts of the channel masks that make the left ear the mono sound, and the right ear half of it: masks are of the
+# sum of the ears, which is twice the mono sound.
+LEFT, RIGHT = math.atanh(0.5), math.atanh(0.25)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Callable[[str], Path]:
+    """Networks of a preset whose channel masks are these everywhere, whatever is seen and heard."""
+
+    def make(preset: str) -> Path:
+        network = GeometryAware(CONFIGS[preset])
+        torch.nn.init.zeros_(network.fusion.masks.weight)
+        network.fusion.masks.bias.data.copy_(torch.tensor([LEFT, 0.0, RIGHT, 0.0]))
+        CHECKPOINTS.save(CONFIGS[preset], network.state_dict(), tmp_path / f"{preset}.safetensors", {})
+        return tmp_path / f"{preset}.safetensors"
+
+    return make
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(44100, 0.8), (48000, 0.8), (44100, 0.05)])
+def test_a_row_has_the_level_length_and_time_that_its_masks_say(
+    known: Callable, tmp_path: Path, rate: int, seconds: float
+) -> None:
+    time = np.arange(round(rate * seconds)) / rate
+    pulse = 0.5 * np.exp(-(((time - 0.6 * seconds) / 0.002) ** 2)).astype(np.float32)
+    write_audio(tmp_path / "pulse.wav", np.stack([pulse, pulse]), rate)
+    write_video(tmp_path / "pulse.mp4", [np.full((64, 64, 3), 9 * index, np.uint8) for index in range(10)], 10)
+    clip = Clip("pulse", tmp_path / "pulse.mp4", tmp_path / "pulse.wav", 0.0, seconds)
+    (tmp_path / "out").mkdir()
+    (made,) = open_system(f"geometry-aware:{known('tiny')}").generate([clip], tmp_path / "out", only={"pulse"})
+    assert made.path is not None, made.message
+    mono = read_sound(clip.audio, sample_rate=44100).samples[0]
+    np.testing.assert_allclose(read_sound(made.path).samples, [mono, mono / 2], atol=1e-3)
+
+
+def test_who_sees_nothing_needs_no_pictures(known: Callable, clips: Path, tmp_path: Path) -> None:
+    system = open_system(f"audio-only:{known('audio-only-tiny')}")
+    assert system.card.inputs == ("reference_mono",)
+    (tmp_path / "out").mkdir()
+    (made,) = system.generate([Clip("clip0", None, clips / "clip0.wav", 0.0, 0.7)], tmp_path / "out", only={"clip0"})
+    assert made.path is not None, made.message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sound_that_is_no_numbers_is_said_to_be_none(
+    known: Callable, clips: Path, tmp_path: Path, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = open_system(f"geometry-aware:{known('tiny')}")
+    monkeypatch.setattr(type(system), "binauralise", lambda *given: np.full((2, 9), value, dtype=np.float32))
+    (made,) = system.generate(open_suite(f"folder:{clips}").clips(), tmp_path, only={"clip0"})
+    assert (made.reason, made.trace) == ("not_finite", "")

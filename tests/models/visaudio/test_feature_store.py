@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from visaudio_bench.models.visaudio.feature_store import (
     content_hash,
     merge,
     present,
+    read_kind,
     write_shard,
 )
 
@@ -129,6 +131,8 @@ def test_features_of_two_kinds_are_never_mixed(tmp_path, other, said):
     fill(tmp_path / "there", ["b"], kind=other)
     with pytest.raises(UsageError, match="cannot be mixed"):
         merge(tmp_path / "here", [tmp_path / "there"])
+    with pytest.raises(UsageError, match="cannot be mixed"):
+        merge(tmp_path / "new", [tmp_path / "here", tmp_path / "there"])
     assert len(FeatureStore(tmp_path / "here")) == 1
 
 
@@ -231,3 +235,12 @@ def test_a_damaged_description_is_named(tmp_path, meta):
     (tmp_path / "meta.json").write_text(texts.get(meta, meta))
     with pytest.raises(UsageError, match=r"no feature store|meta\.json is damaged"):
         FeatureStore(tmp_path)
+
+
+def test_a_store_that_nothing_came_into_is_of_no_kind_yet(tmp_path):
+    claim(tmp_path, replace(KIND, duration=9.9))
+    claim(tmp_path, KIND)
+    assert read_kind(tmp_path) == KIND
+    write_shard(tmp_path, [(FeatureRow("clip", "suite", "", "", 0.0, 0), {"clip": torch.zeros(1)})])
+    with pytest.raises(UsageError, match=r"clips\.duration is"):
+        claim(tmp_path, replace(KIND, duration=9.9))

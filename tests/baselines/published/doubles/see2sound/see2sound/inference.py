@@ -1,6 +1,7 @@
 """Test double of See2Sound: what it was told, and a file as FFmpeg would write it, its second channel silent."""
 
 import json
+import os
 import random
 import shutil
 import wave
@@ -22,6 +23,7 @@ class See2Sound:
             named, _, path = line.partition(" ")
             if named != "#":
                 (Path(path) if named == "relative" else RECORDED.parent / path).read_bytes()
+        os.stat("openai/clip-vit-large-patch14")  # found by name in the current directory
         assert shutil.which("ffmpeg").startswith(str(Path.cwd()))
         self.ready = True
 
