@@ -10,36 +10,44 @@ import multiprocessing
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Literal
+
+How = Literal["fork", "spawn"]
+FORGIVEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
-def copied(work: Callable[..., object], *arguments: object, said: Path) -> BaseProcess:
+def copied(work: Callable[..., object], *arguments: object, said: Path, how: How = "fork") -> BaseProcess:
     """Begin some work in a copy of this process.
 
     Args:
         work: what the copy does; its exit code is that of `SystemExit`, or 1 for any other exception.
         arguments: with what.
         said: the file that it writes its output to, of both kinds.
+        how: "spawn" for a new interpreter instead: where this process has threads, a copy inherits their locks.
 
     Returns:
         The process, started.
     """
-    process = multiprocessing.get_context("fork").Process(target=_do, args=(work, arguments, said), daemon=True)
+    process = multiprocessing.get_context(how).Process(target=_do, args=(work, arguments, said), daemon=True)
     process.start()
     return process
 
 
 def _do(work: Callable[..., object], arguments: Sequence[object], said: Path) -> None:
-    import torch
-
     code = 1
     with said.open("w", buffering=1) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
         sys.stdout = sys.stderr = file
-        torch.set_num_threads(1)  # threads are not copied
+        warnings.resetwarnings()  # which are errors in tests alone
+        for kind in FORGIVEN:
+            warnings.simplefilter("ignore", kind)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)  # threads are not copied
         try:
             work(*arguments)
             code = 0
