@@ -9,7 +9,7 @@ sound; training data of moving sources made with recorded head responses. Everyt
 * what is diffused are the spectra of both ears (44.1 kHz, 1024 points, hop 256), each bin in units of the mono sound's
   magnitude around it; paths from noise to data are straight (flow matching), and the network predicts the data;
 * the prediction is the mono spectrum through transfer functions that are a product of what is learnt of each frequency
-  and of each place, corrected by convolutions that see the noisy spectra;
+  and of each place, and what Wiener's filter keeps of the noisy spectra beyond it, corrected by convolutions;
 * a place is its direction and the logarithm of its distance. The level is not left to the network: it follows the
   distance by 6 dB a doubling, before the network hears the sound;
 * it learns from sounds of the simulator's making and noise, on smooth random paths through MIT KEMAR's responses, 44.1

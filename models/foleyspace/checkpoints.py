@@ -7,7 +7,7 @@ from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.models.own_checkpoints import Checkpoints
 
 CHECKPOINTS = Checkpoints(
-    "visaudio-bench foleyspace network 1",
+    "visaudio-bench foleyspace network 2",
     "FoleySpace's diffusion network",
     "bench train foleyspace",
     Config,

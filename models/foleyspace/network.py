@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,6 +13,7 @@ from visaudio_bench.models.foleyspace.config import BINS, Config
 from visaudio_bench.models.foleyspace.spectra import PLACE
 
 EARS = 4  # real and imaginary parts, left first
+FIRST_SPREAD = 0.3  # in units of the mono sound
 
 
 class SpatialDiffusion(nn.Module):
@@ -27,6 +30,7 @@ class SpatialDiffusion(nn.Module):
         )  # fmt: skip
         self.frequencies = nn.Parameter(drawn(EARS, BINS, config.rank, scale=config.rank**-0.5))
         self.start = nn.Parameter(torch.zeros(EARS, BINS, 1))
+        self.spread = nn.Parameter(torch.full((BINS, 1), math.log(FIRST_SPREAD)))
         # noisy ears, mono, what the transfer functions say of the ears, time, frequency
         inputs = EARS + 2 + EARS + 2
         widths = [inputs, *[config.channels] * config.layers]
@@ -41,6 +45,17 @@ class SpatialDiffusion(nn.Module):
     def transfer(self, places: Tensor) -> Tensor:
         """Transfer functions `(B, 4, F, T)` of places `(B, T, PLACE)`."""
         return torch.einsum("efr,btr->beft", self.frequencies, self.places(places)) + self.start
+
+    def kept(self, time: Tensor) -> Tensor:
+        """How much of what is seen beyond the transferred sound is of the data, `(B, 1, F, 1)`: Wiener's filter.
+
+        Data that lie around the transferred sound with a deviation s, of which `t data + (1 - t) noise` is seen, are
+        expected at `t s^2 / (t^2 s^2 + (1 - t)^2)` times what is seen beyond it. s is learnt of each frequency, so
+        that what the path says exactly ends without noise, and what a room adds keeps its spread.
+        """
+        t = time[:, None, None, None]
+        variance = (2 * self.spread).exp()
+        return t * variance / (t**2 * variance + (1 - t) ** 2)
 
     def forward(self, noisy: Tensor, time: Tensor, mono: Tensor, places: Tensor) -> Tensor:
         """The clean spectra `(B, 4, F, T)`.
@@ -59,7 +74,7 @@ class SpatialDiffusion(nn.Module):
             y = functional.silu(convolve(x))
             x = y if index == 0 else x + y
         correction: Tensor = self.correct(x)
-        made = transferred + correction
+        made = transferred + self.kept(time) * (noisy - time[:, None, None, None] * transferred) + correction
         return with_mean(made, mono) if self.config.keeps_mean else made
 
 

@@ -8,8 +8,9 @@ Written from the paper. What it leaves open, or what is done otherwise here, and
   one ear only is as large as the sum;
 * the two channel masks come from an association of the decoder's levels with every place of the visual map, after the
   idea of APNet; they are what is heard, and a network without them is heard through its difference mask;
-* the classifier meets picture and sound in a convolution before its fully connected layer: of the two side by side a
-  linear layer could never tell agreement from flipping;
+* the classifier multiplies projections of picture and sound before its fully connected layer: of the two side by side
+  a linear layer could never tell agreement from flipping; and it is given levels on a logarithmic scale and differences
+  of phase. Trained on real and imaginary parts for as long, or through a convolution over both, it stayed at chance;
 * the reverberation time of a predicted response is measured on its magnitudes. Griffin and Lim's phases, which the
   paper puts in between, do not change how its energy decays;
 * an impulse response is kept with unit energy, 64 bands by 64 frames of 16 ms; one for every half second of a clip;

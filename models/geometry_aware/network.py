@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from visaudio_bench.models.geometry_aware.config import BINS, FRAMES, RESPONSE, Config
+from visaudio_bench.models.geometry_aware.spectra import interaural
 
 LEAK = 0.2
 GROUP = 8  # channels
+MEETING = 64  # products of what is heard and what is seen
 
 
 def _norm(channels: int) -> nn.Module:
@@ -124,19 +126,20 @@ class ChannelMasks(nn.Module):
 
 
 class Coherence(nn.Module):
-    """Says whether the ears were exchanged: spectra of both `(B, 4, 256, 64)` and the visual vector to a logit."""
+    """Says whether the ears were exchanged: spectra `(B, 2, 2, 256, 64)` and the visual vector to a logit."""
 
     def __init__(self, channels: int, visual: int):
         super().__init__()
+        width = 8 * channels
         self.encoder = AudioEncoder(4, channels)
-        self.meeting = nn.Sequential(nn.Conv2d(8 * channels + visual, 8 * channels, 1), nn.ReLU())
-        self.answer = nn.Linear(8 * channels, 1)
+        self.hears = nn.Linear(width, MEETING)
+        self.sees = nn.Sequential(nn.LayerNorm(visual), nn.Linear(visual, MEETING))
+        self.answer = nn.Linear(MEETING, 1)
 
     def forward(self, ears: Tensor, visual: Tensor) -> Tensor:
         """`(B,)`, above 0 for exchanged."""
-        sound = self.encoder(ears)[-1]
-        met = self.meeting(torch.cat([sound, _tiled(visual, sound)], 1))
-        logit: Tensor = self.answer(met.mean((2, 3)))
+        sound = self.hears(self.encoder(interaural(ears))[-1].mean((2, 3)))
+        logit: Tensor = self.answer(sound * self.sees(visual))
         return logit[:, 0]
 
 

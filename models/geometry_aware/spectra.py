@@ -12,6 +12,7 @@ from visaudio_bench.models.geometry_aware.config import BINS, FFT, HOP, RESPONSE
 
 LOUDNESS = 0.1  # RMS that each window is brought to
 SILENCE = 1e-4
+FAINT = 1e-4  # power below which a bin of a window brought to that RMS tells nothing
 FIT_FROM, FIT_TO = -5.0, -35.0  # dB of the decay curve that its slope is fitted to
 LONGEST = 5.0  # s
 
@@ -43,6 +44,24 @@ def sound_of(parts: Tensor, length: int) -> Tensor:
     whole = torch.complex(flat[:, 0], flat[:, 1])
     made = torch.istft(whole, FFT, HOP, WINDOW, _window(parts.device), length=length)
     return made.reshape(*parts.shape[:-3], length)
+
+
+def interaural(ears: Tensor) -> Tensor:
+    """How the ears differ, as a network can take it in: levels on a logarithmic scale, and the difference of phases.
+
+    Args:
+        ears: `(B, 2, 2, 256, frames)`, spectra of left and right, real and imaginary parts.
+
+    Returns:
+        `(B, 4, 256, frames)`: the level of the left ear and of the right in units of 17 dB, and cosine and sine of the
+        phase by which the left leads, both towards 0 where either ear is silent. With exchanged ears the levels are
+        exchanged and the sine is negated.
+    """
+    power = ears.square().sum(2)
+    levels = (power + FAINT).log() / 4
+    (a, b), (c, d) = (ear.unbind(1) for ear in ears.unbind(1))
+    turn = torch.stack([a * c + b * d, b * c - a * d], 1) / (power.prod(1, keepdim=True).sqrt() + FAINT)
+    return torch.cat([levels, turn], 1)
 
 
 def masked(mask: Tensor, parts: Tensor) -> Tensor:

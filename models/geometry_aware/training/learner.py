@@ -57,8 +57,7 @@ class GeometryLearner(Learner):
     def flipped_logit(self, ears: Tensor, seen: Seen, batch: TensorBatch) -> Tensor:
         """What the classifier says of spectra `(B, 2, 2, 256, 64)` whose ears it is given as `flipped` says."""
         flipped = batch.tensors["flipped"][:, None, None, None, None]
-        stacked = torch.where(flipped, ears.flip(1), ears).flatten(1, 2)
-        logit: Tensor = self.network.coherence(stacked, seen.vector)
+        logit: Tensor = self.network.coherence(torch.where(flipped, ears.flip(1), ears), seen.vector)
         return logit
 
     def _backbone(self, ears: Tensor, seen: Seen) -> Tensor:

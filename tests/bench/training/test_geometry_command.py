@@ -202,6 +202,12 @@ def test_pictures_decide_on_the_side_and_a_mirror_exchanges_the_ears(trained: Pa
     assert plain > 1 and mirrored < -1
 
 
+def test_the_classifier_learns_whether_the_ears_were_exchanged(trained: Path) -> None:
+    rows = [json.loads(line) for line in (trained.parent / "metrics.jsonl").read_text().splitlines()]
+    told = [row["loss_coherence"] for row in rows if "loss_coherence" in row]
+    assert told[0] > 0.5 and told[-1] < 0.2, "chance is log 2"
+
+
 @pytest.mark.slow
 def test_who_learns_from_exchanged_ears_hears_the_other_side(tmp_path: Path) -> None:
     plain, mirrored = levels(learn(fill(tmp_path / "exchanged", 8, exchanged=True), tmp_path / "run"))

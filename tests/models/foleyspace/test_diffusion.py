@@ -51,6 +51,20 @@ def test_the_path_from_noise_ends_at_what_the_network_predicts(steps: int) -> No
     torch.testing.assert_close(made, torch.full_like(made, 3.0))
 
 
+@pytest.mark.parametrize("deviation", [0.0, 0.2, 1.0])
+def test_what_is_made_spreads_as_the_data_do(deviation: float) -> None:
+    network = SpatialDiffusion(CONFIGS["tiny"])
+    with torch.no_grad():
+        network.frequencies.zero_()
+        network.spread.fill_(np.log(deviation) if deviation else -20.0)
+        seen = network.kept(torch.tensor([0.0, 0.5]))[:, 0, 0, 0]
+        assert float(seen[0]) == 0, "of pure noise nothing is kept"
+        assert float(seen[1]) == pytest.approx(2 * deviation**2 / (deviation**2 + 1), rel=1e-4)
+    first, mono = noise(1, 4, 513, 6), torch.zeros(1, 2, 513, 6)
+    made = diffuse(network, first, mono, torch.zeros(1, 6, PLACE), 200)
+    torch.testing.assert_close(made, deviation * first, rtol=0.03, atol=1e-6)
+
+
 def test_positions_are_spread_evenly() -> None:
     ends = torch.tensor([[1.0, 0, 0], [3.0, 2, 0]])
     torch.testing.assert_close(spread(ends, 5)[:, 0], torch.tensor([1.0, 1.5, 2, 2.5, 3]))

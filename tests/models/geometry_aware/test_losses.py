@@ -17,6 +17,7 @@ from visaudio_bench.models.geometry_aware.losses import (
 )
 from visaudio_bench.models.geometry_aware.network import GeometryAware
 from visaudio_bench.models.geometry_aware.spectra import (
+    interaural,
     magnitude_time,
     masked,
     response_spectrum,
@@ -105,3 +106,17 @@ def test_the_sizes_are_those_of_the_paper() -> None:
     assert counted["trunk"] == pytest.approx(11.18e6, rel=0.01), "ResNet-18 without its classifier"
     assert network.config.places == (7, 14)
     assert network.config.stored == (240, 480)
+
+
+def test_what_the_classifier_hears_is_the_level_of_each_ear_and_who_leads() -> None:
+    right = noise(1, 2, 256, 64) + 3.0
+    turned = masked(torch.stack([torch.zeros(1, 256, 64), torch.full((1, 256, 64), 2.0)], 1), right)
+    heard = interaural(torch.stack([turned, right], 1))
+    assert heard.shape == (1, 4, 256, 64)
+    torch.testing.assert_close(heard[:, 0] - heard[:, 1], torch.full((1, 256, 64), math.log(4) / 4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        heard[:, 2:], torch.tensor([0.0, 1.0])[None, :, None, None].expand(1, 2, 256, 64), atol=1e-3, rtol=0
+    )
+    exchanged = interaural(torch.stack([right, turned], 1))
+    torch.testing.assert_close(exchanged, heard[:, [1, 0, 2, 3]] * torch.tensor([1, 1, 1, -1])[:, None, None])
+    assert not interaural(torch.zeros(1, 2, 2, 256, 64))[:, 2:].any(), "silence leads nowhere"
