@@ -1,7 +1,7 @@
 """Processes that are copies of this one: what takes a new interpreter seconds to import is there.
 
-For tests of what happens to a process, or to several at once. What an interpreter does at its start, Ctrl-C while it
-imports, and processes that learn (copies cannot compute gradients once this process has) take a new one.
+Only for what uses nothing of the project that this process has used: a copy inherits the locks that threads of this
+process hold, so that a whole `bench` in one may wait for ever, and it cannot compute gradients once this process has.
 """
 
 from __future__ import annotations
@@ -12,33 +12,32 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from multiprocessing import process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
 
-How = Literal["fork", "spawn"]
 FORGIVEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
-def copied(work: Callable[..., object], *arguments: object, said: Path, how: How = "fork") -> BaseProcess:
+def copied(work: Callable[..., object], *arguments: object, said: Path) -> BaseProcess:
     """Begin some work in a copy of this process.
 
     Args:
         work: what the copy does; its exit code is that of `SystemExit`, or 1 for any other exception.
         arguments: with what.
         said: the file that it writes its output to, of both kinds.
-        how: "spawn" for a new interpreter instead: where this process has threads, a copy inherits their locks.
 
     Returns:
         The process, started.
     """
-    process = multiprocessing.get_context(how).Process(target=_do, args=(work, arguments, said), daemon=True)
-    process.start()
-    return process
+    begun = multiprocessing.get_context("fork").Process(target=_do, args=(work, arguments, said), daemon=True)
+    begun.start()
+    return begun
 
 
 def _do(work: Callable[..., object], arguments: Sequence[object], said: Path) -> None:
     code = 1
+    process._parent_process = None  # type: ignore[attr-defined]  # it is nobody's worker, whose files were its parent's
     with said.open("w", buffering=1) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
@@ -56,14 +55,6 @@ def _do(work: Callable[..., object], arguments: Sequence[object], said: Path) ->
         except BaseException:
             traceback.print_exc()
     os._exit(code)  # nothing that this process has open is closed for it
-
-
-def bench_there(*arguments: object) -> None:
-    """What a copy does that is `bench ...`."""
-    from visaudio_bench.bench.cli import main
-
-    sys.argv = ["bench", *map(str, arguments)]
-    main()
 
 
 def without_ours() -> None:

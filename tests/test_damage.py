@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import json
-import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from .copies import copied
-
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "damage.py"
 
 
 def damaged(count: int, keep: Path, *more: str) -> dict[str, int]:
-    def script() -> None:
-        sys.argv = [str(SCRIPT), "--count", str(count), "--keep", str(keep), *more]
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-
-    said = keep.with_name("said.txt")
-    done = copied(script, said=said)
-    done.join()
-    assert done.exitcode == 0, said.read_text()[-4000:]
+    command = [sys.executable, str(SCRIPT), "--count", str(count), "--keep", str(keep), *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
     assert not keep.exists()
-    told: dict[str, int] = json.loads(said.read_text().splitlines()[-1])
+    told: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return told
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,6 @@ import pytest
 from visaudio_bench.bench.evaluation import answer_store
 from visaudio_bench.bench.evaluation.answer_store import AnswerStore
 from visaudio_bench.processes import began
-
-from ...copies import copied
 
 KEY, OTHER = b"k" * 32, b"k" * 8 + b"o" * 24  # which begin alike
 
@@ -36,8 +34,10 @@ def write(folder: Path, start: int, count: int, forever: bool = False) -> None:
             store.put(KEY, b"x" * 100_000)
 
 
-def started(folder: Path, start: int, *more: object) -> BaseProcess:
-    return copied(write, folder, start, *more, said=folder.with_name(f"said{start}.txt"))
+def started(*arguments: object) -> multiprocessing.Process:
+    process = multiprocessing.get_context("spawn").Process(target=write, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 def segments(folder: Path) -> list[Path]:

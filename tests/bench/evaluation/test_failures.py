@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,6 @@ import numpy as np
 import pytest
 
 from visaudio_bench.suites.media import read_sound, write_audio
-
-from ...copies import bench_there, copied
 
 
 def score(bench: Callable, clips: Path, predictions: Path, out: Path, *more: object) -> object:
@@ -175,18 +174,16 @@ def test_an_output_folder_that_cannot_be_written_is_a_usage_error(bench: Callabl
 
 def test_a_full_disk_is_told_and_what_was_made_stays(references: Path, tmp_path: Path) -> None:
     """A limit on file size stands in for the full disk: the system refuses the write in the same way."""
-
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-        asked = ("run", "--suite", f"folder:{references}", "--system", "noise", "--workers", 1)
-        bench_there(*asked, "--out", tmp_path / "run")
-
-    done = copied(limited, said=tmp_path / "said.txt")
-    done.join()
-    said = (tmp_path / "said.txt").read_text()
-    assert done.exitcode == 1, said
-    assert "Traceback" not in said
-    assert "make room" in said
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "from visaudio_bench.bench.cli import main; main()"
+    )
+    arguments = ["run", "--suite", f"folder:{references}", "--system", "noise", "--workers", "1"]
+    arguments += ["--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "make room" in done.stderr
     assert not list((tmp_path / "run").rglob("*.wav"))
     assert not list((tmp_path / "run").rglob(".clip*"))
 

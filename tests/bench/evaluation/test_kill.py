@@ -14,8 +14,6 @@ import pytest
 
 from visaudio_bench.bench.evaluation.answer_store import AnswerStore
 
-from ...copies import bench_there, copied
-
 TABLES = ("results.csv", "clips.csv", "leaderboard.md")
 CLIPS = 5
 LONG = 250  # s: what a stage may take on a machine that does much else
@@ -27,21 +25,25 @@ def run(out: Path, workers: int = 1, suite: str = "simroom-mini") -> list[str]:
     return [str(word) for word in asked]
 
 
+def command(*asked: str) -> list[str]:
+    return [sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()", *asked]
+
+
+def environment(cache: Path) -> dict[str, str]:
+    return {**os.environ, "VISAUDIO_BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+
+
 def kill_after(asked: Sequence[str], cache: Path, ready: Callable[[], bool]) -> None:
-    """Start the run, kill it as soon as `ready()` is true."""
-
-    def work() -> None:
-        os.environ["VISAUDIO_BENCH_CACHE"] = str(cache)
-        bench_there(*asked)
-
-    said = cache.with_name("said.txt")
-    process = copied(work, said=said)
+    """Start the run, kill it with its whole group as soon as `ready()` is true."""
+    process = subprocess.Popen(
+        command(*asked), env=environment(cache), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + LONG
-    while not ready() and process.is_alive() and time.monotonic() < deadline:
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL, f"the run ended before it could be killed: {said.read_text()}"
+    assert process.poll() is None, "the run ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
 
 
 def stamps(paths: Iterable[Path]) -> dict[Path, int]:
@@ -103,11 +105,9 @@ def test_killed_in_every_stage_the_run_ends_with_the_same_numbers(
 
 @pytest.mark.slow  # other commands: tests/bench/cli/test_ends.py
 def test_ctrl_c_ends_the_run_with_one_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()"]
-    environment = {**os.environ, "VISAUDIO_BENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [*command, *run(tmp_path / "run", workers=2)], env=environment, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        command(*run(tmp_path / "run", workers=2)), env=environment(tmp_path / "cache"), stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + LONG
     while count(tmp_path / "cache", "*.json") < 2 and time.monotonic() < deadline:

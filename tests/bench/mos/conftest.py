@@ -1,9 +1,11 @@
 """A small run folder, its videos, and questionnaires made of them."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,6 @@ from visaudio_bench.bench.mos.questionnaire import Questionnaire, build
 from visaudio_bench.bench.mos.study_material import from_folders
 from visaudio_bench.suites.media import write_audio, write_video
 
-from ...copies import bench_there, copied
 from .sessions import whole_session
 
 RATE = 44100
@@ -67,18 +68,24 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Questionnaire:
 
 
 @pytest.fixture
-def start_server() -> Callable[..., tuple[BaseProcess, str]]:
+def start_server() -> Callable[..., tuple[subprocess.Popen, str]]:
     """Starts `bench mos serve` in a process of its own, as it would run in a lab; gives it and its address."""
 
-    def start(folder: Path, database: Path, *more: str, how: str = "fork") -> tuple[BaseProcess, str]:
-        arguments = ("mos", "serve", folder, "--port", 0, "--database", database, *more)
+    def start(folder: Path, database: Path, *more: str) -> tuple[subprocess.Popen, str]:
+        root = str(Path(__file__).resolve().parents[3])
+        arguments = ["mos", "serve", str(folder), "--port", "0", "--database", str(database), *more]
         log = database.with_suffix(".log")
-        log.write_text("")
-        process = copied(bench_there, *arguments, said=log, how=how)
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()", *arguments],
+                stderr=file,
+                cwd=root,
+                env={**os.environ, "PYTHONPATH": root},
+            )
         for _ in range(6000):
             if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
                 return process, found[0]
-            assert process.is_alive(), log.read_text()
+            assert process.poll() is None, log.read_text()
             time.sleep(0.05)
         process.kill()
         raise AssertionError(f"the server did not start: {log.read_text()}")

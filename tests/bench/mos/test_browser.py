@@ -58,7 +58,7 @@ def serving(start_server) -> Callable:
             yield base
         finally:
             process.kill()
-            process.join()
+            process.wait()
 
     return serve
 

@@ -2,16 +2,15 @@
 
 import csv
 import json
-import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ pytest.importorskip("starlette")
 class Server:
     """A running `bench mos serve`, and requests to it."""
 
-    def __init__(self, process: BaseProcess, base: str):
+    def __init__(self, process: subprocess.Popen, base: str):
         self.process, self.base = process, base
 
     def ask(self, path: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
@@ -40,10 +39,8 @@ class Server:
                 return error.code, error.read()
 
     def stop(self, how: int = signal.SIGTERM) -> None:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, how)
-        self.process.join(20)
-        assert not self.process.is_alive()
+        self.process.send_signal(how)
+        self.process.wait(20)
 
 
 @pytest.fixture
@@ -101,7 +98,7 @@ def test_twenty_raters_at_once_lose_nothing_over_kill_9(survey, tmp_path, start_
         while len(answered) < 3:
             time.sleep(0.005)
         servers[-1].stop(signal.SIGKILL)
-        servers.append(Server(*start_server(survey.folder, database, how="spawn")))
+        servers.append(Server(*start_server(survey.folder, database)))
         for job in jobs:
             job.result()
     servers[-1].stop()
@@ -209,7 +206,7 @@ def test_a_server_that_is_stopped_leaves_its_database_alone(survey, tmp_path, st
         slow.sendall(part)
         assert server.ask("/")[0] == 200  # by now it has read that
         server.stop(how)
-    assert server.process.exitcode == {signal.SIGTERM: 0, signal.SIGINT: 130}[how]
+    assert server.process.returncode == {signal.SIGTERM: 0, signal.SIGINT: 130}[how]
     assert {path.name for path in tmp_path.iterdir()} == {"r.sqlite", "r.log"}
     assert "Traceback" not in (tmp_path / "r.log").read_text()
 
