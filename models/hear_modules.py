@@ -20,7 +20,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from traceback import format_exc
@@ -45,7 +45,7 @@ _HELP = "See: bench hear validate"
 
 
 class HearBackbone:
-    """A HEAR module with its weights, ready to embed.
+    """A HEAR module with its weights, ready to embed. A copy in another process loads both when it is first asked.
 
     Attributes:
         name: what it was asked for, `hear:MODULE#WEIGHTS`.
@@ -68,19 +68,10 @@ class HearBackbone:
                 f'"{name}" is not of the form hear:MODULE#WEIGHTS, as in hear:visaudio_bench.models.hear_api.vggish'
             )
         self.name = name
-        self._module = import_module(module_name)
-        with _quiet():
-            try:
-                model = self._module.load_model(weights)
-            except Exception as error:  # third-party code may raise anything
-                raise UsageError(f'{module_name}.load_model("{weights}") failed: {error!r}') from error
-        problems = [finding.text for finding in _check_model(model) if finding.level == "error"]
-        if problems:
-            raise UsageError(f"{name} does not follow the HEAR API: {'; '.join(problems)}. {_HELP}")
-        self._model: Any = model.to(device).eval()
         self.device = device
-        self.sample_rate = int(model.sample_rate)
-        self.width = int(model.scene_embedding_size)
+        self._named, self._weights = module_name, weights
+        self.sample_rate = int(self._model.sample_rate)
+        self.width = int(self._model.scene_embedding_size)
         self.identity = {
             "module": module_name,
             "version": _version(self._module),
@@ -88,6 +79,26 @@ class HearBackbone:
             "weights": _weights(weights),
             "tensors": _tensors(self._model),
         }
+
+    @cached_property
+    def _module(self) -> ModuleType:
+        return import_module(self._named)
+
+    @cached_property
+    def _model(self) -> Any:
+        module = self._module
+        with _quiet():
+            try:
+                model = module.load_model(self._weights)
+            except Exception as error:  # third-party code may raise anything
+                raise UsageError(f'{self._named}.load_model("{self._weights}") failed: {error!r}') from error
+        problems = [finding.text for finding in _check_model(model) if finding.level == "error"]
+        if problems:
+            raise UsageError(f"{self.name} does not follow the HEAR API: {'; '.join(problems)}. {_HELP}")
+        return model.to(self.device).eval()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_module", "_model")}
 
     def check(self) -> None:
         """Try the module on noise, so that a run does not end at its first sound.

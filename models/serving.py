@@ -25,14 +25,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import accumulate
 from multiprocessing import reduction
 from multiprocessing.connection import Client, Connection, Listener
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -40,10 +40,12 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.guard import portable
+from visaudio_bench.models.lazy_networks import LazyNetwork
 from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
 from visaudio_bench.turns import ask
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
@@ -60,7 +62,10 @@ POSSIBLE = hasattr(socket, "AF_UNIX") and hasattr(socket, "send_fds")
 
 
 class Served(Protocol):
-    """Something that has a network, which it may load when it is first asked for, and knows where that computes."""
+    """Something that has a network, which it may load when it is first asked for, and knows where that computes.
+
+    Where it says that it is `alone`, requests to it never share a batch.
+    """
 
     @property
     def module(self) -> Any:
@@ -69,6 +74,13 @@ class Served(Protocol):
     @property
     def device(self) -> str:
         """Where inputs belong."""
+
+
+class Movable(Served, Protocol):
+    """One that can be had on another device."""
+
+    def on(self, device: str, /) -> Movable:
+        """The same, picklable, with a network that is not loaded."""
 
 
 class _Placed(NamedTuple):
@@ -434,7 +446,8 @@ class _Server:
 
     def _batch(self) -> list[_Request]:
         """The request that has waited longest, with those that may share its batch."""
-        if len(self.waiting) == 1 or self.at_once == 1:
+        by_itself = getattr(self.networks.get(self.waiting[0].network), "alone", False)
+        if len(self.waiting) == 1 or self.at_once == 1 or by_itself:
             return [self.waiting.pop(0)]
         alike = self.waiting[0].alike
         batch = [request for request in self.waiting if request.alike == alike][: self.at_once]
@@ -530,6 +543,49 @@ class _Server:
 def at_once(device: str) -> int:
     """How many requests may share a batch on a device."""
     return AT_ONCE.get(device.partition(":")[0], _ON_A_CARD)
+
+
+def devices_of(device: str) -> tuple[str, ...]:
+    """The devices that a name stands for: `cuda` for every card that can be seen, any other for itself."""
+    if device != "cuda":
+        return (device,)
+    return tuple(f"cuda:{card}" for card in range(torch.cuda.device_count())) or (device,)
+
+
+def on_every_device(networks: Mapping[str, Movable]) -> AbstractContextManager[tuple[str, ...]]:
+    """As `serving`: networks, all of which are on one device, on every device that its name stands for."""
+    devices = devices_of(next(iter(networks.values())).device)
+    groups: list[Mapping[str, Served]] = [networks]
+    if len(devices) > 1:
+        groups = [{name: network.on(device) for name, network in networks.items()} for device in devices]
+    return serving(groups)
+
+
+def far(networks: Mapping[str, LazyNetwork], address: str) -> dict[str, LazyNetwork]:
+    """Have networks asked that another process runs.
+
+    Args:
+        networks: by their names there.
+        address: of the process.
+
+    Returns:
+        What asks for them, in place of each.
+    """
+    return {
+        name: LazyNetwork(partial(_far, address, name, network.by_row), "cpu", network.by_row)
+        for name, network in networks.items()
+    }
+
+
+def _far(address: str, name: str, by_row: Sequence[str], device: str) -> Distant:
+    del device  # inputs go to the other process from the CPU's memory
+    return Distant(address, name, by_row)
+
+
+def of_this_worker(addresses: Sequence[T]) -> T:
+    """Which of several this worker asks: always the same, and each has as many. Workers are numbered as they start."""
+    number = multiprocessing.current_process().name.rpartition("-")[2]
+    return addresses[int(number) % len(addresses) if number.isdecimal() else 0]
 
 
 @contextmanager

@@ -50,7 +50,11 @@ def features() -> None:
     "--duration", type=Number(0, min_open=True), metavar="S", help="Seconds of each clip.  [default: the suite's, or 8]"
 )
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, or auto.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: every core for built-in parts, else 1]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that prepare.  [default: every core, 1 where a CPU runs the paper's networks or under torchrun]",
+)
 @cluster_options
 @click.option(
     "--allow-missing",
@@ -84,8 +88,8 @@ def build(
         raise UsageError(
             "under torchrun its processes share the work. Start one process, or leave --ray or --slurm out."
         )
-    # The paper's encoders take gigabytes in every process; the built-in ones take nothing.
-    alone = world.size > 1 or world.device.type == "cuda" or parts == "published"
+    # Where the paper's encoders compute, a CPU has enough to do.
+    alone = world.size > 1 or (world.device.type == "cpu" and parts == "published")
     many = machines if machines.many or workers else machines._replace(workers=1 if alone else available_cores())
     with world.alone(out, "bench features build"), at_work(many, [out]) as at_once:
         where = (suite, out, parts, duration or suite.duration or 8.0, str(world.device), at_once)

@@ -33,6 +33,7 @@ from visaudio_bench.bench.evaluation.accumulation import (
 from visaudio_bench.bench.evaluation.family import Judged
 from visaudio_bench.bench.evaluation.frozen_networks import Net
 from visaudio_bench.bench.evaluation.generation import generate, recorded
+from visaudio_bench.bench.evaluation.hear_scenes import net_of
 from visaudio_bench.bench.evaluation.network_pipeline import ClipSounds, answers_of
 from visaudio_bench.bench.evaluation.network_scores import FeatureRows, Nets
 from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob, describe, describe_prediction, refuse_strangers
@@ -112,6 +113,7 @@ def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
     nets = _networks(plan)
+    modules = {name: {name: net_of(backbone)} for name, backbone in plan.backbones.items()}
     if before is not None:
         require_alike(plan, before.run, _weights(nets))
     for asked in plan.jobs:
@@ -123,7 +125,7 @@ def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
         scored = _score_all(plan, job, paths)
         ledger.add(_problems(job, scored))
         _tell_padded(job, scored)
-        answers = _listen_all(plan, job, _scorable(paths, scored), nets, ledger, keep=before is not None)
+        answers = _listen_all(plan, job, _scorable(paths, scored), {**nets, **modules}, ledger, keep=before is not None)
         rows += _rows(plan, job, scored, answers, ledger.failures)
     return _write(plan, ClipTable.of(rows), ledger, nets, before)
 

@@ -163,6 +163,7 @@ class Net:
     Attributes:
         device: where inputs of `module` belong.
         by_row: calls that worker processes may ask of it (see `Network`).
+        alone: whether what one asks never shares a batch with what others ask.
     """
 
     def __init__(
@@ -173,6 +174,8 @@ class Net:
         device: str,
         dtype: Dtype = "float32",
         by_row: tuple[str, ...] = (),
+        *,
+        alone: bool = False,
     ):
         self.name = name
         self.load = load
@@ -180,6 +183,7 @@ class Net:
         self.device = device
         self.dtype = dtype
         self.by_row = by_row
+        self.alone = alone
 
     @property
     def computed_on(self) -> str:
@@ -200,7 +204,7 @@ class Net:
 
     def on(self, device: str) -> Net:
         """The same network, not loaded, on another device."""
-        return Net(self.name, self.load, self.weights, device, self.dtype, self.by_row)
+        return Net(self.name, self.load, self.weights, device, self.dtype, self.by_row, alone=self.alone)
 
     def answer(self, what: str, compute: Callable[[], Mapping[str, Any]], *of: Hearing | Seeing | str) -> Arrays:
         """The arrays that `compute` gives by the help of this network, from the cache where they are there.

@@ -96,9 +96,7 @@ def _answered_far(
         return
     own = {family.name: nets[family.name] for family in families}
     served = {_name(family, name): net for family, several in own.items() for name, net in several.items()}
-    devices = devices_of(next(iter(served.values())).device)
-    groups = [served] if len(devices) == 1 else [{n: net.on(card) for n, net in served.items()} for card in devices]
-    with serving.serving(groups) as addresses:
+    with serving.on_every_device(served) as addresses:
         work = partial(_listen_far, _Asked(families, _described(families, nets), protocol, addresses))
         for outcome in _in_order(map_unordered(work, clips, workers)):
             error = outcome.clip_error()
@@ -130,15 +128,6 @@ def _listen_alone(asked: _Asked, task: ClipSounds) -> list[NetworkAnswers]:
 
 def _name(family: str, net: str) -> str:
     return f"{family}/{net}"
-
-
-def devices_of(device: str) -> tuple[str, ...]:
-    """The devices that a name stands for: `cuda` for every card that can be seen, any other for itself."""
-    if device != "cuda":
-        return (device,)
-    import torch
-
-    return tuple(f"cuda:{card}" for card in range(torch.cuda.device_count())) or (device,)
 
 
 def _listen_far(asked: _Asked, task: ClipSounds) -> list[NetworkAnswers]:

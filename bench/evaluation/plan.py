@@ -179,7 +179,7 @@ class Plan:
 
     @cached_property
     def _all_scenes(self) -> tuple[HearScenes, ...]:
-        return tuple(HearScenes(backbone) for backbone in self.backbones.values())
+        return tuple(HearScenes(backbone.identity["module"]) for backbone in self.backbones.values())
 
     def families_for(self, job: SuiteJob) -> tuple[Family, ...]:
         """The families that compute the metrics of a suite, each once; all that can work here, with their weights.

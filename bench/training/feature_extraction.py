@@ -1,14 +1,17 @@
 """Fill feature stores: every clip of a suite through conditioners and codec, resumable, on many cores or cards.
 
 A piece of work is one shard, some 16 clips. Processes of `torchrun` take every n-th piece each; without it, a pool of
-worker processes shares them on the CPU, or those of a cluster do. What is finished is in the store, whoever is killed.
+worker processes shares them, or those of a cluster do. Workers of one machine read and prepare clips, and one process a
+card runs the frozen networks for all of them (`models.serving`); those of a cluster have networks of their own. What is
+finished is in the store, whoever is killed.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
+from visaudio_bench.models import serving
 from visaudio_bench.models.geometry_aware import clip_windows
 from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.visaudio.clip_features import code_of, features_of, origin_of, row_of
@@ -62,6 +66,10 @@ class StoreFilling(ABC):
             ClipError: it cannot be used.
         """
 
+    def at_work(self) -> AbstractContextManager[StoreFilling]:
+        """The same, as it is sent to workers; what these need of this process is there while the block lasts."""
+        return nullcontext(self)
+
 
 @dataclass(frozen=True)
 class WindowKeeping(StoreFilling):
@@ -82,9 +90,13 @@ class WindowKeeping(StoreFilling):
 
 @dataclass(frozen=True)
 class Extraction(StoreFilling):
-    """Features and latents by the frozen networks called `parts`."""
+    """Features and latents by the frozen networks called `parts`.
+
+    `asked` are those parts with networks that other processes run, once for each of these; who has none loads them.
+    """
 
     storage: Storage = field(default_factory=Storage)
+    asked: tuple[Parts, ...] = ()
 
     def kind(self) -> Kind:
         """What the store will hold."""
@@ -101,14 +113,25 @@ class Extraction(StoreFilling):
         parts = self.opened()
         return features_of(clip, parts.conditioners, parts.codec, self.duration, self.storage)
 
+    @contextmanager
+    def at_work(self) -> Iterator[StoreFilling]:
+        """As `StoreFilling.at_work`: with several workers this process, or one for each card, runs the networks."""
+        parts = self.opened()
+        if self.workers == 1 or is_elsewhere() or not parts.networks or not serving.POSSIBLE:
+            yield self
+            return
+        with serving.on_every_device(parts.networks) as addresses:
+            asked = [parts.with_networks(serving.far(parts.networks, address)) for address in addresses]
+            yield replace(self, asked=tuple(asked))
+
     def opened(self) -> Parts:
-        """The frozen networks, loaded once a process; of a cluster's only those of its workers need the device."""
-        return _parts(self.parts, "cpu" if is_elsewhere() else self.device)
+        """The parts that this process asks; networks of its own are loaded once, when the first clip comes."""
+        return serving.of_this_worker(self.asked) if self.asked else _parts(self.parts, self.device)
 
 
 @lru_cache(maxsize=1)
 def _parts(kind: str, device: str) -> Parts:
-    return open_parts(kind, device, encoder=True)
+    return open_parts(kind, device, encoder=True, later=True)
 
 
 def extract(work: StoreFilling, world: World | None = None) -> list[Failure]:
@@ -142,9 +165,10 @@ def extract(work: StoreFilling, world: World | None = None) -> list[Failure]:
     mine: list[Sequence[Clip]] = [piece for piece in world.share(pieces) if piece]
     failures: list[Failure] = []
     label = f"features of {work.suite.name}"
-    for outcome in track(map_unordered(partial(_piece, work), mine, work.workers, work.needs), len(mine), label):
-        error = outcome.clip_error()
-        failures += outcome.result() if error is None else _one_by_one(work, outcome)
+    with work.at_work() if mine else nullcontext(work) as sent:
+        for outcome in track(map_unordered(partial(_piece, sent), mine, work.workers, work.needs), len(mine), label):
+            error = outcome.clip_error()
+            failures += outcome.result() if error is None else _one_by_one(sent, outcome)
     failures = world.gather(failures)
     if world.main:
         ledger.add(failures)

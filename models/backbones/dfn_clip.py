@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from visaudio_bench.models.backbones.frames import normalise, squash
+from visaudio_bench.models.backbones.frames import normalise
 from visaudio_bench.models.backbones.layers import exact_float32
 from visaudio_bench.models.extras import import_extra
 
@@ -52,12 +50,8 @@ class DfnClip(nn.Module):
         length = self.public.context_length
         self.public.attn_mask = torch.full((length, length), -torch.inf).triu_(1)
 
-    def prepare(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Frames `(N, H, W, 3)` uint8 to `(N, 3, 384, 384)` uint8, the aspect not kept."""
-        return squash(frames, self.side)
-
     def encode_frames(self, frames: Tensor, batch: int = 8) -> Tensor:
-        """Prepared frames `(N, 3, 384, 384)` uint8, `batch` at once, to unit vectors `(N, 1024)` float32."""
+        """Squashed frames `(N, 3, 384, 384)` uint8, `batch` at once, to unit vectors `(N, 1024)` float32."""
         weight = self.public.visual.conv1.weight
         parts = (normalise(part.to(weight.device), _MEAN, _STD) for part in torch.split(frames, batch))
         with exact_float32(weight.device):

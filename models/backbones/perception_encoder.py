@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from visaudio_bench.models.backbones.frames import normalise, squash
+from visaudio_bench.models.backbones.frames import normalise
 from visaudio_bench.models.backbones.layers import exact_float32, unflatten
 from visaudio_bench.models.extras import import_extra
 
@@ -57,12 +55,8 @@ class PerceptionEncoder(nn.Module):
         with torch.device("cpu"):
             self.public.rope = self._made(depth=1).rope
 
-    def prepare(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Frames `(N, H, W, 3)` uint8 to `(N, 3, 448, 448)` uint8, the aspect not kept."""
-        return squash(frames, self.side)
-
     def encode_frames(self, frames: Tensor, batch: int = 8) -> Tensor:
-        """Prepared frames `(N, 3, 448, 448)` uint8, `batch` at once, to maps `(N, 16, 16, 1024)` float32.
+        """Squashed frames `(N, 3, 448, 448)` uint8, `batch` at once, to maps `(N, 16, 16, 1024)` float32.
 
         Rows run from top to bottom, columns from left to right; four neighbouring patches are averaged.
         """

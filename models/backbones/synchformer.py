@@ -208,9 +208,9 @@ class SynchformerVisual(nn.Module):
         super().__init__()
         self.vfeat_extractor = MotionFormer(width, heads, depth)
 
-    def encode(self, frames: Tensor, batch: int = 1) -> Tensor:
-        """Frames `(N, 3, 224, 224)` uint8 of a video to features `(8 S, width)` in time order; 200 frames give 192."""
-        return self.vfeat_extractor.encode(frames, batch).flatten(0, 1)
+    def encode_videos(self, frames: Tensor, batch: int = 1) -> Tensor:
+        """Frames `(B, N, 3, 224, 224)` uint8 to features `(B, 8 S, width)` in time order; 200 frames give 192."""
+        return torch.stack([self.vfeat_extractor.encode(video, batch).flatten(0, 1) for video in frames])
 
 
 # --- video -----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class Conditioners(Protocol):
         """JSON-able."""
 
     def encode(self, video: Path, caption: str | None, *, start: float, duration: float) -> Conditions:
-        """The conditions of one clip, a batch of one, in float32 on the CPU.
+        """The conditions of one clip, a batch of one, in float32 on the CPU: `look` at what was `read`.
 
         Args:
             video: a video file.
@@ -35,6 +35,26 @@ class Conditioners(Protocol):
 
         Raises:
             ClipError: the video is unreadable, shows nothing in the window, or ends before it.
+        """
+
+    def read(self, video: Path, *, start: float, duration: float) -> Any:
+        """What `look` needs of a clip's pictures, in the CPU's memory. No network is asked; any thread may read.
+
+        Args:
+            video: a video file.
+            start: of the window, seconds from the file's own start.
+            duration: of the window, seconds.
+
+        Raises:
+            ClipError: as `encode`.
+        """
+
+    def look(self, pictures: Any, caption: str | None) -> Conditions:
+        """The conditions of pictures that were `read`, and of a caption.
+
+        Args:
+            pictures: what `read` returned.
+            caption: None is the empty text.
         """
 
     def encode_text(self, caption: str) -> Tensor:

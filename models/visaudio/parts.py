@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from visaudio_bench.errors import BenchError
+from visaudio_bench.models.lazy_networks import AsksNetworks, LazyNetwork
 from visaudio_bench.models.visaudio.config import BUILT_IN, CODEC_WEIGHTS, ENCODER_WEIGHTS, PUBLISHED, SPATIAL_WEIGHTS
 
 if TYPE_CHECKING:  # both import torch
@@ -31,8 +32,24 @@ class Parts(NamedTuple):
             "codec": json.dumps(dict(self.codec.identity)),
         }
 
+    @property
+    def networks(self) -> dict[str, LazyNetwork]:
+        """The networks of both by name; built-in parts have none."""
+        return {name: net for part in self if isinstance(part, AsksNetworks) for name, net in part.networks.items()}
 
-def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder: bool = False) -> Parts:
+    def with_networks(self, networks: Mapping[str, LazyNetwork]) -> Parts:
+        """The same parts, asking these networks instead."""
+        conditioners, codec = self.conditioners, self.codec
+        if isinstance(conditioners, AsksNetworks):
+            conditioners = conditioners.with_networks(networks)
+        if isinstance(codec, AsksNetworks):
+            codec = codec.with_networks(networks)
+        return Parts(conditioners, codec)
+
+
+def open_parts(
+    kind: str, device: str = "cpu", *, spatial: bool = True, encoder: bool = False, later: bool = False
+) -> Parts:
     """Open the parts of a name.
 
     Args:
@@ -40,6 +57,7 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
         device: where networks run.
         spatial: whether spatial features are wanted; a network of 300 M parameters is left out otherwise.
         encoder: whether the codec must encode too.
+        later: whether each network is loaded when it is first asked, and not now.
 
     Returns:
         What looks at pictures and words, and what encodes and decodes sound.
@@ -54,7 +72,10 @@ def open_parts(kind: str, device: str = "cpu", *, spatial: bool = True, encoder:
         return Parts(BuiltInConditioners(), Vocoder())
     from visaudio_bench.models.visaudio.published_parts import PublishedCodec, PublishedConditioners
 
-    return Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))
+    parts = Parts(PublishedConditioners(device, spatial=spatial), PublishedCodec(device, encoder=encoder))
+    if not later:
+        _ = [network.module for network in parts.networks.values()]
+    return parts
 
 
 def required_weights(kind: str, *, spatial: bool) -> tuple[str, ...]:

@@ -1,12 +1,18 @@
-"""From videos to binaural sound: conditioners, flow network and codec, one after the other, in batches."""
+"""From videos to binaural sound: conditioners, flow network and codec, one after the other, in batches.
+
+For a card the pictures of the next clips are read meanwhile, by threads. Processes that ask for networks, which judging
+has, would put into a batch whatever is asked for at a time, and a clip's seconds would be those of its waits.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +22,7 @@ from torch import Tensor
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.guard import as_clip_error, one_clip
+from visaudio_bench.lookahead import ahead
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.conditions import Conditions
@@ -25,6 +32,10 @@ from visaudio_bench.models.visaudio.sampler import clip_noise, sample
 from visaudio_bench.models.visaudio.settings import Settings
 from visaudio_bench.models.visaudio.windows import is_whole, sample_long, starts
 from visaudio_bench.models.weight_loading import narrow
+from visaudio_bench.pool import available_cores
+
+_READERS = 4  # threads that read for a card
+_AHEAD = 8  # windows whose pictures are in memory; of 8 s they take 0.1 GB each
 
 
 class Request(NamedTuple):
@@ -43,6 +54,21 @@ class Sounded(NamedTuple):
     request: Request
     sound: NDArray[np.float32] | None
     error: ClipError | None
+    seconds: float
+
+
+class _Window(NamedTuple):
+    """A part of a clip that is looked at as a whole: of the request of that number, from `start` on, in seconds."""
+
+    number: int
+    request: Request
+    start: float
+
+
+class _Read(NamedTuple):
+    """The pictures of a window, and the seconds that it took to read them."""
+
+    pictures: Any
     seconds: float
 
 
@@ -86,34 +112,54 @@ class Pipeline:
         A clip's sound depends on its request and the seed, and not on the other clips (but for rounding, which
         depends on the size of a batch). A batch that fails is made again clip by clip.
         """
+        windows = (
+            _Window(number, request, start)
+            for number, request in enumerate(requests)
+            for start in starts(request.duration, self.settings.window)
+        )
         waiting: dict[float, list[_Waiting]] = {}
-        for request in requests:
-            began = time.perf_counter()
-            try:
-                with one_clip():
-                    conditions = self._encode(request)
-            except ClipError as error:
-                yield Sounded(request, None, error, time.perf_counter() - began)
-                continue
-            batch = waiting.setdefault(request.duration, [])
-            batch.append(_Waiting(request, conditions, time.perf_counter() - began))
-            if len(batch) == self.settings.batch:
-                yield from self._flush(waiting.pop(request.duration), seed)
+        with closing(ahead(self._read, windows, readers_for(self.device), _AHEAD)) as reads:
+            for (_, request), own in groupby(reads, key=lambda read: read[0][:2]):
+                began = time.perf_counter()
+                try:
+                    with one_clip():
+                        prepared = self._prepared(request, own)
+                except ClipError as error:
+                    yield Sounded(request, None, error, time.perf_counter() - began)
+                    continue
+                batch = waiting.setdefault(request.duration, [])
+                batch.append(prepared)
+                if len(batch) == self.settings.batch:
+                    yield from self._flush(waiting.pop(request.duration), seed)
         for batch in waiting.values():
             yield from self._flush(batch, seed)
 
-    def _encode(self, request: Request) -> Conditions:
+    def _read(self, window: _Window) -> _Read:
+        """The pictures of a window; in any thread."""
+        began = time.perf_counter()
+        request = window.request
         if request.video is None:
             raise ClipError("no_video", f"clip {request.id} has no video, and the sound is made for pictures.")
-        window = self.settings.window
-        shown = request.duration if is_whole(request.duration, window) else window
-        conditions = Conditions.concatenate(
-            [
-                self.conditioners.encode(request.video, request.caption, start=request.start + start, duration=shown)
-                for start in starts(request.duration, window)
-            ]
+        whole = is_whole(request.duration, self.settings.window)
+        pictures = self.conditioners.read(
+            request.video,
+            start=request.start + window.start,
+            duration=request.duration if whole else self.settings.window,
         )
-        return conditions if self.network.config.spacetime else replace(conditions, spatial=None)
+        return _Read(pictures, time.perf_counter() - began)
+
+    def _prepared(self, request: Request, reads: Iterable[tuple[_Window, Callable[[], _Read]]]) -> _Waiting:
+        """A request with its conditions; what others did while its windows were read is none of its seconds."""
+        looked, seconds = [], 0.0
+        for _, read in reads:
+            pictures, reading = read()
+            began = time.perf_counter()
+            looked.append(self.conditioners.look(pictures, request.caption))
+            seconds += reading + time.perf_counter() - began
+        conditions = Conditions.concatenate(looked)
+        if not self.network.config.spacetime:
+            conditions = replace(conditions, spatial=None)
+        return _Waiting(request, conditions, seconds)
 
     def _flush(self, batch: list[_Waiting], seed: int) -> Iterator[Sounded]:
         began = time.perf_counter()
@@ -186,6 +232,11 @@ class Pipeline:
             return None
         text = self.conditioners.encode_text(self.settings.negative)[None].to(self.device)
         return replace(self.network.null(1, wanted), text=text)
+
+
+def readers_for(device: torch.device) -> int:
+    """How many threads read ahead: none where the networks take all of the processor."""
+    return 0 if device.type == "cpu" else min(_READERS, available_cores())
 
 
 def _trimmed(sound: Tensor, duration: float) -> NDArray[np.float32]:

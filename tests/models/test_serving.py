@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -15,14 +16,19 @@ from torch import Tensor
 
 from visaudio_bench.errors import BenchError
 from visaudio_bench.models import serving
+from visaudio_bench.models.backbones.bigvgan import BigVgan
 from visaudio_bench.models.backbones.imagebind import ImageBind
+from visaudio_bench.models.backbones.mmaudio_codec import Codec44k
 from visaudio_bench.models.backbones.panns import Cnn14
 from visaudio_bench.models.backbones.passt import Passt
-from visaudio_bench.models.backbones.synchformer import Synchformer
+from visaudio_bench.models.backbones.synchformer import Synchformer, SynchformerVisual
+from visaudio_bench.models.backbones.vae import Vae
 from visaudio_bench.models.backbones.vggish import Vggish
 from visaudio_bench.models.serving import Distant, _Client
 from visaudio_bench.models.serving import serving as served
 from visaudio_bench.turns import in_turns
+
+from .backbones.test_encoders import tiny_clip, tiny_encoder
 
 BOUND = 2e-6  # of the largest value of an answer: what another batch may change
 
@@ -63,6 +69,7 @@ class Gate:
 
     def __init__(self, module: Any):
         self._module = module
+        self.alone = getattr(module, "alone", False)
         self.rows: list[int] = []
         self.entered, self.open = threading.Event(), threading.Event()
 
@@ -216,6 +223,16 @@ def test_requests_of_one_shape_share_a_batch_and_others_do_not() -> None:
     assert sorted(together(Sums(), "__call__", requests, batch=1)[1].rows) == [1, 2, 3, 4]
 
 
+def test_one_that_is_alone_gets_no_batches() -> None:
+    class Lone(Sums):
+        alone = True
+
+    requests = [(torch.full((rows, 4), float(rows)),) for rows in (1, 2, 4)]
+    answers, gate = together(Lone(), "__call__", requests)
+    assert sorted(gate.rows) == [1, 2, 4]
+    assert [len(answer.total) for answer in answers] == [1, 2, 4]
+
+
 def test_one_that_fails_in_a_batch_fails_alone() -> None:
     requests = [(torch.tensor([[value]]),) for value in (1.0, float("nan"), 3.0)]
     answers, _ = together(Sums(), "__call__", requests)
@@ -251,6 +268,28 @@ def test_several_devices_have_a_process_each_and_its_end_is_told() -> None:
         assert torch.equal(second(x).total, x.sum(1))
 
 
+def test_every_device_has_as_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, int] = {"a": 0, "b": 0, "c": 0}
+    for name in ("MainProcess", *(f"ForkServerProcess-{number}" for number in range(7, 18))):
+        monkeypatch.setattr(multiprocessing.current_process(), "name", name)
+        asked[serving.of_this_worker(list(asked))] += 1
+        assert serving.of_this_worker(["alone"]) == "alone"
+    assert set(asked.values()) == {4}
+
+
+def test_a_name_stands_for_every_card_that_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert serving.devices_of("cuda") == ("cuda:0", "cuda:1")
+    assert (serving.devices_of("cuda:1"), serving.devices_of("cpu")) == (("cuda:1",), ("cpu",))
+
+
+def small_codec() -> Codec44k:
+    codec = Codec44k(Vae(8), BigVgan(width=64))
+    codec.vae.finish()
+    codec.vocoder.finish()
+    return codec
+
+
 SMALL: dict[str, tuple[Callable[[], torch.nn.Module], str, Callable[[], tuple[Any, ...]]]] = {
     "vggish": (lambda: Vggish((4, 8, 8, 8, 8, 8), hidden=16), "embed", lambda: (torch.randn(3, 64_000) / 10,)),
     "panns": (lambda: Cnn14((4, 4, 4, 4, 8, 2048)), "__call__", lambda: (torch.randn(3, 64_000) / 10,)),
@@ -278,12 +317,32 @@ SMALL: dict[str, tuple[Callable[[], torch.nn.Module], str, Callable[[], tuple[An
         "embed_video",
         lambda: ([torch.randint(0, 256, (1, 4, 3, 224, 224), dtype=torch.uint8)],),
     ),
+    "motion": (
+        lambda: SynchformerVisual(width=64, depth=1, heads=2),
+        "encode_videos",
+        lambda: (torch.randint(0, 256, (1, 16, 3, 224, 224), dtype=torch.uint8),),
+    ),
+    "codec encoder": (
+        small_codec, "encode", lambda: (torch.randn(2, 11_025) / 10,),
+    ),
+    "codec decoder": (
+        small_codec, "decode", lambda: (torch.randn(1, 4, 40),),
+    ),
+    "clip pictures": (
+        tiny_clip, "encode_frames", lambda: (torch.randint(0, 256, (3, 3, 48, 48), dtype=torch.uint8),),
+    ),
+    "clip words": (tiny_clip, "encode_text", lambda: (["a bell"],)),
+    "places": (tiny_encoder, "encode_frames", lambda: (torch.randint(0, 256, (3, 3, 96, 96), dtype=torch.uint8),)),
 }  # fmt: skip
+# They take seconds to be imported.
+LIBRARIES = {"clip pictures": "open_clip", "clip words": "open_clip", "places": "timm"}
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LIBRARIES)) for name in SMALL])
 def test_what_shares_a_batch_changes_an_answer_by_rounding_alone(name: str) -> None:
     make, call, draw = SMALL[name]
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name])
     torch.manual_seed(1)
     network = make().eval().requires_grad_(False)
     requests = [draw() for _ in range(4)]

@@ -46,6 +46,13 @@ class _Seen(NamedTuple):
     hues: Tensor  # (F, 16) colours of what suddenly moves
 
 
+class _Shown(NamedTuple):
+    """What is seen of a clip, and how long that lasts in seconds."""
+
+    seen: _Seen
+    duration: float
+
+
 class BuiltInConditioners:
     """The conditioners of `tiny`: clip `(nc, 64)`, sync `(ns, 32)`, text `(16, 64)`, spatial `(nc, 8, 8, 32)`."""
 
@@ -56,8 +63,16 @@ class BuiltInConditioners:
 
     def encode(self, video: Path, caption: str | None, *, start: float, duration: float) -> Conditions:
         """As `Conditioners.encode`."""
+        return self.look(self.read(video, start=start, duration=duration), caption)
+
+    def read(self, video: Path, *, start: float, duration: float) -> _Shown:
+        """As `Conditioners.read`."""
         require_pictures(video, start, duration)
-        seen = _watch(video, start, duration)
+        return _Shown(_watch(video, start, duration), duration)
+
+    def look(self, pictures: _Shown, caption: str | None) -> Conditions:
+        """As `Conditioners.look`."""
+        seen, duration = pictures
         wanted = lengths(duration)
         picked = torch.tensor([math.ceil(k * SYNC_RATE / CLIP_RATE - 1e-9) for k in range(wanted.clip)])
         return Conditions(

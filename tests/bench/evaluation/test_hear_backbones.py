@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 import torch
 
+from visaudio_bench.files import CACHE_VARIABLE
 from visaudio_bench.metrics.frechet import frechet_distance
 from visaudio_bench.metrics.kernel_distance import kernel_distance
+from visaudio_bench.models import serving
 from visaudio_bench.models.backbones.vggish import Vggish
 from visaudio_bench.models.backbones.waveform import resample
 from visaudio_bench.suites.media import read_sound
+
+from ..cluster.doubles import conduct
 
 MODULE = """
 import torch
@@ -130,6 +134,46 @@ def get_scene_embeddings(audio, model):
     # One call to try it; then three views of two clips' reference, mono and swapped, and of the third clip's sound.
     assert [count for count, _ in found] == [1 + 3 * 7, 1, 1 + 3 * 7]
     assert found[0][1] == found[1][1] != found[2][1]
+
+
+def rows_of(bench: Callable, clips: Path, out: Path, *more: object) -> dict[str, list[float]]:
+    """The features that a run on two clips leaves of each system."""
+    asked = ("--metric", "lr_acc", "--limit", 2, "--backbone", "hear:stranger_toy", *more)
+    told = run(bench, clips, out, *asked)
+    assert told.code == 0, told.err
+    return {path.stem: np.load(path)["hear_stranger_toy"].tolist() for path in (out / "features").rglob("*.npz")}
+
+
+def emptied(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Nothing has been asked before."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
+
+
+@pytest.mark.slow
+def test_workers_ask_a_module_for_one_view_at_a_time(
+    bench: Callable, module: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module()
+    emptied(monkeypatch, tmp_path / "one cache")
+    one = rows_of(bench, clips, tmp_path / "one" / "run")
+    plain, asked = serving._Server._launch, []
+    monkeypatch.setattr(serving._Server, "_launch", lambda *given: (asked.append(len(given[1])), plain(*given))[1])
+    monkeypatch.setattr(serving, "AT_ONCE", {"cpu": 16})
+    emptied(monkeypatch, tmp_path / "another cache")
+    assert rows_of(bench, clips, tmp_path / "two" / "run", "--workers", 2) == one
+    assert set(asked) == {1} and len(asked) >= 3 * 7  # two workers may ask about the same sound at a time
+
+
+def test_a_cluster_asks_a_module_where_its_workers_are(
+    bench: Callable, module: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module()
+    emptied(monkeypatch, tmp_path / "one cache")
+    one = rows_of(bench, clips, tmp_path / "one" / "run")
+    emptied(monkeypatch, tmp_path / "another cache")
+    cluster = conduct(monkeypatch)
+    assert rows_of(bench, clips, tmp_path / "many" / "run", "--ray", "auto") == one
+    assert "_listen_alone" in {getattr(function, "func", function).__name__ for function, _ in cluster.asked}
 
 
 def test_fewer_clips_than_dimensions_is_said(bench: Callable, module: Callable, clips: Path, tmp_path: Path) -> None:

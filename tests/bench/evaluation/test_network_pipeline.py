@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import save_file
 
 import visaudio_bench.registry
-from visaudio_bench.bench.evaluation import network_pipeline
 from visaudio_bench.models import serving
 from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE
 from visaudio_bench.suites.media import write_audio
@@ -189,7 +188,7 @@ def test_one_worker_two_workers_and_three_devices_give_the_same_files(
     assert (made("kept", 1), loaded()) == (two, 0)
     for path in clips.glob("clip[0-2].wav"):  # other sounds, for the workers, which remember, to ask again
         write_audio(path, lateral_noise(2.0, seed=len(path.name) + ord(path.stem[-1])), 44100)
-    monkeypatch.setattr(network_pipeline, "devices_of", lambda device: (device,) * 3)
+    monkeypatch.setattr(serving, "devices_of", lambda device: (device,) * 3)
     three = made("three", 2)
     assert loaded() == 3
     monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "another cache"))

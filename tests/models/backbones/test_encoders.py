@@ -152,7 +152,7 @@ def test_the_video_encoder_comes_from_the_whole_file(tmp_path, filled):
     whole = load(partial(synchformer.Synchformer, **sizes), tmp_path / "synchformer.pth")
     part = load(partial(SynchformerVisual, **sizes), tmp_path / "synchformer.pth")
     clip_of_frames = torch.randint(0, 256, (32, 3, 224, 224), dtype=torch.uint8)
-    found = part.encode(clip_of_frames)
+    (found,) = part.encode_videos(clip_of_frames[None])
     assert found.shape == (24, 32)
     torch.testing.assert_close(found, whole.encode_video(clip_of_frames[None])[0].flatten(0, 1))
 
@@ -220,7 +220,7 @@ def test_clip_is_the_published_architecture(open_clip):
 
 def test_clip_makes_a_unit_vector_of_each_frame(open_clip, small_clip, frames):
     source = frames(3, 5, 30, 60)
-    found = small_clip.encode_frames(small_clip.prepare(source), batch=2)
+    found = small_clip.encode_frames(squash(source, small_clip.side), batch=2)
     assert found.shape == (5, 24) and found.dtype == torch.float32
     transforms = pytest.importorskip("torchvision.transforms.v2", reason=NOT_RUN)
     seen = transforms.Compose(
@@ -282,7 +282,7 @@ def test_clip_from_a_file_is_the_same_with_its_mask(tmp_path, small_clip, suffix
 def test_full_size_clip_answers_in_the_published_shapes(open_clip, frames):
     """About 5 GB and 30 s of one core."""
     network = with_random_numbers(DfnClip)
-    pictures = network.encode_frames(network.prepare(frames(3, 1, 90, 160)))
+    pictures = network.encode_frames(squash(frames(3, 1, 90, 160), network.side))
     words = network.encode_text(["waves break on the right"])
     for found, shape in ((pictures, (1, 1024)), (words, (1, 77, 1024))):
         assert found.shape == shape
@@ -339,7 +339,7 @@ def test_pictures_reach_the_encoder_between_minus_one_and_one(small_encoder, mon
     monkeypatch.setattr(small_encoder.public, "forward_features", lambda x: seen.append(x) or torch.zeros(1, 37, 4))
     source = np.zeros((1, 30, 50, 3), np.uint8)
     source[:, :, 25:] = 255
-    small_encoder.encode_frames(small_encoder.prepare(source))
+    small_encoder.encode_frames(squash(source, small_encoder.side))
     assert seen[0].shape == (1, 3, 96, 96)
     assert float(seen[0][..., 0].max()) == -1 and float(seen[0][..., -1].min()) == 1
 
@@ -363,7 +363,7 @@ def test_full_size_perception_encoder_answers_in_the_published_shape(small_encod
     network = with_random_numbers(PerceptionEncoder)
     made = PerceptionEncoder(depth=1).public.rope.pos_embed
     assert torch.equal(network.public.rope.pos_embed, made) and bool(made.isfinite().all())
-    found = network.encode_frames(network.prepare(frames(3, 1, 90, 160)))
+    found = network.encode_frames(squash(frames(3, 1, 90, 160), network.side))
     assert found.shape == (1, 16, 16, 1024)
     assert bool(found.isfinite().all()) and float(found.std()) > 0
 

@@ -127,8 +127,8 @@ def our_sound(folder: Path, monkeypatch: Any) -> dict[str, torch.Tensor]:
     seen: list[Any] = []
 
     class Kept(published_parts.PublishedConditioners):
-        def encode(self, *given: Any, **named: Any) -> Any:
-            seen.append(super().encode(*given, **named))
+        def look(self, *given: Any) -> Any:
+            seen.append(super().look(*given))
             return seen[-1]
 
     pipeline = Pipeline(

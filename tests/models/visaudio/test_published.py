@@ -22,8 +22,7 @@ from visaudio_bench.models.weights import WEIGHTS
 class PictureMeans(nn.Module):
     """Stands in for CLIP and PE: what it is asked for, computed from the means of the pictures."""
 
-    def prepare(self, frames: Any) -> torch.Tensor:
-        return torch.as_tensor(frames.copy()).permute(0, 3, 1, 2)
+    side = 32
 
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         return frames.float().mean((2, 3))
@@ -100,6 +99,8 @@ def test_the_codec_takes_ears_one_by_one(small: None, monkeypatch: pytest.Monkey
     mean, deviation = codec.encode(sound)
     assert mean.shape == deviation.shape == (3, 2, 4, 2)
     assert torch.equal(codec.decode(mean), sound)
+    elsewhere = published_parts.PublishedCodec("meta", encoder=True)
+    assert {part.device.type for part in elsewhere.encode(sound)} == {"meta"}, "the network is given what lies with it"
     assert set(codec.identity["weights"]) == set(CODEC_WEIGHTS)
 
 
