@@ -30,6 +30,7 @@ def command_of(words: tuple[str, ...]) -> click.Command | None:
     return command
 
 
+@cache
 def parts_of(command: click.Command | None) -> dict[str, click.Command]:
     """The commands of a group by name."""
     if not isinstance(command, click.Group):
@@ -39,6 +40,7 @@ def parts_of(command: click.Command | None) -> dict[str, click.Command]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
+@cache
 def options_of(command: click.Command) -> set[str]:
     """Every option of a command, `--help` among them; of a group, those of its commands too."""
     own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}

@@ -68,7 +68,7 @@ def environment(folder: Path) -> Path:
 
 def install(what: Path, into: Path, *options: str) -> None:
     quiet = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
-    run(sys.executable, "-m", "pip", "--python", into / "bin/python", "install", *quiet, *options, what, folder=into)
+    run(into / "bin/python", "-m", "pip", "install", *quiet, *options, what, folder=into)
 
 
 @pytest.fixture

@@ -17,16 +17,16 @@ from ...options import command_of, named, options_of, parts_of, strange_options
 
 ROOT = Path(__file__).resolve().parents[3]
 ALONE = {"mos", "train"}  # groups that do something by themselves, so that prose may follow
+NAMES = re.compile(r"--|\bbench\b")  # is in every sentence that names an option or a command
 ROOMS = ("baselines", "bench", "leaderboards", "metrics", "models", "suites", "visaudio_bench")
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
     """Every string of a module, the parts of one sentence together; what is filled in is `{}`."""
-    inside = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)} - {
-        node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
-    }
-    for node in ast.walk(tree):
+    inside: set[ast.AST] = set()
+    for node in ast.walk(tree):  # what is inside another comes after it
         if isinstance(node, ast.JoinedStr):
+            inside.update(ast.walk(node))
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside:
             yield node.value
@@ -44,7 +44,10 @@ def _read() -> Iterator[tuple[str, str]]:
                 continue  # a room, through its link
             if path.parent.parent.name == "published" and path.name == "runner.py":
                 continue  # the options of their authors' programs
-            for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            source = path.read_text(encoding="utf-8")
+            if not NAMES.search(source):
+                continue
+            for text in filter(NAMES.search, texts(ast.parse(source))):
                 yield f"{path.relative_to(ROOT)}: {text}", text
 
 

@@ -10,5 +10,4 @@ def predict_step(diffusion, batch, diffusion_objective, device="cuda:0"):
     call.update(latents=noise.shape, objective=diffusion_objective, loaded=diffusion.loaded)
     with open("calls.jsonl", "a") as stream:
         stream.write(json.dumps(call) + "\n")
-    count = 2048 * noise.shape[2]
-    return [[[random.uniform(-0.5, 0.5) for _ in range(count)] for _ in range(2)]]
+    return [[[random.uniform(-0.5, 0.5) for _ in range(2048)] * noise.shape[2] for _ in range(2)]]

@@ -36,8 +36,9 @@ class See2Sound:
             return  # as the original: it says so and goes on
         frames = 163872
         samples = array("h", bytes(12 * frames))
-        for channel in (0, 2, 3, 4, 5):
-            samples[channel::6] = array("h", (random.randrange(-9000, 9000) for _ in range(frames)))
+        noise = array("h", random.choices(range(-9000, 9000), k=frames))
+        for channel in (0, 2, 3, 4, 5):  # the same noise, each time a little later
+            samples[channel::6] = noise[-channel:] + noise[:-channel] if channel else noise
         with wave.open(output_path, "wb") as file:
             file.setnchannels(6)
             file.setsampwidth(2)
