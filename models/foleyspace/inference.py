@@ -13,7 +13,7 @@ from visaudio_bench.models.foleyspace.network import EARS, SpatialDiffusion, dif
 from visaudio_bench.models.foleyspace.spectra import place_features, sound_of, spectrum, unit_of
 from visaudio_bench.suites.simulator.hrtf import Array, Samples
 
-STEPS = 8
+STEPS = 2  # more bring more of the width of a room, and noise with it
 # Frames at once: a bound on memory; a correction sees a few frames to either side only.
 PIECE, MARGIN = 512, 8
 
