@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from functools import lru_cache
 from types import FrameType
 
 PATIENCE = 1.2  # s after Ctrl-C until the process ends whatever it is at: people wait for two
@@ -28,7 +29,7 @@ def main() -> None:
             if not (interrupts.told or isinstance(error, KeyboardInterrupt)):
                 raise
             _end_children()
-            _say(INTERRUPTED)
+            _say_interrupted()
             code = INTERRUPTED_CODE
     sys.exit(code)
 
@@ -75,9 +76,14 @@ def _ignore(error: threading.ExceptHookArgs) -> None:
     del error
 
 
+@lru_cache(maxsize=1)  # who tidies up for longer than there is patience has said so already
+def _say_interrupted() -> None:
+    _say(INTERRUPTED)
+
+
 def _end_at_once() -> None:
     _end_children()
-    _say(INTERRUPTED)
+    _say_interrupted()
     os._exit(INTERRUPTED_CODE)
 
 

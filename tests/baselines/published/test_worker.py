@@ -135,7 +135,7 @@ def test_a_hanging_worker_is_ended_with_its_children(
     installed: Installed, clips_named: Named, tmp_path: Path, source: Path, mode: str
 ) -> None:
     system = installed()
-    system.details = system.details.__class__(**{**vars(system.details), "timeout_seconds": 1.0})
+    system.details = system.details.__class__(**{**vars(system.details), "timeout_seconds": 4.0})
     made = run(system, clips_named(["fine1", mode, "fine2"]), tmp_path / "out")
     assert made[mode].reason == "timeout"
     assert set(wavs(tmp_path / "out")) == {"fine1", "fine2"}

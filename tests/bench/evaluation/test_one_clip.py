@@ -361,7 +361,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 GENERATE = {
-    "clip1": ("visaudio_bench.models.visaudio.pipeline:Pipeline._encode", "generate"),
+    "clip1": ("visaudio_bench.models.visaudio.pipeline:Pipeline._prepared", "generate"),
     "clip2": ("visaudio_bench.models.visaudio.pipeline:Pipeline._sounds", "generate"),  # a batch of several
     "clip3": ("visaudio_bench.baselines.visaudio:write_audio", "generate"),
     "clip4": ("visaudio_bench.bench.evaluation.unscored_generation:mux_clip", "mux"),
