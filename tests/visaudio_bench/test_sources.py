@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,53 +15,55 @@ import pytest
 from visaudio_bench.errors import UsageError
 from visaudio_bench.sources import OWN, source_revision, sources
 
-from ..copies import copied, without_ours
-
 ROOT = Path(__file__).resolve().parents[2]
+
+# Runs in a copy of the project: does what `code` says, then edits one file after the other and asks again.
+PROBE = """
+import sys, json
+from pathlib import Path
+from visaudio_bench import sources
+
+{code}
+
+assert Path(sources.__file__).is_relative_to(Path.cwd())
+loaded = sorted(name for name in sys.modules if name.partition(".")[0] == sources.OWN)
+changed = {{}}
+for root, others in {cases}.items():
+    before = sources.sources(root)
+    changed[root] = []
+    for name in sorted({{*loaded, *others}}):
+        file = sources._place(name).file
+        kept = file.read_bytes()
+        file.write_bytes(kept + b"\\nif True:\\n    print(1)\\n")
+        if sources.sources(root) != before:
+            changed[root].append(name)
+        file.write_bytes(kept)
+    assert sources.sources(root) == before
+print(json.dumps([loaded, changed]))
+"""
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's package in a folder of its own; the rooms lie in it, where the repository has links."""
     folder = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / OWN, folder / OWN)
+    shutil.copytree(ROOT / OWN, folder / OWN, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
 def edited(folder: Path, code: str, cases: dict[str, list[str]]) -> tuple[set[str], dict[str, set[str]]]:
     """What of the project `code` loads; and for each root of `cases` what of it, and of the others, it depends on."""
-    said = folder / "said.txt"
-    done = copied(probe, folder, code, cases, said=said)
-    done.join()
-    assert done.exitcode == 0, said.read_text()
-    loaded, changed = json.loads(said.read_text().splitlines()[-1])
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", PROBE.format(code=code, cases=cases)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded, changed = json.loads(done.stdout.splitlines()[-1])
     return set(loaded), {root: set(names) for root, names in changed.items()}
-
-
-def probe(folder: Path, code: str, cases: dict[str, list[str]]) -> None:
-    """In a copy of the project: do what `code` says, then edit one file after the other and ask again."""
-    without_ours()
-    sys.path.insert(0, str(folder))
-    from visaudio_bench import sources
-
-    assert Path(sources.__file__).is_relative_to(folder)
-    exec(code, {})
-    loaded = sorted(name for name in sys.modules if name.partition(".")[0] == sources.OWN)
-    changed: dict[str, list[str]] = {}
-    for root, others in cases.items():
-        before = sources.sources(root)
-        changed[root] = []
-        for name in sorted({*loaded, *others}):
-            place = sources._place(name)
-            assert place is not None and place.file is not None
-            kept, times = place.file.read_bytes(), place.file.stat()
-            place.file.write_bytes(kept + b"\nif True:\n    print(1)\n")
-            if sources.sources(root) != before:
-                changed[root].append(name)
-            place.file.write_bytes(kept)
-            os.utime(place.file, ns=(times.st_atime_ns, times.st_mtime_ns))  # what is compiled of it holds
-        assert sources.sources(root) == before
-    print(json.dumps([loaded, changed]))
 
 
 SYSTEMS = {

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 import json
 import os
-import runpy
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,8 +23,6 @@ from visaudio_bench.baselines.published import worker_kit
 from visaudio_bench.baselines.published.card import read_card
 from visaudio_bench.baselines.published.postprocess import POSTPROCESSES
 from visaudio_bench.suites.media import read_sound, write_picture
-
-from ...copies import copied, without_ours
 
 DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {
@@ -90,22 +88,12 @@ def run(tmp_path: Path) -> Run:
             "clips": [inputs(folder, system, one) for one in clips],
         }
         (folder / "job.json").write_text(json.dumps(job))
-        done = copied(as_a_script, code / "runner.py", work, folder / "job.json", said=folder / "said.txt")
-        done.join()
-        assert done.exitcode is not None
-        return Ran(done.exitcode, lines(folder / "events.jsonl"), lines(work / "calls.jsonl"), native)
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, str(code / "runner.py"), "--job", str(folder / "job.json")]
+        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+        return Ran(done.returncode, lines(folder / "events.jsonl"), lines(work / "calls.jsonl"), native)
 
     return carry_out
-
-
-def as_a_script(runner: Path, work: Path, job: Path) -> None:
-    """What a copy of this process does that is a worker; it knows nothing of ours but the kit beside its runner."""
-    without_ours()
-    sys.path[:] = [str(runner.parent), *(path for path in sys.path if not (Path(path) / "visaudio_bench").exists())]
-    os.chdir(work)
-    os.environ |= {"PYTHONPATH": str(runner.parent), "OMP_NUM_THREADS": "1"}
-    sys.argv = [str(runner), "--job", str(job)]
-    runpy.run_path(str(runner), run_name="__main__")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
