@@ -136,43 +136,40 @@ def get_scene_embeddings(audio, model):
     assert found[0][1] == found[1][1] != found[2][1]
 
 
-def rows_of(bench: Callable, clips: Path, out: Path, *more: object) -> dict[str, list[float]]:
-    """The features that a run on two clips leaves of each system."""
-    asked = ("--metric", "lr_acc", "--limit", 2, "--backbone", "hear:stranger_toy", *more)
-    told = run(bench, clips, out, *asked)
-    assert told.code == 0, told.err
-    return {path.stem: np.load(path)["hear_stranger_toy"].tolist() for path in (out / "features").rglob("*.npz")}
+@pytest.fixture
+def rows_of(bench: Callable, module: Callable, clips: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """The features that a run on two clips leaves of each system, when nothing has been asked before."""
+    module()
 
+    def features(out: Path, *more: object) -> dict[str, list[float]]:
+        monkeypatch.setenv(CACHE_VARIABLE, str(out / "cache"))
+        asked = ("--metric", "lr_acc", "--limit", 2, "--backbone", "hear:stranger_toy", *more)
+        told = run(bench, clips, out / "run", *asked)
+        assert told.code == 0, told.err
+        paths = (out / "run" / "features").rglob("*.npz")
+        return {path.stem: np.load(path)["hear_stranger_toy"].tolist() for path in paths}
 
-def emptied(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Nothing has been asked before."""
-    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
+    return features
 
 
 @pytest.mark.slow
 def test_workers_ask_a_module_for_one_view_at_a_time(
-    bench: Callable, module: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows_of: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module()
-    emptied(monkeypatch, tmp_path / "one cache")
-    one = rows_of(bench, clips, tmp_path / "one" / "run")
+    one = rows_of(tmp_path / "one")
     plain, asked = serving._Server._launch, []
     monkeypatch.setattr(serving._Server, "_launch", lambda *given: (asked.append(len(given[1])), plain(*given))[1])
     monkeypatch.setattr(serving, "AT_ONCE", {"cpu": 16})
-    emptied(monkeypatch, tmp_path / "another cache")
-    assert rows_of(bench, clips, tmp_path / "two" / "run", "--workers", 2) == one
+    assert rows_of(tmp_path / "two", "--workers", 2) == one
     assert set(asked) == {1} and len(asked) >= 3 * 7  # two workers may ask about the same sound at a time
 
 
 def test_a_cluster_asks_a_module_where_its_workers_are(
-    bench: Callable, module: Callable, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows_of: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module()
-    emptied(monkeypatch, tmp_path / "one cache")
-    one = rows_of(bench, clips, tmp_path / "one" / "run")
-    emptied(monkeypatch, tmp_path / "another cache")
+    one = rows_of(tmp_path / "one")
     cluster = conduct(monkeypatch)
-    assert rows_of(bench, clips, tmp_path / "many" / "run", "--ray", "auto") == one
+    assert rows_of(tmp_path / "many", "--ray", "auto") == one
     assert "_listen_alone" in {getattr(function, "func", function).__name__ for function, _ in cluster.asked}
 
 
