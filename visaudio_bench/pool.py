@@ -157,6 +157,8 @@ def map_unordered(
             _started.cache_clear()
             suspects = list(running.values())
             running.clear()
+            if not suspects:  # kept workers that were ended while they waited for work: new ones have not been asked
+                continue
             outcomes = list(_one_by_one(function, suspects))
             crashed = [
                 outcome

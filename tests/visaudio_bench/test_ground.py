@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from visaudio_bench import pool
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import (
     STALE,
@@ -118,6 +119,19 @@ def test_a_killed_worker_is_an_error_and_the_next_pool_works() -> None:
     with pytest.raises(BenchError, match="smaller --workers"):
         list(map_unordered(die, [1, 2], 2))
     assert sum(outcome.result() for outcome in map_unordered(abs, [-1, -2], 2)) == 3
+
+
+def test_workers_that_are_ended_while_they_wait_for_work_are_replaced_without_a_word() -> None:
+    def total() -> int:
+        return sum(outcome.result() for outcome in map_unordered(abs, [-1, -2], 2))
+
+    assert total() == 3
+    kept = pool._started(2, cache_dir())
+    for child in multiprocessing.active_children():
+        child.kill()
+    while not kept._broken:  # type: ignore[attr-defined]
+        time.sleep(0.01)
+    assert total() == 3
 
 
 def sometimes(number: int) -> int:

@@ -83,8 +83,6 @@ def asked_here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return asked
 
 
-# Behind many other tests in one process a worker of its pool has died, for a reason that is not known yet.
-@pytest.mark.slow
 def test_one_worker_and_two_workers_give_the_same_features(
     bench: Bench, clips: Path, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
