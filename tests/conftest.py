@@ -144,6 +144,8 @@ def start_browser(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             started.append(webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver)))
+        # Some versions leave the focus to a window of their own, and pages hear of none then.
+        started[-1].execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         return started[-1]
 
     yield start
