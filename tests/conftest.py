@@ -52,6 +52,20 @@ BROWSER_FLAGS = (
 )
 
 
+WORKERS_IMPORT = (
+    "visaudio_bench.bench.evaluation.execution",
+    "visaudio_bench.bench.evaluation.generation",
+    "visaudio_bench.bench.evaluation.network_pipeline",
+    "visaudio_bench.bench.evaluation.verification",
+    "visaudio_bench.bench.training.feature_extraction",
+    "visaudio_bench.metrics.interaural",
+    "visaudio_bench.suites.making",
+    "visaudio_bench.suites.preparation",
+    "visaudio_bench.suites.simulator.rooms",
+    "scipy.signal",
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--other-rounding", action="store_true", help="golden tests as on a library that rounds otherwise")
 
@@ -65,6 +79,17 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_begin_with_all_that_any_test_needs() -> Iterator[None]:
+    """The process that workers are copied from lives as long as the tests: what it has imported none imports again."""
+    from visaudio_bench.pool import CONTEXT
+
+    with pytest.MonkeyPatch.context() as patch:
+        preload = CONTEXT.set_forkserver_preload
+        patch.setattr(CONTEXT, "set_forkserver_preload", lambda modules: preload([*modules, *WORKERS_IMPORT]))
+        yield
 
 
 @pytest.fixture(autouse=True)
