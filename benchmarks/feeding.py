@@ -132,7 +132,7 @@ def feeding(bench: Bench) -> Iterator[Figure]:
     size, cores = bench.size, available_cores()
     folder = bench.folder / "feeding"
     folder.mkdir()
-    clips = material(folder, 4 * cores if size.full else 2, size.pixels, 5 if size.full else 1, size.seconds)
+    clips = material(folder, 16 * cores if size.full else 2, size.pixels, 5 if size.full else 1, size.seconds)
     per = f"clip of {size.seconds:g} s, {len(clips[0].sounds) + 1} sounds"
     alone: dict[str, float] = {}
     before = os.environ.get(CACHE_VARIABLE)

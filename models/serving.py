@@ -13,6 +13,7 @@ On a CPU every request is computed by itself: nothing is gained by batches there
 
 from __future__ import annotations
 
+import gc
 import math
 import mmap
 import multiprocessing
@@ -601,10 +602,28 @@ def serving(groups: Sequence[Mapping[str, Served]], batch: int | None = None) ->
         The addresses that `Distant` takes, one for each group.
     """
     with ExitStack() as stack:
+        stack.enter_context(_unsearched())
         if len(groups) == 1:
             yield (stack.enter_context(_thread(groups[0], batch)),)
         else:
             yield tuple([stack.enter_context(_process(group, batch)) for group in groups])
+
+
+@contextmanager
+def _unsearched() -> Iterator[None]:
+    """What is there already is not searched for garbage meanwhile.
+
+    There are hundreds of thousands of objects once networks are imported, and to search them took more of this process
+    than all that it does for others.
+    """
+    frozen = gc.get_freeze_count() > 0
+    if not frozen:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if not frozen:
+            gc.unfreeze()
 
 
 def _server(networks: Mapping[str, Served], batch: int | None) -> _Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -252,6 +253,21 @@ def test_a_worker_that_goes_away_disturbs_nobody() -> None:
         odd.connection.send(("calls", "net"))
         assert odd.connection.recv()[0] is False
         assert Distant(address, "net", ("__call__",))(torch.ones(1, 2)).total.tolist() == [2.0]
+
+
+def test_what_is_there_is_not_searched_for_garbage_while_networks_are_served() -> None:
+    kept = gc.get_freeze_count()  # by whoever runs the tests
+    gc.unfreeze()
+    try:
+        with served([{"net": Sums()}]):
+            assert gc.get_freeze_count() > 10_000
+            with served([{"net": Sums()}]):  # a second one leaves it to the first
+                pass
+            assert gc.get_freeze_count() > 10_000
+        assert gc.get_freeze_count() == 0
+    finally:
+        if kept:
+            gc.freeze()
 
 
 def test_a_batch_on_a_cpu_is_one_request() -> None:
