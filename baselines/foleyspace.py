@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
-from visaudio_bench.baselines.checkpoint_argument import checkpoint_of
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_of, names_file
 from visaudio_bench.baselines.foleyspace_like import track_of
 from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.published.options import row_name, shown
@@ -23,7 +23,7 @@ from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimat
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import digest, is_there
+from visaudio_bench.files import digest
 from visaudio_bench.models import weights
 from visaudio_bench.models.foleyspace.config import MOST_STEPS, number_of_steps
 from visaudio_bench.sources import source_revision
@@ -42,7 +42,7 @@ SUMMARY = "a mono sound along the path of what moves, by diffusion"
 class FoleySpace(Binauraliser):
     """A trained diffusion network behind an estimator of where the source is.
 
-    It takes as many steps as its checkpoint says. With another number it is a row of another name and revision, so that
+    It takes as many steps as its checkpoint says. With another number it is a row of another name and revision: the
     sounds of both are never taken for each other.
     """
 
@@ -137,8 +137,8 @@ def _parted(argument: str) -> tuple[str, int | None]:
     """What names the checkpoint, and the number of steps that is asked for; a file of the whole name is meant by it."""
     named, separator, choice = argument.rpartition(":")
     option, equals, value = choice.partition("=")
-    chosen = bool(separator and equals) and (option == OPTION or _names_file(named))
-    if not chosen or _names_file(argument):
+    chosen = bool(separator and equals) and (option == OPTION or names_file(named))
+    if not chosen or names_file(argument):
         return argument, None
     if option != OPTION:
         raise UsageError(f'system "{NAME}" has no option "{choice}". Write: --system {NAME}:FILE:{OPTION}=N')
@@ -148,7 +148,3 @@ def _parted(argument: str) -> tuple[str, int | None]:
             f'option {OPTION} of system "{NAME}" takes a whole number from 1 to {MOST_STEPS}, got "{value}".'
         )
     return named, steps
-
-
-def _names_file(argument: str) -> bool:
-    return any(path and is_there(path) for path in (argument, argument.partition("=")[2]))

@@ -28,8 +28,8 @@ class Config(StoredConfig):
         layers: convolutions.
         keeps_mean: whether the mono sound is the mean of the ears in a room, and the mean of what is made is the mono
             sound again, whose levels are left alone; else it is the source itself.
-        hears_decay: whether how far each bin has fallen from its recent past says how much of it came straight from
-            the source, and how widely the ears may differ: reverberation is what is left when the source falls silent.
+        hears_decay: whether how far the mono sound has fallen from its recent past says, bin by bin, how much of it
+            came straight from the source and how widely the ears may differ: what is left of a sound is reverberation.
     """
 
     depths = ("layers",)

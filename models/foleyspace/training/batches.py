@@ -45,6 +45,10 @@ class Heard(NamedTuple):
 class Source(Protocol):
     """What windows are cut from."""
 
+    @property
+    def before(self) -> int:
+        """Frames of sound before a window, by which its first ones are heard as those in the middle of a clip."""
+
     def __len__(self) -> int: ...
 
     def cut(self, number: int, length: int, rng: np.random.Generator) -> Heard:
@@ -57,6 +61,7 @@ class RenderedSounds:
 
     sounds: int
     folder: Path = Path("made on the fly")
+    before = 4
 
     def __len__(self) -> int:
         return self.sounds
@@ -131,8 +136,7 @@ def window(source: Source, number: int, rng: np.random.Generator) -> dict[str, T
         Tensors `data` (spectra of both ears), `mono` (spectrum), both in the unit of the mono sound, `falls` (of its
         size) and `places` (features a frame).
     """
-    # Some sound before the window, so that its first blocks are heard as those in the middle of a clip.
-    before = max(PASTS)
+    before = source.before
     length = SAMPLES + before * HOP
     mono, both, positions = source.cut(number, length, rng)
     spectra = spectrum(torch.from_numpy(np.concatenate([mono[None], both])))
@@ -141,8 +145,12 @@ def window(source: Source, number: int, rng: np.random.Generator) -> dict[str, T
     inside = before * HOP / length
     places = np.stack([np.interp(np.linspace(inside, 1, FRAMES), np.linspace(0, 1, len(positions)), axis)
                        for axis in positions.T], axis=1)  # fmt: skip
-    heard = place_features(torch.from_numpy(places).float())
-    return {"data": data, "mono": unit.parts[0], "falls": unit.falls[0], "places": heard}
+    return {
+        "data": data,
+        "mono": unit.parts[0],
+        "falls": unit.falls[0],
+        "places": place_features(torch.from_numpy(places).float()),
+    }
 
 
 @lru_cache(maxsize=512)
