@@ -14,6 +14,7 @@ FURTHEST, NEAREST = 10.0, 0.5  # m
 USUAL = 2.0  # m: where the level is the mono sound's own
 STEPS = 2  # of the diffusion: more bring more of the width of a room, and noise with it
 MOST_STEPS = 1000
+EXPECTED_BELOW, DRAWN_ABOVE = 1000.0, 2000.0  # Hz, around the 1.5 kHz below which interaural time is heard
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.models.backbones.layers import drawn
-from visaudio_bench.models.foleyspace.config import BINS, Config
+from visaudio_bench.models.foleyspace.config import BINS, DRAWN_ABOVE, EXPECTED_BELOW, FFT, Config
 from visaudio_bench.models.foleyspace.spectra import PASTS, PLACE
 
 EARS = 4  # real and imaginary parts, left first
@@ -160,6 +161,10 @@ def diffuse(
 ) -> Tensor:
     """Follow the network from noise to the spectra of both ears, in equal steps of the time.
 
+    In rooms the ears are what is expected of them where interaural time is heard, and drawn above. What is drawn has
+    twice the mean square error of what is expected, also in its phase; but only what is drawn has a room's energy in
+    both ears, without which differences of level are too large.
+
     Args:
         network: predicts clean spectra.
         noise: `(B, 4, F, T)`.
@@ -171,10 +176,24 @@ def diffuse(
     Returns:
         Spectra `(B, 4, F, T)` in the unit of the mono sound.
     """
-    x = noise
+    x, expected = noise, noise
     for step in range(steps):
         time = torch.full((len(x),), step / steps, device=x.device)
         clean = network(x, time, mono, places, falls)
+        if step == 0:
+            expected = clean  # pure noise tells nothing
         # On a straight path the velocity leads to the data, which are 1 - t away.
         x = x + (clean - x) / (1 - time[:, None, None, None]) / steps
-    return x
+    if not network.config.keeps_mean:
+        return x
+    return expected + drawn_share(x.shape[2]).to(x.device) * (x - expected)
+
+
+def drawn_share(bins: int) -> Tensor:
+    """How much of what is drawn beyond the expected is heard in a room, `(bins, 1)`: nothing at low frequencies.
+
+    It goes from 0 at `EXPECTED_BELOW` to 1 at `DRAWN_ABOVE` with the logarithm of the frequency.
+    """
+    frequency = torch.arange(bins)[:, None] * (SAMPLE_RATE / FFT)
+    octaves = math.log2(DRAWN_ABOVE / EXPECTED_BELOW)
+    return ((frequency / EXPECTED_BELOW).clamp_min(1.0).log2() / octaves).clamp_max(1.0)

@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.models.foleyspace.config import BINS, CONFIGS, FURTHEST, NEAREST, SAMPLES
+from visaudio_bench.models.foleyspace.config import BINS, CONFIGS, FFT, FURTHEST, NEAREST, SAMPLES
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
-from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through, with_difference, with_mean
+from visaudio_bench.models.foleyspace.network import (
+    SpatialDiffusion,
+    diffuse,
+    drawn_share,
+    through,
+    with_difference,
+    with_mean,
+)
 from visaudio_bench.models.foleyspace.spectra import PASTS, PLACE, falls_of, place_features, sound_of, spectrum, unit_of
 from visaudio_bench.models.foleyspace.training import room_scenes
 from visaudio_bench.models.foleyspace.training.batches import Heard, RenderedSounds, along_a_path, random_path, window
@@ -64,6 +71,23 @@ def test_what_is_made_spreads_as_the_data_do(deviation: float) -> None:
     first, nothing = noise(1, 4, 513, 6), torch.zeros(1, 2, 513, 6)
     made = diffuse(network, first, nothing, torch.zeros(1, 6, PLACE), nothing, 200)
     torch.testing.assert_close(made, deviation * first, rtol=0.03, atol=1e-6)
+
+
+def test_in_a_room_ears_are_expected_where_time_is_heard_and_drawn_above() -> None:
+    frequency = torch.arange(BINS) * (SAMPLE_RATE / FFT)
+    share = drawn_share(BINS)[:, 0]
+    assert not share[frequency <= 1000].any() and bool((share[frequency >= 2000] == 1).all())
+    middle = int((frequency - 1000 * 2**0.5).abs().argmin())
+    assert float(share[middle]) == pytest.approx(0.5, abs=0.03)
+    network, deviation = SpatialDiffusion(CONFIGS["rooms-tiny"]), 0.5
+    with torch.no_grad():
+        network.frequencies.zero_()
+        network.spread.fill_(np.log(deviation))
+    first, nothing = noise(1, 4, BINS, 6), torch.zeros(1, 2, BINS, 6)
+    for steps in (1, 200):
+        made = diffuse(network, first, nothing, torch.zeros(1, 6, PLACE), nothing, steps)
+        drawn = deviation * (first[:, :2] - first[:, 2:]) / 2 if steps > 1 else torch.zeros(1, 2, BINS, 6)
+        torch.testing.assert_close(made[:, :2], share[:, None] * drawn, rtol=0.03, atol=1e-6)
 
 
 def test_ears_spread_more_where_the_sound_has_fallen_silent_and_differ_by_less_of_the_path() -> None:
