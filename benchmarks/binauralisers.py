@@ -67,8 +67,8 @@ TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "foleyspace-rooms": ("foleyspace", "rooms-tiny", ()),
 }
 ENDS_ITSELF = ("foleyspace-rooms",)
-# FoleySpace in rooms by so many steps of the diffusion; NAME is as many as its checkpoint says.
-ROOMS = tuple(f"foleyspace-rooms@steps={steps}" for steps in (1, 2))
+# FoleySpace in rooms by so many steps of the diffusion.
+ROOMS = tuple(f"foleyspace-rooms@steps={steps}" for steps in (1, 2, 4))
 ABLATION = ("geometry-aware", *(name for name in TRAININGS if name.startswith("without-")), "mono2binaural")
 METRICS = ("stft", "env", "lat_r", "lr_acc", "lat_err", "delta_ild", "delta_itd", "delta_iacc")
 NEVER = 1_000_000  # steps

@@ -125,7 +125,7 @@ def test_binauralisers_stand_in_the_tables_that_they_belong_to(
 ) -> None:
     binauralisers = benchmark("binauralisers")
     seeing, rooms = {"geometry-aware", "mono2binaural"}, binauralisers.ROOMS
-    assert len(rooms) == 2
+    assert len(rooms) > 1
     wanted = {
         "controls": {"mono", *seeing, *rooms, *(f"{name}-flipped" for name in (*seeing, *rooms))},
         "ablation": {"mono", "without-coherence", *seeing},

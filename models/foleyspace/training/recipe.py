@@ -41,5 +41,7 @@ class FoleyRecipe(Recipe):
 TINY = FoleyRecipe(
     steps=2000, batch=4, learning_rate=3e-3, ema=0.1, validate_every=500, save_every=250, threads=1, ahead=2
 )
-ROOMS = replace(TINY, steps=12_500, decay_at=(7500, 10_500), decay=0.3, sounds=960, validate_every=2500)
+ROOMS = replace(
+    TINY, steps=12_500, decay_at=(7500, 10_500), decay=0.3, sounds=960, validate_every=2500, sampling_steps=4
+)
 PRESETS = {"tiny": TINY, "rooms-tiny": ROOMS, "large": FoleyRecipe()}
