@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
+from visaudio_bench.baselines.checkpoint_argument import names_file
 from visaudio_bench.baselines.system import System
-from visaudio_bench.files import is_there
 from visaudio_bench.registry import Registry
 
 SystemFactory = Callable[[str | None], System]
@@ -109,5 +109,4 @@ def _stages(request: str) -> tuple[str, str] | None:
 
 def _names_file(request: str) -> bool:
     """Whether the argument of one system is a file or folder that is there."""
-    argument = request.partition(":")[2]
-    return any(path and is_there(path) for path in (argument, argument.partition("=")[2]))
+    return names_file(request.partition(":")[2])

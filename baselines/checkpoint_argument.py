@@ -10,6 +10,11 @@ from visaudio_bench.errors import MissingArgumentError, UsageError
 from visaudio_bench.files import is_there
 
 
+def names_file(argument: str) -> bool:
+    """Whether an argument, or what follows its `ROW=`, is a file or folder that is there."""
+    return any(path and is_there(path) for path in (argument, argument.partition("=")[2]))
+
+
 class NamedCheckpoint(NamedTuple):
     """A checkpoint, and what its row is to be called, None for the usual name."""
 

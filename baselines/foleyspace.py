@@ -1,4 +1,4 @@
-"""`foleyspace:FILE`: a mono sound made binaural by diffusion along the trajectory that the pictures show.
+"""`foleyspace:FILE[:steps=N]`: a mono sound made binaural by diffusion along the trajectory that the pictures show.
 
 An open implementation from an abstract (`models.foleyspace` lists what it leaves open). Three parts, each replaceable:
 who looks (`baselines.source_track`), how places of pictures become places in space (`trajectory`), and the network. By
@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
-from visaudio_bench.baselines.checkpoint_argument import checkpoint_of
+from visaudio_bench.baselines.checkpoint_argument import checkpoint_of, names_file
 from visaudio_bench.baselines.foleyspace_like import track_of
 from visaudio_bench.baselines.motion import Array
+from visaudio_bench.baselines.published.options import row_name, shown
 from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimator, trajectory
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
+from visaudio_bench.errors import UsageError
 from visaudio_bench.files import digest
 from visaudio_bench.models import weights
+from visaudio_bench.models.foleyspace.config import MOST_STEPS, number_of_steps
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
 from visaudio_bench.suites.media import Samples
@@ -31,26 +34,41 @@ if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of
     from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 
 NAME = "foleyspace"
+TITLE = "FoleySpace (open, from its abstract)"
+OPTION = "steps"
 SUMMARY = "a mono sound along the path of what moves, by diffusion"
 
 
 class FoleySpace(Binauraliser):
-    """A trained diffusion network behind an estimator of where the source is."""
+    """A trained diffusion network behind an estimator of where the source is.
 
-    def __init__(self, path: Path, estimator: SourceEstimator | None = None, *, row: str | None = None):
-        from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
+    It takes as many steps as its checkpoint says. With another number it is a row of another name and revision: the
+    sounds of both are never taken for each other.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        estimator: SourceEstimator | None = None,
+        *,
+        row: str | None = None,
+        steps: int | None = None,
+    ):
+        from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS, steps_in
 
         self.path = path
         self.config = CHECKPOINTS.read_config(path)
         self.estimator: SourceEstimator = estimator or MotionEstimator()
+        usual = steps_in(path)
+        self.steps = steps or usual
+        changed = {} if self.steps == usual else {OPTION: self.steps}
         small, rooms = self.config.name.endswith("tiny"), self.config.keeps_mean
         self.card = SystemCard(
-            name=row or NAME + ("-rooms" if rooms else "") + ("-tiny" if small else ""),
-            title=row
-            or "FoleySpace (open, from its abstract)" + (", in rooms" if rooms else "") + (", tiny" if small else ""),
+            name=row_name(row or "-".join([NAME, *["rooms"] * rooms, *["tiny"] * small]), changed),
+            title=", ".join([*([row] if row else [TITLE, *["in rooms"] * rooms, *["tiny"] * small]), *shown(changed)]),
             summary=f"{SUMMARY}; weights of {path.name}",
             inputs=self.INPUTS,
-            revision=digest([source_revision(__name__), self.estimator.revision, self.sha256])[:24],
+            revision=digest([source_revision(__name__), self.estimator.revision, self.sha256, self.steps])[:24],
             paper="our implementation from the abstract of arXiv 2508.12918",
             weights_licence="of the file",
         )
@@ -86,18 +104,17 @@ class FoleySpace(Binauraliser):
         places = np.ascontiguousarray(self.positions(clip, mono.shape[0] / SAMPLE_RATE))
         sound = torch.from_numpy(mono if self.config.keeps_mean else louder_near(mono, places))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        ears: Samples = binauralise(self.network, sound, torch.from_numpy(places), generator).numpy()
+        made = binauralise(self.network, sound, torch.from_numpy(places), generator, steps=self.steps)
+        ears: Samples = made.numpy()
         return ears
 
     def provenance(self) -> Mapping[str, Any]:
-        """Weights, network, and who looked."""
-        from visaudio_bench.models.foleyspace.inference import STEPS
-
+        """Weights, network, steps, and who looked."""
         return {
             "weights": {"file": self.path.name, "sha256": self.sha256},
             "network": self.config.to_dict(),
             "estimator": self.estimator.revision,
-            "steps": STEPS,
+            "steps": self.steps,
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,10 +123,28 @@ class FoleySpace(Binauraliser):
 
 
 def open_foleyspace(argument: str | None = None) -> FoleySpace:
-    """The system behind `foleyspace:FILE`, or `foleyspace:ROW=FILE`.
+    """The system behind `foleyspace:FILE`, or `foleyspace:ROW=FILE`, and `:steps=N` behind either.
 
     Raises:
-        UsageError: no file is given, or it is not there.
+        UsageError: no file is given, or it is not there; there is no such option, or no such number of steps.
     """
-    row, path = checkpoint_of(NAME, argument, "foleyspace", summary=SUMMARY, inputs=FoleySpace.INPUTS)
-    return FoleySpace(path, row=row)
+    named, steps = _parted(argument or "")
+    row, path = checkpoint_of(NAME, named, "foleyspace", summary=SUMMARY, inputs=FoleySpace.INPUTS)
+    return FoleySpace(path, row=row, steps=steps)
+
+
+def _parted(argument: str) -> tuple[str, int | None]:
+    """What names the checkpoint, and the number of steps that is asked for; a file of the whole name is meant by it."""
+    named, separator, choice = argument.rpartition(":")
+    option, equals, value = choice.partition("=")
+    chosen = bool(separator and equals) and (option == OPTION or names_file(named))
+    if not chosen or names_file(argument):
+        return argument, None
+    if option != OPTION:
+        raise UsageError(f'system "{NAME}" has no option "{choice}". Write: --system {NAME}:FILE:{OPTION}=N')
+    steps = number_of_steps(value)
+    if steps is None:
+        raise UsageError(
+            f'option {OPTION} of system "{NAME}" takes a whole number from 1 to {MOST_STEPS}, got "{value}".'
+        )
+    return named, steps

@@ -9,9 +9,10 @@
     python benchmarks/binauralisers.py ablation
     python benchmarks/binauralisers.py stages --generator visaudio:FILE
 
-Each training is `bench train` with its tiny preset, told to stop after so many minutes, and judged by its last weights.
-One that is there already is not repeated. Tables are of those that are there, in `--out`; `mono` in the table of stages
-is the reference's own mono sound, the best that a first stage could give.
+Each training is `bench train` with its tiny preset, told to stop after so many minutes, and judged by its last weights;
+`foleyspace-rooms` ends by itself, for its learning rate falls towards the end. One that is there already is not
+repeated. Tables are of those that are there, in `--out`; FoleySpace in rooms has a row for each of some numbers of
+steps. `mono` in the table of stages is the reference's own mono sound, the best that a first stage could give.
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "foleyspace": ("foleyspace", "tiny", ()),
     "foleyspace-rooms": ("foleyspace", "rooms-tiny", ()),
 }
+ENDS_ITSELF = ("foleyspace-rooms",)
+# FoleySpace in rooms by so many steps of the diffusion.
+ROOMS = tuple(f"foleyspace-rooms@steps={steps}" for steps in (1, 2, 4))
 ABLATION = ("geometry-aware", *(name for name in TRAININGS if name.startswith("without-")), "mono2binaural")
 METRICS = ("stft", "env", "lat_r", "lr_acc", "lat_err", "delta_ild", "delta_itd", "delta_iacc")
 NEVER = 1_000_000  # steps
@@ -78,7 +82,9 @@ def train(names: Sequence[str], out: Path, scenes: int, minutes: float) -> None:
         kind, preset, changes = TRAININGS[name]
         if (out / name / "last.safetensors").exists():
             continue
-        settings = [*changes, f"steps={NEVER}", f"validate_every={NEVER}"]
+        settings = [*changes, f"validate_every={NEVER}"]
+        if name not in ENDS_ITSELF:
+            settings.append(f"steps={NEVER}")
         options: list[object] = []
         if kind == "geometry-aware":
             options = ["--data", _store(out, f"simroom-train:{scenes}")]
@@ -87,7 +93,7 @@ def train(names: Sequence[str], out: Path, scenes: int, minutes: float) -> None:
             settings.append(f"sounds={scenes}")
         chosen = [part for setting in settings for part in ("--set", setting)]
         command = ("train", kind, "--preset", preset, "--out", out / name, "--device", "cpu", *options, *chosen)
-        _bench(*command, seconds=60 * minutes)
+        _bench(*command, seconds=None if name in ENDS_ITSELF else 60 * minutes)
 
 
 def _store(out: Path, suite: str) -> Path:
@@ -121,8 +127,8 @@ def true_path(clip: Clip) -> Array:
 class OracleFoleySpace(FoleySpace):
     """On the true trajectory."""
 
-    def __init__(self, path: Path):
-        super().__init__(path)
+    def __init__(self, path: Path, *, steps: int | None = None):
+        super().__init__(path, steps=steps)
         self.card = replace(self.card, name=f"oracle-{self.card.name}", title=f"{self.card.title}, true trajectory")
 
     def positions(self, clip: Clip, seconds: float) -> Array:
@@ -158,35 +164,46 @@ class TrainedRows:
         self.out = out
 
     def file(self, name: str) -> Path:
-        """The last weights of a training."""
-        return self.out / name / "last.safetensors"
+        """The last weights of the training of a row."""
+        return self.out / _training(name) / "last.safetensors"
 
     def trained(self, *names: str) -> Iterator[System]:
         """Those that are there, each under the name of its training."""
         for name in names:
             if self.file(name).exists():
-                yield self._row(name, name)
+                yield self._row(name)
 
     def mirrored(self, *names: str) -> Iterator[System]:
         """Those that are there, shown mirrored pictures."""
         for name in names:
             if self.file(name).exists():
                 path = self.file(name)
-                foley = TRAININGS[name][0] == "foleyspace"
-                system = MirroredFoleySpace(path) if foley else GeometryAwareSystem(FLIPPED, path)
-                yield _named(system, f"{name}-flipped")
+                foley = TRAININGS[_training(name)][0] == "foleyspace"
+                mirrored = MirroredFoleySpace(path, steps=_steps(name)) if foley else GeometryAwareSystem(FLIPPED, path)
+                yield _named(mirrored, f"{name}-flipped")
 
     def oracles(self, *names: str) -> Iterator[System]:
         """Those that are there, on the true trajectory."""
         for name in names:
             if self.file(name).exists():
-                yield _named(OracleFoleySpace(self.file(name)), f"oracle-{name}")
+                yield _named(OracleFoleySpace(self.file(name), steps=_steps(name)), f"oracle-{name}")
 
-    def _row(self, training: str, name: str) -> System:
-        path = self.file(training)
-        if TRAININGS[training][0] == "foleyspace":
-            return _named(FoleySpace(path), name)
+    def _row(self, name: str) -> System:
+        path = self.file(name)
+        if TRAININGS[_training(name)][0] == "foleyspace":
+            return _named(FoleySpace(path, steps=_steps(name)), name)
         return _named(GeometryAwareSystem(CHECKPOINTS.read_config(path).system, path), name)
+
+
+def _training(name: str) -> str:
+    """The training of a row, which may say steps of its own."""
+    return name.partition("@")[0]
+
+
+def _steps(name: str) -> int | None:
+    """The steps that a row says, None where it says none."""
+    said = name.partition("@steps=")[2]
+    return int(said) if said else None
 
 
 def _named(system: FoleySpace | GeometryAwareSystem, name: str) -> System:
@@ -198,7 +215,7 @@ def _named(system: FoleySpace | GeometryAwareSystem, name: str) -> System:
 
 def controls(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """What sees, what sees nothing, and what sees a mirror."""
-    seeing = ("geometry-aware", "mono2binaural", "foleyspace-rooms")
+    seeing = ("geometry-aware", "mono2binaural", *ROOMS)
     systems = [open_system("mono"), *rows.trained(*seeing, "audio-only"), *rows.mirrored(*seeing)]
     pairs = [(name, other) for name in seeing for other in ("mono", "audio-only", f"{name}-flipped")]
     return systems, [*pairs, ("geometry-aware", "mono2binaural")]
@@ -206,12 +223,13 @@ def controls(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
 
 def trajectory(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
     """The same estimate, then the truth, through measured responses and through what has been learnt."""
-    learnt = ("foleyspace", "foleyspace-rooms")
+    learnt = ("foleyspace", *ROOMS)
     systems = [*map(open_system, ("mono", "motion-pan", "foleyspace-like")), *rows.trained(*learnt)]
     systems += [OraclePan(), *rows.oracles(*learnt)]
     pairs = [(name, other) for name in learnt for other in ("motion-pan", "foleyspace-like")]
     pairs += [(f"oracle-{name}", "oracle-pan") for name in learnt]
-    return systems, [*pairs, *((f"oracle-{name}", name) for name in learnt), ("oracle-pan", "motion-pan")]
+    pairs += [(f"oracle-{name}", name) for name in learnt]
+    return systems, [*pairs, ("oracle-pan", "motion-pan")]
 
 
 def ablation(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
@@ -221,7 +239,7 @@ def ablation(rows: TrainedRows) -> tuple[list[System], list[tuple[str, str]]]:
 
 def stages(rows: TrainedRows, generators: Sequence[str]) -> tuple[list[System], list[tuple[str, str]]]:
     """Generators by themselves, and each with every binauraliser behind it."""
-    learnt = ("foleyspace", "foleyspace-rooms", "geometry-aware", "mono2binaural")
+    learnt = ("foleyspace", *ROOMS, "geometry-aware", "mono2binaural")
     systems: list[System] = []
     pairs = []
     for request in ("mono", *generators):

@@ -124,17 +124,18 @@ def test_binauralisers_stand_in_the_tables_that_they_belong_to(
     untrained: Path, benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     binauralisers = benchmark("binauralisers")
-    seeing, rooms = {"geometry-aware", "mono2binaural"}, "foleyspace-rooms"
+    seeing, rooms = {"geometry-aware", "mono2binaural"}, binauralisers.ROOMS
+    assert len(rooms) > 1
     wanted = {
-        "controls": {"mono", *seeing, rooms, *(f"{name}-flipped" for name in (*seeing, rooms))},
+        "controls": {"mono", *seeing, *rooms, *(f"{name}-flipped" for name in (*seeing, *rooms))},
         "ablation": {"mono", "without-coherence", *seeing},
         "trajectory": {
-            "mono", "motion-pan", "foleyspace-like", rooms, "oracle-pan", f"oracle-{rooms}"
+            "mono", "motion-pan", "foleyspace-like", *rooms, "oracle-pan", *(f"oracle-{name}" for name in rooms)
         },
         "stages": {
             first + second
             for first in ("mono", "noise")
-            for second in ("", "+motion-pan", f"+{rooms}", *(f"+{name}" for name in seeing))
+            for second in ("", "+motion-pan", *(f"+{name}" for name in (*rooms, *seeing)))
         },
     }  # fmt: skip
     for task, rows in wanted.items():

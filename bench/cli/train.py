@@ -112,14 +112,14 @@ def geometry_aware(device: str, workers: int | None, form: str, **options: Any) 
 
 
 @train.command("foleyspace", epilog=FOLEY_EPILOG)
-@click.option("--preset", metavar="NAME", help="Network and recipe: tiny or large.  [default: tiny]")
+@click.option("--preset", metavar="NAME", help="Network and recipe: tiny, rooms-tiny or large.  [default: tiny]")
 @training_options("foleyspace")
 def foleyspace(device: str, workers: int | None, form: str, **options: Any) -> None:
     """Train FoleySpace's diffusion model, from mono sound and a trajectory to binaural sound.
 
-    It learns from sounds along random paths through measured head responses, made on the fly, and ends with the
-    leaderboard of mono, motion-pan, the trained model and the reference. Told to stop by SIGTERM, it saves its state
-    and ends with exit code 75.
+    It learns from sounds along random paths through measured head responses, made on the fly (rooms-tiny: from
+    simulated rooms, rendered on first use), and ends with the leaderboard of mono, motion-pan, the trained model and
+    the reference. Told to stop by SIGTERM, it saves its state and ends with exit code 75.
     """
     from visaudio_bench.baselines.foleyspace import FoleySpace
     from visaudio_bench.bench.training.foley_run import train

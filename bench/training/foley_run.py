@@ -17,7 +17,7 @@ from visaudio_bench.bench.training.validation import direction_columns
 from visaudio_bench.errors import BenchError, UsageError
 from visaudio_bench.metrics.interaural import interaural_cues
 from visaudio_bench.metrics.interaural_scores import paired_scores
-from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
+from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS, STEPS_NOTE
 from visaudio_bench.models.foleyspace.config import CONFIGS
 from visaudio_bench.models.foleyspace.inference import binauralise
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
@@ -75,11 +75,11 @@ class FoleyTraining(Training[FoleyRecipe]):
         assert isinstance(data.watched, RoomScenes | None)
         torch.manual_seed(recipe.seed)
         learner = FoleyLearner(begun or SpatialDiffusion(config))
-        notes = {"preset": preset, "data": data.learnt.manifest_hash}
+        notes = {"preset": preset, "data": data.learnt.manifest_hash, STEPS_NOTE: str(recipe.sampling_steps)}
         return PreparedTraining(
             learner,
             Reader(data.learnt, recipe),
-            partial(_validate, data.watched, world),
+            partial(_validate, data.watched, world, recipe.sampling_steps),
             notes,
             partial(CHECKPOINTS.save, config),
             config.to_dict(),
@@ -98,10 +98,12 @@ def _rendered_scenes(name: str, asked: Asked, world: World) -> RoomScenes:
     return RoomScenes.of(clips, clips[0].meta["truth"].parent, suite.manifest_hash())
 
 
-def _validate(watched: RoomScenes | None, world: World, learner: FoleyLearner) -> dict[str, float]:
+def _validate(watched: RoomScenes | None, world: World, steps: int, learner: FoleyLearner) -> dict[str, float]:
     """Where sounds that were not learnt from are heard, on paths that were not either; every process must call."""
     examples = range(LISTENED if watched is None else len(watched))
-    listened = world.gather([(n, _listened(n, _example(watched, n), learner.network)) for n in world.share(examples)])
+    listened = world.gather(
+        [(n, _listened(n, _example(watched, n), learner.network, steps)) for n in world.share(examples)]
+    )
     errors, cues = zip(*(told for _, told in sorted(listened, key=lambda numbered: numbered[0])), strict=True)
     error = float(np.mean(errors))
     return {"error": error, **direction_columns(cues), "score": -error}
@@ -114,11 +116,12 @@ def _example(watched: RoomScenes | None, number: int) -> Heard:
     return heard_along(dry_sound(HELD_OUT + number), random_path(np.random.default_rng(HELD_OUT + number)))
 
 
-def _listened(number: int, example: Heard, network: SpatialDiffusion) -> tuple[float, Any]:
+def _listened(number: int, example: Heard, network: SpatialDiffusion, steps: int) -> tuple[float, Any]:
     """The error's share of the energy, and how the cues compare."""
     true = torch.from_numpy(example.ears)
     generator = torch.Generator().manual_seed(number)
-    made = binauralise(network, torch.from_numpy(example.mono), torch.from_numpy(example.positions), generator).cpu()
+    mono, places = torch.from_numpy(example.mono), torch.from_numpy(example.positions)
+    made = binauralise(network, mono, places, generator, steps=steps).cpu()
     scores = paired_scores(interaural_cues(made), interaural_cues(true))
     return float((made - true).square().sum() / true.square().sum()), scores
 

@@ -15,5 +15,8 @@ sound; training data of moving sources made with recorded head responses. Everyt
 * it learns from sounds of the simulator's making and noise, on smooth random paths through MIT KEMAR's responses, 44.1
   kHz, without a room. So it has no reverberation, as the data that the abstract tells of;
 * the presets `rooms-...` go beyond it: mono sound is the mean of the ears in a simulated room, as binauralisers are
-  given it, and remains the mean of what is made; its levels are left alone.
+  given it, and remains the mean of what is made; its levels are left alone. How far it has fallen from its recent past
+  tells, bin by bin, what came straight from the source and what is reverberation: how much of the path's difference of
+  the ears is heard, and how widely they differ around it. Below 1.5 kHz, where interaural time is heard, the ears are
+  what is expected of them, and drawn above.
 """

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from visaudio_bench.models.foleyspace.config import BINS, FURTHEST, NEAREST, USUAL
+from visaudio_bench.models.foleyspace.config import BINS, FURTHEST, NEAREST, STEPS, USUAL
 from visaudio_bench.models.foleyspace.network import EARS, SpatialDiffusion, diffuse
 from visaudio_bench.models.foleyspace.spectra import place_features, sound_of, spectrum, unit_of
 from visaudio_bench.suites.simulator.hrtf import Array, Samples
 
-STEPS = 2  # more bring more of the width of a room, and noise with it
 # Frames at once: a bound on memory; a correction sees a few frames to either side only.
 PIECE, MARGIN = 512, 8
 
@@ -41,7 +40,8 @@ def binauralise(
     made = torch.empty_like(noise)
     for first in range(0, frames, PIECE):
         begin, end = max(0, first - MARGIN), min(frames, first + PIECE + MARGIN)
-        piece = diffuse(network, noise[..., begin:end], unit.parts[..., begin:end], places[:, begin:end], steps)
+        noisy, mono_parts, falls = (whole[..., begin:end] for whole in (noise, unit.parts, unit.falls))
+        piece = diffuse(network, noisy, mono_parts, places[:, begin:end], falls, steps)
         last = min(frames, first + PIECE)
         made[..., first:last] = piece[..., first - begin : last - begin]
     ears = (made * unit.size).reshape(2, 2, BINS, frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -11,14 +12,19 @@ from torch.nn import functional
 from visaudio_bench.models.foleyspace.config import FFT, FURTHEST, HOP, NEAREST, USUAL
 
 FLOOR = 1e-3  # of the loudest bin: quieter ones count as this loud
+PASTS = (8, 32)  # frames
 PLACE = 3 + 9 + 1 + 6 * 2  # numbers about a place
 
 
 class Unit(NamedTuple):
-    """A mono spectrum `(B, 2, F, T)` in units of `size` `(B, 1, F, T)`, the magnitude around each bin."""
+    """A mono spectrum `(B, 2, F, T)` in units of `size` `(B, 1, F, T)`, the magnitude around each bin.
+
+    `falls` `(B, 2, F, T)` is how far each size lies below the largest of its past, as `falls_of` says.
+    """
 
     parts: Tensor
     size: Tensor
+    falls: Tensor
 
 
 def spectrum(sound: Tensor) -> Tensor:
@@ -48,7 +54,22 @@ def unit_of(mono: Tensor) -> Unit:
     around = functional.avg_pool2d(power, 3, 1, 1).sqrt()
     loudest = around.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
     size = around + FLOOR * loudest
-    return Unit(mono / size, size)
+    return Unit(mono / size, size, falls_of(size))
+
+
+def falls_of(size: Tensor) -> Tensor:
+    """How far each magnitude has fallen from the largest of its recent past.
+
+    Args:
+        size: `(B, 1, F, T)`, above 0.
+
+    Returns:
+        `(B, 2, F, T)`: of the last 46 ms, and of the last 186 ms; 0 at a new peak, -1 at a tenth of it.
+    """
+    logarithm = size.log10()
+    peaks = [functional.max_pool2d(functional.pad(logarithm, (past - 1, 0), value=-math.inf), (1, past), 1)
+             for past in PASTS]  # fmt: skip
+    return logarithm - torch.cat(peaks, 1)
 
 
 def place_features(positions: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from visaudio_bench.files import digest
 from visaudio_bench.models.foleyspace.config import BINS, FRAMES, FURTHEST, HOP, NEAREST, SAMPLES
 from visaudio_bench.models.foleyspace.inference import louder_near
 from visaudio_bench.models.foleyspace.network import EARS
-from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, spectrum, unit_of
+from visaudio_bench.models.foleyspace.spectra import PASTS, PLACE, Unit, place_features, spectrum, unit_of
 from visaudio_bench.models.foleyspace.training.recipe import FoleyRecipe
 from visaudio_bench.models.training.loading import TensorBatch
 from visaudio_bench.models.training.order import generator_of
@@ -45,6 +45,10 @@ class Heard(NamedTuple):
 class Source(Protocol):
     """What windows are cut from."""
 
+    @property
+    def before(self) -> int:
+        """Frames of sound before a window, by which its first ones are heard as those in the middle of a clip."""
+
     def __len__(self) -> int: ...
 
     def cut(self, number: int, length: int, rng: np.random.Generator) -> Heard:
@@ -57,6 +61,7 @@ class RenderedSounds:
 
     sounds: int
     folder: Path = Path("made on the fly")
+    before = 4
 
     def __len__(self) -> int:
         return self.sounds
@@ -82,7 +87,8 @@ class RenderedSounds:
 class Reader:
     """Makes windows.
 
-    A batch has `data` and `noise` `(B, 4, F, T)`, `mono` `(B, 2, F, T)`, `places` `(B, T, PLACE)` and `time` `(B,)`.
+    A batch has `data` and `noise` `(B, 4, F, T)`, `mono` and `falls` `(B, 2, F, T)`, `places` `(B, T, PLACE)` and
+    `time` `(B,)`.
     """
 
     def __init__(self, source: Source, recipe: FoleyRecipe):
@@ -95,6 +101,7 @@ class Reader:
             "data": (EARS, BINS, FRAMES),
             "noise": (EARS, BINS, FRAMES),
             "mono": (2, BINS, FRAMES),
+            "falls": (len(PASTS), BINS, FRAMES),
             "places": (FRAMES, PLACE),
             "time": (),
         }
@@ -106,7 +113,7 @@ class Reader:
             chance = generator_of(self.recipe.seed, sample)
             rng = np.random.default_rng(int(torch.randint(2**62, (), generator=chance)))
             made = window(self.source, clip, rng)
-            for key in ("data", "mono", "places"):
+            for key in ("data", "mono", "falls", "places"):
                 memory[key][place].copy_(made[key])
             memory["noise"][place].copy_(torch.randn(EARS, BINS, FRAMES, generator=chance))
             memory["time"][place].copy_(self.recipe.latest * torch.rand((), generator=chance))
@@ -126,19 +133,24 @@ def window(source: Source, number: int, rng: np.random.Generator) -> dict[str, T
         rng: draws whatever the source leaves open.
 
     Returns:
-        Tensors `data` (spectra of both ears), `mono` (spectrum) and `places` (features a frame), in the unit of the
-        mono sound.
+        Tensors `data` (spectra of both ears), `mono` (spectrum), both in the unit of the mono sound, `falls` (of its
+        size) and `places` (features a frame).
     """
-    # Some sound before the window, so that its first blocks are heard as those in the middle of a clip.
-    length = SAMPLES + 4 * HOP
+    before = source.before
+    length = SAMPLES + before * HOP
     mono, both, positions = source.cut(number, length, rng)
-    ears = torch.from_numpy(np.concatenate([mono[None], both])[:, -SAMPLES:].copy())
-    unit = unit_of(spectrum(ears[:1]))
-    data = (spectrum(ears[1:]) / unit.size).flatten(0, 1)
-    inside = 4 * HOP / length
+    spectra = spectrum(torch.from_numpy(np.concatenate([mono[None], both])))
+    unit = Unit(*(whole[..., before:] for whole in unit_of(spectra[:1])))
+    data = (spectra[1:, ..., before:] / unit.size).flatten(0, 1)
+    inside = before * HOP / length
     places = np.stack([np.interp(np.linspace(inside, 1, FRAMES), np.linspace(0, 1, len(positions)), axis)
                        for axis in positions.T], axis=1)  # fmt: skip
-    return {"data": data, "mono": unit.parts[0], "places": place_features(torch.from_numpy(places).float())}
+    return {
+        "data": data,
+        "mono": unit.parts[0],
+        "falls": unit.falls[0],
+        "places": place_features(torch.from_numpy(places).float()),
+    }
 
 
 @lru_cache(maxsize=512)

@@ -24,6 +24,6 @@ class FoleyLearner(Learner):
         time = tensors["time"]
         at = time[:, None, None, None]
         noisy = (1 - at) * tensors["noise"] + at * tensors["data"]
-        made: Tensor = self.network(noisy, time, tensors["mono"], tensors["places"])
+        made: Tensor = self.network(noisy, time, tensors["mono"], tensors["places"], tensors["falls"])
         wrong = (made - tensors["data"]).square()
         return wrong.reshape(len(wrong), 2, -1).mean(2)

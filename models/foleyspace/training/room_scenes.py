@@ -18,6 +18,7 @@ from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.files import digest
 from visaudio_bench.models.foleyspace.config import SAMPLES
 from visaudio_bench.models.foleyspace.inference import at_usual_distance
+from visaudio_bench.models.foleyspace.spectra import PASTS
 from visaudio_bench.models.foleyspace.training.batches import Heard
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites.clip import Clip
@@ -38,6 +39,7 @@ class RoomScenes:
     scenes: Sequence[tuple[Path, Path]]
     folder: Path
     identity: str
+    before = max(PASTS)  # what the first frames may have fallen from
 
     @classmethod
     def of(cls, clips: Sequence[Clip], folder: Path, identity: str) -> RoomScenes:

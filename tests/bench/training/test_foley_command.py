@@ -18,6 +18,8 @@ from visaudio_bench.baselines.motion import Array
 from visaudio_bench.bench.training import foley_run, training_run
 from visaudio_bench.bench.training.run_folder import Asked
 from visaudio_bench.errors import BenchError, UsageError
+from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
+from visaudio_bench.models.foleyspace.config import STEPS, Config
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near
 from visaudio_bench.models.foleyspace.network import SpatialDiffusion
 from visaudio_bench.models.foleyspace.training.batches import along_a_path, dry_sound
@@ -50,8 +52,9 @@ def test_a_training_in_two_halves_is_the_one_in_one(
     train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("visaudio_bench.bench.cli.train._judge", lambda *arguments: None)
-    told = train("whole")
+    told = train("whole", settings=(*MICRO, "steps=4", "sampling_steps=3"))
     assert told.code == 0, told.err
+    assert open_system(f"foleyspace:{tmp_path / 'whole' / 'last.safetensors'}").steps == 3
     assert "validation after step 4: error" in told.err
     assert train("halves", settings=(*MICRO, "steps=2")).code == 0
     assert train("halves", "--resume", settings=("steps=4",)).code == 0
@@ -90,6 +93,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(train: Callable, tmp_path: Pa
         (("--data", tmp_path), (), "makes its sounds itself"),
         (("--preset", "tine"), (), 'Did you mean "tiny"'),
         ((), ("network.rank=0",), "rank must be from 1 to"),
+        ((), ("sampling_steps=0",), "sampling_steps must lie between 1"),
     ):
         told = train("run", *options, settings=settings)
         assert (told.code, said in told.err, "Traceback" in told.err) == (2, True, False), told.err
@@ -140,6 +144,65 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = foley_run.train(Asked(out=out, settings=settings)).checkpoint
     foley_run.LISTENED = before
     return done
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
+    """A random network of a few weights whose file says what it is told to."""
+
+    def save(notes: dict[str, str]) -> Path:
+        config = Config("tiny", rank=2, hidden=4, channels=2, layers=1)
+        torch.manual_seed(0)
+        network = SpatialDiffusion(config)
+        torch.nn.init.constant_(network.spread, 0.0)
+        path = tmp_path / "some" / "last.safetensors"
+        CHECKPOINTS.save(config, network.state_dict(), path, notes)
+        return path
+
+    return save
+
+
+def test_the_steps_are_the_checkpoints_or_those_asked_for_and_part_of_the_row(
+    checkpoint: Callable[[dict[str, str]], Path], clips: Path, tmp_path: Path
+) -> None:
+    path = checkpoint({"sampling_steps": "3"})
+    usual, same, other = (open_system(f"foleyspace:{path}{behind}") for behind in ("", ":steps=3", ":steps=1"))
+    assert isinstance(usual, FoleySpace) and isinstance(other, FoleySpace)
+    assert (usual.steps, other.steps) == (3, 1)
+    assert (usual.card.name, same.card, other.card.name) == ("foleyspace-tiny", usual.card, "foleyspace-tiny@steps=1")
+    assert usual.card.revision != other.card.revision and "steps=1" in other.card.title
+    rows = (open_system(f"{first}{path}:steps=1").card.name for first in ("foleyspace:mine=", "noise+foleyspace:"))
+    assert tuple(rows) == ("mine@steps=1", "noise+foleyspace-tiny@steps=1")
+    sounds = {}
+    for system in (usual, other):
+        out = tmp_path / system.card.name
+        out.mkdir()
+        (made,) = system.generate(open_suite(f"folder:{clips}").clips(), out, only={"clip0"})
+        assert made.path is not None and made.provenance["steps"] == system.steps
+        sounds[system.steps] = read_sound(made.path).samples
+    assert np.abs(sounds[1] - sounds[3]).max() > 1e-3
+
+
+def test_a_number_of_steps_that_is_none_is_said_in_one_sentence(
+    bench: Callable, checkpoint: Callable[[dict[str, str]], Path], tmp_path: Path
+) -> None:
+    path = checkpoint({})
+    assert open_system(f"foleyspace:{path}").steps == STEPS
+    for option, said in (
+        *((f"steps={wrong}", "a whole number from 1 to 1000") for wrong in ("0", "-1", "1.5", "two", "", "1001", "²")),
+        ("step=2", 'no option "step=2"'),
+    ):
+        told = bench(
+            "run", "--suite", "simroom-mini", "--system", f"foleyspace:{path}:{option}", "--out", tmp_path / "run"
+        )
+        assert (told.code, said in told.err, told.err.count("\n"), "Traceback" in told.err) == (2, True, 1, False), told
+    odd = path.with_name("last.safetensors:steps=7")
+    path.rename(odd)
+    assert open_system(f"foleyspace:{odd}").path == odd, "a file of that name is meant by it"
+    with pytest.raises(UsageError, match="there is no file"):
+        open_system(f"foleyspace:{path}:steps=1")
+    with pytest.raises(BenchError, match="sampling_steps"):
+        open_system(f"foleyspace:{checkpoint({'sampling_steps': 'many'})}")
 
 
 def test_it_learns_the_side_of_a_trajectory(trained: Path) -> None:

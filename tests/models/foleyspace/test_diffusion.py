@@ -11,10 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visaudio_bench.conventions import SAMPLE_RATE
-from visaudio_bench.models.foleyspace.config import CONFIGS, FURTHEST, NEAREST, SAMPLES
+from visaudio_bench.models.foleyspace.config import BINS, CONFIGS, FFT, FURTHEST, NEAREST, SAMPLES
 from visaudio_bench.models.foleyspace.inference import binauralise, louder_near, spread
-from visaudio_bench.models.foleyspace.network import SpatialDiffusion, diffuse, through, with_mean
-from visaudio_bench.models.foleyspace.spectra import PLACE, place_features, sound_of, spectrum, unit_of
+from visaudio_bench.models.foleyspace.network import (
+    SpatialDiffusion,
+    diffuse,
+    drawn_share,
+    through,
+    with_difference,
+    with_mean,
+)
+from visaudio_bench.models.foleyspace.spectra import PASTS, PLACE, falls_of, place_features, sound_of, spectrum, unit_of
 from visaudio_bench.models.foleyspace.training import room_scenes
 from visaudio_bench.models.foleyspace.training.batches import Heard, RenderedSounds, along_a_path, random_path, window
 from visaudio_bench.models.foleyspace.training.room_scenes import RoomScenes
@@ -47,7 +54,8 @@ def test_the_path_from_noise_ends_at_what_the_network_predicts(steps: int) -> No
             return torch.full_like(noisy, 3.0)
 
     network = Knows(CONFIGS["tiny"])
-    made = diffuse(network, noise(1, 4, 5, 6), noise(1, 2, 5, 6), torch.zeros(1, 6, PLACE), steps)
+    mono, falls = noise(1, 2, 5, 6), torch.zeros(1, 2, 5, 6)
+    made = diffuse(network, noise(1, 4, 5, 6), mono, torch.zeros(1, 6, PLACE), falls, steps)
     torch.testing.assert_close(made, torch.full_like(made, 3.0))
 
 
@@ -57,12 +65,73 @@ def test_what_is_made_spreads_as_the_data_do(deviation: float) -> None:
     with torch.no_grad():
         network.frequencies.zero_()
         network.spread.fill_(np.log(deviation) if deviation else -20.0)
-        seen = network.kept(torch.tensor([0.0, 0.5]))[:, 0, 0, 0]
+        seen = network.kept(torch.tensor([0.0, 0.5]), network.spread)[:, 0, 0, 0]
         assert float(seen[0]) == 0, "of pure noise nothing is kept"
         assert float(seen[1]) == pytest.approx(2 * deviation**2 / (deviation**2 + 1), rel=1e-4)
-    first, mono = noise(1, 4, 513, 6), torch.zeros(1, 2, 513, 6)
-    made = diffuse(network, first, mono, torch.zeros(1, 6, PLACE), 200)
+    first, nothing = noise(1, 4, 513, 6), torch.zeros(1, 2, 513, 6)
+    made = diffuse(network, first, nothing, torch.zeros(1, 6, PLACE), nothing, 200)
     torch.testing.assert_close(made, deviation * first, rtol=0.03, atol=1e-6)
+
+
+def test_in_a_room_ears_are_expected_where_time_is_heard_and_drawn_above() -> None:
+    frequency = torch.arange(BINS) * (SAMPLE_RATE / FFT)
+    share = drawn_share(BINS)[:, 0]
+    assert not share[frequency <= 1000].any() and bool((share[frequency >= 2000] == 1).all())
+    middle = int((frequency - 1000 * 2**0.5).abs().argmin())
+    assert float(share[middle]) == pytest.approx(0.5, abs=0.03)
+    network, deviation = SpatialDiffusion(CONFIGS["rooms-tiny"]), 0.5
+    with torch.no_grad():
+        network.frequencies.zero_()
+        network.spread.fill_(np.log(deviation))
+    first, nothing = noise(1, 4, BINS, 6), torch.zeros(1, 2, BINS, 6)
+    for steps in (1, 200):
+        made = diffuse(network, first, nothing, torch.zeros(1, 6, PLACE), nothing, steps)
+        drawn = deviation * (first[:, :2] - first[:, 2:]) / 2 if steps > 1 else torch.zeros(1, 2, BINS, 6)
+        torch.testing.assert_close(made[:, :2], share[:, None] * drawn, rtol=0.03, atol=1e-6)
+
+
+def test_ears_spread_more_where_the_sound_has_fallen_silent_and_differ_by_less_of_the_path() -> None:
+    """Of a network that has learnt so: the spread of each bin is its own, and so is the share of the path."""
+    network = SpatialDiffusion(CONFIGS["rooms-tiny"])
+    steady = torch.zeros(1, 2, BINS, 6)
+    fallen = steady.clone()
+    fallen[..., 3:] = -1.0
+    share, spread = network.straight_and_spread(fallen)
+    assert torch.equal(share, torch.ones_like(share)) and torch.equal(spread, network.spread.expand_as(spread))
+    first, last = network.decay[0], network.decay[2]
+    with torch.no_grad():
+        first.weight.zero_()
+        first.weight[0, :2, 1, 1] = -1.0  # the sum of both falls at the bin itself
+        first.bias.zero_()
+        last.weight[0, 0], last.weight[1, 0] = -2.0, 0.5
+    share, spread = network.straight_and_spread(fallen)
+    wider = float(torch.nn.functional.silu(torch.tensor(2.0)))
+    assert share[0, 0, 7].tolist() == pytest.approx([1.0] * 3 + [2 / (1 + np.exp(2 * wider))] * 3, rel=1e-5)
+    deviation = (spread - network.spread).exp()[0, 0, 7]
+    assert deviation.tolist() == pytest.approx([1.0] * 3 + [np.exp(wider / 2)] * 3, rel=1e-5)
+    kept = network.kept(torch.tensor([0.5]), spread)[0, 0, 7]
+    variance = (2 * spread).exp()[0, 0, 7]
+    torch.testing.assert_close(kept, 2 * variance / (variance + 1))
+
+
+def test_a_fall_is_heard_for_as_long_as_its_peak_is_remembered() -> None:
+    size = torch.full((1, 1, 3, 80), 0.1)
+    assert not falls_of(size).any(), "what is steady has not fallen"
+    size[..., 10] = 1.0
+    falls = falls_of(size)
+    for past, fall in zip(PASTS, falls[0], strict=True):
+        expected = torch.zeros(3, 80)
+        expected[:, 11 : 10 + past] = -1.0
+        torch.testing.assert_close(fall, expected)
+    torch.testing.assert_close(falls_of(100 * size), falls)
+
+
+def test_ears_may_differ_less_around_the_same_mean() -> None:
+    ears, factor = noise(2, 4, 5, 3), noise(2, 1, 5, 3, seed=1)
+    made = with_difference(ears, factor)
+    torch.testing.assert_close(made[:, :2] + made[:, 2:], ears[:, :2] + ears[:, 2:])
+    torch.testing.assert_close(made[:, :2] - made[:, 2:], factor * (ears[:, :2] - ears[:, 2:]))
+    torch.testing.assert_close(with_difference(ears, torch.ones_like(factor)), ears)
 
 
 def test_positions_are_spread_evenly() -> None:
