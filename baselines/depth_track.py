@@ -9,9 +9,9 @@ The network (`models.backbones.depth_anything`) answers with an inverse depth wi
 4. Its median over the clip is `USUAL` metres away, twice that inverse depth half as far, between `NEAREST` and
    `FARTHEST`. Where the median is 0 (the sky), the network tells no distances apart and all are `USUAL`.
 
-So nothing but the ratio of distances within a clip is told. How far away the source is stays unknown; a network whose
-inverse depths are right up to a constant, which is all that it is trained for, bends the ratios; and pictures are looked
-at one by one, so that what the network takes for the scale may drift, which smoothing hides below half a second only.
+So nothing but the ratio of distances within a clip is told, and how far away the source is stays unknown. A network
+whose inverse depths are right up to a constant, which is all that it is trained for, bends the ratios. Pictures are
+looked at one by one: what the network takes for their scale may drift, which smoothing hides below half a second only.
 """
 
 from __future__ import annotations

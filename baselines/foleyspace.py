@@ -24,7 +24,7 @@ from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimat
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import digest
+from visaudio_bench.files import digest, is_there
 from visaudio_bench.models import weights
 from visaudio_bench.models.foleyspace.config import MOST_STEPS, number_of_steps
 from visaudio_bench.sources import source_revision
@@ -154,7 +154,7 @@ def _parted(argument: str) -> tuple[str, dict[str, str]]:
     """What names the checkpoint, and the options that are asked for; a file of the whole name is meant by it."""
     named, separator, choice = argument.rpartition(":")
     option, equals, value = choice.partition("=")
-    if not (separator and equals) or names_file(argument):
+    if not (separator and equals) or _is_whole(argument):
         return argument, {}
     file, others = _parted(named)
     if option in OPTIONS:
@@ -165,6 +165,12 @@ def _parted(argument: str) -> tuple[str, dict[str, str]]:
             f"Write: --system {NAME}:FILE:option=value"
         )
     return argument, {}
+
+
+def _is_whole(argument: str) -> bool:
+    """Whether all of an argument is a file, or a row and its file: a path may hold both signs, a row's name no colon."""
+    row, _, file = argument.partition("=")
+    return is_there(argument) or (":" not in row and is_there(file))
 
 
 def _steps(value: str) -> int:
