@@ -47,6 +47,10 @@ class DepthModel(Protocol):
         """Changes when its answers may."""
 
     @property
+    def library(self) -> str:
+        """What computes its answers, with its version: recorded beside every sound."""
+
+    @property
     def unavailable(self) -> str:
         """Why it cannot be used here, with the command that helps; empty if it can."""
 
@@ -66,8 +70,8 @@ class DepthEstimator:
         return "missing" if self.model.unavailable else digest([source_revision(__name__), self.model.sha256])[:24]
 
     def provenance(self) -> Mapping[str, Any]:
-        """The network's name and its weights."""
-        return {"model": self.model.source, "sha256": self.model.sha256}
+        """The network's name and weights, and what computes."""
+        return {"model": self.model.source, "sha256": self.model.sha256, "library": self.model.library}
 
     def estimate(self, frames: Iterator[Frame]) -> Track:
         """As `SourceEstimator.estimate`.

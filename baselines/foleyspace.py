@@ -168,7 +168,7 @@ def _parted(argument: str) -> tuple[str, dict[str, str]]:
 
 
 def _is_whole(argument: str) -> bool:
-    """Whether all of an argument is a file, or a row and its file: a path may hold both signs, a row's name no colon."""
+    """Whether all of an argument is a file, or a row and its file; a path may hold both signs, a row no colon."""
     row, _, file = argument.partition("=")
     return is_there(argument) or (":" not in row and is_there(file))
 

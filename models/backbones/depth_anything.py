@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,11 @@ class DepthAnything:
         self.source = source
         self.folder = None if source == SMALL else Path(source)
         self.config, self.scaling = (SMALL_CONFIG, Scaling()) if self.folder is None else _described(self.folder)
+
+    @property
+    def library(self) -> str:
+        """Name and version of the library."""
+        return f"{LIBRARY} {version(LIBRARY)}"
 
     @property
     def unavailable(self) -> str:

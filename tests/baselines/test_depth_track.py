@@ -33,7 +33,7 @@ HEIGHT, WIDTH = 48, 64
 class Told:
     """A network that answers the pictures it is shown with what it is told."""
 
-    unavailable = ""
+    unavailable, library = "", "numpy"
 
     def __init__(self, *answers: np.ndarray | float, source: str = "told", sha256: str = "0"):
         self.answers, self.source, self.sha256 = answers, source, sha256
@@ -175,7 +175,7 @@ def test_the_network_is_part_of_the_row_and_of_what_its_sounds_are_kept_by(
     both = FoleySpace(checkpoint, steps=1, depth=Told(1.0, source="/some/where/told"))
     assert both.card.name == "foleyspace-tiny@depth=told@steps=1"
     (made,) = one.generate(open_suite(f"folder:{clips}").clips(), tmp_path, only={"clip0"})
-    assert made.provenance["depth"] == {"model": "told", "sha256": "1"}
+    assert made.provenance["depth"] == {"model": "told", "sha256": "1", "library": "numpy"}
     assert "depth" not in plain.provenance()
 
 

@@ -73,6 +73,7 @@ def test_pictures_are_scaled_as_little_as_may_be(size: tuple[int, int], expected
     assert Scaling().size(*size) == expected
 
 
+@pytest.mark.slow  # the library's import of what makes pictures ready
 @pytest.mark.parametrize("size", [(90, 160), (160, 90), (40, 44), (300, 70)])
 def test_what_the_network_sees_is_what_the_library_makes_of_a_picture(library: Any, size: tuple[int, int]) -> None:
     pytest.importorskip("torchvision", reason=NOT_RUN)
@@ -87,7 +88,7 @@ def test_what_the_network_sees_is_what_the_library_makes_of_a_picture(library: A
 
 def test_a_folder_answers_as_the_library_does(library: Any, folder: Path, picture: np.ndarray) -> None:
     opened = DepthAnything(str(folder))
-    assert opened.unavailable == ""
+    assert (opened.unavailable, opened.library) == ("", f"transformers {library.__version__}")
     found = opened.inverse_depth(picture)
     high, wide = opened.scaling.size(90, 160)
     assert found.shape == (high, wide) and found.dtype == np.float32 and found.min() > 0
