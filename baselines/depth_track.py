@@ -39,7 +39,7 @@ class DepthModel(Protocol):
     """Sees how near things are."""
 
     @property
-    def source(self) -> str:
+    def name(self) -> str:
         """What it is called in the name of a row."""
 
     @property
@@ -71,7 +71,7 @@ class DepthEstimator:
 
     def provenance(self) -> Mapping[str, Any]:
         """The network's name and weights, and what computes."""
-        return {"model": self.model.source, "sha256": self.model.sha256, "library": self.model.library}
+        return {"model": self.model.name, "sha256": self.model.sha256, "library": self.model.library}
 
     def estimate(self, frames: Iterator[Frame]) -> Track:
         """As `SourceEstimator.estimate`.
@@ -98,7 +98,7 @@ class DepthEstimator:
         answer = self.model.inverse_depth(picture)
         if not (np.isfinite(answer).all() and (answer >= 0).all()):
             raise ClipError(
-                "depth", f"{self.model.source} answers a picture with depths that are no numbers, or negative."
+                "depth", f"{self.model.name} answers a picture with depths that are no numbers, or negative."
             )
         return answer
 
@@ -114,7 +114,15 @@ def metres(inverse: Array) -> Array:
 
 
 def cell_medians(answer: NDArray[np.float32], rows: int) -> Array:
-    """Medians `(rows, CELLS)` of a picture's parts, whatever the size `(h, w)` of the answer."""
+    """Reduce what a network says of a picture to medians of cells.
+
+    Args:
+        answer: `(h, w)` of any size, also smaller than the cells are many.
+        rows: of cells.
+
+    Returns:
+        `(rows, CELLS)`.
+    """
     down, across = (
         ((2 * np.arange(cells * _SAMPLES) + 1) * size) // (2 * cells * _SAMPLES)
         for cells, size in zip((rows, CELLS), answer.shape, strict=True)
@@ -124,7 +132,15 @@ def cell_medians(answer: NDArray[np.float32], rows: int) -> Array:
 
 
 def weighted_median(values: Array, weights: Array) -> float:
-    """The least value that has half of the weight, or more, at or below itself; weights are not all 0."""
+    """Find the value in the middle of others.
+
+    Args:
+        values: of any shape.
+        weights: of the same shape, at least 0 and not all 0.
+
+    Returns:
+        The least value that has half of the weight, or more, at or below itself.
+    """
     order = np.argsort(values, axis=None)
     below = np.cumsum(weights.ravel()[order])
     return float(values.ravel()[order][np.searchsorted(below, below[-1] / 2)])

@@ -66,12 +66,12 @@ class FoleySpace(Binauraliser):
         self.steps = steps or usual
         changed: dict[str, Any] = {} if self.steps == usual else {STEPS_OPTION: self.steps}
         if depth is not None:
-            changed[DEPTH_OPTION] = depth.source
+            changed[DEPTH_OPTION] = depth.name
         small, rooms = self.config.name.endswith("tiny"), self.config.keeps_mean
         self.card = SystemCard(
             name=row_name(row or "-".join([NAME, *["rooms"] * rooms, *["tiny"] * small]), changed),
             title=", ".join([*([row] if row else [TITLE, *["in rooms"] * rooms, *["tiny"] * small]), *shown(changed)]),
-            summary=f"{SUMMARY}; weights of {path.name}" + (f", distances by {depth.source}" if depth else ""),
+            summary=f"{SUMMARY}; weights of {path.name}" + (f", distances by {depth.name}" if depth else ""),
             inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.estimator.revision, self.sha256, self.steps])[:24],
             paper="our implementation from the abstract of arXiv 2508.12918",

@@ -82,8 +82,8 @@ class DepthAnything:
         Raises:
             UsageError: it is neither, or the folder is not of such a network of relative depth.
         """
-        self.source = source
         self.folder = None if source == SMALL else Path(source)
+        self.name = SMALL if self.folder is None else self.folder.resolve().name
         self.config, self.scaling = (SMALL_CONFIG, Scaling()) if self.folder is None else _described(self.folder)
 
     @property
@@ -142,9 +142,9 @@ def _described(folder: Path) -> tuple[Mapping[str, Any], Scaling]:
     """What the two descriptions in a folder say."""
     absent = [name for name in (CONFIG, PREPROCESSOR, TENSORS) if not (folder / name).is_file()]
     if absent:
-        there = f"has no {', '.join(absent)}" if folder.is_dir() else "is no folder"
+        lack = f"has no {', '.join(absent)}" if folder.is_dir() else "is no folder"
         raise UsageError(
-            f"{folder} {there}. A depth network is {SMALL} (bench weights fetch {SMALL}), or a folder with {CONFIG}, "
+            f"{folder} {lack}. A depth network is {SMALL} (bench weights fetch {SMALL}), or a folder with {CONFIG}, "
             f"{PREPROCESSOR} and {TENSORS} as transformers keeps it."
         )
     try:

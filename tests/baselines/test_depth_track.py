@@ -35,8 +35,8 @@ class Told:
 
     unavailable, library = "", "numpy"
 
-    def __init__(self, *answers: np.ndarray | float, source: str = "told", sha256: str = "0"):
-        self.answers, self.source, self.sha256 = answers, source, sha256
+    def __init__(self, *answers: np.ndarray | float, name: str = "told", sha256: str = "0"):
+        self.answers, self.name, self.sha256 = answers, name, sha256
         self.looks = 0
 
     def inverse_depth(self, picture: Frame) -> np.ndarray:
@@ -172,8 +172,8 @@ def test_the_network_is_part_of_the_row_and_of_what_its_sounds_are_kept_by(
     assert one.card.title.endswith(", depth=told")
     assert one.card.revision == same.card.revision
     assert len({system.card.revision for system in (plain, one, other)}) == 3
-    both = FoleySpace(checkpoint, steps=1, depth=Told(1.0, source="/some/where/told"))
-    assert both.card.name == "foleyspace-tiny@depth=told@steps=1"
+    both = FoleySpace(checkpoint, steps=1, depth=Told(1.0, name="other network"))
+    assert both.card.name == "foleyspace-tiny@depth=other-network@steps=1"
     (made,) = one.generate(open_suite(f"folder:{clips}").clips(), tmp_path, only={"clip0"})
     assert made.provenance["depth"] == {"model": "told", "sha256": "1", "library": "numpy"}
     assert "depth" not in plain.provenance()

@@ -53,7 +53,11 @@ def folder(library: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("published") / "tiny"
     torch.manual_seed(0)
     network = library.DepthAnythingForDepthEstimation(library.DepthAnythingConfig.from_dict(TINY))
-    torch.nn.init.constant_(network.head.conv3.bias, 1.0)  # else it answers 0, as far as can be
+    with torch.no_grad():  # else it answers the same everywhere
+        for part in (network.neck, network.head):
+            for numbers in part.parameters():
+                numbers.mul_(9)
+        network.head.conv3.bias.fill_(1.0)
     network.save_pretrained(path)
     (path / PREPROCESSOR).write_text(json.dumps(TOLD))
     return path
@@ -88,10 +92,10 @@ def test_what_the_network_sees_is_what_the_library_makes_of_a_picture(library: A
 
 def test_a_folder_answers_as_the_library_does(library: Any, folder: Path, picture: np.ndarray) -> None:
     opened = DepthAnything(str(folder))
-    assert (opened.unavailable, opened.library) == ("", f"transformers {library.__version__}")
+    assert (opened.name, opened.unavailable, opened.library) == ("tiny", "", f"transformers {library.__version__}")
     found = opened.inverse_depth(picture)
     high, wide = opened.scaling.size(90, 160)
-    assert found.shape == (high, wide) and found.dtype == np.float32 and found.min() > 0
+    assert found.shape == (high, wide) and found.dtype == np.float32 and found.std() > 0.005
     assert "network" not in opened.__getstate__()
     theirs = library.DepthAnythingForDepthEstimation.from_pretrained(folder, local_files_only=True).eval()
     from visaudio_bench.models.backbones.frames import normalise, scale
