@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from visaudio_bench.models.backbones.depth_anything import (
     DepthAnything,
     Scaling,
 )
-from visaudio_bench.models.weights import entry
+from visaudio_bench.models.weights import WEIGHTS, WEIGHTS_VARIABLE, entry
 
 NOT_RUN = "DEPTH ANYTHING NOT TESTED: pip install 'visaudio-bench[depth]'"
 TINY = {
@@ -130,13 +131,23 @@ def test_a_file_that_does_not_fit_its_description_is_refused(folder: Path, tmp_p
     assert "1 unexpected" in str(told.value) and "1 mismatched" in str(told.value)
 
 
-def test_the_published_file_is_of_the_architecture_that_is_known_here(library: Any, tmp_path: Path) -> None:
+def test_the_published_file_is_of_the_architecture_that_is_known_here(
+    library: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A network of that description, kept by the library, has as many bytes as the published file."""
     with torch.device("meta"):
         network = library.DepthAnythingForDepthEstimation(library.DepthAnythingConfig.from_dict(dict(SMALL_CONFIG)))
     network.to_empty(device="cpu").save_pretrained(tmp_path)
     assert (tmp_path / TENSORS).stat().st_size == entry(SMALL).size
     weight_checks.depth_anything(tmp_path / TENSORS)
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
+    monkeypatch.setitem(WEIGHTS, SMALL, replace(entry(SMALL), sha256=None))
+    assert "bench weights fetch" in DepthAnything(SMALL).unavailable
+    (tmp_path / TENSORS).rename(tmp_path / entry(SMALL).file)
+    opened = DepthAnything(SMALL)
+    assert opened.unavailable == ""
+    for name, tensor in opened.network.state_dict().items():
+        assert tensor.shape == network.state_dict()[name].shape
 
 
 def test_files_of_other_networks_are_told_apart(tmp_path: Path) -> None:
