@@ -1,4 +1,4 @@
-"""`foleyspace:FILE[:steps=N]`: a mono sound made binaural by diffusion along the trajectory that the pictures show.
+"""`foleyspace:FILE[:steps=N][:depth=NETWORK]`: a mono sound made binaural by diffusion, along the path that is seen.
 
 An open implementation from an abstract (`models.foleyspace` lists what it leaves open). Three parts, each replaceable:
 who looks (`baselines.source_track`), how places of pictures become places in space (`trajectory`), and the network. By
@@ -16,6 +16,7 @@ import numpy as np
 
 from visaudio_bench.baselines.binauraliser import Binauraliser
 from visaudio_bench.baselines.checkpoint_argument import checkpoint_of, names_file
+from visaudio_bench.baselines.depth_track import DepthEstimator, DepthModel
 from visaudio_bench.baselines.foleyspace_like import track_of
 from visaudio_bench.baselines.motion import Array
 from visaudio_bench.baselines.published.options import row_name, shown
@@ -23,7 +24,7 @@ from visaudio_bench.baselines.source_track import MotionEstimator, SourceEstimat
 from visaudio_bench.baselines.system import SystemCard
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import digest
+from visaudio_bench.files import digest, is_there
 from visaudio_bench.models import weights
 from visaudio_bench.models.foleyspace.config import MOST_STEPS, number_of_steps
 from visaudio_bench.sources import source_revision
@@ -35,15 +36,15 @@ if TYPE_CHECKING:  # torch comes with the first checkpoint, not with the list of
 
 NAME = "foleyspace"
 TITLE = "FoleySpace (open, from its abstract)"
-OPTION = "steps"
+STEPS_OPTION, DEPTH_OPTION = OPTIONS = ("steps", "depth")
 SUMMARY = "a mono sound along the path of what moves, by diffusion"
 
 
 class FoleySpace(Binauraliser):
     """A trained diffusion network behind an estimator of where the source is.
 
-    It takes as many steps as its checkpoint says. With another number it is a row of another name and revision: the
-    sounds of both are never taken for each other.
+    It takes as many steps as its checkpoint says. With another number, or with a network that sees depth, it is a row
+    of another name and revision: the sounds of both are never taken for each other.
     """
 
     def __init__(
@@ -53,25 +54,34 @@ class FoleySpace(Binauraliser):
         *,
         row: str | None = None,
         steps: int | None = None,
+        depth: DepthModel | None = None,
     ):
         from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS, steps_in
 
         self.path = path
         self.config = CHECKPOINTS.read_config(path)
-        self.estimator: SourceEstimator = estimator or MotionEstimator()
+        self.depth = None if depth is None else DepthEstimator(depth)
+        self.estimator: SourceEstimator = estimator or self.depth or MotionEstimator()
         usual = steps_in(path)
         self.steps = steps or usual
-        changed = {} if self.steps == usual else {OPTION: self.steps}
+        changed: dict[str, Any] = {} if self.steps == usual else {STEPS_OPTION: self.steps}
+        if depth is not None:
+            changed[DEPTH_OPTION] = depth.name
         small, rooms = self.config.name.endswith("tiny"), self.config.keeps_mean
         self.card = SystemCard(
             name=row_name(row or "-".join([NAME, *["rooms"] * rooms, *["tiny"] * small]), changed),
             title=", ".join([*([row] if row else [TITLE, *["in rooms"] * rooms, *["tiny"] * small]), *shown(changed)]),
-            summary=f"{SUMMARY}; weights of {path.name}",
+            summary=f"{SUMMARY}; weights of {path.name}" + (f", distances by {depth.name}" if depth else ""),
             inputs=self.INPUTS,
             revision=digest([source_revision(__name__), self.estimator.revision, self.sha256, self.steps])[:24],
             paper="our implementation from the abstract of arXiv 2508.12918",
-            weights_licence="of the file",
+            weights_licence="of the files" if depth else "of the file",
         )
+
+    @property
+    def unavailable(self) -> str:
+        """What the network that sees depth lacks."""
+        return self.depth.model.unavailable if self.depth else ""
 
     @cached_property
     def sha256(self) -> str:
@@ -115,6 +125,7 @@ class FoleySpace(Binauraliser):
             "network": self.config.to_dict(),
             "estimator": self.estimator.revision,
             "steps": self.steps,
+            **({DEPTH_OPTION: dict(self.depth.provenance())} if self.depth else {}),
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,28 +134,49 @@ class FoleySpace(Binauraliser):
 
 
 def open_foleyspace(argument: str | None = None) -> FoleySpace:
-    """The system behind `foleyspace:FILE`, or `foleyspace:ROW=FILE`, and `:steps=N` behind either.
+    """The system behind `foleyspace:FILE`, or `foleyspace:ROW=FILE`; behind either `:steps=N`, `:depth=NETWORK`.
 
     Raises:
-        UsageError: no file is given, or it is not there; there is no such option, or no such number of steps.
+        UsageError: no file is given, or it is not there; there is no such option, number of steps, or network.
     """
-    named, steps = _parted(argument or "")
+    named, choices = _parted(argument or "")
+    steps = _steps(choices[STEPS_OPTION]) if STEPS_OPTION in choices else None
     row, path = checkpoint_of(NAME, named, "foleyspace", summary=SUMMARY, inputs=FoleySpace.INPUTS)
-    return FoleySpace(path, row=row, steps=steps)
+    depth = None
+    if DEPTH_OPTION in choices:
+        from visaudio_bench.models.backbones.depth_anything import DepthAnything
+
+        depth = DepthAnything(choices[DEPTH_OPTION])
+    return FoleySpace(path, row=row, steps=steps, depth=depth)
 
 
-def _parted(argument: str) -> tuple[str, int | None]:
-    """What names the checkpoint, and the number of steps that is asked for; a file of the whole name is meant by it."""
+def _parted(argument: str) -> tuple[str, dict[str, str]]:
+    """What names the checkpoint, and the options that are asked for; a file of the whole name is meant by it."""
     named, separator, choice = argument.rpartition(":")
     option, equals, value = choice.partition("=")
-    chosen = bool(separator and equals) and (option == OPTION or names_file(named))
-    if not chosen or names_file(argument):
-        return argument, None
-    if option != OPTION:
-        raise UsageError(f'system "{NAME}" has no option "{choice}". Write: --system {NAME}:FILE:{OPTION}=N')
+    if not (separator and equals) or _is_whole(argument):
+        return argument, {}
+    file, others = _parted(named)
+    if option in OPTIONS:
+        return file, {**others, option: value}
+    if names_file(file):
+        raise UsageError(
+            f'system "{NAME}" has no option "{choice}". Options: {", ".join(OPTIONS)}. '
+            f"Write: --system {NAME}:FILE:option=value"
+        )
+    return argument, {}
+
+
+def _is_whole(argument: str) -> bool:
+    """Whether all of an argument is a file, or a row and its file; a path may hold both signs, a row no colon."""
+    row, _, file = argument.partition("=")
+    return is_there(argument) or (":" not in row and is_there(file))
+
+
+def _steps(value: str) -> int:
     steps = number_of_steps(value)
     if steps is None:
         raise UsageError(
-            f'option {OPTION} of system "{NAME}" takes a whole number from 1 to {MOST_STEPS}, got "{value}".'
+            f'option {STEPS_OPTION} of system "{NAME}" takes a whole number from 1 to {MOST_STEPS}, got "{value}".'
         )
-    return named, steps
+    return steps

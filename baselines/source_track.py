@@ -1,7 +1,7 @@
 """Where the source of a sound is in each picture, and how far away: the eyes of `foleyspace-like`.
 
-`SourceEstimator` is the interface: a detector with a depth network fits it as well as `MotionEstimator`, which has no
-weights and takes what moves for what sounds.
+`SourceEstimator` is the interface. `MotionEstimator` has no weights: it takes what moves for what sounds, and what is
+large for what is near. `baselines.depth_track` asks a network for the depth instead; a detector would fit as well.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visaudio_bench.baselines.motion import FIELD_OF_VIEW, Array, changes, remembered
 from visaudio_bench.sources import source_revision
@@ -56,34 +57,63 @@ class MotionEstimator:
 
     def estimate(self, frames: Iterator[Frame]) -> Track:
         """As `SourceEstimator.estimate`; where nothing moves, the middle of the picture at the middle distance."""
-        energy, across, up = _motion(frames)
-        weight = remembered(energy)
-        total = weight.sum(axis=(1, 2))
-        moves = total > 0
-        share = np.divide(weight, total[:, None, None], out=np.zeros_like(weight), where=moves[:, None, None])
+        return what_moves(frames).track()
+
+
+@dataclass(frozen=True)
+class Moving:
+    """What moves in T pictures.
+
+    Attributes:
+        share: `(T, rows, CELLS)` of each picture's motion in each cell; 0 where nothing moves.
+        across: `(CELLS,)` places of columns, as those of a `Track`.
+        up: `(rows,)` places of rows, likewise.
+    """
+
+    share: Array
+    across: Array
+    up: Array
+
+    @property
+    def moves(self) -> NDArray[np.bool_]:
+        """Whether anything moves in each picture, `(T,)`."""
+        return np.asarray(self.share.any(axis=(1, 2)))
+
+    def track(self) -> Track:
+        """The centre of what moves, and a depth by its size."""
+        share, across, up = self.share, self.across, self.up
         x, y = share.sum(axis=1) @ across, share.sum(axis=2) @ up
         spread = (share.sum(axis=1) @ across**2 - x**2) + (share.sum(axis=2) @ up**2 - y**2)
         # A disc of radius r has r^2 / 2 as the mean square of its distances from the centre.
         radius = np.sqrt(2 * np.maximum(spread, 0)) * np.tan(FIELD_OF_VIEW / 2)
         depth = np.clip(SOURCE_RADIUS / np.maximum(radius, 1e-6), NEAREST, FARTHEST)
-        usual = float(np.median(depth[moves])) if moves.any() else 1.0
-        return Track(x, y, np.where(moves, depth, usual))
+        usual = float(np.median(depth[self.moves])) if self.moves.any() else 1.0
+        return Track(x, y, np.where(self.moves, depth, usual))
 
 
-def _motion(frames: Iterator[Frame]) -> tuple[Array, Array, Array]:
-    """Change above the median cell's `(T, rows, columns)`, and the places of columns (leftwards) and rows (upwards)."""
+def what_moves(frames: Iterator[Frame]) -> Moving:
+    """Find what moves in pictures, at least one: cells that change more than the median one, remembered for a while."""
     first = next(frames)
     height, width = first.shape[:2]
-    rows = max(1, round(CELLS * height / width))
+    rows = rows_of(first)
 
     def again() -> Iterator[Frame]:
         yield first
         yield from frames
 
     energy = np.array([np.maximum(cells - np.median(cells), 0) for cells in changes(again(), rows, CELLS)])
+    weight = remembered(energy)
+    total = weight.sum(axis=(1, 2))[:, None, None]
+    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
     across = 1 - (2 * np.arange(CELLS) + 1) / CELLS
     up = (1 - (2 * np.arange(rows) + 1) / rows) * height / width
-    return energy, across, up
+    return Moving(share, across, up)
+
+
+def rows_of(picture: Frame) -> int:
+    """How many cells a picture is high."""
+    height, width = map(int, picture.shape[:2])
+    return max(1, round(CELLS * height / width))
 
 
 def trajectory(track: Track, field_of_view: float = FIELD_OF_VIEW) -> Array:

@@ -113,6 +113,11 @@ def perception_encoder(path: Path) -> None:
     _is(path, "pos_embed 1x1025x1024")
 
 
+def depth_anything(path: Path) -> None:
+    """The architecture, by one key; without transformers there is no more to compare with."""
+    _is(path, "neck.reassemble_stage.layers.0.projection.weight 48x384x1x1")
+
+
 def _is(path: Path, signature: str) -> None:
     expected, looks = SIGNATURES[signature], looks_like(read_state(path))
     if looks != expected:

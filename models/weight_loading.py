@@ -46,6 +46,9 @@ SIGNATURES = {
     "pos_embed 1x1025x1024": "the Perception Encoder PE-Spatial L/14 at 448 pixels (timm)",
     "norm_pre.weight": "another vision transformer of timm",
     "ln_pre.weight": "a Perception Encoder as its authors store it; timm's file is needed",
+    "neck.reassemble_stage.layers.0.projection.weight 48x384x1x1": "a small Depth Anything (transformers)",
+    "neck.reassemble_stage.layers.0.projection.weight": "another Depth Anything (transformers)",
+    "depth_head.projects.0.weight": "a Depth Anything as its authors store it; transformers' file is needed",
     "visual.trunk.pos_embed": "an open_clip model with a timm trunk",
     "visual.conv1.weight": "a CLIP model",
     **{

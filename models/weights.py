@@ -147,6 +147,13 @@ WEIGHTS: dict[str, WeightFile] = {
             "https://huggingface.co/timm/vit_pe_spatial_large_patch14_448.fb/resolve/main/model.safetensors",
             check="visaudio_bench.models.weight_checks:perception_encoder",
         ),
+        WeightFile(
+            "depth-anything-v2-small", "depth_anything_v2_small_hf.safetensors", "distances of foleyspace:FILE:depth=",
+            99_173_660, "Apache-2.0",
+            "https://huggingface.co/depth-anything/Depth-Anything-V2-Small-hf/resolve/main/model.safetensors",
+            size_is_exact=True, sha256="3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70",
+            checksum_from="others' records, which agree", check="visaudio_bench.models.weight_checks:depth_anything",
+        ),
     )
 }  # fmt: skip
 

@@ -73,7 +73,21 @@ def squash(frames: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
     Returns:
         `(N, 3, side, side)` uint8 on the CPU.
     """
-    return _scale(_planar(frames), [side, side])
+    return scale(frames, side, side)
+
+
+def scale(frames: NDArray[np.uint8] | Tensor, height: int, width: int) -> Tensor:
+    """Scale pictures to a size.
+
+    Args:
+        frames: `(N, H, W, 3)` uint8.
+        height: wanted, pixels.
+        width: likewise.
+
+    Returns:
+        `(N, 3, height, width)` uint8 on the CPU.
+    """
+    return _scale(_planar(frames), [height, width])
 
 
 def scale_short_side(frames: NDArray[np.uint8] | Tensor, side: int = SIDE) -> Tensor:
