@@ -104,6 +104,11 @@ class System(ABC):
         del device
         return False
 
+    @property
+    def by_card(self) -> bool:
+        """Whether processes with a card each can share the clips; programs of others have options of their own."""
+        return False
+
     def needs(self, device: str) -> Needs:
         """What one process that makes sounds takes of a machine, for a cluster: a core, and a card if it uses one."""
         return Needs(gpus=int(device.startswith("cuda") and not self.shared_by_processes(device)))

@@ -149,6 +149,11 @@ class FlowSystem(System):
         """As `System.shared_by_processes`: with built-in parts, clip by clip."""
         return self.kind == BUILT_IN and self.settings.batch == 1 and device == "cpu"
 
+    @property
+    def by_card(self) -> bool:
+        """As `System.by_card`."""
+        return True
+
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """Its video; the reference is not listened to."""
         del clips

@@ -33,7 +33,7 @@ from itertools import accumulate
 from multiprocessing import reduction
 from multiprocessing.connection import Client, Connection, Listener
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -46,7 +46,6 @@ from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_w
 from visaudio_bench.turns import ask
 
 Array = NDArray[Any]
-T = TypeVar("T")
 
 AT_ONCE = {"cpu": 1}  # requests in a batch, by kind of device
 _ON_A_CARD = 16
@@ -581,12 +580,6 @@ def far(networks: Mapping[str, LazyNetwork], address: str) -> dict[str, LazyNetw
 def _far(address: str, name: str, by_row: Sequence[str], device: str) -> Distant:
     del device  # inputs go to the other process from the CPU's memory
     return Distant(address, name, by_row)
-
-
-def of_this_worker(addresses: Sequence[T]) -> T:
-    """Which of several this worker asks: always the same, and each has as many. Workers are numbered as they start."""
-    number = multiprocessing.current_process().name.rpartition("-")[2]
-    return addresses[int(number) % len(addresses) if number.isdecimal() else 0]
 
 
 @contextmanager

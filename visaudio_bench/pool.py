@@ -258,6 +258,12 @@ def _one_by_one(function: Callable[[Item], Value], items: Sequence[Item]) -> Ite
     _started.cache_clear()
 
 
+def of_this_worker(several: Sequence[Value]) -> Value:
+    """Which of several this worker asks: always the same, and each has as many. Workers are numbered as they start."""
+    number = multiprocessing.current_process().name.rpartition("-")[2]
+    return several[int(number) % len(several) if number.isdecimal() else 0]
+
+
 def attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
     """Try one item.
 

@@ -20,7 +20,7 @@ from visaudio_bench.bench.evaluation.plan import Plan, SuiteJob
 from visaudio_bench.errors import ClipError
 from visaudio_bench.files import digest, file_sha256, file_stamp, read_json, write_json
 from visaudio_bench.guard import one_clip
-from visaudio_bench.pool import is_elsewhere, map_unordered
+from visaudio_bench.pool import is_elsewhere, map_unordered, of_this_worker
 from visaudio_bench.shapes import require
 from visaudio_bench.sources import source_revision
 from visaudio_bench.suites import Clip
@@ -121,13 +121,15 @@ def generate(plan: Plan, job: SuiteJob, system: System, missing: Sequence[str]) 
         An iterator over what became of each clip, its record already written.
     """
     shared = system.shared_by_processes(plan.device)
-    if not shared and not is_elsewhere():
+    devices = (plan.device,) if shared or is_elsewhere() or not system.by_card else _cards(plan.device)
+    if not shared and not is_elsewhere() and len(devices) == 1:
         yield from _generate_some(plan, job, system, tuple(missing))
         return
-    size = max(1, min(16 if shared else LOADED, -(-len(missing) // (4 * plan.workers))))
+    workers = plan.workers if len(devices) == 1 else len(devices)
+    size = max(1, min(16 if shared else LOADED, -(-len(missing) // (4 * workers))))
     chunks = [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
     needs = system.needs(plan.device)
-    for outcome in map_unordered(partial(_generate_chunk, plan, job, system), chunks, plan.workers, needs):
+    for outcome in map_unordered(partial(_generate_chunk, plan, job, system, devices), chunks, workers, needs):
         error = outcome.clip_error()
         if error is None:
             yield from outcome.result()
@@ -135,11 +137,24 @@ def generate(plan: Plan, job: SuiteJob, system: System, missing: Sequence[str]) 
             yield from _unmade(outcome.item, error)
 
 
-def _generate_chunk(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...]) -> list[Generated]:
-    return list(_generate_some(plan, job, system, ids))
+def _cards(device: str) -> tuple[str, ...]:
+    """The devices that a name stands for; torch is asked only where there may be several."""
+    if device == "cpu":
+        return (device,)
+    from visaudio_bench.models.serving import devices_of
+
+    return devices_of(device)
 
 
-def _generate_some(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...]) -> Iterator[Generated]:
+def _generate_chunk(
+    plan: Plan, job: SuiteJob, system: System, devices: tuple[str, ...], ids: tuple[str, ...]
+) -> list[Generated]:
+    return list(_generate_some(plan, job, system, ids, of_this_worker(devices)))
+
+
+def _generate_some(
+    plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...], device: str | None = None
+) -> Iterator[Generated]:
     """Have a system make some clips; where it raises, the first clip of which it has said nothing is made by itself.
 
     So a clip that a system cannot bear costs itself, whatever the system does at once or keeps from clip to clip. One
@@ -150,7 +165,7 @@ def _generate_some(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ..
     alone = 0  # clips that failed by themselves before any was made
     while left:
         error = None
-        for made in _attempted(plan, job, system, batch):
+        for made in _attempted(plan, job, system, batch, device or plan.device):
             if isinstance(made, ClipError):
                 error = made
             elif made.clip in left:
@@ -171,14 +186,16 @@ def _generate_some(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ..
         batch = tuple(left)
 
 
-def _attempted(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...]) -> Iterator[Generated | ClipError]:
+def _attempted(
+    plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...], device: str
+) -> Iterator[Generated | ClipError]:
     """What a system makes of some clips, each with its record written; last the error that ended it, if one did."""
     try:
         with one_clip():
             out = folder_of(plan, job, system)
             out.mkdir(parents=True, exist_ok=True)
             by_id = {clip.id: clip for clip in job.usable}
-            made = iter(system.generate(job.usable, out, only=frozenset(ids), device=plan.device, seed=plan.seed))
+            made = iter(system.generate(job.usable, out, only=frozenset(ids), device=device, seed=plan.seed))
         while True:
             with one_clip():
                 generation = next(made, None)

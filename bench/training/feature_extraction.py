@@ -30,7 +30,7 @@ from visaudio_bench.models.visaudio.clip_features import code_of, features_of, o
 from visaudio_bench.models.visaudio.feature_formats import Storage
 from visaudio_bench.models.visaudio.feature_store import CLIPS_PER_SHARD, FeatureRow, Kind, claim, present, write_shard
 from visaudio_bench.models.visaudio.parts import Parts, open_parts
-from visaudio_bench.pool import Needs, Outcome, is_elsewhere, map_unordered
+from visaudio_bench.pool import Needs, Outcome, is_elsewhere, map_unordered, of_this_worker
 from visaudio_bench.suites.clip import Clip, Suite
 
 
@@ -126,7 +126,7 @@ class Extraction(StoreFilling):
 
     def opened(self) -> Parts:
         """The parts that this process asks; networks of its own are loaded once, when the first clip comes."""
-        return serving.of_this_worker(self.asked) if self.asked else _parts(self.parts, self.device)
+        return of_this_worker(self.asked) if self.asked else _parts(self.parts, self.device)
 
 
 @lru_cache(maxsize=1)

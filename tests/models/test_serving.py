@@ -27,6 +27,7 @@ from visaudio_bench.models.backbones.vae import Vae
 from visaudio_bench.models.backbones.vggish import Vggish
 from visaudio_bench.models.serving import Distant, _Client
 from visaudio_bench.models.serving import serving as served
+from visaudio_bench.pool import of_this_worker
 from visaudio_bench.turns import in_turns
 
 from .backbones.test_encoders import tiny_clip, tiny_encoder
@@ -288,8 +289,8 @@ def test_every_device_has_as_many_workers(monkeypatch: pytest.MonkeyPatch) -> No
     asked: dict[str, int] = {"a": 0, "b": 0, "c": 0}
     for name in ("MainProcess", *(f"ForkServerProcess-{number}" for number in range(7, 18))):
         monkeypatch.setattr(multiprocessing.current_process(), "name", name)
-        asked[serving.of_this_worker(list(asked))] += 1
-        assert serving.of_this_worker(["alone"]) == "alone"
+        asked[of_this_worker(list(asked))] += 1
+        assert of_this_worker(["alone"]) == "alone"
     assert set(asked.values()) == {4}
 
 

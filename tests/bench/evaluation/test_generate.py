@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import pytest
 import torch
 
 from visaudio_bench.baselines import open_system
+from visaudio_bench.bench.evaluation import generation
 from visaudio_bench.models.visaudio.checkpoints import save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
 from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
+from visaudio_bench.pool import Needs
 from visaudio_bench.suites.media import probe, read_sound
 
 MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
@@ -151,6 +153,38 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
         np.testing.assert_allclose(one[:, :2048], two[:, :2048], atol=2e-3 * float(np.abs(one).max()))
         assert _levels(one) == pytest.approx(_levels(two), abs=0.05 + 2 * moved)
         assert np.mean(_levels(one)) == pytest.approx(np.mean(_levels(two)), abs=0.2)
+
+
+def test_cards_share_the_clips_and_make_what_one_makes(
+    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = (
+        "generate",
+        "--weights",
+        checkpoints["full"],
+        "--suite",
+        f"folder:{clips}",
+        "--steps",
+        2,
+        "--device",
+        "cpu",
+    )
+    assert bench(*common, "--batch", 1, "--workers", 1, "--out", tmp_path / "one").code == 0
+    asked, several = [], generation.map_unordered
+
+    def noted(function: Callable, items: Sequence, workers: int, needs: Needs) -> Iterator:
+        asked.append((function.args[-1], workers))
+        return several(function, items, workers, needs)
+
+    monkeypatch.setattr(generation, "map_unordered", noted)
+    with monkeypatch.context() as two_cards:
+        two_cards.setattr(generation, "_cards", lambda device: (device,) * 2)
+        assert bench(*common, "--batch", 2, "--workers", 1, "--out", tmp_path / "two").code == 0
+    assert asked == [(("cpu", "cpu"), 2)]
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.wav")} for name in ("one", "two"))
+    assert len(one) > 2 and two == one
+    told = bench(*common, "--batch", 2, "--out", tmp_path / "two")
+    assert told.code == 0 and f"({len(one)} were there)" in told.err
 
 
 def _levels(ears: np.ndarray) -> np.ndarray:
