@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         memory = clips.worker_memory(bench)
     page, rates = (PAGE, Path(str(RATES))) if asked.out is None else (asked.out / PAGE.name, asked.out / RATES.name)
+    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(HEAD + machine_text() + table(figures), encoding="utf-8")
     rates.write_text(json.dumps(record(figures, memory), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -94,10 +94,10 @@ def trainings(folder: Path) -> FileKind:
 def preparations(folder: Path) -> FileKind:
     """The journal of a preparation, and the records of a data set that is being built."""
     from visaudio_bench.suites.construction.dataset import _record, claim
-    from visaudio_bench.suites.preparation import _journal_line, _read_journal
+    from visaudio_bench.suites.preparation import _read_journal, journal_line
 
     windows = [{"start": 0.5, "reason": "", "level": -20.25}]
-    (folder / "examined.jsonl").write_text("".join(_journal_line(f"{n:040d}", windows) + "\n" for n in range(5)))
+    (folder / "examined.jsonl").write_text("".join(journal_line(f"{n:040d}", windows) + "\n" for n in range(5)))
     measured = dict.fromkeys(("fps", "loudest", "trajectory", "gain", "difference", "width"), 1.5)
     (folder / "made.json").write_text(json.dumps({"id": "a", "duration": 2.0, "source_rate": 48000, **measured}))
     (folder / "build.json").write_text(json.dumps({"builder": 1, "size": 64, "seconds": 2.0}))

@@ -6,7 +6,6 @@ speed of the disk plays no part.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import soundfile
 from benchmarks.measuring import Bench, Figure, cpu
 from visaudio_bench.suites.datasets import DATA_VARIABLE, DATASETS, Candidate, Options
 from visaudio_bench.suites.media import round_to_16_bit, write_audio, write_video
-from visaudio_bench.suites.preparation import Preparation, Window, examine, key_of
+from visaudio_bench.suites.preparation import Preparation, Window, examine, journal_line, key_of
 
 RATE, SECONDS = 48000, 10
 
@@ -49,7 +48,7 @@ def fill_journal(preparation: Preparation) -> None:
     with (preparation.folder / "examined.jsonl").open("w", encoding="utf-8") as journal:
         for index, candidate in enumerate(preparation.found.candidates):
             key = key_of(candidate, preparation.found.root, preparation.rules)
-            journal.write(json.dumps({"key": key, "windows": windows[index % 4]}) + "\n")
+            journal.write(journal_line(key, windows[index % 4]) + "\n")
 
 
 def prepare(bench: Bench) -> Iterator[Figure]:

@@ -111,7 +111,7 @@ class Preparation:
                 self._known[key] = windows
                 self._keep_traces(outcome.item, windows)
                 if not any(window.get("reason") in NOT_FINAL for window in windows):
-                    journal.write(_journal_line(key, windows) + "\n")
+                    journal.write(journal_line(key, windows) + "\n")
                     journal.flush()
                 yield outcome.item.entry.clip_id
 
@@ -302,13 +302,21 @@ def _read_journal(path: Path) -> dict[str, list[Window]]:
             require(row, {"key": str, "windows": [{str: object}]})
         except ValueError:
             continue  # the line that a killed run was writing
-        if line == _journal_line(row["key"], row["windows"]):
+        if line == journal_line(row["key"], row["windows"]):
             known[row["key"]] = row["windows"]
     return known
 
 
-def _journal_line(key: str, windows: list[Window]) -> str:
-    """A candidate's line; one that was damaged is another than that of its contents, and is looked into again."""
+def journal_line(key: str, windows: list[Window]) -> str:
+    """Write down what was found of a candidate.
+
+    Args:
+        key: of the candidate, as `key_of` gives it.
+        windows: what was found.
+
+    Returns:
+        A line; one that was damaged is another than that of its contents, and the candidate is looked into again.
+    """
     return json.dumps({"key": key, "windows": windows, "sum": digest([key, windows])})
 
 
