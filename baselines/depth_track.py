@@ -141,6 +141,4 @@ def weighted_median(values: Array, weights: Array) -> float:
     Returns:
         The least value that has half of the weight, or more, at or below itself.
     """
-    order = np.argsort(values, axis=None)
-    below = np.cumsum(weights.ravel()[order])
-    return float(values.ravel()[order][np.searchsorted(below, below[-1] / 2)])
+    return float(np.quantile(values, 0.5, weights=weights, method="inverted_cdf"))

@@ -121,9 +121,10 @@ def generate(plan: Plan, job: SuiteJob, system: System, missing: Sequence[str]) 
         An iterator over what became of each clip, its record already written.
     """
     shared = system.shared_by_processes(plan.device)
-    devices = (plan.device,) if shared or is_elsewhere() or not system.by_card else _cards(plan.device)
-    if not shared and not is_elsewhere() and len(devices) == 1:
-        yield from _generate_some(plan, job, system, tuple(missing))
+    divided = shared or is_elsewhere()
+    devices = _cards(plan.device) if system.by_card and not divided else (plan.device,)
+    if not divided and len(devices) == 1:
+        yield from _generate_some(plan, job, system, tuple(missing), plan.device)
         return
     workers = plan.workers if len(devices) == 1 else len(devices)
     size = max(1, min(16 if shared else LOADED, -(-len(missing) // (4 * workers))))
@@ -152,9 +153,7 @@ def _generate_chunk(
     return list(_generate_some(plan, job, system, ids, of_this_worker(devices)))
 
 
-def _generate_some(
-    plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...], device: str | None = None
-) -> Iterator[Generated]:
+def _generate_some(plan: Plan, job: SuiteJob, system: System, ids: tuple[str, ...], device: str) -> Iterator[Generated]:
     """Have a system make some clips; where it raises, the first clip of which it has said nothing is made by itself.
 
     So a clip that a system cannot bear costs itself, whatever the system does at once or keeps from clip to clip. One
@@ -165,7 +164,7 @@ def _generate_some(
     alone = 0  # clips that failed by themselves before any was made
     while left:
         error = None
-        for made in _attempted(plan, job, system, batch, device or plan.device):
+        for made in _attempted(plan, job, system, batch, device):
             if isinstance(made, ClipError):
                 error = made
             elif made.clip in left:
