@@ -9,7 +9,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,7 +61,8 @@ class RayEngine(NamedTuple):
                     yield _outcome(reference, running.pop(reference))
         finally:  # the caller may stop early
             for reference in running:
-                ray.cancel(reference, force=True)
+                with suppress(Exception):  # what ended the work, such as a lost connection, is what is to be told
+                    ray.cancel(reference, force=True)
 
 
 def _task(needs: Needs) -> Any:
