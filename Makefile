@@ -11,7 +11,8 @@ export PYTHONDONTWRITEBYTECODE :=
 # tests stay together, because they share what they make.
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -rs
 
-.PHONY: setup run picture tables test test-all test-golden test-matrix lint docs clean
+.PHONY: setup run picture tables test test-all test-golden test-matrix test-on-old test-on-usual test-on-new test-twice \
+	lint docs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
@@ -36,12 +37,17 @@ test-all: $(VENV)/.ready-test
 test-golden: $(VENV)/.ready-test
 	MKL_CBWR=AVX2 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "golden and not slow" --other-rounding
 
-# The whole suite on every set of instructions that this machine can be told to use, with one thread and with two.
-VARIANTS := MKL_CBWR=COMPATIBLE MKL_CBWR=AVX2 MKL_CBWR=AVX512 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 \
-	ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell OPENBLAS_CORETYPE=Nehalem \
-	OMP_NUM_THREADS=1 OMP_NUM_THREADS=2
-test-matrix: $(VENV)/.ready-test
-	set -e; for variant in $(VARIANTS); do echo "== $$variant"; env $$variant $(PYTEST) -q -m "not slow"; done
+# The whole suite as other machines round: each library takes a setting of its own, so that one run has all at one level.
+old := MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem
+usual := MKL_CBWR=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
+new := MKL_CBWR=AVX512 OMP_NUM_THREADS=2
+test-matrix: test-on-old test-on-usual test-on-new test-twice
+test-on-old test-on-usual test-on-new: test-on-%: $(VENV)/.ready-test
+	env $($*) $(PYTEST) -q -m "not slow and not full_size"
+
+# Under load: two copies at once.
+test-twice: $(VENV)/.ready-test
+	$(PYTEST) -q -m "not slow and not full_size" & $(PYTEST) -q -m "not slow and not full_size" && wait $$!
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
