@@ -27,8 +27,9 @@ tables: picture
 	$(BIN)/python scripts/make_tables.py
 
 # Networks of their published sizes against stored numbers are for test-golden; here their parts and smaller ones are.
+QUICK = $(PYTEST) -m "not slow and not full_size"
 test: $(VENV)/.ready-test
-	$(PYTEST) -m "not slow and not full_size"
+	$(QUICK)
 
 test-all: $(VENV)/.ready-test
 	$(PYTEST)
@@ -43,11 +44,11 @@ usual := MKL_CBWR=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS
 new := MKL_CBWR=AVX512 OMP_NUM_THREADS=2
 test-matrix: test-on-old test-on-usual test-on-new test-twice
 test-on-old test-on-usual test-on-new: test-on-%: $(VENV)/.ready-test
-	env $($*) $(PYTEST) -q -m "not slow and not full_size"
+	env $($*) $(PYTEST) -q -m "not slow"
 
 # Under load: two copies at once.
 test-twice: $(VENV)/.ready-test
-	$(PYTEST) -q -m "not slow and not full_size" & $(PYTEST) -q -m "not slow and not full_size" && wait $$!
+	$(QUICK) -q & first=$$!; $(QUICK) -q; second=$$?; wait $$first && exit $$second
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .

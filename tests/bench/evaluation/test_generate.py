@@ -141,6 +141,10 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
     alone, beside, single = latents[1], latents[4], latents[6]
     for latent in (beside, single):
         torch.testing.assert_close(latent, alone, atol=2e-4 * float(alone.abs().max()), rtol=0)
+    for name, latent in zip("abc", (alone, beside, single), strict=True):  # nothing but its latent decides a sound
+        sound = read_sound(tmp_path / name / "clip1.wav").samples
+        of_latent = decode(codecs[1], latent)[0].numpy()[:, : sound.shape[1]]
+        np.testing.assert_allclose(sound, of_latent, rtol=0, atol=2.0**-15)
     # A pitch that differs in its last digit runs out of phase: until then samples agree, and levels are as near as
     # those of what differs from the latent by as much at random.
     rounded = float(max((latent - alone).abs().max() for latent in (beside, single)))
