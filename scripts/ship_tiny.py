@@ -32,6 +32,7 @@ model, and its numbers are never shown as those.
   kinds, rooms with the head responses of MIT KEMAR, pictures that are filmed as real videos are. No recording.
 - **Training**: `{command}`, {steps} steps of {batch} clips, seed {seed}, on processors.
 - **Heard with**: {sampling} Euler steps, guidance {guidance}, in windows of {window} s, as long as what it learnt from.
+  What sounds starts from 0.8 of the noise that it learnt from, and where it sounds from none (`Vocoder.sampling`).
 - **Licence**: Apache-2.0, as the code; the head responses are free to use with citation (Gardner and Martin 1995).
 - **File**: `visaudio-tiny.safetensors`, {size:.1f} MB, SHA-256 `{sha256}`
 

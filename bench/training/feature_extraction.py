@@ -152,7 +152,8 @@ def extract(work: StoreFilling, world: World | None = None) -> list[Failure]:
     unmade: dict[str, ClipError] = {}
     if world.main:
         claim(work.out, work.kind())
-        unmade = prepare(work.suite, work.workers)
+        # the others of this machine wait meanwhile
+        unmade = prepare(work.suite, work.workers * world.neighbours)
     unmade = dict(world.gather(list(unmade.items())))
     ledger = Ledger(work.out)
     if world.main:

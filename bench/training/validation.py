@@ -17,7 +17,7 @@ from visaudio_bench.models.training.distributed import World
 from visaudio_bench.models.training.optimisation import autocast
 from visaudio_bench.models.visaudio.codec_interface import Codec
 from visaudio_bench.models.visaudio.config import lengths
-from visaudio_bench.models.visaudio.sampler import clip_noise
+from visaudio_bench.models.visaudio.sampler import by_channel, clip_noise
 from visaudio_bench.models.visaudio.training.batches import Batch, Reader
 from visaudio_bench.models.visaudio.training.learner import FlowLearner
 from visaudio_bench.models.visaudio.training.recipe import FlowRecipe
@@ -70,8 +70,10 @@ class Validator:
         config = learner.network.config
         long = lengths(self.reader.store.kind.duration, config.text_tokens)
         noise = torch.stack([clip_noise(SEED, clip, long, config.latent_dim, dual=config.dual) for clip in batch.clips])
+        assert self.codec is not None
+        noise, guidance = by_channel(self.codec.sampling, noise.to(self.world.device), self.recipe.guidance)
         with autocast(self.recipe, self.world.device):
-            latents = learner.latents(batch, noise.to(self.world.device), self.steps, self.recipe.guidance)
+            latents = learner.latents(batch, noise, self.steps, guidance)
         return self._decoded(latents)
 
     def _decoded(self, latent: Tensor) -> Tensor:

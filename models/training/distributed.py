@@ -18,16 +18,23 @@ from visaudio_bench.errors import UsageError
 from visaudio_bench.lock import hold
 
 T = TypeVar("T")
-PATIENCE = timedelta(minutes=30)  # saving and validating on one process lets the others wait
+PATIENCE = timedelta(minutes=30)  # for tensors: saving and validating on one process lets the others wait
+# For what is told: one process may render a suite for hours. Whoever dies is noticed at once, by its closed connection.
+NO_HURRY = timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among its like: `rank` of `size`, on `device`."""
+    """This process among its like: `rank` of `size`, `neighbours` of them on this machine, on `device`.
+
+    `words` is the group in which Python objects are told and processes wait for each other.
+    """
 
     rank: int
     size: int
     device: torch.device
+    neighbours: int = 1
+    words: dist.ProcessGroup | None = None
 
     @property
     def main(self) -> bool:
@@ -54,13 +61,13 @@ class World:
         if self.size == 1:
             return list(values)
         parts: list[Any] = [None] * self.size
-        dist.all_gather_object(parts, list(values))
+        dist.all_gather_object(parts, list(values), group=self.words)
         return [value for part in parts for value in part]
 
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(group=self.words)
 
     @contextmanager
     def alone(self, folder: Path, doing: str) -> Iterator[None]:
@@ -111,7 +118,8 @@ def join(device: str) -> World:
         world_size=size,
         timeout=PATIENCE,
     )
-    return World(rank, size, own)
+    neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return World(rank, size, own, neighbours, dist.new_group(backend="gloo", timeout=NO_HURRY))
 
 
 def _serves(rank: int) -> bool:

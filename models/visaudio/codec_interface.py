@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
+
+
+class Sampling(NamedTuple):
+    """How latents of a codec are drawn, channel by channel.
+
+    Attributes:
+        noise: `(C,)` deviation of what the flow starts from. Flows are learnt from 1; with less, a channel comes nearer
+            to what is most likely and varies less.
+        guidance: `(C,)` share of what guidance adds beyond 1 that reaches a channel.
+    """
+
+    noise: Tensor
+    guidance: Tensor
+
+    def strength(self, guidance: float) -> Tensor:
+        """Guidance `(C,)` of each channel where `guidance` is asked for."""
+        return 1 + (guidance - 1) * self.guidance
 
 
 class Codec(Protocol):
     """Turns sound at 44.1 kHz into latent tokens of 1024 samples and back. E is 2 (left first), or 1 for one channel.
 
     `identity` is what tells its latents from those of other codecs: name, version, hashes of weights.
+    `sampling` is None where all channels are drawn alike, with noise of deviation 1.
     """
 
     name: str
     latent_dim: int
+    sampling: Sampling | None
 
     @property
     def identity(self) -> Mapping[str, Any]:

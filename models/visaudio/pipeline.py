@@ -28,7 +28,7 @@ from visaudio_bench.models.visaudio.conditioner_interface import Conditioners
 from visaudio_bench.models.visaudio.conditions import Conditions
 from visaudio_bench.models.visaudio.config import Lengths, lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
-from visaudio_bench.models.visaudio.sampler import clip_noise, sample
+from visaudio_bench.models.visaudio.sampler import by_channel, clip_noise, sample
 from visaudio_bench.models.visaudio.settings import Settings
 from visaudio_bench.models.visaudio.windows import is_whole, sample_long, starts
 from visaudio_bench.models.weight_loading import narrow
@@ -198,31 +198,33 @@ class Pipeline:
         duration = requests[0].duration
         wanted = lengths(duration, config.text_tokens)
         noise = torch.stack([clip_noise(seed, r.id, wanted, config.latent_dim, dual=config.dual) for r in requests])
+        noise, guidance = by_channel(self.codec.sampling, noise.to(self.device), self.settings.guidance)
         if is_whole(duration, self.settings.window):
             latent = sample(
                 self.network,
                 Conditions.concatenate(several).to(self.device),
-                noise.to(self.device),
+                noise,
                 steps=self.settings.steps,
-                guidance=self.settings.guidance,
+                guidance=guidance,
                 negative=self._negative(wanted),
             )
         else:
-            latent = torch.stack([self._long(shown, own, duration) for shown, own in zip(several, noise, strict=True)])
+            alone = zip(several, noise, strict=True)
+            latent = torch.stack([self._long(shown, own, guidance, duration) for shown, own in alone])
         latent = self.network.unnormalise(latent)
         ears = latent if config.dual else latent[:, None]
         # One clip at a time: the vocoder wants more memory for a clip than the flow does.
         sounds = [self.codec.decode(ear[None])[0].cpu() for ear in ears]
         return [_trimmed(sound, duration) for sound in sounds]
 
-    def _long(self, windows: Conditions, noise: Tensor, duration: float) -> Tensor:
+    def _long(self, windows: Conditions, noise: Tensor, guidance: float | Tensor, duration: float) -> Tensor:
         return sample_long(
             self.network,
             windows.to(self.device),
-            noise.to(self.device),
+            noise,
             duration,
             steps=self.settings.steps,
-            guidance=self.settings.guidance,
+            guidance=guidance,
             negative=self._negative(lengths(self.settings.window, self.network.config.text_tokens)),
             window=self.settings.window,
         )

@@ -112,6 +112,7 @@ class PublishedCodec(AsksNetworks):
 
     name = "mel-vae-bigvgan-44k"
     latent_dim = Codec44k.latent_dim
+    sampling = None  # as MMAudio draws them
 
     def __init__(self, device: str = "cpu", *, encoder: bool = False):
         """Find the networks; they are loaded when they are first asked.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from visaudio_bench.models.visaudio.codec_interface import Sampling
 from visaudio_bench.models.visaudio.conditions import Conditions, Projected
 from visaudio_bench.models.visaudio.config import Lengths
 from visaudio_bench.models.visaudio.network import FlowNetwork
@@ -38,7 +39,25 @@ def clip_noise(seed: int, clip: str, lengths: Lengths, channels: int, *, dual: b
     return noise if dual else noise[0]
 
 
-def guided_velocity(network: FlowNetwork, x: Tensor, t: Tensor, projected: Projected, guidance: float) -> Tensor:
+def by_channel(sampling: Sampling | None, noise: Tensor, guidance: float) -> tuple[Tensor, float | Tensor]:
+    """Noise and guidance as a codec's channels want them.
+
+    Args:
+        sampling: of the codec; None where all channels are alike.
+        noise: `(..., C)` of deviation 1.
+        guidance: that is asked for.
+
+    Returns:
+        What `sample` and `windows.sample_long` begin with, and what they are guided by.
+    """
+    if sampling is None:
+        return noise, guidance
+    return noise * sampling.noise.to(noise), sampling.strength(guidance).to(noise)
+
+
+def guided_velocity(
+    network: FlowNetwork, x: Tensor, t: Tensor, projected: Projected, guidance: float | Tensor
+) -> Tensor:
     """Compute `s v(wanted) + (1 - s) v(unwanted)` with s the guidance, both in one batch of the network.
 
     Args:
@@ -47,7 +66,7 @@ def guided_velocity(network: FlowNetwork, x: Tensor, t: Tensor, projected: Proje
         t: `()`.
         projected: conditions of the B clips, and behind them (`Projected.beside`) what each shall not sound like; the
             former alone for the conditional flow.
-        guidance: without effect on the conditional flow.
+        guidance: of all channels, or `(C,)` of each; without effect on the conditional flow.
 
     Returns:
         The velocity, of the shape of `x`.
@@ -65,7 +84,7 @@ def sample(
     noise: Tensor,
     *,
     steps: int = STEPS,
-    guidance: float = GUIDANCE,
+    guidance: float | Tensor = GUIDANCE,
     negative: Conditions | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -79,7 +98,8 @@ def sample(
         conditions: of B clips.
         noise: `(B, 2, n, C)` or `(B, n, C)`, see `clip_noise`.
         steps: equal Euler steps from t = 0 to 1.
-        guidance: strength; 1 and below follow the conditional flow alone, at half the cost.
+        guidance: strength, of all channels or `(C,)` of each; where none is above 1, the conditional flow is followed
+            alone, at half the cost.
         negative: conditions to steer away from, of one clip or of B; nothing (`FlowNetwork.null`) when left out.
         progress: told after every step.
 
@@ -100,7 +120,7 @@ def sample(
 
 
 def guided_conditions(
-    network: FlowNetwork, conditions: Conditions, length: int, guidance: float, negative: Conditions | None
+    network: FlowNetwork, conditions: Conditions, length: int, guidance: float | Tensor, negative: Conditions | None
 ) -> Projected:
     """Conditions as `guided_velocity` takes them.
 
@@ -108,14 +128,14 @@ def guided_conditions(
         network: the flow.
         conditions: of B clips.
         length: of the latents, frames.
-        guidance: strength of classifier-free guidance.
+        guidance: strength of classifier-free guidance, of all channels or `(C,)` of each.
         negative: conditions to steer away from, of one clip or of B; nothing when left out.
 
     Returns:
         The projected conditions; with guidance above 1, those that are not wanted stand behind them.
     """
     projected = network.project(conditions, length)
-    if guidance <= 1:
+    if float(torch.as_tensor(guidance).max()) <= 1:
         return projected
     if negative is None:
         negative = network.null(1, _lengths(conditions, length))

@@ -61,7 +61,7 @@ def sample_long(
     duration: float,
     *,
     steps: int,
-    guidance: float,
+    guidance: float | Tensor,
     negative: Conditions | None = None,
     window: float = WINDOW,
 ) -> Tensor:
@@ -73,7 +73,7 @@ def sample_long(
         noise: `(2, n, C)` or `(n, C)` of the whole clip.
         duration: of the clip, seconds.
         steps: Euler steps.
-        guidance: strength of classifier-free guidance.
+        guidance: strength of classifier-free guidance, of all channels or `(C,)` of each.
         negative: conditions of one window to steer away from; nothing when left out.
         window: seconds of one.
 

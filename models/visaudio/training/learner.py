@@ -39,7 +39,7 @@ class FlowLearner(Learner):
         return self.network.drop(conditions, draws.drop_clip, draws.drop_sync, draws.drop_text)
 
     @torch.no_grad()
-    def latents(self, batch: Batch, noise: Tensor, steps: int, guidance: float) -> Tensor:
+    def latents(self, batch: Batch, noise: Tensor, steps: int, guidance: float | Tensor) -> Tensor:
         """The codec's latents of sounds for a batch's conditions, `(B, 2, n, C)`, for a mono network `(B, 1, n, C)`."""
         network = self.network
         conditions = batch.conditions(spatial=network.config.spacetime)

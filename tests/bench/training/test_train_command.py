@@ -236,6 +236,30 @@ def test_two_processes_do_what_one_does_and_one_goes_on_from_there(bench, train,
     goes_on_alone_as_one_does(train, watched, tmp_path)
 
 
+WAITING = """
+import time
+from datetime import timedelta
+from visaudio_bench.models.training import distributed
+distributed.PATIENCE = timedelta(seconds=2)
+world = distributed.join("cpu")
+if world.main:
+    time.sleep(6)
+print(f"{world.gather([world.rank])} {world.neighbours}\\n", end="", flush=True)
+world.wait()
+distributed.leave()
+"""
+
+
+@pytest.mark.slow
+def test_one_process_may_render_for_as_long_as_it_takes(tmp_path):
+    """The others wait longer than for any step of a training."""
+    (tmp_path / "waiting.py").write_text(WAITING)
+    both = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(tmp_path / "waiting.py")]
+    done = subprocess.run(both, env=environment(), check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == 2 * "[0, 1] 2\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_of_torchrun_do_what_one_does(parallel, train, data, watched, tmp_path):

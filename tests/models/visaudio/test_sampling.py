@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visaudio_bench.models.visaudio.codec_interface import Sampling
 from visaudio_bench.models.visaudio.config import Lengths, lengths
 from visaudio_bench.models.visaudio.flow import (
     flow_matching_errors,
@@ -18,7 +19,7 @@ from visaudio_bench.models.visaudio.flow import (
     velocity_target,
 )
 from visaudio_bench.models.visaudio.network import FlowNetwork
-from visaudio_bench.models.visaudio.sampler import clip_noise, sample
+from visaudio_bench.models.visaudio.sampler import by_channel, clip_noise, sample
 
 
 def off(got, expected):
@@ -78,6 +79,32 @@ def test_guidance_comes_from_one_batch_of_both_halves(network, inputs):
         wanted, unwanted = (network(expected, torch.full((3,), t), given) for given in (conditions, nothing))
         expected = expected + 0.5 * (unwanted + 3 * (wanted - unwanted))
     assert off(found, expected) < 1e-5
+
+
+def test_each_channel_may_begin_and_be_guided_in_its_own_way(network, inputs):
+    x, _, conditions = inputs(network.config)
+    channels = x.shape[-1]
+    assert (
+        off(
+            sample(network, conditions, x, steps=2, guidance=torch.full((channels,), 3.0)),
+            sample(network, conditions, x, steps=2, guidance=3.0),
+        )
+        < 1e-6
+    )
+    watched = Watched(network)
+    plain = sample(watched, conditions, x, steps=2, guidance=torch.ones(channels))
+    assert watched.batches == [len(x)] * 2
+    assert torch.equal(plain, sample(network, conditions, x, steps=2, guidance=1.0))
+    share = torch.zeros(channels)
+    share[0] = 0.5
+    noise, strength = by_channel(Sampling(torch.arange(channels) / 2, share), x, 5.0)
+    assert torch.equal(noise, x * torch.arange(channels) / 2)
+    assert torch.equal(strength, torch.tensor([3.0] + [1.0] * (channels - 1)))
+    assert by_channel(None, x, 5.0) == (x, 5.0)
+    # one step: what is not guided is as it was, what is guided is not
+    guided, plain = (sample(network, conditions, x, steps=1, guidance=how) for how in (strength, 1.0))
+    assert off(guided[..., 1:], plain[..., 1:]) < 1e-5
+    assert off(guided[..., :1], plain[..., :1]) > 1e-3
 
 
 def test_steering_away_from_what_is_wanted_is_no_guidance(network, inputs):

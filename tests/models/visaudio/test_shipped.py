@@ -17,7 +17,9 @@ from visaudio_bench.models import weights
 from visaudio_bench.models.training.recipe import changed
 from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.parts import open_parts, require_same_parts
+from visaudio_bench.models.visaudio.pipeline import Request
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
+from visaudio_bench.models.visaudio.tiny.vocoder import SHARED
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 from visaudio_bench.suites.filmed_scenes import FILMED
 from visaudio_bench.suites.media import probe, read_sound, write_video
@@ -59,6 +61,21 @@ def test_a_video_gets_its_sound_without_any_option(bench: Callable, clips: Path,
     record = json.loads((tmp_path / "out" / "clip0.json").read_text())
     assert record["system"] == "visaudio-tiny"
     assert record["provenance"]["weights"]["sha256"] == weights.sha256(shipped_checkpoint())
+
+
+def test_what_sounds_is_drawn_and_where_it_sounds_is_not(clips: Path) -> None:
+    system = open_system("visaudio-tiny")
+    assert isinstance(system, FlowSystem)
+    pipeline = system.pipeline("cpu")
+    request = Request("clip", clips / "clip0.mp4", None, 0.0, 2.0)
+    latents = []
+    decode = pipeline.codec.decode
+    pipeline.codec.decode = lambda latent: latents.append(latent) or decode(latent)  # type: ignore[method-assign]
+    for seed in (0, 1):
+        next(iter(pipeline.generate([request], seed)))
+    first, second = (latent[0] for latent in latents)
+    spread = (first - second).abs().mean((0, 1)) / pipeline.network.latent_std[0, 0]
+    assert float(spread[:SHARED].mean()) > 5 * float(spread[SHARED:].mean())
 
 
 @pytest.mark.parametrize("grey", [0, 128])
