@@ -29,16 +29,18 @@ class Codec(Protocol):
     """Turns sound at 44.1 kHz into latent tokens of 1024 samples and back. E is 2 (left first), or 1 for one channel.
 
     `identity` is what tells its latents from those of other codecs: name, version, hashes of weights.
-    `sampling` is None where all channels are drawn alike, with noise of deviation 1.
     """
 
     name: str
     latent_dim: int
-    sampling: Sampling | None
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """JSON-able."""
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """None where all channels are drawn alike, with noise of deviation 1."""
 
     def encode(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, E, T)` float32, zeros added up to whole tokens, to mean and deviation `(B, E, ceil(T / 1024), C)`."""
