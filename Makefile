@@ -69,10 +69,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	-@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
 
-# uv installs several times faster; where it is not to be had or cannot reach the index, pip does the same.
+# uv installs several times faster; where it is not to be had or cannot reach the index, pip does the same. Modules are
+# compiled once, here: otherwise each of the processes that a first `make test` starts compiles what it imports.
 define install
 	UV=$$(command -v uv || echo $(BIN)/uv); \
-	$$UV pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable "$(1)" \
+	$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable "$(1)" \
 	|| $(BIN)/pip install --quiet --constraint constraints.txt --editable "$(1)"
 	@touch $@
 endef
