@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,6 +118,15 @@ def measured(clips: list[ClipSounds], workers: int) -> dict[str, Any]:
     return {"wall": (time.monotonic() - began) / len(clips), "feeding": (time.process_time() - own) / len(clips)}
 
 
+def apart(clips: list[ClipSounds], cores: int) -> float:
+    """Wall time a clip where every core has a process and a share of the clips of its own: what the machine can do."""
+    shares = [clips[first::cores] for first in range(cores)]
+    began = time.monotonic()
+    for outcome in map_unordered(partial(measured, workers=1), shares, cores):
+        outcome.result()
+    return (time.monotonic() - began) / len(clips)
+
+
 def warm(number: int) -> int:
     """Import what workers need."""
     for name in FAMILIES:
@@ -147,4 +156,11 @@ def feeding(bench: Bench) -> Iterator[Figure]:
                 times = alone[f"{cache} {kind}"] / took[kind]
                 name = f"{what}, {workers} worker{'s' * (workers > 1)}, {cache} cache"
                 yield Figure("pipeline", name, per, took[kind], "one process that does everything", times)
+    os.environ[CACHE_VARIABLE] = str(folder / "cache-apart")
+    list(map_unordered(warm, range(4 * cores), cores))
+    for cache in ("empty", "full"):
+        took_apart = apart(clips, cores)
+        name = f"whole, wall time, {cores} processes that share nothing, {cache} cache"
+        times = alone[f"{cache} wall"] / took_apart
+        yield Figure("pipeline", name, per, took_apart, "one process that does everything", times)
     os.environ.pop(CACHE_VARIABLE) if before is None else os.environ.update({CACHE_VARIABLE: before})
