@@ -43,6 +43,7 @@ from visaudio_bench.errors import BenchError
 from visaudio_bench.guard import portable
 from visaudio_bench.models.lazy_networks import LazyNetwork
 from visaudio_bench.pool import CONTEXT, deaf_children, prepare_workers, start_worker
+from visaudio_bench.processes import whether_memory_ran_out
 from visaudio_bench.turns import ask
 
 Array = NDArray[Any]
@@ -182,7 +183,7 @@ class _Client:
 
 def _ended() -> BenchError:
     return BenchError(
-        "the process that runs the networks has ended, most likely because memory ran out. What was finished is kept: "
+        f"the process that runs the networks has ended; {whether_memory_ran_out()}. What was finished is kept: "
         "run the same command again."
     )
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, cast
 from visaudio_bench.errors import BenchError, ClipError
 from visaudio_bench.files import cache_dir
 from visaudio_bench.guard import as_clip_error, portable
+from visaudio_bench.processes import whether_memory_ran_out
 
 if TYPE_CHECKING:  # not every system has both
     from multiprocessing.context import ForkServerContext, SpawnContext
@@ -171,7 +172,7 @@ def map_unordered(
             # One that was left when the pool broke costs itself; where all of several die, the machine is to blame.
             if len(crashed) == len(outcomes) and (len(crashed) > 1 or not finished):
                 raise BenchError(
-                    "a worker process died, most likely because memory ran out. What was finished is kept: "
+                    f"a worker process died; {whether_memory_ran_out()}. What was finished is kept: "
                     "run the same command again with a smaller --workers."
                 ) from error
             finished += len(outcomes)

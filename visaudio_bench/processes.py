@@ -55,3 +55,25 @@ def responsible() -> int:
     module = sys.modules.get("multiprocessing.process")
     parent = module.parent_process() if module is not None else None
     return os.getpid() if parent is None or parent.pid is None else parent.pid
+
+
+def _ended_for_memory() -> int | None:
+    """How many processes the running system has ended because memory ran out; None where it does not say."""
+    try:
+        counts = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines())
+        return int(counts["oom_kill"])
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+_BEFORE = _ended_for_memory()
+
+
+def whether_memory_ran_out() -> str:
+    """What the system says of memory since this process began, for a message about a process that has died."""
+    now = _ended_for_memory()
+    if now is None or _BEFORE is None:
+        return "whether memory ran out, the system does not say"
+    if now > _BEFORE:
+        return f"memory ran out: the system has ended {now - _BEFORE} of its processes for it meanwhile"
+    return "memory did not run out: the system has ended no process for it meanwhile"

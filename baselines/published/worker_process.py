@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from visaudio_bench.baselines.published.job_folders import JobFolder
 from visaudio_bench.baselines.published.worker_kit import OUT_OF_MEMORY
+from visaudio_bench.processes import whether_memory_ran_out
 
 POLL_SECONDS = 0.02
 # How long a process that is through may take to leave: authors' code starts threads that never end.
@@ -153,7 +154,7 @@ class _Shard:
         elif code == OUT_OF_MEMORY and worker.current is None:
             return
         elif code == -signal.SIGKILL:
-            yield from self._lose(worker, "killed", "was killed from outside, most likely because memory ran out")
+            yield from self._lose(worker, "killed", f"was killed from outside; {whether_memory_ran_out()}")
         elif code < 0:
             yield from self._lose(worker, "crash", f"crashed with signal {-code} ({signal.strsignal(-code)})")
         else:

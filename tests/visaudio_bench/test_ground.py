@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from visaudio_bench import pool
+from visaudio_bench import pool, processes
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import (
     STALE,
@@ -110,13 +110,29 @@ def test_pool_keeps_every_item_and_its_error(workers: int) -> None:
         outcomes[3].result()
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (3, 3, "memory did not run out: the system has ended no process"),
+        (3, 5, "memory ran out: the system has ended 2 of its processes"),
+        (None, None, "the system does not say"),
+    ],
+)
+def test_that_memory_ran_out_is_said_where_the_system_says_so(
+    monkeypatch: pytest.MonkeyPatch, before: int | None, now: int | None, said: str
+) -> None:
+    monkeypatch.setattr(processes, "_BEFORE", before)
+    monkeypatch.setattr(processes, "_ended_for_memory", lambda: now)
+    assert said in processes.whether_memory_ran_out()
+
+
 def die(number: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
 def test_a_killed_worker_is_an_error_and_the_next_pool_works() -> None:
-    with pytest.raises(BenchError, match="smaller --workers"):
+    with pytest.raises(BenchError, match=r"a worker process died; .*memory .*smaller --workers"):
         list(map_unordered(die, [1, 2], 2))
     assert sum(outcome.result() for outcome in map_unordered(abs, [-1, -2], 2)) == 3
 

@@ -109,7 +109,7 @@ def test_whatever_a_clip_does_the_others_are_made(
     for name, said in {
         "error": "KeyError: 'no such thing' (runner.py:",
         "crash": "signal 11",
-        "killed": "memory ran out",
+        "killed": "killed from outside; ",
         "partial": "exit code 9",
     }.items():
         assert said in made[name].message
