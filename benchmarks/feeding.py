@@ -157,8 +157,9 @@ def feeding(bench: Bench) -> Iterator[Figure]:
                 name = f"{what}, {workers} worker{'s' * (workers > 1)}, {cache} cache"
                 yield Figure("pipeline", name, per, took[kind], "one process that does everything", times)
     os.environ[CACHE_VARIABLE] = str(folder / "cache-apart")
-    list(map_unordered(warm, range(4 * cores), cores))
-    for cache in ("empty", "full"):
+    if cores > 1:
+        list(map_unordered(warm, range(4 * cores), cores))
+    for cache in ("empty", "full") if cores > 1 else ():
         took_apart = apart(clips, cores)
         name = f"whole, wall time, {cores} processes that share nothing, {cache} cache"
         times = alone[f"{cache} wall"] / took_apart

@@ -20,6 +20,7 @@ from visaudio_bench.models import weights
 from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.checkpoints import load_network, save_network
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
+from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 
 CARD = """# visaudio-tiny
@@ -32,7 +33,7 @@ model, and its numbers are never shown as those.
   kinds, rooms with the head responses of MIT KEMAR, pictures that are filmed as real videos are. No recording.
 - **Training**: `{command}`, {steps} steps of {batch} clips, seed {seed}, on processors.
 - **Heard with**: {sampling} Euler steps, guidance {guidance}, in windows of {window} s, as long as what it learnt from.
-  What sounds starts from 0.8 of the noise that it learnt from, and where it sounds from none (`Vocoder.sampling`).
+  What sounds starts from {noise} of the noise that it learnt from, and where it sounds from none (`Vocoder.sampling`).
 - **Licence**: Apache-2.0, as the code; the head responses are free to use with citation (Gardner and Martin 1995).
 - **File**: `visaudio-tiny.safetensors`, {size:.1f} MB, SHA-256 `{sha256}`
 
@@ -78,6 +79,7 @@ def main() -> None:
         batch=recipe["batch"],
         seed=recipe["seed"],
         sampling=recipe["sampling_steps"],
+        noise=f"{float(Vocoder().sampling.noise.max()):g}",
         window=kept["duration"].removesuffix(".0"),
         guidance=f"{recipe['guidance']:g}",
         size=shipped_checkpoint().stat().st_size / 1e6,

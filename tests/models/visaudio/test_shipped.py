@@ -19,7 +19,7 @@ from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.parts import open_parts, require_same_parts
 from visaudio_bench.models.visaudio.pipeline import Request
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
-from visaudio_bench.models.visaudio.tiny.vocoder import SHARED
+from visaudio_bench.models.visaudio.tiny.vocoder import SHARED, Vocoder
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
 from visaudio_bench.suites.filmed_scenes import FILMED
 from visaudio_bench.suites.media import probe, read_sound, write_video
@@ -42,6 +42,7 @@ def test_the_command_on_the_card_is_the_recipe_in_the_file() -> None:
         assert getattr(said, name) == getattr(kept, name), name
     assert notes["step"] == str(kept.steps)
     assert notes["sampling_steps"] == str(kept.sampling_steps)
+    assert f"from {float(Vocoder().sampling.noise.max()):g} of the noise" in CARD
     system = open_system("visaudio-tiny")
     assert isinstance(system, FlowSystem)
     assert system.settings.window == float(notes["duration"]) == FILMED.duration
