@@ -565,6 +565,8 @@ def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple
     try:
         with soundfile.SoundFile(path) as file:
             rate = _sane(path, file.samplerate)
+            if not _states_length(file):
+                return _decode_av(path, start, duration)
             file.seek(min(round(start * rate), file.frames))
             frames = -1 if duration is None else round(duration * rate)
             return file.read(frames, dtype="float32", always_2d=True).T, rate
@@ -574,10 +576,19 @@ def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple
         raise ClipError("corrupt", f"{path} is damaged: {error or type(error).__name__}") from error
 
 
-def _sound_info(path: Path) -> Any:
+def _states_length(info: Any) -> bool:
+    """Whether a header says how long its sound is; where a pipe or a recorder left that open, players go to the end."""
+    return 0 < info.frames < 2**63 - 1  # libsndfile's SF_COUNT_MAX, of FLAC
+
+
+def _sound_info(path: Path) -> Any | None:
+    """What libsndfile knows of a file; None of one that is for FFmpeg to read, by its suffix or by its header."""
+    if path.suffix.lower() not in LIBSNDFILE_SUFFIXES:
+        return None
     refuse_absent(path)
     try:
-        return soundfile.info(path)
+        info = soundfile.info(path)
+        return info if _states_length(info) else None
     except soundfile.LibsndfileError as error:
         raise _no_sound(path, error) from error
 
@@ -686,8 +697,7 @@ def probe(path: Path) -> MediaInfo:
     Raises:
         ClipError: the file is missing or cannot be opened, or its stream is not to be told (`several_audio` ...).
     """
-    if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
-        info = _sound_info(path)
+    if info := _sound_info(path):
         return MediaInfo(info.frames / info.samplerate, None)
     with opened(path) as container:
 
@@ -750,8 +760,7 @@ def sound_format(path: Path) -> tuple[int, int]:
     Raises:
         ClipError: the file cannot be opened or has no sound.
     """
-    if path.suffix.lower() in LIBSNDFILE_SUFFIXES:
-        info = _sound_info(path)
+    if info := _sound_info(path):
         return info.samplerate, info.channels
     with opened(path) as container:
         stream = played_stream(path, container, "audio")

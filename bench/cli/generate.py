@@ -26,7 +26,7 @@ Examples
   bench generate --video clip.mp4 --out out --mux
   bench generate --weights visaudio.safetensors --video clips --out out
   bench generate --system mmaudio-dup --suite simroom-mini --out out
-  bench generate --weights visaudio.safetensors --video walk.mp4 --duration 4 --mux --out out
+  bench generate --weights visaudio.safetensors --video walk.mp4 --duration 30 --mux --out out
 """
 
 
@@ -46,8 +46,8 @@ Examples
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N clips of each suite.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the sounds go.")
 @click.option(
-    "--duration", type=Number(min=0.7), default=8.0, show_default=True, metavar="SECONDS",
-    help="Length of the sound of a --video; the clips of a suite have their own.",
+    "--duration", type=Number(min=0.7), metavar="SECONDS",
+    help="Length of the sound of a --video; the clips of a suite have their own.  [default: the video's, 8 at most]",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Euler steps.  [default: the checkpoint's, else 25]")
 @click.option(
@@ -111,7 +111,7 @@ def _jobs(
     *,
     videos: tuple[Path, ...],
     caption: str | None,
-    duration: float,
+    duration: float | None,
     suites: tuple[str, ...],
     limit: int | None,
 ) -> list[tuple[SuiteJob, Path]]:

@@ -19,18 +19,26 @@ from visaudio_bench.files import write_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.suites import Clip, Suite
-from visaudio_bench.suites.folder import clip_id, require_id
-from visaudio_bench.suites.media import read_sound, require_pictures, write_clip
+from visaudio_bench.suites.folder import clip_id, probed, require_id
+from visaudio_bench.suites.media import SHORTEST, TOLERANCE, read_sound, require_pictures, write_clip
+
+LONGEST_UNASKED = 8.0  # seconds, as published systems make; more of a video is made sound for where it is asked for
 
 
 class VideoSuite(Suite):
-    """Video files that somebody wants sound for."""
+    """Video files that somebody wants sound for.
+
+    Args:
+        videos: the files.
+        caption: what is to be heard in all of them, if told.
+        duration: seconds of each from its start; None for as much as each shows, 8 at most.
+    """
 
     name = "videos"
     title = "videos"
     split = "all"
 
-    def __init__(self, videos: Sequence[Path], caption: str | None, duration: float):
+    def __init__(self, videos: Sequence[Path], caption: str | None, duration: float | None):
         self.duration = duration
         names = [clip_id(video, video.parent) for video in videos]
         for name, video in zip(names, videos, strict=True):
@@ -43,12 +51,26 @@ class VideoSuite(Suite):
                     "another --out."
                 )
         self._clips = tuple(
-            Clip(name, video, None, 0.0, duration, caption) for name, video in zip(names, videos, strict=True)
+            Clip(name, video, None, 0.0, duration or _own_length(video), caption)
+            for name, video in zip(names, videos, strict=True)
         )
 
     def clips(self) -> tuple[Clip, ...]:
         """One clip a file, in the order given."""
         return self._clips
+
+
+def _own_length(video: Path) -> float:
+    """Seconds of a video that sound is made for where nobody says how many; what is left out is told."""
+    shown = probed(video).picture
+    if shown is None:  # what is wrong with it is said when it is its turn
+        return LONGEST_UNASKED
+    if shown >= LONGEST_UNASKED + TOLERANCE:
+        note(
+            f"{video} lasts {shown:.1f} s: sound is made for its first {LONGEST_UNASKED:g} s. For all of it: "
+            f"--duration {int(shown * 10) / 10:g}"
+        )
+    return min(max(shown, SHORTEST), LONGEST_UNASKED)
 
 
 def produce(job: SuiteJob, folder: Path, *, seed: int, device: str, mux: bool, workers: int) -> None:

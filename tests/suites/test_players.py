@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import soundfile
 import torch
 from av.stream import Disposition
 
@@ -33,6 +34,7 @@ from visaudio_bench.suites.media import (
     read_frames,
     read_sampled_frames,
     read_sound,
+    sound_format,
     sound_start,
     write_audio,
     write_video,
@@ -127,6 +129,27 @@ def test_sound_alone_starts_with_its_first_sound(tmp_path: Path, movie: Callable
         heard = read_sound(movie(tmp_path / name, None, samples, codec=codec)).samples
         lags = np.fft.irfft(np.fft.rfft(heard[0], 2**18) * np.conj(np.fft.rfft(samples[0], 2**18)))
         assert min(lags.argmax(), 2**18 - lags.argmax()) <= 1, name
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_16")])
+def test_a_header_that_leaves_the_length_open_is_read_to_the_end(tmp_path: Path, kind: str, subtype: str) -> None:
+    """A pipe cannot go back to say how long the sound was, nor can a recorder that lost its power."""
+    path = tmp_path / f"x.{kind}"
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (30_000, 2)).astype(np.float32)
+    soundfile.write(path, noise, 16_000, subtype=subtype)
+    whole = read_sound(path).samples
+    written = bytearray(path.read_bytes())
+    if kind == "wav":
+        at = written.index(b"data") + 4
+        written[4:8] = written[at : at + 4] = bytes(4)
+    else:  # the last 36 bits of the first block's rates: how many samples there are
+        written[21] &= 0xF0
+        written[22:26] = bytes(4)
+    path.write_bytes(written)
+    assert probe(path).sound == pytest.approx(30_000 / 16_000)
+    assert sound_format(path) == (16_000, 2)
+    assert np.array_equal(read_sound(path).samples, whole)
+    assert np.array_equal(read_sound(path, start=0.5, duration=1.0).samples, whole[:, 8_000:24_000])
 
 
 def test_seeking_without_an_index_loses_no_picture(tmp_path: Path, movie: Callable, sound: Callable) -> None:

@@ -20,7 +20,7 @@ from visaudio_bench.models.visaudio.network import build
 from visaudio_bench.models.visaudio.parts import open_parts
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 from visaudio_bench.pool import Needs
-from visaudio_bench.suites.media import probe, read_sound
+from visaudio_bench.suites.media import probe, read_sound, write_video
 
 MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
 
@@ -245,9 +245,27 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
 def test_a_video_shorter_than_the_sound(
     bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path
 ) -> None:
-    done = bench("generate", "--weights", checkpoints["full"], "--video", clips / "clip0.mp4", "--out", tmp_path)
+    asked = ("--video", clips / "clip0.mp4", "--duration", 8, "--out", tmp_path)
+    done = bench("generate", "--weights", checkpoints["full"], *asked)
     assert done.code == 1
     assert "shows 2.00 s from 0 s on, and 8 s of sound were asked for. Ask for what there is: --duration 2" in done.err
+
+
+def test_unasked_a_sound_is_as_long_as_its_video_and_no_longer_than_eight_seconds(
+    bench: Callable, checkpoints: Mapping[str, Path], tmp_path: Path
+) -> None:
+    lengths = {"blink": 0.5, "short": 1.3, "longer": 3.1, "long": 9.6}
+    grey = [np.full((64, 64, 3), 90, np.uint8)]
+    for name, seconds in lengths.items():
+        write_video(tmp_path / f"{name}.mp4", grey * round(10 * seconds), 10)
+    videos = [word for name in lengths for word in ("--video", tmp_path / f"{name}.mp4")]
+    done = bench("generate", "--weights", checkpoints["full"], *videos, "--steps", 1, "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    made = {name: read_sound(tmp_path / "out" / f"{name}.wav").samples.shape[1] / 44100 for name in lengths}
+    assert made == pytest.approx({"blink": 0.7, "short": 1.3, "longer": 3.1, "long": 8.0}, abs=1e-3)
+    told = f"{tmp_path / 'long.mp4'} lasts 9.6 s: sound is made for its first 8 s. For all of it: --duration 9.6"
+    assert told in " ".join(done.err.split())
+    assert "lasts" not in done.err.replace("lasts 9.6", "")
 
 
 @pytest.mark.parametrize(
