@@ -34,13 +34,16 @@ def choose(card: Card, variant: str, argument: str | None) -> Chosen:
         All values, those that differ from the variant's, and the number of processes.
 
     Raises:
-        UsageError: an option is unknown, or a value is not one of its choices or of another type.
+        UsageError: an option is unknown or given twice, or a value is not one of its choices or of another type.
     """
     values: dict[str, Any] = {name: option.default for name, option in card.options.items()}
     values |= card.variants.get(variant, {})
     usual, shards = dict(values), 1
-    for part in argument.split(":") if argument else ():
+    parts = argument.split(":") if argument else []
+    for part in parts:
         name, separator, text = part.partition("=")
+        if sum(other.partition("=")[0] == name for other in parts) > 1:
+            raise UsageError(f'option {name} of system "{card.name}" is given more than once: {argument}. Leave one.')
         if name == SHARDS and text.isdecimal() and int(text) > 0:
             shards = int(text)
             continue

@@ -112,7 +112,7 @@ def from_folders(
         Clips and sounds.
 
     Raises:
-        UsageError: not NAME=DIR, or no such folder, video or sound.
+        UsageError: not NAME=DIR, a name twice, or no such folder, video or sound.
     """
     if videos is None or not videos.is_dir():
         raise UsageError(f"--videos must be a folder of videos, got {videos}.")
@@ -121,6 +121,10 @@ def from_folders(
         name, _, folder = given.partition("=")
         if not (name and folder and Path(folder).is_dir()):
             raise UsageError(f'--system NAME=DIR with an existing folder was expected, got "{given}".')
+        if name in sounds:
+            raise UsageError(
+                f"--system {name}=DIR is given twice, and each system has one folder. Give one of them another name."
+            )
         contents = look_into(Path(folder))
         for line in contents.told():
             note(f"{name}: {line}")

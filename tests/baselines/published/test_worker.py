@@ -317,7 +317,11 @@ def test_options_make_rows_of_their_own(installed: Installed, clips_named: Named
     ]  # fmt: skip
     assert installed("shards=4").card == system.card
     assert len({one.card.revision for one in (system, louder, dull)}) == 3
-    for argument, said in (("gian=1", 'no option "gian=1". Did you mean "gain"?'), ("gain=loud", "takes a float"),
-                           ("tone=red", "one of white, dull")):  # fmt: skip
+    for argument, said in (
+        ("gian=1", 'no option "gian=1". Did you mean "gain"?'),
+        ("gain=loud", "takes a float"),
+        ("gain=0.2:gain=0.3", "given more than once"),
+        ("tone=red", "one of white, dull"),
+    ):
         with pytest.raises(UsageError, match=said.replace("?", r"\?")):
             installed(argument)

@@ -145,6 +145,7 @@ def test_what_cannot_be_shown_is_refused_and_leaves_nothing(tmp_path, material):
         assert not (tmp_path / "out.key.csv").exists()
         return str(result.exception)
 
+    assert f"--system {folders[0].partition('=')[0]}=DIR is given twice" in refused("--system", folders[0])
     assert "5 clips were asked for; 2 clip(s)" in refused("--clips", "5")
     assert 'no clip "clip1" with a video. Did you mean' in refused("--clips", "clip1")
     assert "would clip at -3 LUFS" in refused("--clips", "1", "--loudness", "-3")
