@@ -578,7 +578,8 @@ def _decode_soundfile(path: Path, start: float, duration: float | None) -> tuple
 
 def _states_length(info: Any) -> bool:
     """Whether a header says how long its sound is; where a pipe or a recorder left that open, players go to the end."""
-    return 0 < info.frames < 2**63 - 1  # libsndfile's SF_COUNT_MAX, of FLAC
+    length: int = info.frames
+    return 0 < length < 2**63 - 1  # libsndfile's SF_COUNT_MAX, of FLAC
 
 
 def _sound_info(path: Path) -> Any | None:
