@@ -52,6 +52,15 @@ class TwoStage(System):
         """What keeps either system from running."""
         return _joined(self.generator.unavailable, self.binauraliser.unavailable, between=" ")
 
+    def shared_by_processes(self, device: str) -> bool:
+        """As `System.shared_by_processes`, of both stages."""
+        return all(stage.shared_by_processes(device) for stage in (self.generator, self.binauraliser))
+
+    @property
+    def by_card(self) -> bool:
+        """As `System.by_card`, of the first stage; the second is made on processors, and follows it."""
+        return self.generator.by_card and self.binauraliser.shared_by_processes("cuda")
+
     def sources(self, clip: Clip, clips: Sequence[Clip]) -> tuple[Path, ...]:
         """What the first sound depends on, and the pictures that the second stage looks at."""
         first = self.generator.sources(clip, clips)
@@ -82,7 +91,8 @@ class TwoStage(System):
         """The mono sound of every clip: from the cache, or made."""
         card = self.generator.card
         code = source_revision(type(self.generator).__module__)
-        who = digest([source_revision(__name__), card.name, card.revision, code, seed, device])
+        kind = device.partition(":")[0]  # which of several cards makes no difference
+        who = digest([source_revision(__name__), card.name, card.revision, code, seed, kind])
         folder = cache_dir() / "first-stage" / f"{card.name}-{who[:16]}"
         wanted = {clip.id: folder / f"{self._key(clip, clips)}.wav" for clip in clips if clip.id in only}
         known = {name: told for name, path in wanted.items() if (told := _record(path)) is not None}

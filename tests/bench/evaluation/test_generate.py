@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from visaudio_bench.baselines import open_system
+from visaudio_bench.baselines.visaudio import FlowSystem
 from visaudio_bench.bench.evaluation import generation
 from visaudio_bench.models.visaudio.checkpoints import save_network
 from visaudio_bench.models.visaudio.config import CONFIGS, Config
@@ -29,7 +30,7 @@ MICRO = replace(CONFIGS["tiny"], hidden=16, heads=2, depth=2, fused_depth=1)
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A file for each row of the ablation; the last layer is shaken, because a fresh network's flow is nothing."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    notes = open_parts("built-in").notes()
+    notes = {**open_parts("built-in").notes(), "sampling_steps": "2"}
     for name, config in (("full", MICRO), ("dual", MICRO.dual_only), ("mono", MICRO.mono)):
         torch.manual_seed(0)
         network = build(config)
@@ -161,21 +162,19 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
         assert np.mean(_levels(one)) == pytest.approx(np.mean(_levels(two)), abs=0.2)
 
 
+@pytest.mark.parametrize("second", ["", "+motion-pan"])
 def test_cards_share_the_clips_and_make_what_one_makes(
-    bench: Callable, checkpoints: Mapping[str, Path], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Callable,
+    checkpoints: Mapping[str, Path],
+    clips: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    second: str,
 ) -> None:
-    common = (
-        "generate",
-        "--weights",
-        checkpoints["full"],
-        "--suite",
-        f"folder:{clips}",
-        "--steps",
-        2,
-        "--device",
-        "cpu",
-    )
-    assert bench(*common, "--batch", 1, "--workers", 1, "--out", tmp_path / "one").code == 0
+    common = ("generate", "--system", f"visaudio:{checkpoints['full']}{second}", "--suite", f"folder:{clips}")
+    common = (*common, "--device", "cpu")
+    one_at_a_time, two_at_a_time = ((), ()) if second else (("--batch", 1), ("--batch", 2))
+    assert bench(*common, *one_at_a_time, "--workers", 1, "--out", tmp_path / "one").code == 0
     asked, several = [], generation.map_unordered
 
     def noted(function: Callable, items: Sequence, workers: int, needs: Needs) -> Iterator:
@@ -183,13 +182,15 @@ def test_cards_share_the_clips_and_make_what_one_makes(
         return several(function, items, workers, needs)
 
     monkeypatch.setattr(generation, "map_unordered", noted)
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "another cache"))
+    monkeypatch.setattr(FlowSystem, "shared_by_processes", lambda self, device: False)  # as on a card
     with monkeypatch.context() as two_cards:
         two_cards.setattr(generation, "_cards", lambda device: (device,) * 2)
-        assert bench(*common, "--batch", 2, "--workers", 1, "--out", tmp_path / "two").code == 0
+        assert bench(*common, *two_at_a_time, "--workers", 1, "--out", tmp_path / "two").code == 0
     assert asked == [(("cpu", "cpu"), 2)]
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.wav")} for name in ("one", "two"))
     assert len(one) > 2 and two == one
-    told = bench(*common, "--batch", 2, "--out", tmp_path / "two")
+    told = bench(*common, *two_at_a_time, "--out", tmp_path / "two")
     assert told.code == 0 and f"({len(one)} were there)" in told.err
 
 
