@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from visaudio_bench.bench.console import clock
 from visaudio_bench.bench.evaluation.rates import Forecast, Machine, Rates, Work, machine_of, measured, predict
 from visaudio_bench.errors import UsageError
 from visaudio_bench.files import CACHE_VARIABLE
@@ -106,9 +107,8 @@ def test_scenes_that_are_still_to_be_rendered_are_counted(
 ) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     asked = ("run", "--suite", "simroom", "--system", "mono", "--out", tmp_path / "run", "--dry-run")
-    minutes = 40 * measured().seconds("render", "scene") / 60
     told = bench(*asked, "--plan-for", "cores=1").err
-    assert f"prepare {int(minutes)} min" in told
+    assert f"prepare {clock(40 * measured().seconds('render', 'scene'))}" in told
 
 
 def test_a_dry_run_needs_no_torch(clips: Path, tmp_path: Path) -> None:
