@@ -88,9 +88,16 @@ class FoleySpace(Binauraliser):
         """SHA-256 of the weight file."""
         return weights.sha256(self.path)
 
+    def examine(self) -> None:
+        """As `System.examine`: every key and shape of its weights."""
+        self._load()
+
     @cached_property
     def network(self) -> SpatialDiffusion:
         """The network, loaded when it is first needed."""
+        return self._load()
+
+    def _load(self) -> SpatialDiffusion:
         from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS
 
         return CHECKPOINTS.load(self.path)

@@ -76,9 +76,16 @@ class GeometryAwareSystem(Binauraliser):
         """SHA-256 of the weight file."""
         return weights.sha256(self.path)
 
+    def examine(self) -> None:
+        """As `System.examine`: every key and shape of its weights."""
+        self._load()
+
     @cached_property
     def network(self) -> GeometryAware:
         """The network, loaded when it is first needed."""
+        return self._load()
+
+    def _load(self) -> GeometryAware:
         from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS
 
         return CHECKPOINTS.load(self.path)

@@ -99,6 +99,13 @@ class System(ABC):
         """Why the system cannot run here, in one sentence with the command that helps; empty if it can."""
         return ""
 
+    def examine(self) -> None:  # noqa: B027
+        """Look at what the sounds are made with, before other rows take their hours.
+
+        Raises:
+            BenchError: weights that do not fit, so that no clip could be made.
+        """
+
     def shared_by_processes(self, device: str) -> bool:
         """Whether each clip is made by itself on one core of a processor: many processes can then share the clips."""
         del device

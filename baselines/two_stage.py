@@ -52,6 +52,11 @@ class TwoStage(System):
         """What keeps either system from running."""
         return _joined(self.generator.unavailable, self.binauraliser.unavailable, between=" ")
 
+    def examine(self) -> None:
+        """As `System.examine`, of both stages."""
+        self.generator.examine()
+        self.binauraliser.examine()
+
     def shared_by_processes(self, device: str) -> bool:
         """As `System.shared_by_processes`, of both stages."""
         return all(stage.shared_by_processes(device) for stage in (self.generator, self.binauraliser))

@@ -108,6 +108,15 @@ class FlowSystem(System):
         """SHA-256 of the weight file, or of its shards."""
         return weights.sha256(self.path)
 
+    def examine(self) -> None:
+        """As `System.examine`: every key and shape of its weights, and the parts that they were trained with."""
+        from visaudio_bench.models.visaudio.checkpoints import filled
+        from visaudio_bench.models.weight_loading import open_weights
+
+        network = filled(open_weights(self.path), self.path)
+        parts = open_parts(self.kind, spatial=network.config.spacetime, later=True)
+        require_same_parts(parts, self.notes, str(self.path))
+
     def pipeline(self, device: str) -> Pipeline:
         """The network and its parts on a device.
 

@@ -91,7 +91,7 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
 
     Raises:
         UsageError: the output folder cannot be written, or another process is at work there.
-        BenchError: a stage failed as a whole.
+        BenchError: weights of a system do not fit, before anything is made; or a stage failed as a whole.
     """
     refuse_strangers(plan.jobs)
     made = {(job.suite.name, s.card.name): recorded(plan, job, s) for job in plan.jobs for s in job.present}
@@ -103,7 +103,15 @@ def execute(plan: Plan, *, dry_run: bool = False) -> FinishedRun | None:
         note(describe_prediction(summary["prediction"]))
         return None
     with hold(plan.out, "a run of bench"), at_work(plan.machines, [plan.out]) as workers:
+        _examine(plan, to_make)
         return _carry_out(replace(plan, workers=workers) if plan.machines.many else plan, summary)
+
+
+def _examine(plan: Plan, to_make: Mapping[tuple[str, str], int]) -> None:
+    """Have every system that is to make something look at what it makes it with, once."""
+    systems = {s.card.name: s for job in plan.jobs for s in job.present if to_make[job.suite.name, s.card.name]}
+    for system in systems.values():
+        system.examine()
 
 
 def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:

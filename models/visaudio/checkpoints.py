@@ -206,11 +206,24 @@ def network_of(
     Raises:
         BenchError: the file holds another network; says which.
     """
+    return narrow(filled(opened, path), dtype).to(device).eval().requires_grad_(False)
+
+
+def filled(opened: Opened, path: Path) -> FlowNetwork:
+    """The network of a file with the file's own tensors, which are read where they are asked for.
+
+    Args:
+        opened: its weights.
+        path: of the file, for notes and messages.
+
+    Raises:
+        BenchError: as `network_of`.
+    """
     notes = notes_of(path)
     with torch.device("meta"):
         network = build(config_in(notes)) if notes else MMAudio(recognise(opened.state, str(path)).mono)
     fill(network, opened.state, str(path))
-    return narrow(network, dtype).to(device).eval().requires_grad_(False)
+    return network
 
 
 def _targets(key: str) -> tuple[str, ...]:

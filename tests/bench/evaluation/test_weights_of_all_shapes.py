@@ -21,7 +21,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from visaudio_bench.errors import BenchError
-from visaudio_bench.models.visaudio.checkpoints import load_network, save_network
+from visaudio_bench.models.foleyspace import config as foley_config
+from visaudio_bench.models.foleyspace.checkpoints import CHECKPOINTS as FOLEY
+from visaudio_bench.models.foleyspace.network import SpatialDiffusion
+from visaudio_bench.models.geometry_aware import config as geometry_config
+from visaudio_bench.models.geometry_aware.checkpoints import CHECKPOINTS as GEOMETRY
+from visaudio_bench.models.geometry_aware.network import GeometryAware
+from visaudio_bench.models.visaudio.checkpoints import load_network, save_network, save_state
 from visaudio_bench.models.visaudio.config import CONFIGS, lengths
 from visaudio_bench.models.visaudio.feature_formats import Storage, pack
 from visaudio_bench.models.visaudio.feature_store import FeatureRow, Kind, claim, write_shard
@@ -399,3 +405,29 @@ def test_a_plain_file_is_mapped_and_not_read(weights, tmp_path):
     assert open_weights(tmp_path / "x.pth").taken == ""
     with pytest.raises(BenchError, match="there is no weight file"):
         load_network(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize("row", ["visaudio:{}", "mono+geometry-aware:{}", "mono+foleyspace:{}"])
+def test_weights_that_do_not_fit_are_refused_before_other_rows_take_their_time(
+    bench: Callable, clips: Path, tmp_path: Path, row: str
+) -> None:
+    file = tmp_path / "x.safetensors"
+    if "geometry" in row:
+        geometry = geometry_config.CONFIGS["tiny"]
+        GEOMETRY.save(geometry, cut(GeometryAware(geometry).state_dict()), file, {})
+    elif "foley" in row:
+        foley = foley_config.CONFIGS["tiny"]
+        FOLEY.save(foley, cut(SpatialDiffusion(foley).state_dict()), file, {})
+    else:
+        save_state(cut(filled(MICRO)), MICRO, file, open_parts("built-in").notes())
+    asked = ("run", "--suite", f"folder:{clips}", "--metric", "side_mid", "--out", tmp_path / "run")
+    done = bench(*asked, "--system", f"noise,{row.format(file)}")
+    assert done.code == 1 and "Traceback" not in done.err
+    assert "x.safetensors does not hold the weights of" in done.err and "have another shape" in done.err
+    assert not (tmp_path / "run" / "audio").exists(), "nothing was made"
+
+
+def cut(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without the last row of its largest tensor."""
+    largest = max(state, key=lambda key: state[key].numel())
+    return {**state, largest: state[largest][:-1]}
