@@ -25,10 +25,10 @@ class Ledger:
             self.failures.append(failure)
             tell(failure, self.folder)
 
-    def write(self) -> Path:
-        """Write `failures.jsonl` and return its path."""
+    def write(self, earlier: Iterable[Failure] = ()) -> Path:
+        """Write `failures.jsonl`, behind what other commands could not make, and return its path."""
         path = self.folder / "failures.jsonl"
-        write_failures(path, self.failures)
+        write_failures(path, [*earlier, *self.failures])
         return path
 
 

@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -389,4 +390,5 @@ def _receipt(path: Path) -> dict[str, str] | None:
 
 
 def _write_receipt(path: Path, sums: dict[str, str]) -> None:
-    write_json(_receipt_path(path), {"file": path.name, "identity": _identity(path), "sums": sums})
+    with suppress(OSError):  # it saves time, and a cache may be somebody else's
+        write_json(_receipt_path(path), {"file": path.name, "identity": _identity(path), "sums": sums})

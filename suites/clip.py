@@ -86,6 +86,10 @@ class Suite(ABC):
         del workers
         yield from ()
 
+    def remedy(self) -> str:
+        """What to do where a file of the suite cannot be read, in a sentence; empty where it is its owner's matter."""
+        return ""
+
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the suite's tables must know of its clips, a sentence each."""
         return ()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from visaudio_bench.errors import BenchError, ClipError, ClipsError
-from visaudio_bench.guard import is_of_the_machine
+from visaudio_bench.guard import advice_on, is_of_the_machine
 from visaudio_bench.pool import map_unordered
 
 Source = TypeVar("Source")
@@ -38,13 +38,12 @@ def make_each(
         if outcome.error is None:
             yield name
         elif is_of_the_machine(outcome.error):
-            refused.append(f"{name} ({outcome.error})")
+            refused.append(f"{name} ({outcome.error}); {advice_on(outcome.error)}")
         elif (error := outcome.clip_error()) is not None:
             failed[name] = error
     if refused:
         raise BenchError(
-            f"{len(refused)} of {len(sources)} {task}, first: {refused[0]}. "
-            "Check free disk space and run the same command again."
+            f"{len(refused)} of {len(sources)} {task}, first: {refused[0]}, and run the same command again."
         )
     if failed:
         first, error = next(iter(failed.items()))

@@ -171,7 +171,8 @@ def require_two_channels(path: Path, samples: Samples) -> None:
         raise ClipError(
             "mono",
             f"{path} is mono; binaural sound has two channels, and a mono file is never duplicated silently. "
-            "If one channel for both ears is what the system makes, write it to both channels.",
+            "A recording in mono has no side to compare with; a system that means one channel for both ears writes it "
+            "to both.",
         )
     if channels != 2:
         raise ClipError(
@@ -600,11 +601,17 @@ def _no_sound(path: Path, error: soundfile.LibsndfileError) -> ClipError:
     try:
         with open_container(path) as container:
             taken = f"{container.format.name} ({container.format.long_name})"
-            if container.streams.audio:
+            if container.streams.audio and not _named_so(path, container.format.name):
                 told += f" FFmpeg takes it for {taken}: give it the suffix of what it is."
     except ClipError:
         pass
     return ClipError("unreadable", told)
+
+
+def _named_so(path: Path, form: str) -> bool:
+    """Whether the suffix of a file is that of a format, by FFmpeg's name of it."""
+    suffix = path.suffix.lower().removeprefix(".")
+    return {"wave": "wav", "oga": "ogg", "aif": "aiff"}.get(suffix, suffix) in form.split(",")
 
 
 def _decode_av(path: Path, start: float, duration: float | None) -> tuple[Samples, int]:
@@ -731,15 +738,13 @@ def require_pictures(path: Path, start: float, duration: float) -> None:
     shown = max(whole - start, 0.0)
     if shown >= duration - TOLERANCE:
         return
+    there = f"{path} shows {shown:.2f} s from {start:g} s on"
+    if shown < SHORTEST - TOLERANCE:
+        raise ClipError("short", f"{there}, and the shortest sound that is made for pictures has {SHORTEST:g} s.")
     fits = max(int(shown * 10) / 10, SHORTEST)
-    advice = (
-        f"Ask for what there is: --duration {fits:g}"
-        if shown >= fits - TOLERANCE
-        else f"That is too short: the shortest sound has {SHORTEST:g} s."
-    )
     raise ClipError(
         "short",
-        f"{path} shows {shown:.2f} s from {start:g} s on, and {duration:g} s of sound were asked for. {advice}",
+        f"{there}, and {duration:g} s of sound were asked for. Ask for what there is: --duration {fits:g}",
     )
 
 

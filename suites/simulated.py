@@ -113,6 +113,10 @@ class SimulatedSuite(Suite):
         """SHA-256 of the manifest."""
         return digest(self.manifest())
 
+    def remedy(self) -> str:
+        """As `Suite.remedy`; what is rendered is looked for by its name alone."""
+        return f"It was rendered here: delete the folder {self.folder}, and the same command renders it again."
+
     def pending(self) -> tuple[str, ...]:
         """Ids of the clips of which a file is missing."""
         folder = self.folder

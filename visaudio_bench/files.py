@@ -58,8 +58,11 @@ def atomic_path(path: Path, mode: int | None = None) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say whose it is
+            error.filename = str(path)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
+from typing import TypeGuard
 
 from visaudio_bench import __version__
 from visaudio_bench.errors import BenchError, ClipError
@@ -33,6 +34,7 @@ LONGEST = 300  # characters of an error's own words in a message; the file has t
 # files open.
 _REFUSALS = {"ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EMFILE", "ENFILE"}
 _MACHINE = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno, name))
+_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager
@@ -67,9 +69,25 @@ def as_clip_error(error: Exception) -> ClipError:
     return _unexpected(error)
 
 
-def is_of_the_machine(error: Exception) -> bool:
+def is_of_the_machine(error: Exception) -> TypeGuard[OSError]:
     """Whether the system refused what it would refuse whichever clip is worked on."""
     return isinstance(error, OSError) and error.errno in _MACHINE
+
+
+def is_of_permission(error: Exception) -> TypeGuard[OSError]:
+    """Whether the system refused for want of a right; of a file that is read this is the file's own fault."""
+    return isinstance(error, OSError) and error.errno in _PERMISSION
+
+
+def advice_on(error: OSError) -> str:
+    """What to do where the system refused to write, to be continued by `and run the same command again`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there"
+    if error.errno == errno.EFBIG:
+        return "lift the limit on the size of files (ulimit -f)"
+    if is_of_permission(error):
+        return "choose a folder that you may write to"
+    return "make room or choose another folder"
 
 
 def portable(error: Exception) -> Exception:

@@ -237,8 +237,11 @@ def _drain(
 def _submit(
     executor: ProcessPoolExecutor, function: Callable[[Item], Value], item: Item
 ) -> Future[Outcome[Item, Value]]:
-    with deaf_children():
-        return executor.submit(attempt_far, function, item)
+    try:
+        with deaf_children():
+            return executor.submit(attempt_far, function, item)
+    except (EOFError, ConnectionError) as error:  # of a new worker: the process that workers are copied from has ended
+        raise BrokenProcessPool(str(error)) from error
 
 
 def _outcome(future: Future[Outcome[Item, Value]], item: Item) -> Outcome[Item, Value]:

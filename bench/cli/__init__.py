@@ -17,6 +17,10 @@ from types import FrameType
 PATIENCE = 1.2  # s after Ctrl-C until the process ends whatever it is at: people wait for two
 INTERRUPTED = "interrupted; what was finished is kept, the same command goes on from there"
 INTERRUPTED_CODE = 130
+LOST = (
+    "another process that this one talked to has ended in the middle. What was finished is kept: run the same command "
+    "again."
+)
 
 
 def main() -> None:
@@ -108,7 +112,10 @@ def _run() -> int:
             cli(prog_name="bench", standalone_mode=False)
         except click.exceptions.Exit as stop:
             return stop.exit_code
-        except click.Abort:
+        except click.Abort as abort:
+            if isinstance(abort.__cause__, EOFError):  # click takes the end of any file for that of the terminal
+                _say(f"error: {LOST}")
+                return 1
             raise KeyboardInterrupt from None
         except click.ClickException as error:
             error.show()
@@ -128,10 +135,12 @@ def _run() -> int:
 def _refused(error: Exception) -> str:
     if not isinstance(error, OSError):
         return ""
+    from visaudio_bench.guard import advice_on
+
     where = f" ({error.filename})" if error.filename else ""
     return (
         f"the system refused a file operation: {error.strerror or error}{where}. "
-        "What was finished is kept; make room or choose another folder and run the same command again."
+        f"What was finished is kept; {advice_on(error)}, and run the same command again."
     )
 
 

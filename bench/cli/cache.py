@@ -54,9 +54,12 @@ def clear() -> None:
     number, size = _count(cache_dir() / OLD)
     store.clear()
     shutil.rmtree(cache_dir() / OLD, ignore_errors=True)
-    left = [path for path in (store.folder, cache_dir() / OLD) if path.exists()]
-    if left:
-        raise BenchError(f"{left[0]} cannot be removed whole: parts of it belong to somebody else.")
+    for path in (store.folder, cache_dir() / OLD):
+        try:
+            if path.exists():
+                shutil.rmtree(path)
+        except OSError as error:
+            raise BenchError(f"{path} cannot be removed whole: {error.strerror} ({error.filename}).") from error
     note(f"removed {contents.entries + number:,} answers, {(contents.size + size) / 1e6:,.1f} MB")
 
 

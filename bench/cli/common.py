@@ -216,7 +216,7 @@ def make_plan(jobs: tuple[SuiteJob, ...], default_out: str, options: dict[str, A
     device = find_device(options["device"], machines)
     workers = options["workers"] or available_cores()
     planned_for = options.get("plan_for")
-    if planned_for and not options["dry_run"]:
+    if planned_for is not None and not options["dry_run"]:
         raise UsageError("--plan-for is for --dry-run: a run is on this machine.")
     if machines.many and options["dry_run"]:
         raise UsageError(
@@ -238,7 +238,7 @@ def make_plan(jobs: tuple[SuiteJob, ...], default_out: str, options: dict[str, A
         backbones=open_backbones(options["backbones"], jobs, device),
         replace=options.get("replace", False),
         companions=None if companions is None else Path(companions),
-        machine=machine_of(planned_for, workers) if planned_for else None,
+        machine=machine_of(planned_for, workers) if planned_for is not None else None,
         machines=machines,
     )
 

@@ -6,8 +6,10 @@ refused before any work, unless the user asks for it to be replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +71,19 @@ def records_of(run: Run) -> list[SuiteRecord]:
     ]
 
 
+@contextmanager
+def replaceable(out: Path) -> Iterator[None]:
+    """Read files of a run; where one is damaged the way on is told with it.
+
+    Raises:
+        UsageError: as the block did.
+    """
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{error} To give up the results in {out}, not its sounds, add --replace") from error
+
+
 def present_run(plan: Plan) -> Run | None:
     """The run in the plan's folder that stays there; None where there is none, or it is to be replaced.
 
@@ -77,7 +92,8 @@ def present_run(plan: Plan) -> Run | None:
     """
     if plan.replace or not (plan.out / "results.json").is_file():
         return None
-    present = read_results(plan.out)
+    with replaceable(plan.out):
+        present = read_results(plan.out)
     require_alike(plan, present, {})
     return present
 
@@ -91,7 +107,8 @@ def earlier(plan: Plan) -> Earlier | None:
     present = present_run(plan)
     if present is None:
         return None
-    return Earlier(present, read_clip_rows(plan.out / "clips.csv"), read_failures(plan.out / "failures.jsonl"))
+    with replaceable(plan.out):
+        return Earlier(present, read_clip_rows(plan.out / "clips.csv"), read_failures(plan.out / "failures.jsonl"))
 
 
 def require_alike(plan: Plan, present: Run, weights: Mapping[str, str]) -> None:

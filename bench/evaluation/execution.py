@@ -28,6 +28,7 @@ from visaudio_bench.bench.evaluation.accumulation import (
     merged_rows,
     merged_unavailable,
     present_run,
+    replaceable,
     require_alike,
 )
 from visaudio_bench.bench.evaluation.family import Judged
@@ -117,7 +118,8 @@ def _examine(plan: Plan, to_make: Mapping[tuple[str, str], int]) -> None:
 def _carry_out(plan: Plan, summary: Mapping[str, Any]) -> FinishedRun:
     before = earlier(plan)  # only now: until the folder was ours another process may have added to it
     write_json(plan.out / "plan.json", summary)
-    write_media(plan.out, plan.jobs, keep=before is not None)
+    with replaceable(plan.out):
+        write_media(plan.out, plan.jobs, keep=before is not None)
     rows: list[ClipRow] = []
     ledger = Ledger(plan.out)
     nets = _networks(plan)
@@ -148,13 +150,14 @@ def _admit(plan: Plan, job: SuiteJob, unmade: Mapping[str, ClipError]) -> dict[s
     Those that were not prepared, and, in a suite with references, those without a usable one.
     """
     bad = {clip: problem_of(error, "prepare") for clip, error in unmade.items()}
+    remedy = " ".join(["", job.suite.remedy()]).rstrip()
     wanted = [clip for clip in job.clips if clip.id not in bad] if job.has_references else []
     outcomes = map_unordered(admit, wanted, plan.workers)
     for outcome in track(outcomes, len(wanted), f"reading {job.suite.name}"):
         error = outcome.clip_error()
         problem = outcome.value if error is None else problem_of(error, "read")
         if problem is not None:
-            bad[outcome.item.id] = problem
+            bad[outcome.item.id] = problem._replace(message=problem.message + remedy)
     return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
 
 

@@ -349,7 +349,7 @@ def describe(summary: dict[str, Any]) -> str:
         lines += [f"  left out {why}", *([f"{'':11}{asked.strip()} {command}"] if command else [])]
     workers = f"{summary['workers']} worker{'s' if summary['workers'] != 1 else ''}"
     predicted = summary["prediction"]
-    lines.append(f"  output   {summary['out']} ({workers}, about {clock(sum(predicted['seconds'].values()))})")
+    lines.append(f"  output   {summary['out']} ({workers}, about {clock(sum(predicted['seconds'].values()))} if idle)")
     return folded("\n".join(lines), indent=11)
 
 

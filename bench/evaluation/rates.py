@@ -227,16 +227,18 @@ def machine_of(text: str, cores: int) -> Machine:
         UsageError: another word, or no number that a machine has.
     """
     given: dict[str, float] = {"cores": cores, "speed": 1.0, "cards": 0}
+    told: set[str] = set()
     for part in text.split(","):
         name, _, value = part.partition("=")
         try:
             number = float(value) if name == "speed" else int(value)
         except ValueError:
             number = -1
-        if name not in given or not LEAST.get(name, 1) <= number < 1e6:
+        if name in told or name not in given or not LEAST.get(name, 1) <= number < 1e6:
             raise UsageError(
                 f'"{part}" says nothing of a machine. Write any of cores=N, speed=X and cards=N, with commas between: '
                 "--plan-for cores=32,speed=1.5,cards=8"
             )
+        told.add(name)
         given[name] = number
     return Machine(int(given["cores"]), given["speed"], int(given["cards"]))

@@ -77,7 +77,9 @@ def _made(run: Run, names: Mapping[str, str]) -> dict[str, Any]:
         }
         for suite in run.body["suites"]
     }
-    return {**run.provenance, "suites": suites, "metric versions": run.body["metrics"]}
+    earlier = "; ".join(str(part.get("command", EMPTY)) for part in run.provenance.get("earlier", []))
+    added = {"earlier": earlier} if earlier else {}
+    return {**run.provenance, **added, "suites": suites, "metric versions": run.body["metrics"]}
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

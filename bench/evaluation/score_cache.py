@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from visaudio_bench.bench.evaluation.answer_store import AnswerStore
-from visaudio_bench.files import cache_dir
+from visaudio_bench.errors import BenchError
+from visaudio_bench.files import CACHE_VARIABLE, cache_dir
+from visaudio_bench.guard import is_of_permission
 from visaudio_bench.sources import source_revision
 from visaudio_bench.turns import alone
 
@@ -45,8 +47,21 @@ def cached(
         if kept is not None:
             return _unpacked(kept)
         arrays = {name: np.asarray(value) for name, value in compute().items()}
-        store.put(key, _packed(arrays))
+        _keep(store, key, arrays)
     return arrays
+
+
+def _keep(store: AnswerStore, key: bytes, arrays: Mapping[str, np.ndarray]) -> None:
+    try:
+        store.put(key, _packed(arrays))
+    except OSError as error:
+        if is_of_permission(error):  # of nobody's clip
+            raise BenchError(
+                f"answers cannot be kept in {store.folder}: {error.strerror}. Have them kept elsewhere: "
+                f"{CACHE_VARIABLE}=DIR"
+            ) from error
+        error.filename = error.filename or str(store.folder)
+        raise
 
 
 @lru_cache(maxsize=1)

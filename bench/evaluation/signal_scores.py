@@ -292,7 +292,8 @@ def _screen(clip: Clip, prediction: Prediction, sound: Sound) -> list[Problem]:
 def _shorter(sound: Sound) -> str:
     """The next command, where a sound is short because it was meant to be."""
     seconds = int(10 * sound.samples.shape[1] / sound.source_rate) / 10
-    return f". To judge no more than that of every clip: bench score --duration {seconds:g}" if seconds else ""
+    command = f"bench score --predictions DIR --references DIR --duration {seconds:g}"
+    return f". To judge no more than that of every clip: {command}" if seconds else ""
 
 
 def _as_scored(clip: Clip, sound: Sound) -> Samples:

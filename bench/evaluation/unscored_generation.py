@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from visaudio_bench.bench.failures import Ledger, failure_of, prepare
 from visaudio_bench.errors import BenchError, ClipError, UsageError
 from visaudio_bench.files import write_json
 from visaudio_bench.guard import one_clip
-from visaudio_bench.leaderboards.schema import Failure
+from visaudio_bench.leaderboards.schema import Failure, read_failures
 from visaudio_bench.suites import Clip, Suite
 from visaudio_bench.suites.folder import clip_id, probed, require_id
 from visaudio_bench.suites.media import SHORTEST, TOLERANCE, read_sound, require_pictures, write_clip
@@ -117,7 +117,7 @@ def produce(job: SuiteJob, folder: Path, *, seed: int, device: str, mux: bool, w
         ledger.add(_mux_all(job, by_clip, folder, system.card.name))
     for failure in ledger.failures:
         note(f"not {'shown' if failure.stage == 'mux' else 'made'}: {failure.clip}: {failure.message}")
-    path = ledger.write()
+    path = ledger.write(_still_unmade(folder, asked))
     note(f"{len(by_clip)} sounds in {folder}" + (f" ({before} were there)" if by_clip else ""))
     if ledger.failures:
         unshown = len(ledger.failures) - not_made
@@ -139,6 +139,15 @@ def _refuse_to_overwrite(job: SuiteJob, folder: Path, *, mux: bool) -> None:
                     f"{path} exists and was not made by bench generate (no {clip.id}.json is beside it); it would be "
                     "overwritten. Choose another folder: --out DIR"
                 )
+
+
+def _still_unmade(folder: Path, asked: Collection[str]) -> list[Failure]:
+    """What earlier commands could not make in a folder, of clips that this one was not asked for."""
+    try:
+        told = read_failures(folder / "failures.jsonl") if (folder / "failures.jsonl").is_file() else []
+    except UsageError:  # damaged: it is written anew
+        return []
+    return [failure for failure in told if failure.clip not in asked and not (folder / f"{failure.clip}.wav").is_file()]
 
 
 def _too_short(job: SuiteJob) -> dict[str, Generated]:

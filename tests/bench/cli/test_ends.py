@@ -10,8 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
+
+from visaudio_bench.bench.cli import _run
 
 COMMAND = (sys.executable, "-c", "from visaudio_bench.bench.cli import main; main()")
 SOON = 8.0  # s: a person waits for two, and a loaded machine gets a few more
@@ -92,3 +96,37 @@ def test_a_limit_of_memory_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "allows 0.9 GiB of address space (ulimit -v)" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_process_that_workers_are_copied_from_may_be_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISAUDIO_BENCH_CACHE", str(tmp_path / "cache"))
+    call = ("features", "build", "--suite", "simroom-mini", "--parts", "built-in", "--workers", 2)
+    command = [*COMMAND, *map(str, call), "--out", str(tmp_path / "made")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 120
+        while descendants(running.pid) <= 3:
+            assert running.poll() is None and time.monotonic() < until
+            time.sleep(0.02)
+        for child in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
+            if "forkserver" in Path(f"/proc/{child}/cmdline").read_text():  # which workers are copied from
+                os.kill(int(child), signal.SIGKILL)
+        _, said = running.communicate(timeout=120)
+    assert (running.returncode, "Traceback" in said, "interrupted" in said) == (0, False, False), said
+    assert "12/12" in said
+
+
+def test_the_end_of_a_file_is_no_interruption(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """The library of the command line takes every `EOFError` for the end of the terminal."""
+    monkeypatch.setattr("visaudio_bench.bench.cli.commands.cli", _ended)
+    assert _run() == 1
+    assert "has ended in the middle. What was finished is kept" in capsys.readouterr().err
+
+
+def _ended(**_: object) -> None:
+    try:
+        raise EOFError
+    except EOFError as error:
+        raise click.Abort from error

@@ -111,6 +111,10 @@ def test_diff_pairs_renamed_systems_and_is_silent_on_what_neither_has(bench: Ben
     made, results, clips = json.loads(told.out)
     assert any("good" in row["what"] and "renamed" in row["what"] for row in made["rows"])
     assert not results["rows"] and not clips["rows"]
+    _score(bench, sounds, "bad", out="b", metric="lr_acc")
+    told = json.loads(bench("diff", sounds / "a", sounds / "b", "--format", "json").out)[0]
+    (earlier,) = (row["cells"]["second"]["text"] for row in told["rows"] if row["what"] == "earlier")
+    assert earlier.startswith("bench score") and "{" not in earlier
 
 
 def test_two_systems_are_compared_by_metric_and_by_clip(bench: Bench, sounds: Path) -> None:

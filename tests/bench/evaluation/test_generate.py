@@ -241,6 +241,10 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
     assert "clip1.wav has no pictures" in done.err
     assert "2 of 3 clips could not be made" in done.err
     assert (tmp_path / "clip0.wav").is_file()
+    later = ("--video", clips / "clip1.mp4", "--steps", 1, "--duration", 2, "--out", tmp_path)
+    assert bench("generate", "--weights", checkpoints["full"], *later).code == 0
+    left = [json.loads(line)["clip"] for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
+    assert left == ["broken"], "clip1 is there now; of the other nobody asked again"
 
 
 def test_a_video_shorter_than_the_sound(

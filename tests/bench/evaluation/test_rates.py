@@ -78,7 +78,9 @@ def test_rates_ship_for_everything_that_is_built_in() -> None:
     assert shipped.seconds("metric", "interaural_cues") > 0 and shipped.worker_mb > 50
 
 
-@pytest.mark.parametrize("text", ["cores", "cores=0", "speed=0", "speed=x", "cards=-1", "ram=4", "", "cores=1.5"])
+@pytest.mark.parametrize(
+    "text", ["cores", "cores=0", "speed=0", "speed=x", "cards=-1", "ram=4", "", "cores=1.5", "cores=2,cores=3"]
+)
 def test_a_machine_that_is_none_is_told(text: str) -> None:
     with pytest.raises(UsageError, match="says nothing of a machine"):
         machine_of(text, 2)
