@@ -52,6 +52,13 @@ BROWSER_FLAGS = (
 )
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """A test of minutes may take an hour on a machine that does much else; what hangs is ended all the same."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(7200))
+
+
 WORKERS_IMPORT = (
     "visaudio_bench.bench.evaluation.execution",
     "visaudio_bench.bench.evaluation.generation",

@@ -127,7 +127,6 @@ def test_a_backbone_that_breaks_its_promise_is_named(toy):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["vggish", "panns", "imagebind_audio"])
 def test_our_backbones_follow_the_api(name):
     assert hear_modules.validate(f"visaudio_bench.models.hear_api.{name}", "random") == []

@@ -28,7 +28,7 @@ UPSTREAM = os.environ.get("VISAUDIO_BENCH_UPSTREAM", "")
 PYTHON = os.environ.get("VISAUDIO_BENCH_UPSTREAM_PYTHON", "")
 SMALL = {"mmaudio": ":model=small_44k:steps=2:precision=float32"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.slow
 
 
 def source_of(folder: str) -> Path:

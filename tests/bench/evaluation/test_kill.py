@@ -78,7 +78,6 @@ def test_killed_while_sounds_are_made_the_run_ends_with_the_same_numbers(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
 def test_killed_in_every_stage_the_run_ends_with_the_same_numbers(
     bench: Callable, tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

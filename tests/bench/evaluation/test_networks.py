@@ -161,7 +161,6 @@ def compare_with_what_the_reference_prints(run: Path, golden: Path) -> None:
 
 @pytest.mark.golden
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
 def test_all_of_the_references_columns_with_all_networks(
     bench: Callable, install: Callable, six_clips: Path, golden: Path
 ) -> None:

@@ -188,7 +188,6 @@ def test_bfloat16_is_near(small):
 
 @pytest.mark.golden
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_synchformer_video_features_and_logits(golden, build, end_to_end_frames, end_to_end_sound):
     """Two of the six clips: the other four take a minute each and add nothing (all were run once)."""
     network = build(synchformer.Synchformer)
@@ -208,7 +207,6 @@ def test_synchformer_video_features_and_logits(golden, build, end_to_end_frames,
 
 @pytest.mark.golden
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_imagebind_video_features(golden, build, end_to_end_frames):
     network = build(imagebind.ImageBind)
     stored = np.load(golden / "end_to_end_features.npz")["ib_video"]

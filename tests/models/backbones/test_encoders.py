@@ -278,7 +278,6 @@ def test_clip_from_a_file_is_the_same_with_its_mask(tmp_path, small_clip, suffix
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_full_size_clip_answers_in_the_published_shapes(open_clip, frames):
     """About 5 GB and 30 s of one core."""
     network = with_random_numbers(DfnClip)
@@ -357,7 +356,6 @@ def test_perception_encoder_from_a_file_is_the_same_with_its_angles(tmp_path, sm
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_full_size_perception_encoder_answers_in_the_published_shape(small_encoder, frames):
     """About 2 GB and 20 s of one core. The angles of its places are those of a network that was made on the CPU."""
     network = with_random_numbers(PerceptionEncoder)
