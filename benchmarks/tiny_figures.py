@@ -40,7 +40,7 @@ from visaudio_bench.models.visaudio.pipeline import Pipeline, Request
 from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 from visaudio_bench.suites import open_suite
 from visaudio_bench.suites.clip import Clip
-from visaudio_bench.suites.filmed_scenes import FILMED, IN_VIEW, film_files
+from visaudio_bench.suites.filmed_scenes import CROWDED, FILMED, IN_VIEW, TWO_IN_VIEW, film_files
 from visaudio_bench.suites.media import iter_frames, read_binaural, scale_to_peak, write_audio, write_video
 from visaudio_bench.suites.simulator.filming import filming_of
 from visaudio_bench.suites.simulator.hrtf import SPEED_OF_SOUND
@@ -238,7 +238,11 @@ def decibels(sound: Array) -> float:
 def silence(pipeline: Pipeline, count: int, out: Path) -> dict[str, str]:
     """Scenes in which nothing sounds, that are not learnt from: those that come next."""
     out.mkdir(parents=True, exist_ok=True)
-    scenes = IN_VIEW.scenes(FILMED.name, FILMED.clips + 10 * count, FILMED.duration)[FILMED.clips :]
+    blocks = max(
+        FILMED.clips // IN_VIEW.block, CROWDED.clips // TWO_IN_VIEW.block
+    )  # those that it may have learnt from
+    first = blocks * IN_VIEW.block
+    scenes = IN_VIEW.scenes(FILMED.name, first + 10 * count, FILMED.duration)[first:]
     silent = [scene for scene in scenes if filming_of(scene).silent][:count]
     for scene in silent:
         film_files(scene, out, FILMED.size)

@@ -47,6 +47,7 @@ SUITES = SuiteRegistry(
         "simroom-full": "visaudio_bench.suites.simulated:simroom_full",
         "simroom-train": "visaudio_bench.suites.training_scenes:simroom_train",
         "simroom-filmed": "visaudio_bench.suites.filmed_scenes:simroom_filmed",
+        "simroom-crowded": "visaudio_bench.suites.filmed_scenes:simroom_crowded",
         "simroom-validation": "visaudio_bench.suites.training_scenes:simroom_validation",
         "folder": "visaudio_bench.suites.folder:open_folder",
     },

@@ -1,8 +1,10 @@
-"""simroom-filmed: simulated scenes to learn sounds from, filmed as real videos are, some of them silent.
+"""simroom-filmed, simroom-crowded: scenes to learn sounds from, filmed as real videos are, some of them silent.
 
 They share no room, sound, trajectory or seed with `simroom` or `simroom-validation`. All that sounds is in view, for of
 what is not seen pictures do not tell where it is. How they are filmed is told by `simulator.filming`; the evaluation's
 are filmed cleanly. In one of seven nothing sounds; `clip.meta["silent"]` says so.
+
+`simroom-crowded` is for going on: two of seven scenes have two sources instead of one of six, one of four is silent.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from visaudio_bench.suites.making import make_each
 from visaudio_bench.suites.media import write_audio, write_video
 from visaudio_bench.suites.simulated import SuiteSize
 from visaudio_bench.suites.simulator.design import FACTORS
-from visaudio_bench.suites.simulator.filming import filmed, filming_of
+from visaudio_bench.suites.simulator.filming import SILENT, filmed, filming_of
 from visaudio_bench.suites.simulator.labels import scene_labels
 from visaudio_bench.suites.simulator.render import (
     RENDERER,
@@ -42,48 +44,58 @@ IN_VIEW = EndlessDesign(TO_LEARN.seed, TO_LEARN.offset, tuple(f for f in FACTORS
 FILMED = SuiteSize("simroom-filmed", 42 * IN_VIEW.block, 2.0, 96, "Simulated rooms, filmed as videos are, clips of 2 s")
 
 
-class FilmedSuite(TrainingSuite):
-    """The first scenes of the design, each filmed in its own way."""
+# Which of two things sounds says most of where to look, and that nothing does is learnt last: more of both.
+TWO_IN_VIEW = EndlessDesign(TO_LEARN.seed, TO_LEARN.offset, (*IN_VIEW.factors, "two sources"))
+CROWDED = SuiteSize(
+    "simroom-crowded", 54 * TWO_IN_VIEW.block, 2.0, 96, "Simulated rooms, more often with two sources or with none"
+)
+OFTEN_SILENT = 0.25
 
-    def __init__(self, plan: SuiteSize = FILMED):
-        super().__init__(plan, IN_VIEW)
+
+class FilmedSuite(TrainingSuite):
+    """The first scenes of a design, each filmed in its own way; in a share of them nothing sounds."""
+
+    def __init__(self, plan: SuiteSize = FILMED, endless: EndlessDesign = IN_VIEW, silent: float = SILENT):
+        super().__init__(plan, endless)
+        self.silent = silent
 
     def identity(self) -> list[object]:
         """As `TrainingSuite.identity`, with the code that films."""
-        return [*super().identity(), source_revision(film_files)]
+        return [*super().identity(), source_revision(film_files), self.silent]
 
     def manifest(self) -> list[dict[str, Any]]:
         """As `SimulatedSuite.manifest`, with how each is filmed."""
         rows = zip(super().manifest(), self.designed, strict=True)
-        return [{**row, "filming": asdict(filming_of(scene))} for row, scene in rows]
+        return [{**row, "filming": asdict(filming_of(scene, self.silent))} for row, scene in rows]
 
     def clips(self) -> tuple[Clip, ...]:
         """As `SimulatedSuite.clips`, with `meta["silent"]`."""
         return tuple(
-            replace(clip, meta={**clip.meta, "silent": filming_of(self.scenes[clip.id]).silent})
+            replace(clip, meta={**clip.meta, "silent": filming_of(self.scenes[clip.id], self.silent).silent})
             for clip in super().clips()
         )
 
     def prepare(self, workers: int = 1) -> Iterator[str]:
         """As `SimulatedSuite.prepare`."""
         yield from make_each(
-            partial(film_files, folder=self.folder, size=self.size),
+            partial(film_files, folder=self.folder, size=self.size, silent=self.silent),
             {name: self.scenes[name] for name in self.pending()},
             workers,
             task=f"clips of {self.name} could not be rendered into {self.folder}",
         )
 
 
-def film_files(scene: Scene, folder: Path, size: int) -> None:
+def film_files(scene: Scene, folder: Path, size: int, silent: float = SILENT) -> None:
     """Write a scene's files as `simulator.render.render_files` does, filmed in its own way.
 
     Args:
         scene: what is shown and heard.
         folder: where to.
         size: of the pictures, pixels each way.
+        silent: as of `simulator.filming.filming_of`.
     """
     video, audio, truth = clip_files(folder, scene.id)
-    how = filming_of(scene)
+    how = filming_of(scene, silent)
     sounds = scene_sounds(scene)
     onsets = [sound.onsets[:0] if how.silent else sound.onsets for sound in sounds]
     write_video(video, filmed(scene, onsets, size, how), FPS, crf=how.crf)
@@ -96,3 +108,8 @@ def film_files(scene: Scene, folder: Path, size: int) -> None:
 def simroom_filmed(argument: str | None = None) -> TrainingSuite:
     """Scenes to learn from: `simroom-filmed` or `simroom-filmed:N`."""
     return open_counted(FilmedSuite, FILMED, argument)
+
+
+def simroom_crowded(argument: str | None = None) -> TrainingSuite:
+    """Scenes to go on learning from: `simroom-crowded` or `simroom-crowded:N`."""
+    return open_counted(lambda plan: FilmedSuite(plan, TWO_IN_VIEW, OFTEN_SILENT), CROWDED, argument)

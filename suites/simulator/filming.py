@@ -50,20 +50,24 @@ class Filming:
     crf: int = 23
 
 
-def filming_of(scene: Scene) -> Filming:
+def filming_of(scene: Scene, silent: float = SILENT) -> Filming:
     """The way in which a scene is filmed, which its seed decides.
 
     One scene in four is filmed cleanly; each trouble comes in about one of three of the others.
+
+    Args:
+        scene: what is filmed.
+        silent: share of the scenes in which nothing sounds. Who is among the few is also among the many.
     """
     rng = np.random.default_rng([scene.seed, 11])
-    silent = bool(rng.random() < SILENT)
+    nothing = bool(rng.random() < silent)
     kind = rng.random()
     clean = rng.random() < 0.25
     exposure = np.exp(rng.normal(-0.1, 0.35)) * np.exp(rng.normal(0.0, 0.12, 3))
     drawn = Filming(
-        silent=silent,
-        still=silent and kind < 0.35,
-        blank=silent and kind > 0.8,
+        silent=nothing,
+        still=nothing and kind < 0.35,
+        blank=nothing and kind > 0.8,
         exposure=(float(exposure[0]), float(exposure[1]), float(exposure[2])),
         lift=_sometimes(rng, 0.15),
         gamma=float(np.exp(rng.normal(0.0, 0.2))),
@@ -75,7 +79,7 @@ def filming_of(scene: Scene) -> Filming:
         noise=_sometimes(rng, 7.0, share=0.4),
         crf=int(rng.integers(18, 36)),
     )
-    return Filming(silent=silent, still=drawn.still, blank=drawn.blank) if clean else drawn
+    return Filming(silent=nothing, still=drawn.still, blank=drawn.blank) if clean else drawn
 
 
 def _sometimes(rng: np.random.Generator, most: float, share: float = 0.35) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from visaudio_bench.suites import open_suite
-from visaudio_bench.suites.filmed_scenes import FILMED, IN_VIEW, FilmedSuite, film_files
+from visaudio_bench.suites.filmed_scenes import CROWDED, FILMED, IN_VIEW, TWO_IN_VIEW, FilmedSuite, film_files
 from visaudio_bench.suites.media import probe, read_sound
 from visaudio_bench.suites.simulated import simroom
 from visaudio_bench.suites.simulator.filming import Filming, filmed, filming_of
@@ -49,6 +49,15 @@ def test_a_clip_is_cheap(block: tuple[Scene, ...], tmp_path: Path) -> None:
 def test_some_scenes_are_silent() -> None:
     silent = [clip.meta["silent"] for clip in open_suite(f"simroom-filmed:{IN_VIEW.block}").clips()]
     assert 0.07 < sum(silent) / len(silent) < 0.22
+
+
+def test_a_second_design_has_more_of_two_sources_and_of_none() -> None:
+    clips = open_suite(f"simroom-crowded:{TWO_IN_VIEW.block}").clips()
+    assert 0.15 < sum(clip.meta["silent"] for clip in clips) / len(clips) < 0.35
+    two = [clip for clip in clips if clip.meta["factor"] == "two sources"]
+    assert len(two) == 2 * len(clips) // len(TWO_IN_VIEW.factors)
+    assert all(clip.meta["invisible"] in ((), []) for clip in clips)
+    assert CROWDED.clips % TWO_IN_VIEW.block == 0
 
 
 def test_a_silent_scene_is_heard_as_ambience_and_has_no_onsets(block: tuple[Scene, ...], tmp_path: Path) -> None:

@@ -47,11 +47,11 @@ _LEAD_LOW, _LEAD_HIGH = 100.0, 1500.0
 _LONGEST_LEAD = 1e-3
 # Latent units: a difference of 20 dB, a lead of 0.7 ms and four octaves around 440 Hz are 1.
 _LEVEL_UNIT, _DIFFERENCE_UNIT, _LEAD_UNIT, _PITCH_UNIT, _PITCH_CENTRE = 20.0, 20.0, 7e-4, 2.0, 440.0
-# dB: each band where it is loudest in all scenes of simroom-filmed
+# dB: each band where it is loudest in all scenes of simroom-filmed and simroom-crowded
 _LOUDEST = (
-    -20.9, -11.8, -8.7, -16.3, -21.1, -12.0, -12.5, -11.6, -12.9, -11.6, -17.6, -20.5, -18.3, -18.8, -17.6, -18.3,
-    -19.0, -17.9, -18.4, -17.1, -16.9, -17.4, -16.7, -17.2, -17.7, -20.3, -28.0, -31.4, -33.1, -33.7, -32.9, -32.9,
-    -33.3, -34.3, -35.2, -37.2, -34.5, -33.1, -34.3, -36.7,
+    -17.0, -9.4, -8.7, -16.1, -17.0, -11.1, -9.6, -11.1, -12.3, -11.6, -16.7, -19.1, -17.7, -18.7, -16.2, -16.9,
+    -17.6, -17.9, -17.8, -17.1, -14.5, -14.8, -15.8, -16.5, -17.6, -19.6, -27.2, -31.4, -32.2, -32.3, -32.1, -31.5,
+    -33.2, -34.3, -34.9, -35.9, -33.1, -33.1, -34.3, -35.7,
 )  # fmt: skip
 # Of the likeness: of 0.5 to 1 in steps of 0.1 the one with which references of simroom-validation best keep width.
 _HEARD_ALIKE = 0.6
