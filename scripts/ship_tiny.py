@@ -1,8 +1,10 @@
 """Put a checkpoint of `bench train visaudio` into the package as `visaudio-tiny`, with its card.
 
-    bench train visaudio --out runs/visaudio-tiny
-    python benchmarks/tiny_figures.py --weights runs/visaudio-tiny/last.safetensors --media FOLDER --out runs/figures
-    python scripts/ship_tiny.py runs/visaudio-tiny runs/figures/figures.json
+    bench train visaudio
+    bench features build --suite simroom-crowded --parts built-in --out features
+    bench train visaudio --data features --from runs/visaudio-tiny/last.safetensors --set ... --out runs/second
+    python benchmarks/tiny_figures.py --weights runs/second/last.safetensors --media FOLDER --out runs/figures
+    python scripts/ship_tiny.py runs/second runs/figures/figures.json
 
 What the card says of training and figures is read, never typed in; `tests/models/visaudio/test_shipped.py` compares the
 card with the file.
@@ -20,22 +22,31 @@ from visaudio_bench.models import weights
 from visaudio_bench.models.visaudio.checkpoint_notes import read_notes
 from visaudio_bench.models.visaudio.checkpoints import load_network, save_network
 from visaudio_bench.models.visaudio.tiny.shipped import shipped_checkpoint
-from visaudio_bench.models.visaudio.tiny.vocoder import Vocoder
 from visaudio_bench.models.visaudio.training.recipe import PRESETS, FlowRecipe
+from visaudio_bench.suites.filmed_scenes import FILMED
 
+GOING_ON = "bench train visaudio --data features --from runs/visaudio-tiny/last.safetensors --out runs/second"
 CARD = """# visaudio-tiny
 
 The small model that is part of this package: ViSAudio's network (two branches, conditional spacetime module) with
 {parameters:.1f} M weights, conditioners and a codec that are built in, and nothing to download. It is not the published
 model, and its numbers are never shown as those.
 
-- **Data**: {clips} simulated scenes of 2 s (`simroom-filmed`), rendered by this project: synthetic sounds of seven
-  kinds, rooms with the head responses of MIT KEMAR, pictures that are filmed as real videos are. No recording.
-- **Training**: `{command}`, {steps} steps of {batch} clips, seed {seed}, on processors.
+- **Data**: {first_clips} simulated scenes of 2 s (`simroom-filmed`), then {clips} with more of two sources and of
+  silence (`simroom-crowded`), rendered by this project: synthetic sounds of seven kinds, rooms with the head responses
+  of MIT KEMAR, pictures that are filmed as real videos are. No recording.
+- **Training**: {first_steps} steps of {batch} clips by the first of the commands below, {steps} more by the last; seed
+  {seed}, on processors.
 - **Heard with**: {sampling} Euler steps, guidance {guidance}, in windows of {window} s, as long as what it learnt from.
-  What sounds starts from {noise} of the noise that it learnt from, and where it sounds from none (`Vocoder.sampling`).
+  What sounds starts from the noise that it learnt from, and where it sounds from none (`Vocoder.sampling`).
 - **Licence**: Apache-2.0, as the code; the head responses are free to use with citation (Gardner and Martin 1995).
 - **File**: `visaudio-tiny.safetensors`, {size:.1f} MB, SHA-256 `{sha256}`
+
+```
+bench train visaudio
+bench features build --suite simroom-crowded --parts built-in --out features
+{command}
+```
 
 ## What it can, and what it cannot
 
@@ -74,12 +85,13 @@ def main() -> None:
     text = CARD.format(
         parameters=sum(value.numel() for value in network.parameters()) / 1e6,
         clips=training["data"]["clips"],
-        command=" ".join(["bench train visaudio", *changes(recipe)]),
+        first_clips=FILMED.clips,
+        first_steps=PRESETS["tiny"].steps,
+        command=" ".join([GOING_ON, *changes(recipe)]),
         steps=notes["step"],
         batch=recipe["batch"],
         seed=recipe["seed"],
         sampling=recipe["sampling_steps"],
-        noise=f"{float(Vocoder().sampling.noise.max()):g}",
         window=kept["duration"].removesuffix(".0"),
         guidance=f"{recipe['guidance']:g}",
         size=shipped_checkpoint().stat().st_size / 1e6,

@@ -8,7 +8,7 @@ from typing import Any
 
 from visaudio_bench.bench.evaluation.plan import SuiteJob
 from visaudio_bench.errors import UsageError
-from visaudio_bench.files import read_json, write_json
+from visaudio_bench.files import is_there, read_json, write_json
 from visaudio_bench.names import fault
 from visaudio_bench.shapes import require
 from visaudio_bench.suites import Clip
@@ -51,7 +51,7 @@ def _joint(paths: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _here(clips: Sequence[Mapping[str, Any]]) -> bool:
-    return all(Path(clip[name]).is_file() for clip in clips for name in ("video", "audio") if clip[name] is not None)
+    return all(is_there(clip[name]) for clip in clips for name in ("video", "audio") if clip[name] is not None)
 
 
 def _entry(clip: Clip) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from visaudio_bench.bench.evaluation.run_media import read_media
 from visaudio_bench.bench.evaluation.signal_scores import Prediction, ScoringTask, score_clip
 from visaudio_bench.bench.failures import prepare
 from visaudio_bench.errors import UsageError
+from visaudio_bench.files import is_there
 from visaudio_bench.leaderboards.feature_distances import REFERENCE_SET, feature_file, read_features
 from visaudio_bench.leaderboards.results import info_from
 from visaudio_bench.leaderboards.schema import ClipTable, Result, Run, read_clip_rows, read_results
@@ -296,7 +297,8 @@ def _clips(
     if suite in suites and suites[suite].manifest_hash() == told:
         prepare(suites[suite], workers, chosen)
         return [clip for clip in suites[suite].clips() if clip.id in set(chosen)], []
-    absent = sorted({str(file) for clip in named for file in (clip.audio, clip.video) if file and not file.exists()})
+    files = {str(file) for clip in named for file in (clip.audio, clip.video) if file}
+    absent = sorted(file for file in files if not is_there(file))
     if absent:
         raise UsageError(
             f"the clips of {suite} are not on this machine: {absent[0]} is not there. Name the suite that the run was "

@@ -25,7 +25,7 @@ from visaudio_bench.bench.report_pages.data_scripts import write_data
 from visaudio_bench.bench.report_pages.pictures import picture, spectra, thumbnail
 from visaudio_bench.conventions import SAMPLE_RATE
 from visaudio_bench.errors import ClipError
-from visaudio_bench.files import atomic_path, digest, file_stamp, read_json
+from visaudio_bench.files import atomic_path, digest, file_stamp, is_there, read_json
 from visaudio_bench.guard import one_clip
 from visaudio_bench.leaderboards.schema import Failure
 from visaudio_bench.metrics.direction import segment_labels
@@ -78,7 +78,7 @@ def clip_key(task: ClipTask) -> str:
         "code": source_revision(show_clip),
         "clip": [task.suite, clip.id, clip.start, clip.duration, clip.caption],
         "sounds": list(task.sounds),
-        "files": [[str(path), file_stamp(path) if path.exists() else None] for path in files if path is not None],
+        "files": [[str(path), file_stamp(path) if is_there(str(path)) else None] for path in files if path is not None],
     }
     return digest(parts)[:20]
 

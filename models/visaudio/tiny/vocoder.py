@@ -138,10 +138,10 @@ class Vocoder:
 def _sampling() -> Sampling:
     """Where a sound is has one answer, and what it is many: chosen on `simroom-validation`.
 
-    The ears' differences begin without noise, all else with less than it was learnt from. Guidance says what is heard
-    and, by the lead, from which side; of level differences and width it makes more than there is.
+    The ears' differences begin without noise, all else with what it was learnt from. Guidance says what is heard and,
+    by the lead, from which side; of level differences and width it makes more than there is.
     """
-    noise, guidance = torch.full((Vocoder.latent_dim,), 0.8), torch.ones(Vocoder.latent_dim)
+    noise, guidance = torch.ones(Vocoder.latent_dim), torch.ones(Vocoder.latent_dim)
     noise[SHARED:] = 0
     guidance[SHARED - LIKENESSES : SHARED + DIFFERENCES] = 0
     return Sampling(noise, guidance)

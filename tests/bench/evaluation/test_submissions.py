@@ -334,6 +334,17 @@ def _record(value: object) -> Change:
     return lambda run: next(run.glob(RECORD)).write_text(json.dumps(value))
 
 
+def _media(key: str, value: object) -> Change:
+    """A change of what `media.json` says of every clip."""
+
+    def change(run: Path) -> None:
+        told = json.loads((run / "media.json").read_text())
+        told = {suite: [{**clip, key: value} for clip in clips] for suite, clips in told.items()}
+        (run / "media.json").write_text(json.dumps(told))
+
+    return change
+
+
 # Which command fell over it, what is changed, and what the command must say.
 HOSTILE: dict[str, tuple[str, Change, str]] = {
     "weights are no object": ("validate", _provenance("weights", 5), "provenance.weights is 5"),
@@ -347,6 +358,7 @@ HOSTILE: dict[str, tuple[str, Change, str]] = {
     "no failures": ("report", _told(lambda told: told.pop("failures")), "good"),
     "nested deeply": ("diff", _provenance("packages", _deep(900)), "nested too deeply"),
     "no clips of the suite": ("verify", lambda run: (run / "media.json").write_text("{}"), "names no clip of"),
+    "a reference with a long name": ("verify", _media("audio", f"/{'x' * 5000}.wav"), "x.wav"),
     "a record that is no object": ("merge", _record(5), "does not say which file it is"),
     "a hash that is no text": ("validate", _record({"sha256": [5], "file": "x.wav"}), "sounds"),
     "a record in no text": ("merge", lambda run: next(run.glob(RECORD)).write_bytes(b"\xff\0"), "does not say which"),
