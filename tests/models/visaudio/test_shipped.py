@@ -78,7 +78,7 @@ def test_what_sounds_is_drawn_and_where_it_sounds_is_not(clips: Path) -> None:
         next(iter(pipeline.generate([request], seed)))
     first, second = (latent[0] for latent in latents)
     spread = (first - second).abs().mean((0, 1)) / pipeline.network.latent_std[0, 0]
-    assert float(spread[:SHARED].mean()) > 5 * float(spread[SHARED:].mean())
+    assert float(spread[:SHARED].mean()) > 2 * float(spread[SHARED:].mean()), "alike where both begin with noise"
 
 
 @pytest.mark.parametrize("grey", [0, 128])
