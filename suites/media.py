@@ -738,13 +738,13 @@ def require_pictures(path: Path, start: float, duration: float) -> None:
     shown = max(whole - start, 0.0)
     if shown >= duration - TOLERANCE:
         return
-    there = f"{path} shows {shown:.2f} s from {start:g} s on"
+    told = f"{path} shows {shown:.2f} s from {start:g} s on"
     if shown < SHORTEST - TOLERANCE:
-        raise ClipError("short", f"{there}, and the shortest sound that is made for pictures has {SHORTEST:g} s.")
+        raise ClipError("short", f"{told}, and the shortest sound that is made for pictures has {SHORTEST:g} s.")
     fits = max(int(shown * 10) / 10, SHORTEST)
     raise ClipError(
         "short",
-        f"{there}, and {duration:g} s of sound were asked for. Ask for what there is: --duration {fits:g}",
+        f"{told}, and {duration:g} s of sound were asked for. Ask for what there is: --duration {fits:g}",
     )
 
 

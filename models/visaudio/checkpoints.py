@@ -216,6 +216,9 @@ def filled(opened: Opened, path: Path) -> FlowNetwork:
         opened: its weights.
         path: of the file, for notes and messages.
 
+    Returns:
+        The network.
+
     Raises:
         BenchError: as `network_of`.
     """

@@ -58,6 +58,9 @@ def filming_of(scene: Scene, silent: float = SILENT) -> Filming:
     Args:
         scene: what is filmed.
         silent: share of the scenes in which nothing sounds. Who is among the few is also among the many.
+
+    Returns:
+        How it is filmed.
     """
     rng = np.random.default_rng([scene.seed, 11])
     nothing = bool(rng.random() < silent)
