@@ -238,10 +238,8 @@ def decibels(sound: Array) -> float:
 def silence(pipeline: Pipeline, count: int, out: Path) -> dict[str, str]:
     """Scenes in which nothing sounds, that are not learnt from: those that come next."""
     out.mkdir(parents=True, exist_ok=True)
-    blocks = max(
-        FILMED.clips // IN_VIEW.block, CROWDED.clips // TWO_IN_VIEW.block
-    )  # those that it may have learnt from
-    first = blocks * IN_VIEW.block
+    # A block of either design has the same rooms; it may have learnt from any of these.
+    first = max(FILMED.clips // IN_VIEW.block, CROWDED.clips // TWO_IN_VIEW.block) * IN_VIEW.block
     scenes = IN_VIEW.scenes(FILMED.name, first + 10 * count, FILMED.duration)[first:]
     silent = [scene for scene in scenes if filming_of(scene).silent][:count]
     for scene in silent:
