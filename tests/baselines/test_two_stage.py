@@ -83,6 +83,13 @@ def test_what_is_damaged_of_the_first_stage_is_made_again(
         assert sound.read_bytes() == (tmp_path / "two" / sound.relative_to(tmp_path / "one")).read_bytes()
 
 
+def test_cards_and_cores_are_shared_where_the_stages_can() -> None:
+    assert open_system("noise+motion-pan").shared_by_processes("cpu")
+    learned = open_system("visaudio-tiny+motion-pan")
+    assert learned.by_card and learned.shared_by_processes("cpu") and not learned.shared_by_processes("cuda")
+    assert not open_system("noise+motion-pan").by_card, "nothing of it uses one"
+
+
 def test_who_hears_the_reference_binauralises() -> None:
     card = open_system("mono+motion-pan").card
     assert (card.name, card.inputs) == ("mono+motion-pan", ("video", "reference_mono"))

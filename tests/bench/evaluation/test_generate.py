@@ -162,7 +162,7 @@ def test_batches_order_and_neighbours_do_not_change_a_clip(
         assert np.mean(_levels(one)) == pytest.approx(np.mean(_levels(two)), abs=0.2)
 
 
-@pytest.mark.parametrize("second", ["", "+motion-pan"])
+@pytest.mark.parametrize("second", ["", pytest.param("+motion-pan", marks=pytest.mark.slow)])
 def test_cards_share_the_clips_and_make_what_one_makes(
     bench: Callable,
     checkpoints: Mapping[str, Path],
