@@ -76,7 +76,9 @@ def test_a_damaged_scene_is_told_with_what_renders_it_again(bench: Callable, tmp
     assert told["message"].endswith(f"delete the folder {suite.folder}, and the same command renders it again.")
 
 
-@pytest.mark.parametrize("name", ["clips.csv", "media.json", "results.json"])
+@pytest.mark.parametrize(
+    "name", ["clips.csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("media.json", "results.json"))]
+)
 def test_a_damaged_file_of_a_run_can_be_given_up(
     bench: Callable, clips: Path, tmp_path: Path, cache: Path, name: str
 ) -> None:

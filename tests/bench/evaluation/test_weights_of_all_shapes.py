@@ -407,7 +407,9 @@ def test_a_plain_file_is_mapped_and_not_read(weights, tmp_path):
         load_network(tmp_path / "absent.pth")
 
 
-@pytest.mark.parametrize("row", ["visaudio:{}", "mono+geometry-aware:{}", "mono+foleyspace:{}"])
+@pytest.mark.parametrize(
+    "row", ["visaudio:{}", "mono+geometry-aware:{}", pytest.param("mono+foleyspace:{}", marks=pytest.mark.slow)]
+)
 def test_weights_that_do_not_fit_are_refused_before_other_rows_take_their_time(
     bench: Callable, clips: Path, tmp_path: Path, row: str
 ) -> None:

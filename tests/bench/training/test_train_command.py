@@ -217,6 +217,7 @@ def test_told_to_stop_it_saves_and_says_so_by_its_exit_code(train, tmp_path):
     assert sorted(losses(out)) == list(range(1, done + 3))
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does_and_one_goes_on_from_there(bench, train, data, watched, tmp_path, monkeypatch):
     """This process is the first of the two, as a launcher other than torchrun starts them."""
     with socket.socket() as free:
