@@ -31,7 +31,7 @@ DOUBLES = Path(__file__).parent / "doubles"
 CARDS = {name: read_card(folder) for name, folder in card_folders().items()}
 RUNNABLE = [name for name, card in CARDS.items() if card.status == "runnable"]
 # All go through the same code of ours. The doubles of these two need no torch, and one of them has weights.
-QUICK = {"mmaudio"}
+QUICK = {"mmaudio", "prismaudio"}
 FAULTY = [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in RUNNABLE]
 # Whose authors' demos are so much alike that one double serves both.
 SAME_DEMO = {"pseudo-binaural": "sep_stereo"}
