@@ -80,7 +80,8 @@ def act_on_others(job, clip, mode):
         leaves = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
         leaves += " start_new_session=True); open(sys.argv[1], 'w').write(str(p.pid))"
         subprocess.run([sys.executable, "-c", leaves, str(job.source / "child")], check=True)
-        (job.source / "worker").write_text(str(os.getpid()))
+        (job.source / ".worker").write_text(str(os.getpid()))
+        (job.source / ".worker").rename(job.source / "worker")  # who waits for it finds it whole
     if mode == "hang":
         time.sleep(600)
     while mode == "junk":
