@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from platformdirs import user_cache_path
 
 from visaudio_bench.escapes import csv_row
+from visaudio_bench.guard import is_of_the_machine
 from visaudio_bench.processes import began, has_ended, place, responsible
 
 CACHE_VARIABLE = "VISAUDIO_BENCH_CACHE"
@@ -59,7 +60,8 @@ def atomic_path(path: Path, mode: int | None = None) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say whose it is
+        # A full disk does not say which file had no room; other errors of the block may be of a file that it reads.
+        if is_of_the_machine(error) and error.filename is None:
             error.filename = str(path)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

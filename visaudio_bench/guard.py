@@ -69,7 +69,7 @@ def as_clip_error(error: Exception) -> ClipError:
     return _unexpected(error)
 
 
-def is_of_the_machine(error: Exception) -> TypeGuard[OSError]:
+def is_of_the_machine(error: BaseException) -> TypeGuard[OSError]:
     """Whether the system refused what it would refuse whichever clip is worked on."""
     return isinstance(error, OSError) and error.errno in _MACHINE
 

@@ -150,14 +150,13 @@ def _admit(plan: Plan, job: SuiteJob, unmade: Mapping[str, ClipError]) -> dict[s
     Those that were not prepared, and, in a suite with references, those without a usable one.
     """
     bad = {clip: problem_of(error, "prepare") for clip, error in unmade.items()}
-    remedy = " ".join(["", job.suite.remedy()]).rstrip()
     wanted = [clip for clip in job.clips if clip.id not in bad] if job.has_references else []
     outcomes = map_unordered(admit, wanted, plan.workers)
     for outcome in track(outcomes, len(wanted), f"reading {job.suite.name}"):
         error = outcome.clip_error()
         problem = outcome.value if error is None else problem_of(error, "read")
         if problem is not None:
-            bad[outcome.item.id] = problem._replace(message=problem.message + remedy)
+            bad[outcome.item.id] = problem._replace(message=f"{problem.message} {job.suite.remedy()}".rstrip())
     return {clip.id: bad[clip.id] for clip in job.clips if clip.id in bad}
 
 

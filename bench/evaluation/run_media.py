@@ -51,7 +51,8 @@ def _joint(paths: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _here(clips: Sequence[Mapping[str, Any]]) -> bool:
-    return all(is_there(clip[name]) for clip in clips for name in ("video", "audio") if clip[name] is not None)
+    files = [clip[name] for clip in clips for name in ("video", "audio") if clip[name] is not None]
+    return all(is_there(file) and Path(file).is_file() for file in files)
 
 
 def _entry(clip: Clip) -> dict[str, Any]:
